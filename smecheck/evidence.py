@@ -1,0 +1,38 @@
+"""A fact and where it was read, or the reason why it is not known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[T]):
+    """A fact."""
+
+    value: T
+    origin: str
+    """Where it was read or what it follows from: a file with its line or field, a symbol, an option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The absence of a fact."""
+
+    reason: str
+    """Why it is missing, as a clause: ``not a bzImage``."""
+
+
+Fact: TypeAlias = Known[T] | Unknown
+
+
+def value_of(fact: Fact[T]) -> T | None:
+    """Return the value of a known fact, ``None`` of an unknown one."""
+    return fact.value if isinstance(fact, Known) else None
+
+
+def first_known(*facts: Fact[T]) -> Fact[T]:
+    """Return the first known fact; if there is none, the first unknown one, for its reason."""
+    return next((fact for fact in facts if isinstance(fact, Known)), facts[0])

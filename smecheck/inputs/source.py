@@ -1,0 +1,88 @@
+"""Opening what the user names: bounded reads, standard input, and errors that say what it is."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from typing import BinaryIO
+
+from smecheck.errors import UnreadableInput
+
+STDIN = "-"
+TEXT_LIMIT = 16 << 20
+"""Bytes of an iomem dump or a description: far above any real one (a large machine's is 60 KiB)."""
+
+
+def display_name(path: str) -> str:
+    """Return the name that errors and reports use for ``path``."""
+    return "<stdin>" if path == STDIN else path
+
+
+def open_binary(path: str) -> BinaryIO:
+    """Open a file, or standard input for ``-``.
+
+    Raises:
+        UnreadableInput: it cannot be opened, or is a directory or a device.
+    """
+    if path == STDIN:
+        return sys.stdin.buffer
+    name = display_name(path)
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise UnreadableInput("is a directory", where=name, help_text="name a file in it")
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise UnreadableInput("is a device", where=name, help_text="name a regular file")
+        return open(path, "rb")  # noqa: PTH123, SIM115 - the caller closes it
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadableInput(
+            reason, where=name, help_text="check the name and the permissions"
+        ) from error
+    except ValueError as error:
+        raise UnreadableInput("is no file name", where=name, help_text="check the name") from error
+
+
+def read_bounded(path: str, limit: int) -> bytes:
+    """Read a whole file of at most ``limit`` bytes.
+
+    Raises:
+        UnreadableInput: it cannot be read, is empty, or is larger.
+    """
+    name = display_name(path)
+    with open_binary(path) as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise UnreadableInput(
+            f"is larger than {limit >> 20} MiB",
+            where=name,
+            help_text="no such input is that large: is it the right file?",
+        )
+    if not data.strip():
+        raise UnreadableInput("is empty", where=name, help_text="capture it again")
+    return data
+
+
+def decode_text(data: bytes, name: str) -> str:
+    """Decode text input; bytes that are no UTF-8 become replacement characters.
+
+    Raises:
+        UnreadableInput: it is binary, or UTF-16.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise UnreadableInput(
+            "is UTF-16", where=name, help_text="convert it: iconv -f UTF-16 -t UTF-8"
+        )
+    if b"\0" in data:
+        raise UnreadableInput("is not text (it holds NUL bytes)", where=name, help_text="give text")
+    return data.decode("utf-8", "replace")
+
+
+def read_text(path: str, limit: int = TEXT_LIMIT) -> str:
+    """Read a text file of at most ``limit`` bytes.
+
+    Raises:
+        UnreadableInput: it cannot be read, is empty, too large, or not text.
+    """
+    return decode_text(read_bounded(path, limit), display_name(path))

@@ -1,0 +1,58 @@
+"""A finding: what a rule has to say of this kernel on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from smecheck.span import Span
+
+
+class Severity(Enum):
+    """How bad it is; ordered by :attr:`rank`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+class Confidence(Enum):
+    """Whether it will happen, or only under the condition that the finding states."""
+
+    CERTAIN = "certain"
+    CONDITIONAL = "conditional"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """What the workarea meets: a segment, a region, a reservation."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding."""
+
+    rule: str
+    """The id of the rule: ``SME001``."""
+    severity: Severity
+    message: str
+    span: Span | None = None
+    """The physical range that is hit; ``None`` for findings without one."""
+    other: Party | None = None
+    condition: str | None = None
+    """What must hold for it to happen; ``None`` when it is certain."""
+    remedy: str = ""
+    """The next step; the rule's own where it is left empty."""
+
+    @property
+    def confidence(self) -> Confidence:
+        """Certain, unless a condition is stated."""
+        return Confidence.CERTAIN if self.condition is None else Confidence.CONDITIONAL

@@ -1,0 +1,33 @@
+"""What a kernel image means: the facts that the arithmetic starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smecheck.evidence import Fact
+from smecheck.model.kernel import Scheme, Section
+from smecheck.model.placement import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    """The meaning of an image, each fact with what it follows from."""
+
+    text: Fact[int]
+    """Link address of ``_text``."""
+    end: Fact[int]
+    """Link address of ``_end``."""
+    scheme: Fact[Scheme]
+    section: Section | None
+    """The section that holds the workarea."""
+    sme_code: Fact[bool]
+    """Whether the kernel has SME code at all."""
+    generations: tuple[Generation, ...]
+    """The one generation, or the candidates where the image does not tell; never empty."""
+    generation_origin: str
+    assumptions: tuple[str, ...]
+
+    @property
+    def generation_text(self) -> str:
+        """The generation, or the candidates joined by "or"."""
+        return " or ".join(generation.value for generation in self.generations)

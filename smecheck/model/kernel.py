@@ -1,0 +1,129 @@
+"""A kernel image: what its file says, each fact with its origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from smecheck.evidence import Fact, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class KernelKind(Enum):
+    """What the kernel was read from."""
+
+    VMLINUX = "vmlinux"
+    DESCRIPTION = "description"
+
+
+class Scheme(Enum):
+    """Where the kernel's code puts the SME workarea."""
+
+    AFTER_END = "after-end"
+    """Up to v5.2: behind the kernel, at ``_end`` rounded up to 2 MiB, in memory of nobody."""
+    SME_SECTION = "sme-section"
+    """The RFC of 2019-06-04: a section ``.sme`` of the image; never released."""
+    INIT_SCRATCH = "init-scratch"
+    """Since v5.3: a section ``.init.scratch`` of the image."""
+    NO_SME = "no-sme"
+    """The kernel has no SME code."""
+    UNKNOWN = "unknown"
+
+
+SECTION_SCHEMES = {
+    ".init.scratch": Scheme.INIT_SCRATCH,  # v5.3, e1bfa87399e3, vmlinux.lds.S
+    ".sme": Scheme.SME_SECTION,  # RFC, kexec list, 2019-06-04
+}
+"""The output sections that hold a workarea."""
+
+SECTION_SYMBOLS = {
+    "__init_scratch_begin": (Scheme.INIT_SCRATCH, "__init_scratch_end"),
+    "__sme_begin": (Scheme.SME_SECTION, "__sme_end"),
+}
+"""First symbol of such a section: the scheme, and the symbol at the section's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section header. ``address`` is a link address (virtual)."""
+
+    name: str
+    address: int
+    size: int
+    type: str | None
+    """``PROGBITS``, ``NOBITS``, …, or ``None`` where the source does not say."""
+
+    @property
+    def end(self) -> int:
+        """The link address behind the last byte."""
+        return self.address + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSegment:
+    """A ``PT_LOAD`` program header: virtual and physical link address, sizes in bytes."""
+
+    vaddr: int
+    paddr: int
+    filesz: int
+    memsz: int
+    flags: str
+    offset: int | None = None
+    """Its place in the file, where the source says."""
+
+
+_NOT_A_BZIMAGE = Unknown("no setup header: not a bzImage")
+
+
+@dataclass(frozen=True, slots=True)
+class SetupHeader:
+    """The fields of the x86 boot protocol's setup header that placement depends on.
+
+    Offsets and meaning: Documentation/arch/x86/boot.rst.
+    """
+
+    init_size: Fact[int] = _NOT_A_BZIMAGE
+    """0x260: bytes that the kernel needs from its load address on until it has its own memory map."""
+    kernel_alignment: Fact[int] = _NOT_A_BZIMAGE
+    """0x230: alignment in bytes of the place that the kernel is unpacked to."""
+    pref_address: Fact[int] = _NOT_A_BZIMAGE
+    """0x258: the physical address the kernel was linked for, LOAD_PHYSICAL_ADDR."""
+    relocatable: Fact[bool] = _NOT_A_BZIMAGE
+    """0x234."""
+    output_len: Fact[int] = _NOT_A_BZIMAGE
+    """z_output_len: bytes of the unpacked payload, the vmlinux file and its relocations."""
+    other: Mapping[str, int] = field(default_factory=dict)
+    """Further fields of a description, kept as they stand: ``protocol``, ``xloadflags``, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelImage:
+    """All that a source says of a kernel. What it means is worked out in ``placement.identity``."""
+
+    source: str
+    """The name it was given by."""
+    kind: KernelKind
+    release: Fact[str]
+    """As in the "Linux version" banner."""
+    build_id: Fact[str]
+    """Of the GNU build-id note, in lower-case hex."""
+    symbols: Mapping[str, int]
+    """Link addresses of the symbols that matter here, as far as they were found."""
+    symbols_complete: bool
+    """Whether a symbol that is missing above is missing in the kernel."""
+    sections: tuple[Section, ...]
+    sections_complete: bool
+    """Whether a section that is missing above is missing in the kernel."""
+    loads: tuple[LoadSegment, ...]
+    header: SetupHeader
+    config: Mapping[str, str]
+    """``CONFIG_…`` options and their values, as far as they are known."""
+    sme_text: Fact[bool]
+    """Whether the image holds the texts of the SME code; asked only where symbols cannot tell."""
+
+    def section(self, name: str) -> Section | None:
+        """Return the section of that name."""
+        return next((section for section in self.sections if section.name == name), None)

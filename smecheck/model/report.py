@@ -1,0 +1,96 @@
+"""The report: everything that the output formats print, decided and worded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from smecheck.model.boot import Boot
+from smecheck.model.finding import Finding
+from smecheck.model.identity import KernelFacts
+from smecheck.model.kernel import KernelImage
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Placement
+from smecheck.model.segments import SegmentList
+
+
+class Verdict(Enum):
+    """The answer in one word."""
+
+    CLEAR = "clear"
+    COLLISION = "collision"
+    UNDECIDED = "undecided"
+    NOT_APPLICABLE = "not-applicable"
+
+
+class Basis(Enum):
+    """What kind of answer it is."""
+
+    PROOF = "proof"
+    """Holds on every machine."""
+    MACHINE = "machine"
+    """Holds for this machine and this load."""
+    PARTIAL = "partial"
+    """Facts are missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofPath:
+    """Whether one way of loading keeps the workarea to the kernel. Offsets are from ``_text``."""
+
+    path: str
+    """``kexec``, ``kaslr`` or ``elf``."""
+    holds: bool
+    reserved_end: int
+    """End of what that way of loading keeps to the kernel, at least."""
+    margin: int
+    """``reserved_end`` minus the mapped end; negative where it does not hold."""
+    worst_margin: int
+    written_margin: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The proof without a machine."""
+
+    holds: bool
+    """For the ways of loading that this boot can take."""
+    paths: tuple[ProofPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputUse:
+    """An input and the facts that were taken from it."""
+
+    path: str
+    kind: str
+    used: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole answer."""
+
+    verdict: Verdict
+    basis: Basis
+    headline: str
+    """The verdict in a sentence."""
+    next_step: str
+    image: KernelImage
+    facts: KernelFacts
+    boot: Boot
+    placements: tuple[Placement, Placement]
+    """After-end scheme, section scheme."""
+    segments: SegmentList | None
+    memory: MemoryMap | None
+    proof: Proof | None
+    findings: tuple[Finding, ...]
+    assumptions: tuple[str, ...]
+    not_checked: tuple[str, ...]
+    inputs: tuple[InputUse, ...]
+
+    @property
+    def actual(self) -> Placement | None:
+        """The placement of this kernel's own scheme."""
+        return next((placement for placement in self.placements if placement.actual), None)

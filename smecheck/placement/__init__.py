@@ -1,0 +1,1 @@
+"""The arithmetic of placement: pure functions over the model, nothing is read or printed here."""

@@ -1,0 +1,212 @@
+"""Which boot is asked about: the user's words, the load and the machine taken together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smecheck.evidence import Fact, Known, T, Unknown
+from smecheck.model.boot import Boot, BootRequest, Initrd, Paging, Path, SmeState, Switch
+from smecheck.model.identity import KernelFacts
+from smecheck.model.kernel import KernelImage
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Generation
+from smecheck.model.segments import Mode, SegmentList, SegmentRole
+from smecheck.placement.cmdline import has_word, last_value
+from smecheck.placement.decompressor import UnpackRules, landing
+from smecheck.placement.running import running_kernel
+from smecheck.quantity import address_text, size_text
+from smecheck.span import Span
+
+_FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
+
+
+@dataclass(frozen=True, slots=True)
+class BootEvidence:
+    """All that bears on the boot."""
+
+    request: BootRequest
+    image: KernelImage
+    facts: KernelFacts
+    rules: UnpackRules
+    segments: SegmentList | None
+    memory: MemoryMap | None
+    assumptions: list[str] = field(default_factory=list)
+    """What had to be assumed; filled while the boot is worked out."""
+
+
+def resolve_boot(evidence: BootEvidence) -> Boot:
+    """Work out which boot it is, where the kernel runs in it, and what it is started with."""
+    request, segments = evidence.request, evidence.segments
+    mode = _stated(request.mode, "--mode", segments.mode if segments else None)
+    path = _path(evidence, mode)
+    cmdline = _stated(request.cmdline, "--cmdline", segments.cmdline if segments else None)
+    kaslr = _kaslr(evidence, cmdline)
+    load_address = _load_address(evidence)
+    kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
+    sme, sme_evidence = _sme(request, cmdline)
+    paging = _paging(evidence, cmdline)
+    initrd = _initrd(evidence)
+    return Boot(
+        path=path,
+        loader=_stated(request.loader, "--loader", segments.loader if segments else None),
+        mode=mode,
+        load_address=load_address,
+        kernel_base=kernel_base,
+        base_is_certain=is_certain,
+        kaslr=kaslr,
+        sme=sme,
+        sme_evidence=sme_evidence,
+        paging=paging,
+        initrd=initrd,
+        cmdline=cmdline,
+        assumptions=tuple(evidence.assumptions),
+    )
+
+
+def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
+    """Tell whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
+    kernel = segments.of(SegmentRole.KERNEL)
+    linked = {load.paddr for load in image.loads}
+    return len(kernel) > 1 and all(segment.span.start in linked for segment in kernel)
+
+
+def _stated(value: T | None, option: str, from_load: Fact[T] | None) -> Fact[T]:
+    """Return what an option says, else what the load says."""
+    if value is not None:
+        return Known(value, option)
+    return from_load if from_load is not None else Unknown(f"no {option}, no segments")
+
+
+def _path(evidence: BootEvidence, mode: Fact[Mode]) -> Path:
+    request, segments, memory = evidence.request, evidence.segments, evidence.memory
+    if request.path is not None:
+        return request.path
+    if isinstance(mode, Known):
+        return Path.KDUMP if mode.value is Mode.CRASH else Path.KEXEC
+    if segments is not None and memory is not None:
+        kernel = segments.of(SegmentRole.KERNEL)
+        reserved = [region.span for region in memory.crash_kernel]
+        if any(span.covers(segment.span) for span in reserved for segment in kernel):
+            evidence.assumptions.append("the kernel segment lies in Crash kernel: this is kdump")
+            return Path.KDUMP
+    nothing_loaded = segments is None and request.loader is None
+    if nothing_loaded and memory is not None and request.load_address is None:
+        evidence.assumptions.append("nothing is loaded: the question is the running kernel's boot")
+        return Path.FIRST_BOOT
+    return Path.KEXEC
+
+
+def _kaslr(evidence: BootEvidence, cmdline: Fact[str]) -> Fact[bool]:
+    request, image = evidence.request, evidence.image
+    if request.kaslr is not Switch.AUTO:
+        return Known(request.kaslr is Switch.ON, f"--kaslr {request.kaslr.value}")
+    if not evidence.rules.relocatable.value:
+        return Known(False, f"not relocatable ({evidence.rules.relocatable.origin})")
+    option = image.config.get("CONFIG_RANDOMIZE_BASE")
+    if option is not None and option != "y":
+        return Known(False, f"CONFIG_RANDOMIZE_BASE={option}")
+    if evidence.segments is not None and is_elf_load(image, evidence.segments):
+        return Known(False, "a vmlinux ELF is started without a decompressor")
+    if isinstance(cmdline, Unknown):
+        return Unknown(f"the command line of the kernel is not known: {cmdline.reason}")
+    if has_word(cmdline.value, "nokaslr"):
+        return Known(False, f"nokaslr on the command line ({cmdline.origin})")
+    return Known(True, f"no nokaslr on the command line ({cmdline.origin})")
+
+
+def _load_address(evidence: BootEvidence) -> Fact[int]:
+    segments = evidence.segments
+    if segments is None:
+        return Unknown("no segments")
+    kernel = segments.of(SegmentRole.KERNEL)
+    if not kernel:
+        return Unknown(f"no segment of {segments.source} is known to be the kernel")
+    lowest = min(kernel, key=lambda segment: segment.span.start)
+    return Known(lowest.span.start, f"{lowest.where}: kernel segment")
+
+
+def _kernel_base(
+    evidence: BootEvidence, path: Path, load_address: Fact[int], kaslr: Fact[bool]
+) -> tuple[Fact[int], bool]:
+    """Return where ``_text`` is, and whether KASLR can still put it elsewhere (then ``False``)."""
+    request, segments = evidence.request, evidence.segments
+    if request.load_address is not None:
+        return Known(request.load_address, "--load-address"), True
+    if segments is not None and isinstance(load_address, Known):
+        if is_elf_load(evidence.image, segments):
+            return Known(load_address.value, f"{load_address.origin}, no decompressor"), True
+        base = landing(load_address.value, evidence.rules)
+        return base, isinstance(kaslr, Known) and not kaslr.value
+    if path is Path.FIRST_BOOT and evidence.memory is not None:
+        return running_kernel(evidence.memory, evidence.image, evidence.facts), True
+    if isinstance(load_address, Unknown) and segments is not None:
+        return Unknown(load_address.reason), False
+    return Unknown("no segments and no --load-address tell where the kernel runs"), False
+
+
+def _sme(request: BootRequest, cmdline: Fact[str]) -> tuple[SmeState, tuple[str, ...]]:
+    if request.sme is Switch.OFF:
+        return SmeState.INACTIVE, ("--sme off",)
+    if request.sme is Switch.ON:
+        return SmeState.ACTIVE, ("--sme on",)
+    if isinstance(cmdline, Unknown):
+        return SmeState.UNKNOWN, ("the command line of the kernel is not known",)
+    value = last_value(cmdline.value, "mem_encrypt")
+    if value == "off":
+        return SmeState.INACTIVE, (f"mem_encrypt=off on the command line ({cmdline.origin})",)
+    if value == "on":
+        return SmeState.UNKNOWN, (
+            f"mem_encrypt=on on the command line ({cmdline.origin}): active if the CPU has SME, "
+            "the firmware enables it (SYSCFG bit 23) and no hypervisor runs",
+        )
+    return SmeState.UNKNOWN, (
+        f"no mem_encrypt= on the command line ({cmdline.origin}): the default depends on the build",
+    )
+
+
+def _paging(evidence: BootEvidence, cmdline: Fact[str]) -> Fact[int]:
+    request = evidence.request
+    if request.paging is not Paging.AUTO:
+        return Known(int(request.paging.value), f"--paging {request.paging.value}")
+    option = evidence.image.config.get("CONFIG_X86_5LEVEL")
+    if option is not None and option != "y":
+        return Known(4, f"CONFIG_X86_5LEVEL={option}")
+    if isinstance(cmdline, Known) and has_word(cmdline.value, "no5lvl"):
+        return Known(4, f"no5lvl on the command line ({cmdline.origin})")
+    if set(evidence.facts.generations) <= _FOUR_LEVELS_ONLY:
+        evidence.assumptions.append(
+            "4-level paging at entry: the SME code of this generation builds no 5-level tables "
+            "(--paging 5 to see the sizes it would compute)"
+        )
+        return Known(4, "the SME code of this generation builds 4-level tables")
+    evidence.assumptions.append(
+        "4- or 5-level paging is not known (--paging): extents hold for both, the surely written "
+        "one for the smaller, the worst one for the larger"
+    )
+    return Unknown("whether the CPU and the loader use LA57 is not known")
+
+
+def _initrd(evidence: BootEvidence) -> Initrd:
+    request, segments = evidence.request, evidence.segments
+    if segments is not None and segments.of(SegmentRole.INITRD):
+        segment = segments.of(SegmentRole.INITRD)[0]
+        size = segment.buffer_size or segment.span.size
+        return Initrd(Span.sized(segment.span.start, size), size, segment.where)
+    if request.initrd_size is not None:
+        return Initrd(None, request.initrd_size, "--initrd")
+    if segments is None:
+        evidence.assumptions.append(
+            "no initrd (--initrd to say otherwise): one of up to 1 GiB adds at most 0x16000 to the "
+            "worst end, nothing to what is mapped"
+        )
+        return Initrd(None, 0, "assumed")
+    unnamed = segments.of(SegmentRole.OTHER)
+    if unnamed:
+        largest = max(unnamed, key=lambda segment: segment.span.size)
+        evidence.assumptions.append(
+            f"one of the {len(unnamed)} segments that could not be named may be the initrd: the "
+            f"worst end allows for {size_text(largest.span.size)} at "
+            f"{address_text(largest.span.start)}"
+        )
+        return Initrd(None, largest.span.size, f"{largest.where}: perhaps the initrd")
+    return Initrd(None, 0, f"{segments.source}: no initrd is loaded")

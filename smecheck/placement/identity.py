@@ -1,0 +1,199 @@
+"""What an image is: where it begins and ends, its scheme, its generation, whether it has SME code.
+
+Never decided by the version: distributions backport. The version banner serves only where nothing
+in the image tells two generations of the after-end scheme apart, and then as a listed assumption.
+"""
+
+from __future__ import annotations
+
+import re
+
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.model.identity import KernelFacts
+from smecheck.model.kernel import (
+    SECTION_SCHEMES,
+    SECTION_SYMBOLS,
+    KernelImage,
+    KernelKind,
+    Scheme,
+    Section,
+)
+from smecheck.model.placement import Generation
+from smecheck.placement.constants import PAGE_SIZE, SECTION_SIZE, START_KERNEL_MAP
+from smecheck.placement.generations import AFTER_END_GENERATIONS
+from smecheck.quantity import address_text
+from smecheck.span import align_up
+
+SME_CODE_SYMBOLS = ("sme_encrypt_kernel", "sme_enable", "sme_encrypt_execute")
+"""arch/x86/mm/mem_encrypt*.c, mem_encrypt_boot.S: a kernel with SME code has them all."""
+
+IDENTITY_FILE_SYMBOL = "mem_encrypt_identity.c"
+"""The file symbol of the code's own source file, v4.17 (1cd9c22fee3a) to v6.15."""
+
+INITRD_AWARE_SYMBOLS = ("__sme_map_range", "__sme_map_range_pte", "sme_prepare_pgd")
+"""Local functions that came with the initrd and the PTEs, v4.15 (107cd2532181, cc5f01e28d6c)."""
+
+SYMBOLS_OF_INTEREST = (
+    "_text",
+    "_end",
+    "__bss_start",
+    "__bss_stop",
+    "__brk_limit",
+    "__end_of_kernel_reserve",
+    "sme_workarea",
+    IDENTITY_FILE_SYMBOL,
+    *INITRD_AWARE_SYMBOLS,
+    *SME_CODE_SYMBOLS,
+    *(name for begin, (_, end) in SECTION_SYMBOLS.items() for name in (begin, end)),
+)
+"""All the symbols that are looked for in a symbol table."""
+
+
+def identify(image: KernelImage) -> KernelFacts:
+    """Work out what ``image`` is."""
+    section, scheme = _workarea_section(image)
+    sme_code = _sme_code(image, section)
+    assumptions: list[str] = []
+    whole_scheme = _scheme(image, scheme, sme_code, assumptions)
+    generations, origin = _generations(image, scheme)
+    if len(generations) > 1:
+        assumptions.append(
+            "the image does not tell its generation: extents are the worst of "
+            + ", ".join(generation.value for generation in generations)
+        )
+    elif origin.startswith("banner"):
+        assumptions.append(
+            f"generation {generations[0].value} follows from the {origin}; "
+            "a distribution may have backported other code"
+        )
+    return KernelFacts(
+        text=_text(image),
+        end=_end(image),
+        scheme=whole_scheme,
+        section=section,
+        sme_code=sme_code,
+        generations=generations,
+        generation_origin=origin,
+        assumptions=tuple(assumptions),
+    )
+
+
+def _text(image: KernelImage) -> Fact[int]:
+    if "_text" in image.symbols:
+        return Known(image.symbols["_text"], "symbol _text")
+    section = image.section(".text")
+    if section is not None:
+        return Known(section.address, "start of section .text")
+    executable = [load for load in image.loads if "E" in load.flags and load.vaddr]
+    if executable:
+        return Known(executable[0].vaddr, "start of the first executable LOAD")
+    return Unknown("neither a symbol _text nor a section .text nor an executable LOAD is known")
+
+
+def _end(image: KernelImage) -> Fact[int]:
+    if "_end" in image.symbols:
+        return Known(image.symbols["_end"], "symbol _end")
+    brk = image.section(".brk")
+    if brk is not None:
+        # vmlinux.lds.S: .brk, then . = ALIGN(PAGE_SIZE), then _end, in every version with SME.
+        return Known(align_up(brk.end, PAGE_SIZE), "end of section .brk, rounded up to a page")
+    return Unknown("neither a symbol _end nor a section .brk is known")
+
+
+def _workarea_section(image: KernelImage) -> tuple[Section | None, Scheme | None]:
+    for name, scheme in SECTION_SCHEMES.items():
+        section = image.section(name)
+        if section is not None:
+            return section, scheme
+    for begin, (scheme, end) in SECTION_SYMBOLS.items():
+        if begin in image.symbols:
+            start = image.symbols[begin]
+            stop = image.symbols.get(end, start + SECTION_SIZE)
+            return Section(_section_name(scheme), start, max(stop - start, 0), None), scheme
+    if "sme_workarea" in image.symbols:
+        start = image.symbols["sme_workarea"]
+        return Section(".init.scratch", start, SECTION_SIZE, None), Scheme.INIT_SCRATCH
+    return None, None
+
+
+def _section_name(scheme: Scheme) -> str:
+    return next(name for name, value in SECTION_SCHEMES.items() if value is scheme)
+
+
+def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
+    present = next((name for name in SME_CODE_SYMBOLS if name in image.symbols), None)
+    if present is not None:
+        return Known(True, f"symbol {present}")
+    if section is not None:
+        return Known(True, f"section {section.name}, which only the SME code uses")
+    if image.symbols_complete:
+        return Known(False, f"the symbol table has none of {', '.join(SME_CODE_SYMBOLS)}")
+    option = image.config.get("CONFIG_AMD_MEM_ENCRYPT")
+    if option is not None:
+        return Known(option == "y", f"CONFIG_AMD_MEM_ENCRYPT={option}")
+    return image.sme_text
+
+
+def _scheme(
+    image: KernelImage, scheme: Scheme | None, sme_code: Fact[bool], assumptions: list[str]
+) -> Fact[Scheme]:
+    if scheme is not None:
+        return Known(scheme, f"the kernel has a section {_section_name(scheme)}")
+    if isinstance(sme_code, Known) and not sme_code.value:
+        return Known(Scheme.NO_SME, sme_code.origin)
+    if isinstance(sme_code, Unknown):
+        if not image.symbols and not image.sections:
+            return Unknown("neither symbols nor sections of the kernel are known")
+        assumptions.append(f"the kernel is taken to have SME code: {sme_code.reason}")
+    if image.sections_complete or image.symbols_complete:
+        return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image")
+    assumptions.append(
+        "the kernel has no workarea section, since its description names neither the section "
+        "(.init.scratch, .sme) nor its symbols"
+    )
+    return Known(Scheme.AFTER_END, "no workarea section in the description")
+
+
+def _generations(image: KernelImage, scheme: Scheme | None) -> tuple[tuple[Generation, ...], str]:
+    if scheme is Scheme.INIT_SCRATCH:
+        return (Generation.V5_3,), "section .init.scratch"
+    if scheme is Scheme.SME_SECTION:
+        return (Generation.RFC,), "section .sme"
+    if IDENTITY_FILE_SYMBOL in image.symbols:
+        return (Generation.V4_17,), f"file symbol {IDENTITY_FILE_SYMBOL}"
+    initrd_aware = next((name for name in INITRD_AWARE_SYMBOLS if name in image.symbols), None)
+    if initrd_aware is not None and image.symbols_complete:
+        return (Generation.V4_15,), f"symbol {initrd_aware}, no {IDENTITY_FILE_SYMBOL}"
+    if isinstance(image.release, Known):
+        return _generations_by_banner(image.release.value)
+    return AFTER_END_GENERATIONS, "nothing in the image tells"
+
+
+def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
+    match = re.match(r"(\d+)\.(\d+)", release)
+    origin = f"banner's version {release}"
+    if match is None:
+        return AFTER_END_GENERATIONS, f"the {origin} tells nothing"
+    version = (int(match[1]), int(match[2]))
+    if version < (4, 15):
+        # Late 4.14.y has v4.15's code; a banner's third number is often the distribution's own.
+        return (Generation.V4_14_0, Generation.V4_15), f"{origin}: v4.14 or late 4.14.y"
+    if version < (4, 17):
+        return (Generation.V4_15,), origin
+    return (Generation.V4_17,), origin
+
+
+def link_address_problem(image: KernelImage, facts: KernelFacts) -> str | None:
+    """Say why the addresses cannot be those of an x86-64 kernel, or return ``None``."""
+    text, end = facts.text, facts.end
+    if not isinstance(text, Known) or not isinstance(end, Known):
+        return None
+    if text.value < START_KERNEL_MAP:
+        what = "description" if image.kind is KernelKind.DESCRIPTION else "image"
+        return (
+            f"_text at {address_text(text.value)} in the {what} is no link address of a kernel "
+            f"({address_text(START_KERNEL_MAP)} and up)"
+        )
+    if end.value <= text.value:
+        return f"_end {address_text(end.value)} is not above _text {address_text(text.value)}"
+    return None

@@ -1,0 +1,161 @@
+"""Half-open spans of addresses and the algebra of sets of them.
+
+Every range inside smecheck is a :class:`Span`: ``start`` belongs to it, ``end`` does not. Inclusive
+ends exist only in some inputs (/proc/iomem, e820) and are converted where they are read. A span
+carries no meaning; what it is for is said by the name of the field that holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def align_up(value: int, alignment: int) -> int:
+    """Return the lowest multiple of ``alignment`` that is not below ``value``."""
+    return -(-value // alignment) * alignment
+
+
+def align_down(value: int, alignment: int) -> int:
+    """Return the highest multiple of ``alignment`` that is not above ``value``."""
+    return value // alignment * alignment
+
+
+def ceil_div(value: int, divisor: int) -> int:
+    """Return ``value / divisor``, rounded up to a whole number."""
+    return -(-value // divisor)
+
+
+@dataclass(frozen=True, slots=True, order=True, repr=False)
+class Span:
+    """The addresses from ``start`` up to, not including, ``end``.
+
+    Raises:
+        ValueError: if the end lies below the start, or the start below zero.
+    """
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a span: start {self.start:#x}, end {self.end:#x}")
+
+    @classmethod
+    def sized(cls, start: int, size: int) -> Span:
+        """Return the span of ``size`` bytes from ``start``."""
+        return cls(start, start + size)
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in the span."""
+        return self.end - self.start
+
+    def __bool__(self) -> bool:
+        return self.end > self.start
+
+    def __contains__(self, address: int) -> bool:
+        return self.start <= address < self.end
+
+    def covers(self, other: Span) -> bool:
+        """Tell whether every byte of ``other`` is in this span; an empty one always is."""
+        return not other or (self.start <= other.start and other.end <= self.end)
+
+    def overlaps(self, other: Span) -> bool:
+        """Tell whether the two spans share a byte."""
+        return bool(self & other)
+
+    def __and__(self, other: Span) -> Span:
+        start = max(self.start, other.start)
+        return Span(start, max(start, min(self.end, other.end)))
+
+    def moved(self, distance: int) -> Span:
+        """Return the span ``distance`` bytes further up (down where it is negative)."""
+        return Span(self.start + distance, self.end + distance)
+
+    def aligned_out(self, alignment: int) -> Span:
+        """Return the smallest span of whole ``alignment`` frames that covers this one."""
+        return Span(align_down(self.start, alignment), align_up(self.end, alignment))
+
+    def frames(self, frame_size: int) -> range:
+        """Return the numbers of the ``frame_size`` frames that the span touches."""
+        if not self:
+            return range(0)
+        return range(self.start // frame_size, ceil_div(self.end, frame_size))
+
+    def __repr__(self) -> str:
+        return f"[{self.start:#x}, {self.end:#x})"
+
+
+class SpanSet:
+    """An immutable set of addresses, kept as sorted spans that neither overlap nor touch."""
+
+    __slots__ = ("_spans",)
+
+    def __init__(self, spans: Iterable[Span] = ()) -> None:
+        merged: list[Span] = []
+        for span in sorted(span for span in spans if span):
+            if merged and span.start <= merged[-1].end:
+                merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
+            else:
+                merged.append(span)
+        self._spans = tuple(merged)
+
+    def __iter__(self) -> Iterator[Span]:
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SpanSet) and self._spans == other._spans
+
+    def __hash__(self) -> int:
+        return hash(self._spans)
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, self._spans)) + "}"
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in the set."""
+        return sum(span.size for span in self._spans)
+
+    def __or__(self, other: SpanSet) -> SpanSet:
+        return SpanSet((*self._spans, *other._spans))
+
+    def __and__(self, other: SpanSet) -> SpanSet:
+        return self - (self - other)
+
+    def __sub__(self, other: SpanSet) -> SpanSet:
+        kept: list[Span] = []
+        holes = other._spans
+        first = 0
+        for span in self._spans:
+            start = span.start
+            while first < len(holes) and holes[first].end <= start:
+                first += 1
+            index = first
+            while index < len(holes) and holes[index].start < span.end:
+                if holes[index].start > start:
+                    kept.append(Span(start, holes[index].start))
+                start = max(start, holes[index].end)
+                index += 1
+            if start < span.end:
+                kept.append(Span(start, span.end))
+        return SpanSet(kept)
+
+    def covers(self, span: Span) -> bool:
+        """Tell whether every byte of ``span`` is in the set."""
+        return not SpanSet([span]) - self
+
+    def overlaps(self, span: Span) -> bool:
+        """Tell whether the set holds a byte of ``span``."""
+        return any(own.overlaps(span) for own in self._spans)
+
+    def holding(self, address: int) -> Span | None:
+        """Return the span of the set that holds ``address``, if one does."""
+        return next((span for span in self._spans if address in span), None)
