@@ -1,11 +1,11 @@
 """Everything that smecheck raises on purpose, and the exit codes of the program.
 
-    SmecheckError
-    ├── UsageError            the options contradict each other          exit 2
-    └── InputError            an input cannot be read or understood      exit 3
-        ├── UnreadableInput   the file itself: missing, too large, …
-        ├── WrongKind         readable, but not what was asked for
-        └── MalformedInput    the right kind, but broken at some place
+SmecheckError
+├── UsageError            the options contradict each other          exit 2
+└── InputError            an input cannot be read or understood      exit 3
+    ├── UnreadableInput   the file itself: missing, too large, …
+    ├── WrongKind         readable, but not what was asked for
+    └── MalformedInput    the right kind, but broken at some place
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class Known(Generic[T]):
 
     value: T
     origin: str
-    """Where it was read or what it follows from: a file with its line or field, a symbol, an option."""
+    """Where it was read, or what it follows from: a place in a file, a symbol, an option."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ def parse_integer(text: str) -> int:
     """
     match = _INTEGER.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{_why_not(text.strip())}; write 0x… hex, a decimal, or a size such as 4M")
+        raise ValueError(
+            f"{_why_not(text.strip())}; write 0x… hex, a decimal, or a size such as 4M"
+        )
     if match["hex"]:
         value = int(match["hex"], 16)
     else:

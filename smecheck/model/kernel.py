@@ -86,7 +86,7 @@ class SetupHeader:
     """
 
     init_size: Fact[int] = _NOT_A_BZIMAGE
-    """0x260: bytes that the kernel needs from its load address on until it has its own memory map."""
+    """0x260: bytes that the kernel needs from its load address on, until it knows its memory."""
     kernel_alignment: Fact[int] = _NOT_A_BZIMAGE
     """0x230: alignment in bytes of the place that the kernel is unpacked to."""
     pref_address: Fact[int] = _NOT_A_BZIMAGE

@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-_CLAIMED_BY_FIRMWARE = ("reserved", "acpi", "efi", "unusable", "soft reserved", "persistent memory")
+_RAM = "System RAM"
+_CLAIMED = (
+    "reserved",
+    "acpi",
+    "unusable",
+    "unknown e820",
+    "soft reserved",
+    "persistent memory",
+    "efi",
+    "gart",
+)
 """How names of resources begin that are not free RAM even inside "System RAM".
 
 The e820 names are those of e820_type_to_string(), arch/x86/kernel/e820.c; children of "System RAM"
-named "EFI runtime" were seen on the kexec list, 2019-12-03.
+named "EFI runtime" were seen on the kexec list, 2019-12-03. "GART" is an aperture of the I/O memory
+management of early AMD64, laid over RAM (arch/x86/kernel/aperture_64.c).
 """
 
 
@@ -64,19 +75,43 @@ class MemoryMap:
         return "not memory" if self.complete else "not in this fragment of the map"
 
 
-def usable_ram(regions: tuple[Region, ...]) -> SpanSet:
+def usable_ram(regions: Iterable[Region]) -> SpanSet:
     """Return the "System RAM" of ``regions`` without what firmware claims inside it.
 
-    "System RAM (kmem)" and "(virtio_mem)" are hot-added memory and count as RAM, whatever they are
-    nested in: classification goes by the innermost of the regions that say RAM or not RAM.
+    A byte is judged by the innermost region around it that says RAM or not RAM, whatever else it is
+    nested in: "System RAM (kmem)" or "(virtio_mem)" is hot-added memory and counts as RAM inside
+    "Persistent Memory" or "Soft Reserved"; "Reserved" inside "System RAM" does not.
+
+    Args:
+        regions: in ascending order, parents before children, as a :class:`MemoryMap` holds them.
     """
-    ram = SpanSet()
-    for depth in range(max((region.depth for region in regions), default=0) + 1):
-        level = [region for region in regions if region.depth == depth]
-        ram = ram - SpanSet(r.span for r in level if _is_claimed(r.name))
-        ram = ram | SpanSet(r.span for r in level if r.name.startswith("System RAM"))
-    return ram
+    ram: list[Span] = []
+    open_ends: list[tuple[int, bool]] = []
+    """Where the regions around ``position`` end, and whether they say RAM; the innermost last."""
+    position = 0
+    for start, end, is_ram in _telling(regions):
+        while open_ends and open_ends[-1][0] <= start:
+            closed, was_ram = open_ends.pop()
+            if closed > position:
+                if was_ram:
+                    ram.append(Span(position, closed))
+                position = closed
+        if start > position:
+            if open_ends and open_ends[-1][1]:
+                ram.append(Span(position, start))
+            position = start
+        open_ends.append((end, is_ram))
+    return SpanSet(ram)
 
 
-def _is_claimed(name: str) -> bool:
-    return name.lower().startswith(_CLAIMED_BY_FIRMWARE)
+def _telling(regions: Iterable[Region]) -> Iterator[tuple[int, int, bool]]:
+    """Yield start and end of the regions that say RAM or not RAM, and one behind all of them."""
+    last = 0
+    for region in regions:
+        is_ram = region.name.startswith(_RAM)
+        if is_ram or region.name.lower().startswith(_CLAIMED):
+            span = region.span
+            if span.end > last:
+                last = span.end
+            yield span.start, span.end, is_ram
+    yield last, last, False

@@ -40,6 +40,8 @@ class ProofPath:
 
     path: str
     """``kexec``, ``kaslr`` or ``elf``."""
+    taken: bool
+    """Whether this boot can take that way; the proof asks for these only."""
     holds: bool
     reserved_end: int
     """End of what that way of loading keeps to the kernel, at least."""

@@ -22,7 +22,7 @@ EXECUTE_LEN = 2 * PAGE_SIZE + PMD_SIZE
 """sme_encrypt_kernel(): a stack page, a page for the copied routine, a 2 MiB copy buffer."""
 
 COPY_BUFFER_OFFSET = 2 * PAGE_SIZE
-"""sme_encrypt_execute(), arch/x86/mm/mem_encrypt_boot.S: the copy buffer's place in the workarea."""
+"""sme_encrypt_execute(), arch/x86/mm/mem_encrypt_boot.S: place of the copy buffer."""
 
 SECTION_SIZE = 2 * PMD_SIZE
 """sme_workarea[2 * PMD_SIZE], v5.3 arch/x86/mm/mem_encrypt_identity.c and the RFC of 2019-06-04."""

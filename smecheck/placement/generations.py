@@ -20,9 +20,6 @@ class GenerationRules:
     """Pages for PTEs that the calculation adds for the unaligned head and tail of a range."""
     builds_five_levels: bool
     """With LA57 the tables really have five levels; otherwise only their size allows for it."""
-    entry_tables_kept: bool
-    """The decompressor leaves the boot loader's page tables in place when it does not move the
-    kernel; since v5.10 it always builds its own (8570978ea030)."""
     source: str
 
 
@@ -37,7 +34,6 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=False,
             pte_page_count=0,
             builds_five_levels=True,
-            entry_tables_kept=True,
             source=f"v4.14 arch/x86/mm/mem_encrypt.c; {_SIZED_AT_COMPILE_TIME}",
         ),
         GenerationRules(
@@ -46,8 +42,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=True,
-            entry_tables_kept=True,
-            source="v4.15 arch/x86/mm/mem_encrypt.c (107cd2532181, cc5f01e28d6c; also late 4.14.y); "
+            source="v4.15 arch/x86/mm/mem_encrypt.c (107cd2532181, cc5f01e28d6c; late 4.14.y); "
             + _SIZED_AT_COMPILE_TIME,
         ),
         GenerationRules(
@@ -56,8 +51,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=False,
-            entry_tables_kept=True,
-            source="v4.17 arch/x86/mm/mem_encrypt_identity.c (1cd9c22fee3a); no USE_EARLY_PGTABLE_L5",
+            source="v4.17 arch/x86/mm/mem_encrypt_identity.c (1cd9c22fee3a); 4-level tables only",
         ),
         GenerationRules(
             Generation.RFC,
@@ -65,7 +59,6 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=False,
-            entry_tables_kept=True,
             source="RFC of 2019-06-04 over v5.2-rc: .sme, arch/x86/mm/mem_encrypt_identity.c",
         ),
         GenerationRules(
@@ -74,7 +67,6 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=True,
-            entry_tables_kept=False,
             source="v5.3 e1bfa87399e3, arch/x86/mm/mem_encrypt_identity.c "
             "(since v6.16 arch/x86/boot/startup/sme.c)",
         ),

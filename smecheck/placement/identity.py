@@ -30,23 +30,14 @@ SME_CODE_SYMBOLS = ("sme_encrypt_kernel", "sme_enable", "sme_encrypt_execute")
 IDENTITY_FILE_SYMBOL = "mem_encrypt_identity.c"
 """The file symbol of the code's own source file, v4.17 (1cd9c22fee3a) to v6.15."""
 
-INITRD_AWARE_SYMBOLS = ("__sme_map_range", "__sme_map_range_pte", "sme_prepare_pgd")
+INITRD_AWARE_SYMBOLS = ("__sme_map_range", "sme_prepare_pgd")
 """Local functions that came with the initrd and the PTEs, v4.15 (107cd2532181, cc5f01e28d6c)."""
 
-SYMBOLS_OF_INTEREST = (
-    "_text",
-    "_end",
-    "__bss_start",
-    "__bss_stop",
-    "__brk_limit",
-    "__end_of_kernel_reserve",
-    "sme_workarea",
-    IDENTITY_FILE_SYMBOL,
-    *INITRD_AWARE_SYMBOLS,
-    *SME_CODE_SYMBOLS,
-    *(name for begin, (_, end) in SECTION_SYMBOLS.items() for name in (begin, end)),
-)
-"""All the symbols that are looked for in a symbol table."""
+IDENTITY_SYMBOLS = ("_text", "_end", "__bss_start", "sme_workarea", SME_CODE_SYMBOLS[0])
+"""The symbols that say what an image is, where its section headers tell the scheme."""
+
+GENERATION_SYMBOLS = (IDENTITY_FILE_SYMBOL, *INITRD_AWARE_SYMBOLS, *SME_CODE_SYMBOLS[1:])
+"""The symbols that matter besides, where no section holds the workarea."""
 
 
 def identify(image: KernelImage) -> KernelFacts:

@@ -68,6 +68,7 @@ def prove(extents: Extents, kept: Reservations, paths: tuple[str, ...]) -> Proof
     proven = tuple(
         ProofPath(
             path=path,
+            taken=path in paths,
             holds=fact.value >= extents.mapped_end,
             reserved_end=fact.value,
             margin=fact.value - extents.mapped_end,

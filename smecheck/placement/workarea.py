@@ -1,7 +1,7 @@
 """The arithmetic of sme_encrypt_kernel(): where the workarea lies and how far it reaches.
 
-The expressions follow v4.14 to v6.16 (see ``placement.generations`` for what differs) and agree with
-the kernels' compiled code in every recorded run of it.
+The expressions follow v4.14 to v6.16 (see ``placement.generations`` for what differs) and agree
+with the kernels' compiled code in every recorded run of it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def reach_at(
     base: int, layout: KernelLayout, rules: GenerationRules, *, levels: int, initrd: Initrd
 ) -> Reach:
     """Compute the physical extents of the workarea of a kernel whose ``_text`` is at ``base``."""
-    start = base + (layout.kernel_size if layout.workarea_offset is None else layout.workarea_offset)
+    start = base + (
+        layout.kernel_size if layout.workarea_offset is None else layout.workarea_offset
+    )
     end = base + layout.end_offset
     steps = _placing_steps(base, layout, start)
     length = _length(start + EXECUTE_LEN - base, initrd, rules, levels=levels, steps=steps)
@@ -81,8 +83,11 @@ def reach_at(
     mapped_end = align_up(worst_end, PMD_SIZE)
     kernel = Span(base, base + layout.kernel_size)
     encrypted = page_aligned_initrd(initrd.span) if initrd.span and rules.encrypts_initrd else None
-    built_levels = levels if rules.builds_five_levels else 4
-    tables = count_tables(kernel, Span(start, mapped_end), encrypted, levels=built_levels)
+    if levels == 5 and not rules.builds_five_levels:
+        # 4-level tables walked as five: what is written there is anyone's guess, but no less.
+        tables = fewest_tables(layout.kernel_size, mapped_end - start, levels=4)
+    else:
+        tables = count_tables(kernel, Span(start, mapped_end), encrypted, levels=levels)
     written_end = start + EXECUTE_LEN + tables.pages * PAGE_SIZE
     steps += [
         Step(
@@ -173,7 +178,12 @@ def _length(
     formula += f" + {address_text(calc_workarea)} for the workarea"
     steps += [
         Step("execute_len", EXECUTE_LEN, "2 pages + 2 MiB", f"{_SME_ENCRYPT_KERNEL}, execute_len"),
-        Step("pgtable_area_len", area, formula, f"sme_pgtable_calc(), {levels} levels: {rules.source}"),
+        Step(
+            "pgtable_area_len",
+            area,
+            formula,
+            f"sme_pgtable_calc(), {levels} levels: {rules.source}",
+        ),
         Step(
             "workarea_len",
             EXECUTE_LEN + area,

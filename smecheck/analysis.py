@@ -1,0 +1,153 @@
+"""The whole of smecheck in one place: from what was read to what is reported.
+
+A kernel image is identified (where it begins and ends, which scheme it follows, whether it has SME
+code). The boot that is asked about is worked out from the user's words, the segments of the load
+and the machine. The workarea is placed under both schemes. What every loader must keep to the
+kernel is held against it: that is the proof. The rules look at the situation, and the verdict sums
+them up.
+
+Nothing here reads a file or prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from smecheck.checks.catalogue import run_rules
+from smecheck.checks.gaps import not_checked
+from smecheck.checks.rule import Situation
+from smecheck.checks.verdict import Case, judge
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.model.boot import Boot, BootRequest, SmeState
+from smecheck.model.kernel import KernelImage
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Placement
+from smecheck.model.report import InputUse, Proof, Report
+from smecheck.model.segments import SegmentList
+from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
+from smecheck.placement.decompressor import unpack_rules
+from smecheck.placement.identity import identify
+from smecheck.placement.naming import name_segments
+from smecheck.placement.ownership import moved_by_kaslr
+from smecheck.placement.place import Setting, place_both
+from smecheck.placement.proof import Reservations, prove, reservations
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked."""
+
+    image: KernelImage
+    boot: BootRequest
+    segments: SegmentList | None = None
+    memory: MemoryMap | None = None
+
+
+def analyze(question: Question) -> Report:
+    """Answer the question."""
+    image, memory = question.image, question.memory
+    segments = _named(question.segments, image)
+    image = _with_init_size_of_load(image, segments)
+    facts = identify(image)
+    rules = unpack_rules(image, facts)
+    kept = reservations(image, facts)
+    boot = resolve_boot(BootEvidence(question.boot, image, facts, rules, segments, memory))
+    placements = place_both(Setting(image, facts, rules, boot, kept, segments, memory))
+    actual = next((placement for placement in placements if placement.actual), None)
+    moved = moved_by_kaslr(boot, rules)
+    situation = Situation(
+        image, facts, boot, actual or placements[0], kept, segments, memory, moved
+    )
+    in_use = actual is not None and boot.sme is not SmeState.INACTIVE
+    findings = run_rules(situation, workarea_in_use=in_use)
+    proof = _proof(actual, kept, boot, is_elf=segments is not None and is_elf_load(image, segments))
+    judgement = judge(Case(facts, boot, actual, proof, findings, segments, memory))
+    return Report(
+        verdict=judgement.verdict,
+        basis=judgement.basis,
+        headline=judgement.headline,
+        next_step=judgement.next_step,
+        image=image,
+        facts=facts,
+        boot=boot,
+        placements=placements,
+        segments=segments,
+        memory=memory,
+        proof=proof,
+        findings=findings,
+        assumptions=(
+            *facts.assumptions,
+            *rules.assumptions,
+            *kept.assumptions,
+            *boot.assumptions,
+            *(segments.remarks if segments else ()),
+        ),
+        not_checked=not_checked(boot, actual, segments, memory),
+        inputs=_inputs(image, segments, memory),
+    )
+
+
+def _named(segments: SegmentList | None, image: KernelImage) -> SegmentList | None:
+    """Name the segments that the text of the load left unnamed, where the kernel's sizes tell."""
+    if segments is None:
+        return None
+    named = name_segments(segments.segments, value_of(segments.loader), image)
+    return replace(segments, segments=named)
+
+
+def _with_init_size_of_load(image: KernelImage, segments: SegmentList | None) -> KernelImage:
+    """Take init_size from the text of the load where the kernel's own file does not tell it."""
+    if segments is None or isinstance(image.header.init_size, Known):
+        return image
+    if isinstance(segments.init_size, Unknown):
+        return image
+    return replace(image, header=replace(image.header, init_size=segments.init_size))
+
+
+def _proof(
+    actual: Placement | None, kept: Reservations, boot: Boot, *, is_elf: bool
+) -> Proof | None:
+    """Hold the workarea against what is reserved on the paths that this boot can take."""
+    if actual is None or actual.offsets is None:
+        return None
+    if is_elf:
+        return prove(actual.offsets, kept, ("elf",))
+    unmoved = isinstance(boot.kaslr, Known) and not boot.kaslr.value
+    return prove(actual.offsets, kept, ("kexec",) if unmoved else ("kexec", "kaslr"))
+
+
+def _inputs(
+    image: KernelImage, segments: SegmentList | None, memory: MemoryMap | None
+) -> tuple[InputUse, ...]:
+    uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
+    if memory is not None:
+        uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
+    if segments is not None:
+        roles = dict.fromkeys(segment.role.value for segment in segments.segments)
+        uses.append(InputUse(segments.source, "segments", tuple(roles)))
+    return tuple(uses)
+
+
+def _used_of_kernel(image: KernelImage) -> tuple[str, ...]:
+    facts = {
+        "release": image.release,
+        "build_id": image.build_id,
+        "init_size": image.header.init_size,
+        "kernel_alignment": image.header.kernel_alignment,
+        "pref_address": image.header.pref_address,
+        "relocatable": image.header.relocatable,
+        "output_len": image.header.output_len,
+    }
+    known = [name for name, fact in facts.items() if isinstance(fact, Known)]
+    parts = {
+        "symbols": image.symbols,
+        "sections": image.sections,
+        "program_headers": image.loads,
+        "config": image.config,
+    }
+    return (*known, *(name for name, part in parts.items() if part))
+
+
+def _used_of_memory(memory: MemoryMap) -> tuple[str, ...]:
+    names = ("System RAM", "Crash kernel", "Kernel code", "Kernel bss")
+    return tuple(name for name in names if memory.first(name) is not None)

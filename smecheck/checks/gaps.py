@@ -1,0 +1,55 @@
+"""What was not checked, so that a "clear" is never read as more than it says."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Known, Unknown
+from smecheck.model.boot import Boot, Path, SmeState
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Placement
+from smecheck.model.segments import SegmentList
+
+
+def not_checked(
+    boot: Boot,
+    placement: Placement | None,
+    segments: SegmentList | None,
+    memory: MemoryMap | None,
+) -> tuple[str, ...]:
+    """List what the answer leaves open."""
+    gaps = [*_of_machine(memory), *_of_load(boot, segments)]
+    if boot.sme is SmeState.UNKNOWN:
+        gaps.append(f"whether SME is active in the kernel that is booted: {boot.sme_evidence[0]}")
+    if not boot.base_is_certain and isinstance(boot.kernel_base, Known):
+        gaps.append("the places that physical KASLR may choose")
+    if placement is not None and placement.extents is not None and not placement.written_is_exact:
+        gaps.append(f"how many page-table pages are written: {placement.reason}")
+    gaps.append("caches, wbinvd and DMA; memory budget; mappings after the early encryption")
+    return tuple(gaps)
+
+
+def _of_machine(memory: MemoryMap | None) -> list[str]:
+    if memory is None:
+        return ["whether the workarea lies in memory: no memory map was given"]
+    gaps = [
+        f"memory that {memory.source} does not show: firmware tables (ESRT, EFI) and memblock "
+        "reservations are missing from it by design"
+    ]
+    if not memory.complete:
+        gaps.append(f"what {memory.source} leaves out: it is a fragment of a map")
+    if memory.ignored_lines:
+        count = len(memory.ignored_lines)
+        gaps.append(
+            f"{count} {'line' if count == 1 else 'lines'} of {memory.source} that are no resources "
+            f"(first: line {memory.ignored_lines[0]})"
+        )
+    return gaps
+
+
+def _of_load(boot: Boot, segments: SegmentList | None) -> list[str]:
+    if segments is not None:
+        return ["kexec's control pages and page tables: no segment list shows them"]
+    if boot.path is Path.FIRST_BOOT:
+        return ["command line, initrd, boot_params and setup_data of the first boot"]
+    if isinstance(boot.loader, Unknown):
+        return ["the segments of a load: none were given"]
+    return [f"the segments that {boot.loader.value.value} would place: none were given"]

@@ -1,0 +1,73 @@
+"""The kernel itself, and what is encrypted in place with it, against the segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.evidence import Known, Unknown
+from smecheck.model.finding import Finding, Severity
+from smecheck.quantity import address_text, size_text
+from smecheck.span import Span
+
+
+@rule(
+    "SME005",
+    "a segment is encrypted in place with the kernel",
+    Severity.ERROR,
+    decides=True,
+    remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
+    "usually covers it, or move the segment",
+)
+def segment_in_slack(situation: Situation) -> Iterator[Finding]:
+    """A segment lies between ``_end`` and the next 2 MiB boundary, or in the image itself.
+
+    The kernel is encrypted in place in whole 2 MiB frames, in both schemes, so whatever shares its
+    last frame is encrypted with it. boot_params and the command line are read unencrypted later:
+    they are garbage then. An initrd is encrypted twice.
+    """
+    extents, base = situation.extents, situation.boot.kernel_base
+    if extents is None or isinstance(base, Unknown):
+        return
+    image = Span(base.value, extents.in_place.start)
+    for segment in situation.neighbours:
+        for what, span in (("the kernel image", image), ("its last 2 MiB frame", extents.in_place)):
+            hit = span & segment.span
+            if hit:
+                yield Finding(
+                    rule="SME005",
+                    severity=Severity.ERROR,
+                    message=f"{size_text(hit.size)} of {segment.role.value} lie in {what}",
+                    span=hit,
+                    other=segment_party(segment),
+                )
+
+
+@rule(
+    "SME018",
+    "the kernel does not run where it is loaded",
+    Severity.WARNING,
+    remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 and "
+    "kernels since v6.9 do)",
+)
+def kernel_leaves_its_segment(situation: Situation) -> Iterator[Finding]:
+    """The decompressor moves the kernel away from its segment, over memory that nobody reserved.
+
+    A relocatable kernel runs at its load address rounded up to kernel_alignment, but never below
+    LOAD_PHYSICAL_ADDR; one that is not relocatable always runs there. kexec-tools before 2.0.30 and
+    kexec_file_load before v6.9 (43b1d3e68ee7) may load lower.
+    """
+    boot = situation.boot
+    if not isinstance(boot.load_address, Known) or not isinstance(boot.kernel_base, Known):
+        return
+    if situation.kernel_moved or boot.load_address.value == boot.kernel_base.value:
+        return
+    yield Finding(
+        rule="SME018",
+        severity=Severity.WARNING,
+        message=f"the kernel is loaded at {address_text(boot.load_address.value)} and runs at "
+        f"{address_text(boot.kernel_base.value)}: {boot.kernel_base.origin}",
+    )
+
+
+RULES = (segment_in_slack, kernel_leaves_its_segment)

@@ -1,0 +1,121 @@
+"""What happens to a segment in the mapped part of the workarea, written or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.model.finding import Finding, Severity
+from smecheck.model.placement import Extents
+from smecheck.model.segments import Segment, SegmentRole
+from smecheck.placement.constants import PAGE_SIZE, PMD_SIZE
+from smecheck.placement.generations import GENERATION_RULES
+from smecheck.placement.page_tables import page_aligned_initrd, partial_frames
+from smecheck.quantity import size_text
+from smecheck.span import Span, SpanSet
+
+
+@rule(
+    "SME003",
+    "the initrd loses its encryption bit",
+    Severity.ERROR,
+    decides=True,
+    remedy="place the initrd elsewhere (another loader, kexec-tools or initrd size), or use a "
+    "kernel whose workarea is its own section",
+)
+def initrd_loses_encryption(situation: Situation) -> Iterator[Finding]:
+    """The workarea's decrypted mapping replaces that of an initrd it shares a 2 MiB frame with.
+
+    The workarea is mapped with 2 MiB entries without the C bit, up to a 2 MiB boundary: 4 MiB, of
+    which little more than half is written. An initrd that covers such a frame only in part was
+    mapped there with 4 KiB entries; they are replaced, and that part of the initrd is "encrypted"
+    through a mapping that does not encrypt. The kernel later reads plain bytes as encrypted ones:
+    "Initramfs unpacking failed". Frames that the initrd covers wholly keep their bit. Seen in the
+    page tables of a v5.0 kernel; the death was shown by garbling those pages.
+    """
+    extents = situation.extents
+    if extents is None or not _initrd_is_encrypted_here(situation):
+        return
+    for segment in situation.neighbours:
+        if segment.role not in (SegmentRole.INITRD, SegmentRole.OTHER):
+            continue
+        certain = segment.role is SegmentRole.INITRD
+        if not certain and situation.boot.initrd.size == 0:
+            continue
+        for lost in _plain_parts(extents, segment):
+            yield Finding(
+                rule="SME003",
+                severity=Severity.ERROR,
+                message=f"{size_text(lost.size)} of the initrd share a 2 MiB frame with the mapped "
+                "workarea: they stay unencrypted and are read as encrypted",
+                span=lost,
+                other=segment_party(segment),
+                condition=None if certain else "this unnamed segment is the initrd",
+            )
+
+
+@rule(
+    "SME010",
+    "a segment lies in the mapped, unwritten part of the workarea",
+    Severity.NOTE,
+    remedy="nothing to do for this load; the next load may place it lower",
+)
+def neighbour_in_mapped_part(situation: Situation) -> Iterator[Finding]:
+    """A segment other than the initrd lies where the workarea is mapped but not written.
+
+    boot_params, purgatory and the like are not encrypted in place, so a decrypted mapping does them
+    no harm; kernels with such neighbours came up in every run. It is no alarm, but it is luck.
+    """
+    extents = situation.extents
+    if extents is None:
+        return
+    reached = extents.written_end if situation.placement.written_is_exact else extents.worst_end
+    unwritten = Span(min(reached, extents.mapped_end), extents.mapped_end)
+    for segment in situation.neighbours:
+        hit = unwritten & segment.span
+        if hit and segment.role is not SegmentRole.INITRD:
+            yield Finding(
+                rule="SME010",
+                severity=Severity.NOTE,
+                message=f"{size_text(hit.size)} of {segment.role.value} are mapped but not "
+                f"written, {size_text(hit.start - reached)} behind what is",
+                span=hit,
+                other=segment_party(segment),
+            )
+
+
+@rule(
+    "SME019",
+    "the initrd does not begin on a page",
+    Severity.WARNING,
+    remedy="load the initrd at a page boundary",
+)
+def unaligned_initrd(situation: Situation) -> Iterator[Finding]:
+    """The initrd's start is no multiple of 4 KiB.
+
+    __sme_map_range_pte() puts the physical address into the page-table entry as it is, so its low
+    bits become flags. Every loader that is known keeps the initrd page-aligned; the kernel does not
+    check it.
+    """
+    initrd = situation.boot.initrd
+    if initrd.span is not None and initrd.span.start % PAGE_SIZE:
+        yield Finding(
+            rule="SME019",
+            severity=Severity.WARNING,
+            message="the low bits of the initrd's address become flags of its page-table entries",
+            span=initrd.span,
+        )
+
+
+def _initrd_is_encrypted_here(situation: Situation) -> bool:
+    return any(GENERATION_RULES[g].encrypts_initrd for g in situation.facts.generations)
+
+
+def _plain_parts(extents: Extents, segment: Segment) -> SpanSet:
+    """Return the parts of an initrd that lie in mapped frames it covers only partly."""
+    initrd = page_aligned_initrd(segment.span)
+    frames = (Span.sized(number * PMD_SIZE, PMD_SIZE) for number in partial_frames(initrd))
+    return SpanSet(frame & initrd for frame in frames if extents.mapped.covers(frame))
+
+
+RULES = (initrd_loses_encryption, neighbour_in_mapped_part, unaligned_initrd)

@@ -1,0 +1,142 @@
+"""The workarea must be memory, and memory that the page tables at entry reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks.rule import Situation, rule
+from smecheck.evidence import Unknown
+from smecheck.model.finding import Finding, Party, Severity
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Extents
+from smecheck.placement.constants import EXECUTE_LEN, PUD_SIZE
+from smecheck.quantity import address_text, size_text
+from smecheck.span import Span, SpanSet
+
+
+@rule(
+    "SME004",
+    "the workarea is not System RAM",
+    Severity.ERROR,
+    decides=True,
+    remedy="make the kernel run lower in memory (kexec --mem-max, another loader or crashkernel "
+    "size), or use a kernel whose workarea is its own section",
+)
+def workarea_outside_ram(situation: Situation) -> Iterator[Finding]:
+    """Part of the workarea, or of what is encrypted in place before it, is not System RAM.
+
+    The page tables are built 0x202000 behind the workarea's start. If that is not memory, or not
+    mapped at entry, the kernel takes a page fault without a handler: a triple fault, before a
+    single byte was copied. It happens with the default layout of kexec -l, which puts the kernel
+    at the top of RAM, even where no segment lies above it. A part that is only mapped, not
+    written, does no harm by itself. "RAM buffer" is most likely memory: a warning.
+    """
+    extents, memory = situation.extents, situation.memory
+    if extents is None or memory is None:
+        return
+    exact = situation.placement.written_is_exact
+    written = Span(extents.in_place.start, extents.written_end)
+    for span in _not_ram(written, memory):
+        yield _finding(span, memory, _consequence(span, extents), Severity.ERROR)
+    for span in _in_ram_buffer(written, memory):
+        yield _finding(
+            span,
+            memory,
+            "the kernel keeps it free as memory that may be stolen, or mem= hides it",
+            Severity.WARNING,
+            condition="there is no memory behind it",
+        )
+    rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
+    if not exact:
+        for span in _not_ram(rest, memory):
+            yield _finding(
+                span,
+                memory,
+                "written at worst",
+                Severity.ERROR,
+                condition="the page tables take more than the fewest pages",
+            )
+    reached = extents.written_end if exact else extents.worst_end
+    for span in _not_ram(Span(min(reached, extents.mapped_end), extents.mapped_end), memory):
+        yield _finding(span, memory, "mapped, not written: no harm", Severity.NOTE)
+
+
+@rule(
+    "SME020",
+    "the page tables at entry may not reach the workarea",
+    Severity.ERROR,
+    decides=True,
+    remedy="boot this kernel with nokaslr where that is clear, or use a kernel whose workarea is "
+    "its own section",
+)
+def not_mapped_at_entry(situation: Situation) -> Iterator[Finding]:
+    """The workarea begins another 1 GiB frame than the kernel, and KASLR moved the kernel.
+
+    Up to v5.9 the decompressor that moves a kernel maps only the image, the command line and
+    boot_params. A workarea behind the image in a 1 GiB frame of its own then needs a new table,
+    which would be built in the very memory that is not mapped: a triple fault.
+    """
+    extents, boot = situation.extents, situation.boot
+    if extents is None or isinstance(boot.kernel_base, Unknown) or not situation.kernel_moved:
+        return
+    if situation.facts.section is not None:
+        return
+    image = Span(boot.kernel_base.value, extents.in_place.start)
+    reached = SpanSet([image.aligned_out(PUD_SIZE)])
+    for span in SpanSet([extents.mapped]) - reached:
+        yield Finding(
+            rule="SME020",
+            severity=Severity.ERROR,
+            message=f"the workarea reaches {size_text(span.size)} into the 1 GiB frame at "
+            f"{address_text(span.start)}, which the decompressor's page tables need not map",
+            span=span,
+            condition="KASLR chose the place and nothing else of the boot lies in that frame",
+        )
+
+
+def _not_ram(span: Span, memory: MemoryMap) -> SpanSet:
+    return SpanSet([span]) - memory.system_ram - _ram_buffer(memory)
+
+
+def _in_ram_buffer(span: Span, memory: MemoryMap) -> SpanSet:
+    return SpanSet([span]) & _ram_buffer(memory) - memory.system_ram
+
+
+def _ram_buffer(memory: MemoryMap) -> SpanSet:
+    """Return what the kernel inserts behind RAM that ends at an odd place.
+
+    arch/x86/kernel/e820.c, e820__reserve_resources_late(), "RAM buffer": most likely memory. An
+    after-end v5.0 kernel whose workarea lay there came up.
+    """
+    return SpanSet(region.span for region in memory.named("RAM buffer"))
+
+
+def _consequence(span: Span, extents: Extents) -> str:
+    if span.end > extents.start + EXECUTE_LEN:
+        return "the page tables would be built there: a triple fault before anything is printed"
+    if span.start < extents.start:
+        return "it is encrypted in place with the kernel"
+    return "it is surely written"
+
+
+def _finding(
+    span: Span, memory: MemoryMap, what: str, severity: Severity, *, condition: str | None = None
+) -> Finding:
+    name = memory.what_is_at(span)
+    if condition is None and not memory.complete and not _is_named(span, memory):
+        condition = f"{memory.source}, a fragment of a map, leaves out no System RAM there"
+    return Finding(
+        rule="SME004",
+        severity=severity,
+        message=f"{size_text(span.size)} of the workarea are not System RAM ({name}): {what}",
+        span=span,
+        other=Party(name, span),
+        condition=condition,
+    )
+
+
+def _is_named(span: Span, memory: MemoryMap) -> bool:
+    return any(span.start in region.span for region in memory.regions)
+
+
+RULES = (workarea_outside_ram, not_mapped_at_entry)

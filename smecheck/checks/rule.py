@@ -1,0 +1,122 @@
+"""What a rule is, and the situation that rules look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from smecheck.evidence import Known, Unknown
+from smecheck.model.boot import Boot
+from smecheck.model.finding import Finding, Party, Severity
+from smecheck.model.identity import KernelFacts
+from smecheck.model.kernel import KernelImage
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Extents, Placement
+from smecheck.model.segments import Segment, SegmentList, SegmentRole
+from smecheck.placement.proof import Reservations
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a rule may look at."""
+
+    image: KernelImage
+    facts: KernelFacts
+    boot: Boot
+    placement: Placement
+    """Of the kernel's own scheme; of the after-end scheme where it has none."""
+    kept: Reservations
+    segments: SegmentList | None
+    memory: MemoryMap | None
+    kernel_moved: bool
+    """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
+
+    @property
+    def extents(self) -> Extents | None:
+        """The physical extents, where the place of the kernel is known."""
+        return self.placement.extents
+
+    @property
+    def neighbours(self) -> tuple[Segment, ...]:
+        """The segments other than the kernel's own."""
+        if self.segments is None:
+            return ()
+        return tuple(s for s in self.segments.segments if s.role is not SegmentRole.KERNEL)
+
+    @property
+    def premise(self) -> str | None:
+        """What every finding of this situation is conditional on, ``None`` if on nothing."""
+        conditions = []
+        if isinstance(self.facts.sme_code, Unknown):
+            conditions.append("the kernel has SME code")
+        if self.extents is not None and not self.boot.base_is_certain:
+            off = isinstance(self.boot.kaslr, Known) and not self.boot.kaslr.value
+            if not off:
+                conditions.append("KASLR leaves the kernel where it was loaded")
+        return " and ".join(conditions) or None
+
+
+Check = Callable[[Situation], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule."""
+
+    id: str
+    title: str
+    severity: Severity
+    """Of its worst findings."""
+    decides: bool
+    """Whether an error of it makes the verdict "collision"."""
+    about_load: bool
+    """Whether it looks at the load rather than at the workarea, so that it applies without one."""
+    remedy: str
+    """The next step, for findings that do not name a better one."""
+    check: Check
+    documentation: str
+    """Its page: what it looks at, why that matters, where it is known from."""
+
+    def findings(self, situation: Situation) -> list[Finding]:
+        """Apply the rule; every finding carries the situation's premise and a next step."""
+        premise = situation.premise
+        return [
+            replace(
+                finding,
+                condition=_joined(premise, finding.condition),
+                remedy=finding.remedy or self.remedy,
+            )
+            for finding in self.check(situation)
+        ]
+
+
+def rule(
+    rule_id: str,
+    title: str,
+    severity: Severity,
+    *,
+    decides: bool = False,
+    about_load: bool = False,
+    remedy: str,
+) -> Callable[[Check], Rule]:
+    """Make a rule of a check function; its docstring is the rule's documentation."""
+
+    def make(check: Check) -> Rule:
+        page = _page(check.__doc__ or "")
+        return Rule(rule_id, title, severity, decides, about_load, remedy, check, page)
+
+    return make
+
+
+def segment_party(segment: Segment) -> Party:
+    """Return a segment as the other party of a finding."""
+    return Party(segment.role.value, segment.span)
+
+
+def _joined(*conditions: str | None) -> str | None:
+    return " and ".join(condition for condition in conditions if condition) or None
+
+
+def _page(docstring: str) -> str:
+    """Remove the indentation of a docstring."""
+    return "\n".join(line.strip() for line in docstring.strip().splitlines())

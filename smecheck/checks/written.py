@@ -1,0 +1,152 @@
+"""The workarea is written over a segment: surely, or in the worst case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.model.finding import Finding, Severity
+from smecheck.model.placement import Extents
+from smecheck.model.segments import Segment, SegmentRole
+from smecheck.placement.constants import COPY_BUFFER_OFFSET, EXECUTE_LEN, PAGE_SIZE, PMD_SIZE
+from smecheck.placement.generations import GENERATION_RULES
+from smecheck.quantity import size_text
+from smecheck.span import Span, SpanSet
+
+_CONSEQUENCE = {
+    SegmentRole.BOOT_PARAMS: "the kernel loses boot_params and its command line and dies silently",
+    SegmentRole.INITRD: "the initrd is destroyed: no root file system",
+    SegmentRole.ELFCOREHDR: "the crash kernel cannot describe the memory it should save",
+    SegmentRole.BACKUP: "the saved low memory is lost to the vmcore",
+}
+
+_LIVE_TABLES_SIZE = 32 * PAGE_SIZE
+"""arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12, at the very end of
+the decompressor's image; they are in use while the workarea is set up."""
+
+
+@rule(
+    "SME001",
+    "the workarea is written over a segment",
+    Severity.ERROR,
+    decides=True,
+    remedy="use a kernel whose workarea is its own section (.init.scratch, v5.3 and later), or "
+    "boot it with mem_encrypt=off",
+)
+def written_over_segment(situation: Situation) -> Iterator[Finding]:
+    """The surely written extent meets a segment that kexec loaded.
+
+    sme_encrypt_kernel() writes a stack page, a copy of its routine, a 2 MiB copy buffer and its
+    page tables to the workarea before the kernel reads boot_params, the command line or the initrd.
+    What lay there is lost. In the failure of June 2019, reproduced page for page, an overwritten
+    boot_params killed the kernel before any console existed, and an overwritten initrd ended in
+    "Unable to mount root fs".
+
+    An initrd that begins inside the copy buffer is damaged further up as well: the first 2 MiB that
+    are copied back repeat themselves there. That range is a finding of its own.
+    """
+    extents = situation.extents
+    if extents is None:
+        return
+    for segment in situation.neighbours:
+        hit = extents.written & segment.span
+        if hit:
+            yield _overlap(segment, hit, "the surely written part of the workarea")
+            yield from _copied_back_damage(situation, extents, segment)
+    yield from _live_tables(situation, extents)
+
+
+@rule(
+    "SME002",
+    "the workarea may be written over a segment",
+    Severity.ERROR,
+    decides=True,
+    remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
+    "--iomem), or treat it as a collision",
+)
+def worst_case_over_segment(situation: Situation) -> Iterator[Finding]:
+    """Only the worst case of what can be written meets a segment.
+
+    The kernel computes a length for its page tables that it hardly ever uses up. How many pages it
+    really writes follows exactly where generation, paging, initrd and the page tables at entry are
+    known; then this rule is silent. Otherwise everything up to the computed length may be written.
+    """
+    extents = situation.extents
+    if extents is None or situation.placement.written_is_exact:
+        return
+    rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
+    for segment in situation.neighbours:
+        hit = rest & segment.span
+        if hit:
+            yield _overlap(
+                segment,
+                hit,
+                "the part of the workarea that is written at worst",
+                condition="the page tables take more than the fewest pages",
+            )
+
+
+def _overlap(segment: Segment, hit: Span, what: str, *, condition: str | None = None) -> Finding:
+    consequence = _CONSEQUENCE.get(segment.role, "its content is lost")
+    pages = len(hit.frames(PAGE_SIZE))
+    return Finding(
+        rule="SME001" if condition is None else "SME002",
+        severity=Severity.ERROR,
+        message=f"{what} lies over {pages} {'page' if pages == 1 else 'pages'} of "
+        f"{segment.role.value} ({size_text(hit.size)}): {consequence}",
+        span=hit,
+        other=segment_party(segment),
+        condition=condition,
+    )
+
+
+def _copied_back_damage(
+    situation: Situation, extents: Extents, segment: Segment
+) -> Iterator[Finding]:
+    """Yield what copying the initrd's first 2 MiB back destroys above the written extent.
+
+    Source and destination of the copy overlap, and rep movsb runs upwards
+    (arch/x86/mm/mem_encrypt_boot.S, __enc_copy): from the distance between the two on, the first
+    bytes repeat. Measured page for page on a v5.0 kernel.
+    """
+    encrypts = all(GENERATION_RULES[g].encrypts_initrd for g in situation.facts.generations)
+    if segment.role is not SegmentRole.INITRD or not encrypts:
+        return
+    buffer = Span(extents.start + COPY_BUFFER_OFFSET, extents.start + EXECUTE_LEN)
+    if segment.span.start not in buffer:
+        return
+    distance = segment.span.start - buffer.start
+    repeated = Span.sized(segment.span.start + distance, PMD_SIZE - distance) & segment.span
+    for span in SpanSet([repeated]) - SpanSet([extents.written]):
+        yield Finding(
+            rule="SME001",
+            severity=Severity.ERROR,
+            message="the initrd begins inside the copy buffer, so copying its first 2 MiB back "
+            f"repeats bytes above the written part too ({size_text(span.size)} more are lost)",
+            span=span,
+            other=segment_party(segment),
+        )
+
+
+def _live_tables(situation: Situation, extents: Extents) -> Iterator[Finding]:
+    """Yield a hit on the decompressor's page tables, live where KASLR moved the kernel away."""
+    if not situation.kernel_moved or situation.segments is None:
+        return
+    for segment in situation.segments.of(SegmentRole.KERNEL):
+        tables = Span(
+            max(segment.span.start, segment.span.end - _LIVE_TABLES_SIZE), segment.span.end
+        )
+        hit = extents.written & tables
+        if hit:
+            yield Finding(
+                rule="SME001",
+                severity=Severity.ERROR,
+                message="the workarea is written where the decompressor keeps its page tables "
+                f"(the last {size_text(_LIVE_TABLES_SIZE)} of the kernel segment)",
+                span=hit,
+                other=segment_party(segment),
+                condition="the tables in use at that moment are the decompressor's",
+            )
+
+
+RULES = (written_over_segment, worst_case_over_segment)

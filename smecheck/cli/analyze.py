@@ -1,0 +1,242 @@
+"""``smecheck analyze``: the main job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from smecheck.cli.parameters import address, enum_option, initrd_size, report_targets
+from smecheck.errors import SmecheckError, UsageError
+from smecheck.model.boot import BootRequest, Paging, Path, Switch
+from smecheck.model.finding import Severity
+from smecheck.model.segments import Loader, Mode
+from smecheck.report.render import Format
+
+_MIN_KERNEL_ALIGN = 0x200000  # arch/x86/include/asm/boot.h; head64.c hangs a kernel elsewhere
+
+_EPILOG = """
+\b
+Examples:
+  smecheck analyze vmlinux
+  smecheck analyze vmlinux --iomem iomem.txt --segments kexec.log --kaslr off --explain
+  ssh host sudo cat /proc/iomem | smecheck analyze vmlinux --iomem - --segments load.yaml
+
+\b
+Exit codes, the same for every format:
+  0  analyzed, nothing at or above --fail-on
+  1  findings at or above --fail-on, and nothing else
+  2  usage error
+  3  an input could not be read or understood; nothing was analyzed
+  4  undecided: a fact that the verdict needs is missing (--allow-undecided makes it 0)
+ 70  a bug of smecheck
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("kernel", metavar="KERNEL")
+@click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root.")
+@click.option(
+    "--segments",
+    metavar="FILE",
+    help="The segments of the load: output of kexec -d, a kernel log, or YAML.",
+)
+@click.option(
+    "--load-address",
+    metavar="ADDR",
+    callback=address,
+    help="Where the kernel runs (physical _text).",
+)
+@click.option(
+    "--initrd",
+    metavar="FILE|SIZE",
+    callback=initrd_size,
+    help="The initrd, if the segments do not tell; 0 for none.",
+)
+@click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted.")
+@enum_option("--path", enum=Path, help="Which boot is asked about.")
+@enum_option("--loader", enum=Loader, help="The system call that loads.")
+@enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash).")
+@enum_option(
+    "--kaslr",
+    enum=Switch,
+    default="auto",
+    help="Of the kernel that is booted; auto = its command line.",
+)
+@enum_option("--sme", enum=Switch, default="auto", help="Of the kernel that is booted.")
+@enum_option("--paging", enum=Paging, default="auto", help="Levels of page tables at entry.")
+@enum_option(
+    "--format",
+    "report_format",
+    enum=Format,
+    help="Default: text on a terminal, plain in a pipe.",
+)
+@click.option("--explain", is_flag=True, help="Show every derivation with formula and source.")
+@click.option("-o", "--output", metavar="FILE", help="Write the report there.")
+@click.option(
+    "--report",
+    "reports",
+    metavar="FORMAT=FILE",
+    callback=report_targets,
+    multiple=True,
+    help="Write one more report; may be repeated.",
+)
+@enum_option(
+    "--fail-on",
+    enum=Severity,
+    default="error",
+    help="From which severity on findings make the exit status 1.",
+)
+@click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
+@click.option("--exit-zero", is_flag=True, help="Findings and open questions are no failure.")
+@click.option(
+    "--ignore", metavar="RULE", multiple=True, help="Findings of RULE do not count; repeatable."
+)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Of text output.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status tells.")
+@click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
+def analyze(kernel: str, **options: Any) -> int:
+    """Say where the SME workarea of KERNEL lies and what it collides with.
+
+    KERNEL is a vmlinux (ELF, stripped or not) or a YAML description of one; - is standard input.
+    With nothing else, the answer is what holds on every machine. With the machine's memory map and
+    the segments of a kexec load, it is the answer for that load.
+    """
+    report_format: Format = options["report_format"] or _default_format(options["output"])
+    try:
+        return _analyze(kernel, report_format, options)
+    except SmecheckError as error:
+        if report_format is Format.JSON and not options["quiet"]:
+            from smecheck.cli.output import write_stdout
+            from smecheck.report.error_report import error_json
+
+            write_stdout(error_json(error))
+        raise
+
+
+def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int:
+    request = _request(kernel, options)
+    extra = [(_format_named(name), path) for name, path in options["reports"]]
+
+    from smecheck.analysis import Question
+    from smecheck.analysis import analyze as answer
+    from smecheck.cli.outcome import GatePolicy, exit_status
+    from smecheck.cli.output import write_file, write_stdout
+    from smecheck.inputs.kernel import read_kernel
+    from smecheck.report.render import RenderOptions, render
+
+    ignored = _known_rules(options["ignore"])
+    image = read_kernel(kernel)
+    segments = memory = None
+    if options["segments"] is not None:
+        from smecheck.inputs.segments import read_segments
+
+        segments = read_segments(options["segments"], mode=options["mode"])
+    if options["iomem"] is not None:
+        from smecheck.inputs.iomem import read_iomem
+
+        memory = read_iomem(options["iomem"])
+    report = answer(Question(image, request, segments, memory))
+    policy = GatePolicy(
+        options["fail_on"], options["allow_undecided"], options["exit_zero"], ignored
+    )
+    status = exit_status(report, policy)
+    color = _color(options["color"], to_stdout=options["output"] is None)
+    render_options = RenderOptions(
+        explain=options["explain"],
+        color=color,
+        width=_width(),
+        unicode=_speaks_unicode(to_stdout=options["output"] is None),
+        exit_code=status,
+    )
+    for_file = replace(render_options, color=False, unicode=True)
+    written = render(report, report_format, render_options)
+    for other_format, path in extra:
+        write_file(path, render(report, other_format, for_file))
+    if options["output"] is not None:
+        write_file(options["output"], written)
+    elif not options["quiet"]:
+        write_stdout(written)
+    return int(status)
+
+
+def _request(kernel: str, options: dict[str, Any]) -> BootRequest:
+    if [kernel, options["iomem"], options["segments"]].count("-") > 1:
+        raise UsageError(
+            "standard input can be only one of the inputs",
+            help_text="put the others into files",
+        )
+    load_address = options["load_address"]
+    if load_address is not None and load_address % _MIN_KERNEL_ALIGN:
+        raise UsageError(
+            f"--load-address {load_address:#x} is no multiple of 2 MiB: a kernel hangs there",
+            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
+        )
+    return BootRequest(
+        path=options["path"],
+        loader=options["loader"],
+        mode=options["mode"],
+        load_address=load_address,
+        initrd_size=options["initrd"],
+        cmdline=options["cmdline"],
+        kaslr=options["kaslr"],
+        sme=options["sme"],
+        paging=options["paging"],
+    )
+
+
+def _known_rules(names: tuple[str, ...]) -> frozenset[str]:
+    from smecheck.checks.catalogue import RULES
+
+    for name in names:
+        if name not in RULES:
+            raise UsageError(
+                f"--ignore {name!r}: there is no such rule", help_text="smecheck rules lists them"
+            )
+    return frozenset(names)
+
+
+def _format_named(name: str) -> Format:
+    try:
+        return Format(name)
+    except ValueError:
+        known = ", ".join(member.value for member in Format)
+        raise UsageError(
+            f"--report {name!r}: there is no such format", help_text=f"one of {known}"
+        ) from None
+
+
+def _default_format(output: str | None) -> Format:
+    return Format.TEXT if output is None and sys.stdout.isatty() else Format.PLAIN
+
+
+def _color(choice: str, *, to_stdout: bool) -> bool:
+    """Decide: the option, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return to_stdout and sys.stdout.isatty()
+
+
+def _width() -> int:
+    if sys.stdout.isatty():
+        import shutil
+
+        return shutil.get_terminal_size().columns
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and 20 <= int(columns) <= 1000 else 160
+
+
+def _speaks_unicode(*, to_stdout: bool) -> bool:
+    return not to_stdout or (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

@@ -1,0 +1,64 @@
+"""Callbacks that turn the text of an option into what it means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeVar
+
+import click
+
+from smecheck.quantity import parse_integer
+
+E = TypeVar("E", bound=Enum)
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def address(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read a physical address, ``0x…`` or decimal."""
+    if value is None:
+        return None
+    try:
+        return parse_integer(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}", ctx, param) from None
+
+
+def initrd_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read the size of an initrd, or take it from a file."""
+    if value is None:
+        return None
+    try:
+        return parse_integer(value)
+    except ValueError as error:
+        not_a_size = error
+    try:
+        return os.stat(value).st_size  # noqa: PTH116 - a str is what users give
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"{value!r}: {not_a_size}; and as a file: {reason.lower()}"
+        raise click.BadParameter(message, ctx, param) from None
+
+
+def report_targets(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """Split each ``FORMAT=FILE``."""
+    targets = []
+    for value in values:
+        report_format, separator, path = value.partition("=")
+        if not separator or not path:
+            raise click.BadParameter(f"{value!r} is not of the form FORMAT=FILE", ctx, param)
+        targets.append((report_format, path))
+    return targets
+
+
+def enum_option(name: str, *names: str, enum: type[E], **settings: Any) -> Decorator:
+    """Return an option whose value is a member of ``enum``, named by its value."""
+
+    def member(_ctx: click.Context, _param: click.Parameter, value: str | None) -> E | None:
+        return None if value is None else enum(value)
+
+    choices = click.Choice([str(choice.value) for choice in enum])
+    return click.option(name, *names, type=choices, callback=member, **settings)

@@ -1,0 +1,29 @@
+"""``smecheck rules`` and ``smecheck explain``: what the rules mean."""
+
+from __future__ import annotations
+
+import click
+
+from smecheck.errors import UsageError
+
+
+@click.command()
+def rules() -> None:
+    """List the rules: id, severity, title."""
+    from smecheck.checks.catalogue import RULES
+
+    for rule in RULES.values():
+        click.echo(f"{rule.id}  {rule.severity.value:7}  {rule.title}")
+
+
+@click.command()
+@click.argument("rule_id", metavar="RULE")
+def explain(rule_id: str) -> None:
+    """Say what RULE (for example SME001) means, why it matters and what to do."""
+    from smecheck.checks.catalogue import RULES
+    from smecheck.checks.pages import rule_page
+
+    rule = RULES.get(rule_id.upper())
+    if rule is None:
+        raise UsageError(f"there is no rule {rule_id!r}", help_text="smecheck rules lists them all")
+    click.echo(rule_page(rule), nl=False)

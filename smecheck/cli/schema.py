@@ -1,0 +1,17 @@
+"""``smecheck schema``: the JSON Schemas of what smecheck reads and writes."""
+
+from __future__ import annotations
+
+import click
+
+SCHEMAS = ("error-v1", "kernel-v1", "report-v1", "segments-v1")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(SCHEMAS))
+def schema(name: str) -> None:
+    """Print the JSON Schema of a report, of an error, or of a YAML description."""
+    from importlib.resources import files
+
+    text = files("smecheck").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
+    click.echo(text, nl=False)

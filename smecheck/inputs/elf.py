@@ -1,0 +1,137 @@
+"""A vmlinux ELF, with symbols or stripped, as a :class:`KernelImage`.
+
+pyelftools describes the structures; what is read is bounded by the size of the file, and the symbol
+table, hundreds of thousands of entries, is never walked through it (see ``elf_symbols``).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+from smecheck.errors import MalformedInput, WrongKind
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.inputs.elf_content import find_banner, find_build_id, find_sme_text
+from smecheck.inputs.elf_file import ElfFile, ElfSection
+from smecheck.inputs.elf_symbols import SymbolTable
+from smecheck.model.kernel import (
+    SECTION_SCHEMES,
+    KernelImage,
+    KernelKind,
+    LoadSegment,
+    Section,
+    SetupHeader,
+)
+from smecheck.placement.constants import START_KERNEL_MAP
+from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS
+
+ELF_MAGIC = b"\x7fELF"
+
+_BANNER_SYMBOL = "linux_banner"
+
+
+def read_elf(stream: BinaryIO, name: str) -> KernelImage:
+    """Read a kernel from an ELF file.
+
+    Args:
+        stream: seekable.
+        name: what the user called it.
+
+    Raises:
+        WrongKind: it is an ELF file, but not an x86-64 kernel; the message says what it is.
+        MalformedInput: it is truncated or contradicts itself.
+    """
+    size = stream.seek(0, os.SEEK_END)
+    elf = ElfFile(stream, size, name)
+    elf.read_header()
+    _refuse_other_files(elf)
+    sections = elf.read_sections()
+    loads = elf.read_loads()
+    _refuse_other_programs(elf, loads, sections)
+    in_section = any(section.name in SECTION_SCHEMES for section in sections)
+    symbols = _symbols(elf, sections, in_section=in_section)
+    banner = find_banner(elf, sections, (symbols or {}).pop(_BANNER_SYMBOL, None))
+    return KernelImage(
+        source=name,
+        kind=KernelKind.VMLINUX,
+        release=banner,
+        build_id=find_build_id(elf, sections),
+        symbols=symbols or {},
+        symbols_complete=symbols is not None,
+        sections=tuple(_model_section(section) for section in sections if section.is_allocated),
+        sections_complete=True,
+        loads=loads,
+        header=SetupHeader(),
+        config={},
+        sme_text=_sme_text(elf, sections, needed=symbols is None and not in_section),
+    )
+
+
+def _symbols(
+    elf: ElfFile, sections: list[ElfSection], *, in_section: bool
+) -> dict[str, int] | None:
+    """Return the symbols that matter, or ``None`` where the image is stripped."""
+    headers = (section for section in sections if section.type == "SYMTAB" and section.size)
+    header = next(headers, None)
+    if header is None:
+        return None
+    table = SymbolTable(elf, header, sections)
+    symbols = table.values((*IDENTITY_SYMBOLS, _BANNER_SYMBOL))
+    if not in_section:
+        symbols |= table.values(GENERATION_SYMBOLS)
+    return symbols
+
+
+def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact[bool]:
+    if not needed:
+        return Unknown("not asked: symbols or sections tell")
+    found = find_sme_text(elf, sections)
+    if found is None:
+        return Known(False, "none of the texts of the SME code is in the image")
+    return Known(True, f"text {found!r} in the image")
+
+
+def _model_section(section: ElfSection) -> Section:
+    return Section(section.name, section.address, section.size, section.type)
+
+
+def _refuse_other_files(elf: ElfFile) -> None:
+    """Refuse what is an ELF file of another type than a linked program."""
+    kinds = {
+        "ET_REL": "an object file or a kernel module (.o, .ko), not a linked kernel",
+        "ET_DYN": "a shared library or a position-independent program, not a kernel",
+        "ET_CORE": "a core file (a vmcore or /proc/kcore), not a kernel image",
+    }
+    if elf.machine != "EM_X86_64":
+        raise WrongKind(
+            f"is an ELF file for {elf.machine.removeprefix('EM_')}, not for x86-64",
+            where=elf.name,
+            help_text="SME exists on AMD x86-64 machines only",
+        )
+    if elf.type != "ET_EXEC":
+        raise WrongKind(
+            f"is {kinds.get(elf.type, f'an ELF file of type {elf.type}')}",
+            where=elf.name,
+            help_text="give the vmlinux from the build directory or the debug package",
+        )
+
+
+def _refuse_other_programs(
+    elf: ElfFile, loads: tuple[LoadSegment, ...], sections: list[ElfSection]
+) -> None:
+    if not loads:
+        raise MalformedInput(
+            "has no LOAD program header", where=elf.name, help_text="give the whole vmlinux"
+        )
+    if not any(load.vaddr >= START_KERNEL_MAP for load in loads):
+        raise WrongKind(
+            "is an x86-64 program, but not a kernel: it is linked for user space",
+            where=elf.name,
+            help_text="give a vmlinux",
+        )
+    if not any(section.name == ".text" for section in sections):
+        raise WrongKind(
+            "has no section .text: not a kernel's vmlinux",
+            where=elf.name,
+            help_text="give a vmlinux whose section headers are intact",
+        )

@@ -1,0 +1,95 @@
+"""The kexec command itself, where somebody pasted it above its output."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from smecheck.model.segments import Mode
+
+# Behind nothing, a prompt, the + of "set -x", or sudo.
+_COMMAND = re.compile(r"(?:^|[#$%>+]|sudo[ \t])[ \t]*+(?:[\w.-]*+/)*+kexec(?=[ \t])")
+_VALUE = re.compile(r"(?<=[ \t])(['\"]?)--(?:append|command-line)(?:=|[ \t]++)")
+_QUOTED = {
+    "'": re.compile(r"([^']*+)'"),
+    '"': re.compile(r'((?:[^"\\]|\\.)*+)"'),
+}
+_ESCAPED = re.compile(r'\\([\\"$`])')
+_EXPANDED = re.compile(r"(?<!\\)(?:`|\$[A-Za-z_({])")
+# A capture of argv joined by blanks shows no quotes: the value then ends at the next option.
+_UNQUOTED_END = re.compile(
+    r"[ \t]{2}|\t|[ \t]--[A-Za-z]|[ \t]-[a-z]{1,5}(?=[ \t]|$)|[ \t](?:[0-9]?[<>]|[|;&])|$"
+)
+_LONG_MODES = {"--load": Mode.LOAD, "--load-panic": Mode.CRASH}
+_SHORT_MODES = {"l": Mode.LOAD, "p": Mode.CRASH}
+_SHORT_OPTIONS = re.compile(r"-[a-z]++")
+
+
+@dataclass(frozen=True, slots=True)
+class KexecCommand:
+    """A pasted ``kexec -l`` or ``kexec -p``."""
+
+    line: int
+    mode: Mode | None
+    is_file_load: bool
+    """Whether it asks for kexec_file_load, with ``-s``."""
+    cmdline: str | None
+    """The command line it gives to the kernel, where its text shows it whole."""
+
+
+def parse_command(text: str, line: int) -> KexecCommand | None:
+    """Read a line that is a kexec command which loads something."""
+    command = _COMMAND.search(text)
+    if command is None:
+        return None
+    arguments = text[command.end() :]
+    rest, cmdline = _take_values(arguments)
+    words = rest.split()
+    mode = None
+    is_file_load = "--kexec-file-syscall" in words
+    for word in words:
+        mode = _LONG_MODES.get(word, mode)
+        if _SHORT_OPTIONS.fullmatch(word):
+            mode = next((_SHORT_MODES[letter] for letter in word if letter in "lp"), mode)
+            is_file_load |= "s" in word
+    if mode is None and rest == arguments:
+        return None
+    if "--reuse-cmdline" in words:
+        cmdline = None
+    return KexecCommand(line, mode, is_file_load, cmdline)
+
+
+def _take_values(arguments: str) -> tuple[str, str | None]:
+    """Cut the command lines out of ``arguments``; return what is left, and the last of them.
+
+    kexec-tools takes --append and --command-line for one option: the last one counts.
+    """
+    kept: list[str] = []
+    value: str | None = None
+    position = 0
+    while match := _VALUE.search(arguments, position):
+        kept.append(arguments[position : match.start()])
+        value, position = _value_at(arguments, match.end(), match[1])
+    kept.append(arguments[position:])
+    return " ".join(kept), value
+
+
+def _value_at(arguments: str, start: int, quote: str) -> tuple[str | None, int]:
+    """Return the value that begins at ``start``, if it is shown whole, and where it ends."""
+    if not quote and arguments[start : start + 1] in _QUOTED:
+        quote, start = arguments[start], start + 1
+    if quote:
+        quoted = _QUOTED[quote].match(arguments, start)
+        if quoted is None:
+            return None, len(arguments)
+        value, end = quoted[1], quoted.end()
+    else:
+        stop = _UNQUOTED_END.search(arguments, start)
+        end = stop.start() if stop else len(arguments)
+        value = arguments[start:end]
+    if quote != "'":
+        # What the shell puts in for $(cat /proc/cmdline) is not in the text. memmap=1M$4G is.
+        if _EXPANDED.search(value):
+            return None, end
+        value = _ESCAPED.sub(r"\1", value) if quote else value
+    return value.strip(), end

@@ -1,0 +1,155 @@
+"""The segments of a kexec load, from whatever text tells them: its lines say what it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import BinaryIO
+
+from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.inputs.kernel_log import KernelLogReader
+from smecheck.inputs.kexec_debug import KexecDebugReader
+from smecheck.inputs.log_lines import chunks, line_text, numbered_lines
+from smecheck.inputs.no_segments import HOW_TO_PRINT, Traces, no_segments
+from smecheck.inputs.recorded_load import CAPTURE_AGAIN, LoadHistory, RecordedLoad, later
+from smecheck.inputs.source import STDIN, TEXT_LIMIT, decode_text, display_name, open_binary
+from smecheck.model.segments import Loader, Mode, SegmentList
+
+_HEAD_SIZE = 64 << 10
+_DESCRIPTION = re.compile(
+    rb"""^(?:\xef\xbb\xbf)?[ \t{'"]*+(?:schema['"]?[ \t]*+:[ \t'"]*+smecheck/|segments:)""",
+    re.MULTILINE,
+)
+# A sieve for logs of a gigabyte: what a line must hold for one of the readers to know it.
+_RELEVANT = re.compile(
+    rb"kexec|segment|kernel_size|init_size|Loaded |Created |entry  |Command line after|Cannot "
+    rb"|Could not find|crashkernel is not|command line too long|locate_hole"
+)
+_FILE_LOAD_REFUSED = "kexec_file_load failed:"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_segments(path: str, mode: Mode | None = None) -> SegmentList:
+    """Read the segments of a load; ``-`` is standard input.
+
+    Where a log holds several loads, the last one is taken; with ``mode``, the last of that mode.
+
+    Raises:
+        UnreadableInput: the file cannot be read.
+        WrongKind: it holds no segments, or none of ``mode``; the help says how to get some.
+        MalformedInput: a list of segments is cut off, or broken.
+    """
+    name = display_name(path)
+    stream = open_binary(path)
+    try:
+        head = stream.read(_HEAD_SIZE)
+        if not head.strip():
+            raise UnreadableInput("is empty", where=name, help_text="capture it again")
+        if _DESCRIPTION.search(head):
+            return _read_description(head, stream, name)
+        if head.startswith(_UTF16_MARKS):
+            decode_text(head, name)
+        return _read_log(head, chunks(head, stream), name, mode)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
+    finally:
+        if path != STDIN:
+            stream.close()
+
+
+def _read_description(head: bytes, stream: BinaryIO, name: str) -> SegmentList:
+    from smecheck.inputs.segments_description import read_segments_description
+
+    data = head + stream.read(TEXT_LIMIT + 1 - len(head))
+    if len(data) > TEXT_LIMIT:
+        raise UnreadableInput(
+            f"is larger than {TEXT_LIMIT >> 20} MiB",
+            where=name,
+            help_text="no description is that large: is it the right file?",
+        )
+    return read_segments_description(decode_text(data, name), name)
+
+
+def _read_log(head: bytes, pieces: Iterable[bytes], name: str, mode: Mode | None) -> SegmentList:
+    tools, kernel = KexecDebugReader(name), KernelLogReader(name)
+    for number, line in numbered_lines(pieces):
+        if not tools.wants_next and not _RELEVANT.search(line):
+            continue
+        text = line_text(line)
+        if tools.wants_next or not kernel.feed(number, text):
+            tools.feed(number, text)
+    tools.finish()
+    kernel.finish()
+    history = _history(tools, kernel)
+    load = history.last(mode)
+    if load is not None:
+        return _told_by_both(load, history, tools, mode)
+    if history.cut_off is not None:
+        raise MalformedInput(
+            history.cut_off.text, where=f"{name}:{history.cut_off.line}", help_text=CAPTURE_AGAIN
+        )
+    if mode is not None and history.count:
+        raise WrongKind(
+            f"holds no load of mode {mode.value}; {_places(history)}",
+            where=name,
+            help_text=HOW_TO_PRINT,
+        )
+    refused = later(tools.refused, kernel.refused)
+    raise no_segments(name, Traces(head, refused, tools.command, kernel.is_seen))
+
+
+def _history(tools: KexecDebugReader, kernel: KernelLogReader) -> LoadHistory:
+    """Put together the loads of both readers."""
+    history = kernel.lists[Loader.KEXEC_FILE_LOAD]
+    repeated = kernel.lists[Loader.KEXEC_LOAD]
+    # What kexec-tools printed, with names, a kernel that is asked to prints again, without them.
+    history.merge(repeated if repeated.count and not tools.history.count else tools.history)
+    # A list is missing where others have one: that load came to nothing.
+    return history if history.count or history.cut_off else kernel.placed
+
+
+def _told_by_both(
+    load: RecordedLoad, history: LoadHistory, tools: KexecDebugReader, mode: Mode | None
+) -> SegmentList:
+    """Add to a load what the rest of its text says of it."""
+    segments, name = load.segments, load.segments.source
+    remarks: list[str] = []
+    if history.count > 1:
+        of_mode = f" of mode {mode.value}, in line {load.line}," if mode is not None else ""
+        remarks.append(f"{name}: the log holds {_places(history)}; the last one{of_mode} is taken")
+    if history.cut_off is not None and history.cut_off.line > load.line:
+        remarks.append(f"{name}:{history.cut_off.line}: {history.cut_off.text}; it is left out")
+    is_only_file_load = history.count == 1 and value_of(segments.loader) is Loader.KEXEC_FILE_LOAD
+    refused = tools.refused
+    if is_only_file_load:
+        segments = _with_command(segments, tools)
+        if refused is not None and refused.text.startswith(_FILE_LOAD_REFUSED):
+            segments, refused = replace(segments, refusal=refused.text), None
+    if refused is not None and refused.line > load.line:
+        remarks.append(f"{name}:{refused.line}: a later load was refused: {refused.text}")
+    return replace(segments, remarks=(*remarks, *segments.remarks))
+
+
+def _with_command(segments: SegmentList, tools: KexecDebugReader) -> SegmentList:
+    """Let the pasted command tell what the kernel's lines about the load do not."""
+    command = tools.command
+    if command is None:
+        return segments
+    origin = f"{segments.source}:{command.line}: the kexec command"
+    if isinstance(segments.cmdline, Unknown) and command.cmdline is not None:
+        segments = replace(segments, cmdline=Known(command.cmdline, origin))
+    if isinstance(segments.mode, Unknown) and command.mode is not None:
+        segments = replace(segments, mode=Known(command.mode, origin))
+    return segments
+
+
+def _places(history: LoadHistory) -> str:
+    """Say where the loads are: ``2 loads (lines 4 and 11)``."""
+    *lines, last = map(str, history.lines)
+    if not lines:
+        return f"1 load (line {last})"
+    between = ", … and " if history.count > len(history.lines) else " and "
+    return f"{history.count} loads (lines {', '.join(lines)}{between}{last})"

@@ -1,0 +1,58 @@
+"""What a text file is that was given in the wrong place, for an error that says where it goes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SAMPLE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class TextKind:
+    """A kind of text that people hold in their hands."""
+
+    description: str
+    pattern: re.Pattern[str]
+    as_kernel: str
+    """What to do where it was given as the kernel."""
+
+
+_KINDS = (
+    TextKind(
+        "Debian's stub of a System.map",
+        re.compile(r"^[0-9a-f]{16} B The real System\.map", re.MULTILINE),
+        "the real one is in the linux-image-*-dbg package; give the vmlinux from there",
+    ),
+    TextKind(
+        "a System.map or /proc/kallsyms",
+        re.compile(r"^[0-9a-f]{8,16} [A-Za-z] \S+", re.MULTILINE),
+        "give the vmlinux, or a description with the addresses of _text, _end and sme_workarea",
+    ),
+    TextKind(
+        "an iomem dump",
+        re.compile(r"^ *[0-9a-f]{8,}-[0-9a-f]{8,} : ", re.MULTILINE),
+        "give it with --iomem, and a vmlinux or a description as KERNEL",
+    ),
+    TextKind(
+        "output of kexec -d",
+        re.compile(r"^(?:nr_segments = |segment\[\d+\]\.)", re.MULTILINE),
+        "give it with --segments, and a vmlinux or a description as KERNEL",
+    ),
+    TextKind(
+        "a kernel configuration",
+        re.compile(r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.MULTILINE),
+        "give the vmlinux; a configuration alone places nothing",
+    ),
+    TextKind(
+        "a kernel log",
+        re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]", re.MULTILINE),
+        "give it with --segments, and a vmlinux or a description as KERNEL",
+    ),
+)
+
+
+def kind_of_text(text: str) -> TextKind | None:
+    """Tell what the text is, if it is one of the known kinds; descriptions in YAML are none."""
+    sample = text[:_SAMPLE]
+    return next((kind for kind in _KINDS if kind.pattern.search(sample)), None)

@@ -1,0 +1,71 @@
+"""To whom the memory of the workarea belongs: the point in which the two schemes differ."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.model.boot import Boot
+from smecheck.model.kernel import KernelImage
+from smecheck.model.placement import Extents, Owner
+from smecheck.model.segments import SegmentList, SegmentRole
+from smecheck.placement.decompressor import UnpackRules, landing
+from smecheck.placement.proof import Reservations
+from smecheck.quantity import address_text, size_text
+from smecheck.span import SpanSet
+
+
+def moved_by_kaslr(boot: Boot, rules: UnpackRules) -> bool:
+    """Tell whether the kernel is known to run elsewhere than its segment puts it."""
+    if isinstance(boot.load_address, Unknown) or isinstance(boot.kernel_base, Unknown):
+        return False
+    if boot.load_address.value == boot.kernel_base.value:
+        return False
+    unmoved = landing(boot.load_address.value, rules)
+    return not (isinstance(unmoved, Known) and unmoved.value == boot.kernel_base.value)
+
+
+def owner_by_load(extents: Extents, segments: SegmentList) -> tuple[Owner, str]:
+    """Say whether the kernel's own segments cover the workarea's physical ``extents``."""
+    kernel = segments.of(SegmentRole.KERNEL)
+    if not kernel:
+        return Owner.UNKNOWN, f"no segment of {segments.source} is known to be the kernel"
+    end = max(segment.span.end for segment in kernel)
+    if SpanSet(segment.span for segment in kernel).covers(extents.mapped):
+        margin = end - extents.mapped_end
+        return Owner.KERNEL_SEGMENT, (
+            f"the kernel segment reaches to {address_text(end)}, {size_text(margin)} behind it"
+        )
+    return Owner.NOBODY, (
+        f"the kernel segment ends at {address_text(end)}, "
+        f"{size_text(extents.mapped_end - end)} before the mapped end"
+    )
+
+
+def owner_by_image(
+    offsets: Extents, image: KernelImage, kept: Reservations, *, by_kaslr: bool
+) -> tuple[Owner, str]:
+    """Say whether what loaders reserve for the image covers the workarea.
+
+    Args:
+        offsets: the extents relative to ``_text``.
+        image: tells an exact init_size from a lower bound.
+        kept: what is reserved.
+        by_kaslr: physical KASLR chose the place: its needed_size counts, not init_size.
+    """
+    reserved: Fact[int] = kept.needed_size if by_kaslr else kept.init_size
+    name = "needed_size" if by_kaslr else "init_size"
+    if isinstance(reserved, Unknown):
+        return Owner.UNKNOWN, f"{name} is not known: {reserved.reason}"
+    margin = reserved.value - offsets.mapped_end
+    if margin >= 0:
+        return Owner.INIT_SIZE, (
+            f"{name} {address_text(reserved.value)} reaches {size_text(margin)} behind it "
+            f"({reserved.origin})"
+        )
+    if isinstance(image.header.init_size, Unknown) or by_kaslr:
+        return Owner.UNKNOWN, (
+            f"{name} is at least {address_text(reserved.value)}, which does not cover it "
+            f"({reserved.origin})"
+        )
+    return Owner.NOBODY, (
+        f"{name} {address_text(reserved.value)} ends {size_text(-margin)} before the mapped end"
+    )

@@ -1,0 +1,216 @@
+"""The workarea under both schemes: what this kernel does, and what the other one would be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.model.boot import Boot, Path
+from smecheck.model.identity import KernelFacts
+from smecheck.model.kernel import KernelImage, Scheme
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
+from smecheck.model.segments import SegmentList
+from smecheck.placement.constants import PAGE_SIZE, SECTION_SIZE
+from smecheck.placement.decompressor import UnpackRules
+from smecheck.placement.generations import GENERATION_RULES, GenerationRules
+from smecheck.placement.ownership import moved_by_kaslr, owner_by_image, owner_by_load
+from smecheck.placement.page_tables import shares_tables_with_kernel
+from smecheck.placement.proof import Reservations
+from smecheck.placement.workarea import KernelLayout, Reach, reach_anywhere, reach_at
+from smecheck.quantity import size_text
+from smecheck.span import Span
+
+_FROM_THE_LEAST = ("pgtable_pages", "written_end")
+"""Steps of a derivation that come from the candidate that writes least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that the placement depends on."""
+
+    image: KernelImage
+    facts: KernelFacts
+    rules: UnpackRules
+    boot: Boot
+    kept: Reservations
+    segments: SegmentList | None
+    memory: MemoryMap | None
+
+
+def place_both(setting: Setting) -> tuple[Placement, Placement]:
+    """Place the workarea under the after-end scheme and under the section scheme, in this order."""
+    actual = value_of(setting.facts.scheme)
+    after_end = _place(setting, Scheme.AFTER_END, actual=actual is Scheme.AFTER_END)
+    in_section = actual in (Scheme.INIT_SCRATCH, Scheme.SME_SECTION)
+    section_scheme = actual if in_section and actual is not None else Scheme.INIT_SCRATCH
+    return after_end, _place(setting, section_scheme, actual=in_section)
+
+
+def entry_tables_reach(setting: Setting, extents: Extents, rules: GenerationRules) -> Fact[str]:
+    """Tell why the page tables at entry surely reach the workarea, or why that is not known.
+
+    They reach it when mapping it takes no new table from the workarea's own page-table area, so
+    that the page count is exact.
+    """
+    if isinstance(setting.boot.kernel_base, Unknown):
+        return Unknown("where the kernel runs is not known")
+    kernel = Span(setting.boot.kernel_base.value, extents.in_place.start)
+    if shares_tables_with_kernel(kernel, extents.mapped):
+        return Known(
+            "it lies in the 1 GiB frames of the kernel itself", "identity mapping at entry"
+        )
+    section = setting.facts.section
+    if rules.in_section and section is not None and section.type == "PROGBITS":
+        return Known("the section was unpacked there with the image", f"section {section.name}")
+    if setting.boot.path is Path.FIRST_BOOT:
+        return Unknown("the page tables of this boot loader are not known")
+    if moved_by_kaslr(setting.boot, setting.rules) or not setting.boot.base_is_certain:
+        return Unknown("the page tables that the decompressor builds for KASLR map only the image")
+    if setting.memory is not None and setting.memory.system_ram.covers(extents.mapped):
+        return Known("kexec's page tables map all System RAM", "init_pgtable(), machine_kexec_64.c")
+    return Unknown("it begins a 1 GiB frame that kexec's page tables may not map")
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """The combinations of generation and paging that the evidence leaves open."""
+
+    layout: KernelLayout
+    rules: tuple[GenerationRules, ...]
+    boot: Boot
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        paging = self.boot.paging
+        return (paging.value,) if isinstance(paging, Known) else (4, 5)
+
+    def anywhere(self) -> Extents:
+        """Return the extents as offsets from ``_text``."""
+        return _widest(
+            [
+                reach_anywhere(self.layout, rules, levels=levels, initrd=self.boot.initrd)
+                for rules in self.rules
+                for levels in self.levels
+            ]
+        )
+
+    def reaches(self, base: int) -> list[Reach]:
+        """Return the physical extents of each combination."""
+        return [
+            reach_at(base, self.layout, rules, levels=levels, initrd=self.boot.initrd)
+            for rules in self.rules
+            for levels in self.levels
+        ]
+
+    def at(self, base: int) -> tuple[Extents, tuple[Step, ...]]:
+        """Return the physical extents that hold for all, and their derivation."""
+        reaches = self.reaches(base)
+        worst = max(reaches, key=lambda reach: reach.extents.worst_end)
+        least = min(reaches, key=lambda reach: reach.extents.written_end)
+        steps = [step for step in worst.steps if step.name not in _FROM_THE_LEAST]
+        steps += [step for step in least.steps if step.name in _FROM_THE_LEAST]
+        return _widest([reach.extents for reach in reaches]), tuple(steps)
+
+
+def _widest(reaches: list[Extents]) -> Extents:
+    """Combine candidates: surely written is what all write, at worst is what any may."""
+    return Extents(
+        reaches[0].in_place,
+        reaches[0].start,
+        min(extents.written_end for extents in reaches),
+        max(extents.worst_end for extents in reaches),
+        max(extents.mapped_end for extents in reaches),
+    )
+
+
+def _why_not_exact(
+    setting: Setting, extents: Extents, base: int, candidates: _Candidates
+) -> str | None:
+    """Say why more than ``written_end`` may be written, or return ``None``."""
+    initrd = setting.boot.initrd
+    if initrd.size and initrd.span is None:
+        return "where the initrd lies is not known"
+    if initrd.span is not None and initrd.span.start % PAGE_SIZE:
+        return "the initrd does not begin on a page"
+    if 5 in candidates.levels and not all(rules.builds_five_levels for rules in candidates.rules):
+        return "this code builds 4-level tables under 5-level paging"
+    if len({reach.extents.written_end for reach in candidates.reaches(base)}) > 1:
+        return "the candidates for generation and paging differ"
+    reached = (entry_tables_reach(setting, extents, rules) for rules in candidates.rules)
+    return next((fact.reason for fact in reached if isinstance(fact, Unknown)), None)
+
+
+def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
+    layout = _layout(setting.facts, scheme, actual=actual)
+    if isinstance(layout, Unknown):
+        return Placement(
+            scheme, actual, None, None, False, layout.reason, Owner.UNKNOWN, layout.reason, ()
+        )
+    generations = setting.facts.generations if actual else _hypothetical(scheme)
+    candidates = _Candidates(
+        layout, tuple(GENERATION_RULES[generation] for generation in generations), setting.boot
+    )
+    offsets = candidates.anywhere()
+    base = setting.boot.kernel_base
+    extents: Extents | None = None
+    steps: tuple[Step, ...] = ()
+    if isinstance(base, Unknown):
+        exact, reason = False, base.reason
+    else:
+        extents, steps = candidates.at(base.value)
+        inexact = _why_not_exact(setting, extents, base.value, candidates)
+        exact = inexact is None
+        reason = f"written_end is {'exact' if inexact is None else f'a floor: {inexact}'}"
+    owner, owner_reason = _owner(setting, offsets, extents, scheme, actual=actual)
+    if not actual:
+        reason = f"{_would_be(scheme, setting, layout)}; {reason}"
+    return Placement(scheme, actual, extents, offsets, exact, reason, owner, owner_reason, steps)
+
+
+def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout | Unknown:
+    if isinstance(facts.text, Unknown):
+        return facts.text
+    if isinstance(facts.end, Unknown):
+        return facts.end
+    end_offset = facts.end.value - facts.text.value
+    if scheme is Scheme.AFTER_END:
+        return KernelLayout(end_offset, None)
+    if actual and facts.section is not None:
+        return KernelLayout(end_offset, facts.section.address - facts.text.value)
+    # v5.3 vmlinux.lds.S: . = ALIGN(HPAGE_SIZE) directly behind _end.
+    return KernelLayout(end_offset, KernelLayout(end_offset, None).kernel_size)
+
+
+def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
+    return (Generation.V4_17,) if scheme is Scheme.AFTER_END else (Generation.V5_3,)
+
+
+def _owner(
+    setting: Setting,
+    offsets: Extents,
+    extents: Extents | None,
+    scheme: Scheme,
+    *,
+    actual: bool,
+) -> tuple[Owner, str]:
+    if not actual:
+        if scheme is Scheme.AFTER_END:
+            return Owner.NOBODY, "in that scheme nothing reserves it; init_size might by luck"
+        return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
+    moved = moved_by_kaslr(setting.boot, setting.rules)
+    if setting.segments is not None and extents is not None and not moved:
+        return owner_by_load(extents, setting.segments)
+    return owner_by_image(offsets, setting.image, setting.kept, by_kaslr=moved)
+
+
+def _would_be(scheme: Scheme, setting: Setting, layout: KernelLayout) -> str:
+    if scheme is Scheme.AFTER_END:
+        return "what the scheme up to v5.2 would do with this kernel"
+    if value_of(setting.facts.sme_code) is False:
+        return "what the section would be if this kernel had SME code"
+    added = layout.kernel_size - layout.end_offset + SECTION_SIZE
+    return (
+        f"what the section would be: it would add {size_text(added)} behind _end to the image, and "
+        "a reload would place the segments elsewhere"
+    )

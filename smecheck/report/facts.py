@@ -1,0 +1,100 @@
+"""The facts of the kernel and of the boot as text: what plain and text print alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smecheck.evidence import Fact, Known, T, Unknown, value_of
+from smecheck.model.boot import Boot, Initrd
+from smecheck.model.report import Report
+from smecheck.quantity import address_text, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class FactLine:
+    """One fact. Its texts may hold anything that was in a file."""
+
+    name: str
+    value: str | None
+    """``None`` where it is not known."""
+    origin: str
+    """Where it is from, or why it is not known."""
+
+
+def kernel_facts(report: Report) -> tuple[FactLine, ...]:
+    """Return what is known of the kernel, by the names that the JSON report uses too."""
+    image, facts, header = report.image, report.facts, report.image.header
+    return (
+        _stated("release", image.release, str),
+        _stated("build-id", image.build_id, str),
+        _stated("scheme", facts.scheme, lambda scheme: scheme.value),
+        FactLine("generation", facts.generation_text, facts.generation_origin),
+        _stated("sme-code", facts.sme_code, yes_or_no),
+        _stated("text", facts.text, address_text),
+        _stated("end", facts.end, address_text),
+        _stated("image-size", _image_size(facts.text, facts.end), size_text),
+        _section(report),
+        _stated("init-size", header.init_size, size_text),
+        _stated("output-len", header.output_len, size_text),
+        _stated("kernel-alignment", header.kernel_alignment, size_text),
+        _stated("pref-address", header.pref_address, address_text),
+        _stated("relocatable", header.relocatable, yes_or_no),
+    )
+
+
+def boot_facts(boot: Boot) -> tuple[FactLine, ...]:
+    """Return what is known of the boot."""
+    certainty = "" if boot.base_is_certain else "; unless KASLR moves it"
+    base = boot.kernel_base
+    if isinstance(base, Known):
+        base = Known(base.value, base.origin + certainty)
+    return (
+        _stated("loader", boot.loader, lambda loader: loader.value),
+        _stated("mode", boot.mode, lambda mode: mode.value),
+        _stated("load-address", boot.load_address, address_text),
+        _stated("kernel-base", base, address_text),
+        _stated("kaslr", boot.kaslr, lambda on: "on" if on else "off"),
+        _stated("paging", boot.paging, lambda levels: f"{levels}-level"),
+        FactLine("sme", boot.sme.value, "; ".join(boot.sme_evidence)),
+        FactLine("initrd", _initrd(boot.initrd), boot.initrd.origin),
+        _stated("cmdline", boot.cmdline, str),
+    )
+
+
+def yes_or_no(value: bool) -> str:
+    """Return the word for a truth value."""
+    return "yes" if value else "no"
+
+
+def _stated(name: str, fact: Fact[T], show: Callable[[T], str]) -> FactLine:
+    if isinstance(fact, Unknown):
+        return FactLine(name, None, fact.reason)
+    return FactLine(name, show(fact.value), fact.origin)
+
+
+def _image_size(text: Fact[int], end: Fact[int]) -> Fact[int]:
+    first, last = value_of(text), value_of(end)
+    if first is None or last is None:
+        return Unknown("_text and _end are not both known")
+    return Known(last - first, "_end - _text")
+
+
+def _section(report: Report) -> FactLine:
+    image, section = report.image, report.facts.section
+    if section is None and (image.sections_complete or image.symbols_complete):
+        return FactLine("section", "none", "no section of the image holds a workarea")
+    if section is None:
+        return FactLine("section", None, "not all sections of the kernel are known")
+    place = f"[{address_text(section.address)}, {address_text(section.end)})"
+    kind = section.type or "of unknown type"
+    return FactLine("section", f"{section.name} {place}", f"{size_text(section.size)}, {kind}")
+
+
+def _initrd(initrd: Initrd) -> str:
+    if initrd.span is not None:
+        return repr(initrd.span)
+    return f"{size_text(initrd.size)} at an unknown place" if initrd.size else "none"

@@ -1,0 +1,228 @@
+"""The report as JSON: ``smecheck/report-v1``, described by ``schemas/report-v1.json``.
+
+Every key is always there, ``null`` where there is nothing to say. Addresses are hex strings, since
+many readers of JSON keep numbers in 53 bits; sizes are integers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from smecheck import __version__
+from smecheck.checks.catalogue import rule_url
+from smecheck.evidence import Fact, Known, value_of
+from smecheck.model.boot import Boot
+from smecheck.model.finding import Finding, Party
+from smecheck.model.kernel import Scheme, Section
+from smecheck.model.placement import Extents, Placement
+from smecheck.model.report import Proof, Report
+from smecheck.model.segments import Segment, SegmentList
+from smecheck.quantity import address_text
+from smecheck.report.safe_text import json_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smecheck.report.render import RenderOptions
+    from smecheck.span import Span
+
+T = TypeVar("T")
+Json: TypeAlias = dict[str, object]
+
+REPORT_SCHEMA = "smecheck/report-v1"
+
+
+def render_json(report: Report, options: RenderOptions) -> str:
+    """Return the ``smecheck/report-v1`` document of ``report``."""
+    segments = report.segments
+    return json_text(
+        {
+            "schema": REPORT_SCHEMA,
+            "tool": {"name": "smecheck", "version": __version__},
+            "verdict": report.verdict.value,
+            "exit_code": options.exit_code,
+            "basis": report.basis.value,
+            "headline": report.headline,
+            "next_step": report.next_step,
+            "kernel": _kernel(report),
+            "boot": _boot(report.boot),
+            "placements": [_placement(placement) for placement in report.placements],
+            "segments": [_segment(segment) for segment in segments.segments] if segments else [],
+            "proof": _or_null(report.proof, _proof),
+            "image": _image(report),
+            "load": _or_null(segments, _load),
+            "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
+            "advice": None,
+            "kaslr": None,
+            "findings": [_finding(finding) for finding in report.findings],
+            "assumptions": list(report.assumptions),
+            "not_checked": list(report.not_checked),
+            "inputs": [
+                {"path": source.path, "kind": source.kind, "used": list(source.used)}
+                for source in report.inputs
+            ],
+        }
+    )
+
+
+def _or_null(value: T | None, show: Callable[[T], object]) -> object:
+    return None if value is None else show(value)
+
+
+def _address(fact: Fact[int]) -> str | None:
+    return address_text(fact.value) if isinstance(fact, Known) else None
+
+
+def _span(span: Span) -> Json:
+    return {"start": address_text(span.start), "end": address_text(span.end)}
+
+
+def _kernel(report: Report) -> Json:
+    image, facts, header = report.image, report.facts, report.image.header
+    text, end = value_of(facts.text), value_of(facts.end)
+    return {
+        "source": image.source,
+        "kind": image.kind.value,
+        "release": value_of(image.release),
+        "build_id": value_of(image.build_id),
+        "scheme": (value_of(facts.scheme) or Scheme.UNKNOWN).value,
+        "generation": facts.generation_text,
+        "text": _address(facts.text),
+        "end": _address(facts.end),
+        "image_size": None if text is None or end is None else end - text,
+        "init_size": value_of(header.init_size),
+        "kernel_alignment": value_of(header.kernel_alignment),
+        "pref_address": _address(header.pref_address),
+        "relocatable": value_of(header.relocatable),
+        "section": _or_null(facts.section, _section),
+    }
+
+
+def _section(section: Section) -> Json:
+    return {
+        "name": section.name,
+        "start": address_text(section.address),
+        "size": section.size,
+        "type": section.type,
+    }
+
+
+def _boot(boot: Boot) -> Json:
+    loader, mode = value_of(boot.loader), value_of(boot.mode)
+    kaslr, paging = value_of(boot.kaslr), value_of(boot.paging)
+    return {
+        "path": boot.path.value,
+        "loader": loader.value if loader else None,
+        "mode": mode.value if mode else None,
+        "load_address": _address(boot.load_address),
+        "kernel_base": _address(boot.kernel_base),
+        "kernel_base_certain": boot.base_is_certain,
+        "kaslr": "unknown" if kaslr is None else "on" if kaslr else "off",
+        "paging": "unknown" if paging is None else str(paging),
+        "sme": boot.sme.value,
+        "initrd": _or_null(boot.initrd.span, _span),
+        "initrd_size": boot.initrd.size,
+        "cmdline": value_of(boot.cmdline),
+    }
+
+
+def _placement(placement: Placement) -> Json:
+    extents = placement.extents
+    return {
+        "scheme": placement.scheme.value,
+        "actual": placement.actual,
+        "status": "undetermined" if extents is None else "placed",
+        "reason": placement.reason,
+        **_extents(extents),
+        "length": None if extents is None else extents.worst.size,
+        "written_is_exact": placement.written_is_exact,
+        "offsets": None if placement.offsets is None else _extents(placement.offsets),
+        "owner": placement.owner.value,
+        "owner_reason": placement.owner_reason,
+        "derivation": [
+            {
+                "name": step.name,
+                "value": address_text(step.value),
+                "formula": step.formula,
+                "source": step.source,
+            }
+            for step in placement.derivation
+        ],
+    }
+
+
+def _extents(extents: Extents | None) -> Json:
+    if extents is None:
+        return dict.fromkeys(("start", "written_end", "worst_end", "mapped_end", "in_place"))
+    return {
+        "start": address_text(extents.start),
+        "written_end": address_text(extents.written_end),
+        "worst_end": address_text(extents.worst_end),
+        "mapped_end": address_text(extents.mapped_end),
+        "in_place": _span(extents.in_place),
+    }
+
+
+def _segment(segment: Segment) -> Json:
+    return {"name": segment.role.value, **_span(segment.span), "origin": segment.origin.value}
+
+
+def _proof(proof: Proof) -> Json:
+    return {
+        "holds": proof.holds,
+        "paths": [
+            {
+                "path": path.path,
+                "taken": path.taken,
+                "holds": path.holds,
+                "reserved_end": address_text(path.reserved_end),
+                "margin": path.margin,
+                "worst_margin": path.worst_margin,
+                "written_margin": path.written_margin,
+                "reason": path.reason,
+                "counterexample": None,
+            }
+            for path in proof.paths
+        ],
+    }
+
+
+def _image(report: Report) -> Json | None:
+    header = report.image.header
+    output_len = value_of(header.output_len)
+    known: tuple[Fact[int] | Fact[bool], ...] = (
+        header.init_size,
+        header.kernel_alignment,
+        header.pref_address,
+        header.relocatable,
+        header.output_len,
+    )
+    if not any(isinstance(fact, Known) for fact in known):
+        return None
+    return {
+        "output_len": output_len,
+        "needed_size": None,
+        "init_size_from": None,
+    }
+
+
+def _load(segments: SegmentList) -> Json:
+    return {"accepted": segments.refusal is None, "refusal": segments.refusal}
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "condition": finding.condition,
+        "message": finding.message,
+        "span": _or_null(finding.span, _span),
+        "other": _or_null(finding.other, _party),
+        "remedy": finding.remedy,
+        "url": rule_url(finding.rule),
+    }
+
+
+def _party(party: Party) -> Json:
+    return {"name": party.name, **_span(party.span)}

@@ -1,0 +1,129 @@
+"""The report as lines of ``key: value``, for pipes: one line per fact, per finding, per premise.
+
+Keys are stable, nothing is wrapped or shortened, and a line break inside a value is an escape.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.model.finding import Finding
+from smecheck.model.placement import Extents, Placement, Step
+from smecheck.model.report import Proof, Report
+from smecheck.quantity import address_text, size_text
+from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
+from smecheck.report.safe_text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smecheck.model.segments import SegmentList
+    from smecheck.report.render import RenderOptions
+
+_EXTENT_KEYS = ("in-place", "start", "written-end", "worst-end", "mapped-end", "length")
+
+
+def render_plain(report: Report, options: RenderOptions) -> str:
+    """Return the report as ``key: value`` lines; the first is the verdict."""
+    return "".join(f"{printable(line)}\n" for line in _lines(report, options))
+
+
+def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
+    yield f"verdict: {report.verdict.value}"
+    yield f"basis: {report.basis.value}"
+    yield f"exit-code: {options.exit_code}"
+    yield f"headline: {report.headline}"
+    yield from map(_finding, report.findings)
+    yield f"kernel.source: {report.image.source}"
+    yield f"kernel.kind: {report.image.kind.value}"
+    yield from (_fact("kernel", fact) for fact in kernel_facts(report))
+    yield f"boot.path: {report.boot.path.value}"
+    yield from (_fact("boot", fact) for fact in boot_facts(report.boot))
+    for placement in report.placements:
+        yield from _placement(placement)
+        if options.explain:
+            yield from (_step(placement, step) for step in placement.derivation)
+    if report.segments is not None:
+        yield from _load(report.segments)
+    if report.proof is not None:
+        yield from _proof(report.proof)
+    yield from (f"assumption: {text}" for text in report.assumptions)
+    yield from (f"not-checked: {text}" for text in report.not_checked)
+    for source in report.inputs:
+        yield f"input: {source.path} ({source.kind}): {', '.join(source.used) or 'nothing used'}"
+    yield f"next: {report.next_step}"
+
+
+def _fact(prefix: str, fact: FactLine) -> str:
+    value = "unknown" if fact.value is None else fact.value
+    return f"{prefix}.{fact.name}: {value} ({fact.origin})"
+
+
+def _finding(finding: Finding) -> str:
+    span = "-" if finding.span is None else repr(finding.span)
+    party = "-" if finding.other is None else finding.other.name
+    clauses = [
+        finding.message,
+        *([f"if: {finding.condition}"] if finding.condition is not None else []),
+        *([f"next: {finding.remedy}"] if finding.remedy else []),
+    ]
+    return (
+        f"finding: {finding.rule} {finding.severity.value} {finding.confidence.value} "
+        f"{span} {party}: {'; '.join(clauses)}"
+    )
+
+
+def _placement(placement: Placement) -> Iterator[str]:
+    key = f"placement.{placement.scheme.value}"
+    extents = placement.extents
+    yield f"{key}.actual: {yes_or_no(placement.actual)}"
+    yield f"{key}.status: {'undetermined' if extents is None else 'placed'}"
+    yield f"{key}.reason: {placement.reason}"
+    if extents is None:
+        yield from (f"{key}.{name}: unknown ({placement.reason})" for name in _EXTENT_KEYS)
+    else:
+        yield from _extents(key, extents)
+        yield f"{key}.length: {size_text(extents.worst.size)}"
+    yield f"{key}.written-is-exact: {yes_or_no(placement.written_is_exact)}"
+    yield f"{key}.owner: {placement.owner.value} ({placement.owner_reason})"
+    if placement.offsets is not None:
+        yield from _extents(f"{key}.offset", placement.offsets)
+
+
+def _extents(key: str, extents: Extents) -> Iterator[str]:
+    yield f"{key}.in-place: {extents.in_place!r}"
+    yield f"{key}.start: {address_text(extents.start)}"
+    yield f"{key}.written-end: {address_text(extents.written_end)}"
+    yield f"{key}.worst-end: {address_text(extents.worst_end)}"
+    yield f"{key}.mapped-end: {address_text(extents.mapped_end)}"
+
+
+def _step(placement: Placement, step: Step) -> str:
+    # The kernel's own notation in a source, ALIGN(…), is ours to write in ASCII.
+    formula, source = (text.replace("…", "...") for text in (step.formula, step.source))
+    return (
+        f"derivation.{placement.scheme.value}: "
+        f"{step.name} = {address_text(step.value)} : {formula} : {source}"
+    )
+
+
+def _load(segments: SegmentList) -> Iterator[str]:
+    for segment in segments.segments:
+        yield (
+            f"segment: {segment.role.value} {segment.span!r} {segment.origin.value} "
+            f"({segment.where})"
+        )
+    if segments.refusal is not None:
+        yield f"load.refusal: {segments.refusal}"
+
+
+def _proof(proof: Proof) -> Iterator[str]:
+    yield f"proof.holds: {yes_or_no(proof.holds)}"
+    for path in proof.paths:
+        yield (
+            f"proof.{path.path}: {'holds' if path.holds else 'fails'}, "
+            f"{'' if path.taken else 'not taken by this boot, '}"
+            f"reserved-end {address_text(path.reserved_end)}, margin {size_text(path.margin)}, "
+            f"worst-margin {size_text(path.worst_margin)}, "
+            f"written-margin {size_text(path.written_margin)} ({path.reason})"
+        )

@@ -1,0 +1,194 @@
+"""The report for people at a terminal.
+
+It is read at night, by someone who was called: the verdict comes first and in words, what to do
+next comes last, just above the prompt, and every number in between can be copied whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from smecheck.evidence import Known
+from smecheck.model.report import Basis, Report, Verdict
+from smecheck.report.facts import boot_facts, kernel_facts
+from smecheck.report.lanes import scene_of
+from smecheck.report.ruler import draw
+from smecheck.report.safe_text import printable
+from smecheck.report.text_findings import SEVERITY_STYLES, findings_table
+from smecheck.report.text_tables import (
+    Words,
+    derivation_table,
+    facts_table,
+    grid,
+    placements_table,
+    proof_table,
+    segments_table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from smecheck.report.render import RenderOptions
+
+_LEAST_WIDTH = 60
+"""Below this many columns the longest span would be broken; lines are left to the terminal then."""
+_INDENT = 2
+
+_VERDICTS = {
+    Verdict.CLEAR: ("CLEAR", "bold green"),
+    Verdict.COLLISION: ("COLLISION", "bold red"),
+    Verdict.UNDECIDED: ("UNDECIDED", "bold yellow"),
+    Verdict.NOT_APPLICABLE: ("NOT APPLICABLE", "bold cyan"),
+}
+_BASES = {
+    Basis.PROOF: "holds on every machine",
+    Basis.MACHINE: "holds for this machine and this load",
+    Basis.PARTIAL: "facts are missing",
+}
+_PROVEN = "holds for this boot: the workarea lies inside what is kept to the kernel, on any machine"
+_NOT_PROVEN = "fails for this boot: the workarea is not wholly inside what is kept to the kernel"
+_RULER_STYLES = {"workarea": "bold yellow", "hit": "bold red"}
+
+
+def render_text(report: Report, options: RenderOptions) -> str:
+    """Return the report as text of ``options.width`` columns; the verdict is in its first line."""
+    width = max(_LEAST_WIDTH, options.width)
+    stream = StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        height=100,  # without it rich takes both from the terminal
+        color_system="standard" if options.color else None,
+        force_terminal=options.color,
+        no_color=not options.color,
+        force_jupyter=False,
+        force_interactive=False,
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    words = partial(printable, ascii_only=not options.unicode)
+    for part in _parts(report, options, words, width):
+        console.print(part)
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _parts(
+    report: Report, options: RenderOptions, words: Words, width: int
+) -> Iterator[RenderableType]:
+    yield _verdict(report, options, words)
+    yield from _section("PLACEMENT", "spans are [start, end)", placements_table(report, words))
+    scene = scene_of(report)
+    if scene is not None:
+        lines = draw(scene, width - _INDENT, unicode=options.unicode)
+        yield from _section("MEMORY", lines[0], *map(_ruler_line, lines[1:]))
+    if report.proof is not None:
+        title = _PROVEN if report.proof.holds else _NOT_PROVEN
+        yield from _section("PROOF", title, proof_table(report.proof, words))
+    if report.findings:
+        yield from _section("FINDINGS", _count(report), findings_table(report.findings, words))
+    source = f"{report.image.source} ({report.image.kind.value})"
+    yield from _section("KERNEL", words(source), facts_table(kernel_facts(report), words))
+    yield from _section("BOOT", report.boot.path.value, facts_table(boot_facts(report.boot), words))
+    yield from _evidence(report, options, words, drawn=scene is not None and scene.physical)
+    yield from _list("PREMISES", report.assumptions, words)
+    yield from _list("NOT CHECKED", report.not_checked, words)
+    inputs = [i for i in report.inputs if options.explain or not i.used]
+    used = [f"{i.path} ({i.kind}): {', '.join(i.used) or 'nothing used'}" for i in inputs]
+    yield from _list("INPUTS", used, words)
+    yield Text()
+    yield _titled(Text("NEXT", "bold"), Text(words(report.next_step), "bold"))
+
+
+def _verdict(report: Report, options: RenderOptions, words: Words) -> Table:
+    word, style = _VERDICTS[report.verdict]
+    verdict = Text.assemble(
+        (word, style), f"  ({report.basis.value})  ", (words(report.headline), "bold")
+    )
+    table = _titled(Text("VERDICT", "bold"), verdict)
+    table.add_row("", Text(words(f"{_context(report)}; exit {options.exit_code}"), "dim"))
+    return table
+
+
+def _context(report: Report) -> str:
+    """Return on one line which kernel and which boot the verdict is about, and how far it holds."""
+    boot, image = report.boot, report.image
+    release = image.release.value if isinstance(image.release, Known) else "of unknown release"
+    scheme = report.facts.scheme
+    loader, kaslr = boot.loader, boot.kaslr
+    return "; ".join(
+        (
+            _BASES[report.basis],
+            f"kernel {release}",
+            f"scheme {scheme.value.value if isinstance(scheme, Known) else 'unknown'}",
+            boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),
+            f"SME {boot.sme.value}",
+            f"KASLR {('on' if kaslr.value else 'off') if isinstance(kaslr, Known) else 'unknown'}",
+        )
+    )
+
+
+def _evidence(
+    report: Report, options: RenderOptions, words: Words, *, drawn: bool
+) -> Iterator[RenderableType]:
+    segments = report.segments
+    if segments is not None and (options.explain or not drawn):
+        yield from _section("SEGMENTS", words(segments.source), segments_table(segments, words))
+    if not options.explain:
+        return
+    for placement in report.placements:
+        if placement.derivation:
+            which = "this kernel" if placement.actual else "what would be"
+            title = f"{placement.scheme.value} ({which})"
+            yield from _section("DERIVATION", title, derivation_table(placement, words))
+
+
+def _count(report: Report) -> str:
+    """Return ``2 errors, 1 note; smecheck explain RULE tells more``."""
+    counts = Counter(finding.severity for finding in report.findings)
+    number = ", ".join(
+        f"{counts[severity]} {severity.value}{'' if counts[severity] == 1 else 's'}"
+        for severity in SEVERITY_STYLES
+        if counts[severity]
+    )
+    return f"{number} (smecheck explain {report.findings[0].rule} tells more)"
+
+
+def _section(name: str, title: str, *parts: RenderableType) -> Iterator[RenderableType]:
+    yield Text()
+    yield _titled(Text(name, "bold"), Text(title))
+    for part in parts:
+        yield Padding(part, (0, 0, 0, _INDENT))
+
+
+def _titled(name: Text, text: Text) -> Table:
+    table = grid(2, gap=2)
+    table.add_row(name, text)
+    return table
+
+
+def _list(name: str, texts: Iterable[str], words: Words) -> Iterator[RenderableType]:
+    rows = grid(2, gap=1)
+    for text in texts:
+        rows.add_row("-", Text(words(text)))
+    if rows.row_count:
+        yield Text()
+        yield Text(name, "bold")
+        yield Padding(rows, (0, 0, 0, _INDENT))
+
+
+def _ruler_line(line: str) -> Text:
+    name = next((name for name in _RULER_STYLES if line.startswith(f"{name} ")), None)
+    return Text(line, _RULER_STYLES.get(name or "", ""))

@@ -1,0 +1,133 @@
+"""The tables of the text report: aligned columns without boxes, so that they paste well."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.table import Table
+from rich.text import Text
+
+from smecheck.quantity import address_text, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from smecheck.model.placement import Extents, Placement
+    from smecheck.model.report import Proof, Report
+    from smecheck.model.segments import SegmentList
+    from smecheck.report.facts import FactLine
+
+_LONGEST_ADDRESS = len("0xffffffffffffffff")
+_READABLE = 52
+"""Columns beyond which a cell of prose is harder to read than one more line."""
+
+
+Words: TypeAlias = "Callable[[str], str]"
+"""Makes text from anywhere fit to be shown."""
+
+
+def grid(columns: int, *, gap: int) -> Table:
+    """Return an empty table in which only the last column wraps."""
+    table = Table.grid(padding=(0, gap, 0, 0))
+    for _ in range(columns - 1):
+        table.add_column(no_wrap=True, overflow="fold")
+    table.add_column(overflow="fold")
+    return table
+
+
+def placements_table(report: Report, words: Words) -> Table:
+    """Return both schemes side by side: where the workarea is, and whose memory that is."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    for _ in report.placements:
+        table.add_column(min_width=_LONGEST_ADDRESS, max_width=_READABLE, overflow="fold")
+    table.add_row("scheme", *(Text(p.scheme.value, "bold") for p in report.placements))
+    table.add_row("status", *(_status(placement) for placement in report.placements))
+    rows: tuple[tuple[str, Callable[[Extents], str]], ...] = (
+        ("in place", lambda extents: repr(extents.in_place)),
+        ("start", lambda extents: address_text(extents.start)),
+        ("written to", lambda extents: address_text(extents.written_end)),
+        ("at worst to", lambda extents: address_text(extents.worst_end)),
+        ("mapped to", lambda extents: address_text(extents.mapped_end)),
+        ("length", lambda extents: size_text(extents.worst.size)),
+    )
+    for name, show in rows:
+        table.add_row(name, *(_extent(placement, name, show) for placement in report.placements))
+    table.add_row("owner", *(Text(p.owner.value, "bold") for p in report.placements))
+    table.add_row("", *(words(placement.owner_reason) for placement in report.placements))
+    table.add_row("note", *(words(placement.reason) for placement in report.placements))
+    return table
+
+
+def _status(placement: Placement) -> str:
+    which = "this kernel" if placement.actual else "what would be"
+    return which if placement.extents is not None else f"{which}, place undetermined"
+
+
+def _extent(placement: Placement, name: str, show: Callable[[Extents], str]) -> str:
+    if placement.extents is not None:
+        exact = name == "written to" and not placement.written_is_exact
+        return show(placement.extents) + (" or further" if exact else "")
+    if placement.offsets is None:
+        return "unknown"
+    if name == "length":
+        return show(placement.offsets)
+    return f"_text + {show(placement.offsets)}"
+
+
+def facts_table(facts: Iterable[FactLine], words: Words) -> Table:
+    """Return the facts with their origins; at the end those that are not known, by reason."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(min_width=_LONGEST_ADDRESS, max_width=_READABLE, overflow="fold")
+    table.add_column(overflow="fold", style="dim")
+    unknown = []
+    for fact in facts:
+        if fact.value is None:
+            unknown.append(fact)
+        else:
+            table.add_row(fact.name, words(fact.value), words(fact.origin))
+    unknown.sort(key=lambda fact: fact.origin)
+    for reason, group in groupby(unknown, key=lambda fact: fact.origin):
+        table.add_row("unknown", ", ".join(fact.name for fact in group), words(reason))
+    return table
+
+
+def proof_table(proof: Proof, words: Words) -> Table:
+    """Return for each way of loading whether it keeps the workarea, and by how much."""
+    table = grid(4, gap=2)
+    for path in proof.paths:
+        margin = f"{size_text(abs(path.margin))} {'to spare' if path.margin >= 0 else 'short'}"
+        table.add_row(
+            path.path,
+            ("holds" if path.holds else "fails") + ("" if path.taken else " (not this boot)"),
+            f"_text + {address_text(path.reserved_end)}",
+            Text(f"{margin}; {words(path.reason)}"),
+        )
+    return table
+
+
+def segments_table(segments: SegmentList, words: Words) -> Table:
+    """Return the segments of the load by address."""
+    table = grid(4, gap=2)
+    for segment in segments.segments:
+        table.add_row(
+            segment.role.value,
+            repr(segment.span),
+            segment.origin.value,
+            Text(words(segment.where), "dim"),
+        )
+    return table
+
+
+def derivation_table(placement: Placement, words: Words) -> Table:
+    """Return every step of the arithmetic: what, how, and from where."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for step in placement.derivation:
+        text = Text.assemble(words(step.formula), "\n", (words(step.source), "dim"))
+        table.add_row(words(step.name), address_text(step.value), text)
+    return table

@@ -1,0 +1,241 @@
+"""Kernels from ELF files that the tests write themselves."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from elfwriter import (
+    BUILD_ID,
+    STB_LOCAL,
+    STT_FILE,
+    TEXT,
+    Elf,
+    Section,
+    Symbol,
+    vmlinux,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smecheck.errors import InputError, MalformedInput, WrongKind
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.inputs.elf import read_elf
+from smecheck.model.kernel import KernelImage, Scheme
+from smecheck.model.placement import Generation
+from smecheck.placement.identity import identify
+
+END = TEXT + 0xA16000
+
+
+def read(elf: Elf | bytes) -> KernelImage:
+    data = elf if isinstance(elf, bytes) else elf.build()
+    return read_elf(io.BytesIO(data), "vmlinux")
+
+
+def test_kernel_with_symbols() -> None:
+    image = read(vmlinux())
+    assert image.symbols["_end"] == END
+    assert image.symbols_complete
+    assert image.release == Known("5.0.0", "banner in .rodata")
+    assert image.build_id == Known(BUILD_ID.hex(), "GNU build-id note in .notes")
+    facts = identify(image)
+    assert facts.text == Known(TEXT, "symbol _text")
+    assert facts.end == Known(END, "symbol _end")
+    assert value_of(facts.scheme) is Scheme.AFTER_END
+    assert value_of(facts.sme_code) is True
+    assert facts.section is None
+
+
+def test_stripped_kernel_has_the_same_text_and_end() -> None:
+    facts = identify(read(vmlinux(stripped=True, init_data=b"mem_encrypt\0on\0off\0")))
+    assert facts.text == Known(TEXT, "start of section .text")
+    assert facts.end == Known(END, "end of section .brk, rounded up to a page")
+    assert value_of(facts.scheme) is Scheme.AFTER_END
+    assert facts.sme_code == Known(True, "text 'mem_encrypt' in the image")
+
+
+def test_stripped_kernel_without_sme_text_has_no_sme() -> None:
+    facts = identify(read(vmlinux(stripped=True)))
+    assert facts.sme_code == Known(False, "none of the texts of the SME code is in the image")
+    assert value_of(facts.scheme) is Scheme.NO_SME
+
+
+def test_kernel_without_sme_symbols_has_no_sme() -> None:
+    facts = identify(read(vmlinux(sme=False)))
+    assert value_of(facts.scheme) is Scheme.NO_SME
+    assert value_of(facts.sme_code) is False
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "generation"),
+    [
+        (".init.scratch", Scheme.INIT_SCRATCH, Generation.V5_3),
+        (".sme", Scheme.SME_SECTION, Generation.RFC),
+    ],
+)
+@pytest.mark.parametrize("stripped", [False, True])
+def test_section_decides_the_scheme(
+    name: str, scheme: Scheme, generation: Generation, stripped: bool
+) -> None:
+    facts = identify(read(vmlinux(scratch=name, stripped=stripped, release="4.18.0-305.el8")))
+    assert value_of(facts.scheme) is scheme
+    assert facts.generations == (generation,)
+    assert facts.section is not None
+    assert facts.section.address == TEXT + 0xC00000
+    assert value_of(facts.end) == END
+
+
+def test_scratch_of_alignment_32_after_nobits_is_no_end() -> None:
+    # sh_addralign says 32 in every real kernel; p_vaddr + p_memsz is the section's end, not _end.
+    image = read(vmlinux(scratch=".init.scratch", stripped=True))
+    last = image.loads[-1]
+    assert last.vaddr + last.memsz == TEXT + 0x1000000
+    assert value_of(identify(image).end) == END
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_names_that_share_tails(merge: bool) -> None:
+    elf = vmlinux(symbols={"__bss_end": TEXT + 0x5000, "init_text": TEXT + 0x6000})
+    elf.merge_tails = merge
+    image = read(elf)
+    assert (image.symbols["_end"], image.symbols["_text"]) == (END, TEXT)
+
+
+def test_undefined_and_local_symbols_do_not_win() -> None:
+    elf = vmlinux()
+    assert elf.symbols is not None
+    elf.symbols.insert(0, Symbol("_end", 0x1234, STB_LOCAL))
+    elf.symbols.insert(0, Symbol("_text", 0x1234, section=0))
+    elf.symbols.append(Symbol("_end", 0x4321, STB_LOCAL))
+    image = read(elf)
+    assert (image.symbols["_end"], image.symbols["_text"]) == (END, TEXT)
+
+
+def test_a_file_named_like_a_symbol_is_none() -> None:
+    elf = vmlinux(sme=False)
+    assert elf.symbols is not None
+    elf.symbols.append(Symbol("sme_encrypt_kernel", 0, STB_LOCAL, STT_FILE, 0xFFF1))
+    assert value_of(identify(read(elf)).sme_code) is False
+
+
+@pytest.mark.parametrize(
+    ("settings_", "expected"),
+    [
+        ({"file_symbols": ("mem_encrypt_identity.c",), "release": "4.14.0"}, (Generation.V4_17,)),
+        ({"local_symbols": {"__sme_map_range": TEXT}, "release": "4.99.0"}, (Generation.V4_15,)),
+        ({"local_symbols": {"sme_prepare_pgd.constprop.0": TEXT}}, (Generation.V4_15,)),
+        ({"release": "4.14.0"}, (Generation.V4_14_0, Generation.V4_15)),
+        ({"release": "4.14.336-openela"}, (Generation.V4_14_0, Generation.V4_15)),
+        ({"release": "4.15.0-20-generic"}, (Generation.V4_15,)),
+        ({"release": "4.19.57"}, (Generation.V4_17,)),
+        ({"release": None}, (Generation.V4_14_0, Generation.V4_15, Generation.V4_17)),
+    ],
+)
+def test_generation_of_the_after_end_scheme(
+    settings_: dict[str, object], expected: tuple[Generation, ...]
+) -> None:
+    facts = identify(read(vmlinux(**settings_)))  # type: ignore[arg-type]
+    assert facts.generations == expected
+    by_image = "file_symbols" in settings_ or "local_symbols" in settings_
+    assert bool(facts.assumptions) is not by_image
+
+
+def test_banner_by_symbol_wins_over_a_scan() -> None:
+    elf = vmlinux(release="6.1.0-56", symbols={})
+    rodata = next(section for section in elf.sections if section.name == ".rodata")
+    rodata.data = b"Linux version 9.9.9 (decoy)\0".ljust(64) + b"Linux version 6.1.0-56 (b@h)\0"
+    assert elf.symbols is not None
+    elf.symbols.append(Symbol("linux_banner", rodata.address + 64))
+    assert read(elf).release == Known("6.1.0-56", "symbol linux_banner")
+
+
+def test_nothing_to_identify_is_unknown_with_a_reason() -> None:
+    elf = vmlinux(stripped=True, release=None)
+    elf.sections = [section for section in elf.sections if section.name not in (".brk", ".notes")]
+    image = read(elf)
+    assert isinstance(image.release, Unknown)
+    assert isinstance(image.build_id, Unknown)
+    assert isinstance(identify(image).end, Unknown)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"machine": 183}, WrongKind, "AARCH64"),
+        ({"machine": 3, "elf_class": 1}, WrongKind, "32-bit"),
+        ({"machine": 0x9999}, WrongKind, "39321"),
+        ({"byte_order": 2}, WrongKind, "big-endian"),
+        ({"type": 1}, WrongKind, "object file or a kernel module"),
+        ({"type": 3}, WrongKind, "shared library"),
+        ({"type": 4}, WrongKind, "core file"),
+        ({"elf_class": 7}, MalformedInput, "ELF class 7"),
+        ({"loads": []}, MalformedInput, "no LOAD"),
+        ({"sections": []}, WrongKind, r"no section \.text"),
+    ],
+)
+def test_other_files_are_named(
+    change: dict[str, object], kind: type[InputError], words: str
+) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        read(replace(vmlinux(), **change))  # type: ignore[arg-type]
+    assert caught.value.where == "vmlinux"
+    assert caught.value.help_text
+
+
+def test_a_user_program_is_no_kernel() -> None:
+    elf = vmlinux()
+    elf.loads = [replace(load, vaddr=0x400000) for load in elf.loads]
+    with pytest.raises(WrongKind, match="linked for user space"):
+        read(elf)
+
+
+def test_no_section_headers() -> None:
+    data = bytearray(vmlinux().build())
+    data[40:48] = bytes(8)
+    with pytest.raises(WrongKind, match="no section headers"):
+        read(bytes(data))
+
+
+@pytest.mark.parametrize("length", [0, 3, 15, 63, 64, 200, 1000])
+def test_truncated_anywhere_is_said(length: int) -> None:
+    with pytest.raises(InputError) as caught:
+        read(vmlinux().build()[:length])
+    assert caught.value.where == "vmlinux"
+
+
+def test_every_truncation_is_an_input_error_or_complete() -> None:
+    data = vmlinux(scratch=".sme", scratch_type="NOBITS").build()
+    for length in range(4, len(data), 97):
+        with pytest.raises(InputError):
+            read(data[:length])
+
+
+def test_a_lying_offset_is_named() -> None:
+    elf = vmlinux()
+    notes = next(section for section in elf.sections if section.name == ".notes")
+    notes.offset = 1 << 50
+    with pytest.raises(MalformedInput, match=r"section \.notes at 0x4000000000000"):
+        read(elf)
+
+
+def test_symbol_table_without_names() -> None:
+    elf = vmlinux(stripped=True)
+    elf.sections.append(Section(".symtab", "SYMTAB", data=bytes(48), flags=0, link=99))
+    with pytest.raises(MalformedInput, match="symbol table has no names"):
+        read(elf)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
+    original = vmlinux(scratch=".init.scratch", scratch_type="NOBITS").build()
+    damaged = bytearray(original)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(4, len(damaged) - 1))
+        damaged[at] = data.draw(st.integers(0, 255))
+    try:
+        read(bytes(damaged))
+    except InputError as error:
+        assert error.where == "vmlinux"

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from report_samples import SAMPLES, collision, not_applicable, retold, undecided
+
+from smecheck.model.report import Report
+from smecheck.report.render import Format, RenderOptions, render
+
+HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb\r", "\udcff", "\u2028")
+
+
+def plain(report: Report, *, explain: bool = False) -> list[str]:
+    options = RenderOptions(explain, color=True, width=60, unicode=False, exit_code=1)
+    written = render(report, Format.PLAIN, options)
+    assert written.endswith("\n")
+    return written[:-1].split("\n")
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_every_line_is_a_key_and_a_value(sample: Callable[[], Report]) -> None:
+    report = sample()
+    lines = plain(report, explain=True)
+    assert lines[0] == f"verdict: {report.verdict.value}"
+    assert lines[1] == f"basis: {report.basis.value}"
+    assert lines[-1] == f"next: {report.next_step}"
+    for line in lines:
+        assert re.fullmatch(r"[a-z0-9.-]+: .+", line), line
+        assert line.isascii()
+
+
+def test_facts_show_their_origins() -> None:
+    lines = plain(collision())
+    assert "kernel.end: 0xffffffff81a16000 (symbol _end)" in lines
+    assert "kernel.build-id: unknown (no GNU build-id note)" in lines
+    assert "boot.kaslr: off (nokaslr)" in lines
+    assert "placement.after-end.start: 0x7de00000" in lines
+    assert "placement.after-end.in-place: [0x7dc16000, 0x7de00000)" in lines
+    assert "placement.after-end.owner: nobody (why it is so)" in lines
+    assert "segment: kernel [0x7d200000, 0x7df41000) log (kexec.log:42)" in lines
+    assert "input: x (iomem): nothing used" in lines
+
+
+def test_findings_are_one_line_each() -> None:
+    lines = plain(collision())
+    assert (
+        "finding: SME001 error certain [0x7df50000, 0x7df54000) boot_params: the surely written "
+        "part lies over boot_params; next: boot it with mem_encrypt=off"
+    ) in lines
+    assert (
+        "finding: SME006 warning conditional [0x7e000000, 0x7e009000) Crash kernel: memory outside "
+        "the crash reservation is overwritten; if: KASLR leaves the kernel where it was loaded; "
+        "next: boot it with mem_encrypt=off"
+    ) in lines
+    assert (
+        "finding: SME007 note certain - -: what owns it is not known; "
+        "next: boot it with mem_encrypt=off"
+    ) in plain(undecided())
+
+
+def test_undetermined_placement_says_why_and_gives_offsets() -> None:
+    lines = plain(undecided())
+    assert "placement.after-end.status: undetermined" in lines
+    assert "placement.after-end.start: unknown (no --load-address)" in lines
+    assert "placement.after-end.offset.mapped-end: 0x1000000" in lines
+    assert not any(".offset." in line for line in plain(not_applicable()))
+
+
+def test_explain_adds_the_derivation() -> None:
+    step = "derivation.after-end: workarea_start = 0x7de00000 : kernel_end : v4.17"
+    assert step in plain(collision(), explain=True)
+    assert not any(line.startswith("derivation") for line in plain(collision()))
+
+
+def test_refused_load_is_said() -> None:
+    report = collision()
+    assert report.segments is not None
+    refused = replace(report, segments=replace(report.segments, refusal="no hole"))
+    assert "load.refusal: no hole" in plain(refused)
+
+
+def test_the_moving_kernel_is_marked() -> None:
+    report = collision()
+    moving = replace(report, boot=replace(report.boot, base_is_certain=False))
+    assert "boot.kernel-base: 0x7d200000 (kexec.log:42; unless KASLR moves it)" in plain(moving)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_neither_break_lines_nor_reach_the_terminal(text: str) -> None:
+    hostile = plain(retold(collision(), text), explain=True)
+    assert len(hostile) == len(plain(retold(collision(), "harmless"), explain=True))
+    for line in hostile:
+        assert len(line.splitlines()) == 1
+        assert line.isprintable()
+        line.encode()
+    if text.isprintable():
+        assert f"kernel.source: {text}" in hostile
