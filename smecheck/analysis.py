@@ -11,8 +11,6 @@ Nothing here reads a file or prints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from smecheck.checks.catalogue import run_rules
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Situation
@@ -31,9 +29,10 @@ from smecheck.placement.naming import name_segments
 from smecheck.placement.ownership import moved_by_kaslr
 from smecheck.placement.place import Setting, place_both
 from smecheck.placement.proof import Reservations, prove, reservations
+from smecheck.record import record, replace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """What is asked."""
 
@@ -51,7 +50,7 @@ def analyze(question: Question) -> Report:
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
-    boot = resolve_boot(BootEvidence(question.boot, image, facts, rules, segments, memory))
+    boot = resolve_boot(BootEvidence(question.boot, image, facts, rules, segments, memory, []))
     placements = place_both(Setting(image, facts, rules, boot, kept, segments, memory))
     actual = next((placement for placement in placements if placement.actual), None)
     moved = moved_by_kaslr(boot, rules)

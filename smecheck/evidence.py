@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
+
+from smecheck.record import record
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Known(Generic[T]):
     """A fact."""
 
@@ -17,7 +18,7 @@ class Known(Generic[T]):
     """Where it was read, or what it follows from: a place in a file, a symbol, an option."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """The absence of a fact."""
 

@@ -7,8 +7,9 @@ carries no meaning; what it is for is said by the name of the field that holds i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ def ceil_div(value: int, divisor: int) -> int:
     return -(-value // divisor)
 
 
-@dataclass(frozen=True, slots=True, order=True, repr=False)
+@record
 class Span:
     """The addresses from ``start`` up to, not including, ``end``.
 
@@ -85,6 +86,9 @@ class Span:
         if not self:
             return range(0)
         return range(self.start // frame_size, ceil_div(self.end, frame_size))
+
+    def __lt__(self, other: Span) -> bool:
+        return (self.start, self.end) < (other.start, other.end)
 
     def __repr__(self) -> str:
         return f"[{self.start:#x}, {self.end:#x})"

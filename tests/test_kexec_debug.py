@@ -1,11 +1,14 @@
-"""The text of kexec-tools: real ones against what another program read off them, and broken ones."""
+"""Texts of kexec-tools: real ones against what another program read off them, and broken ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recorded import DATA, load_json
 
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
@@ -169,9 +172,9 @@ def test_without_any_command_line() -> None:
 @pytest.mark.parametrize(
     ("text", "cmdline"),
     [
-        ('# kexec -d -c -l /boot/k --append="root=/dev/sda1 nokaslr" --initrd=/i', "root=/dev/sda1 nokaslr"),
+        ('# kexec -d -c -l k --append="root=/dev/a nokaslr" --initrd=/i', "root=/dev/a nokaslr"),
         ("$ sudo kexec -l k --command-line='ro quiet' -d", "ro quiet"),
-        ("root@host:~# /sbin/kexec -l k --append=ro nokaslr quiet --mem-max=0x1000", "ro nokaslr quiet"),
+        ("root@host:~# /sbin/kexec -l k --append=ro nokaslr quiet --debug", "ro nokaslr quiet"),
         ("[root@host ~]# kexec -lc k --append=ro nokaslr -d", "ro nokaslr"),
         ("> kexec -l k --append=ro memmap=16M$4G   (kexec-tools 2.0.25)", "ro memmap=16M$4G"),
         ("kexec -p k --append=ro quiet 2>&1 | tee log", "ro quiet"),
@@ -278,7 +281,7 @@ def test_a_list_cut_off(lines: int, read: Any) -> None:
     assert (caught.value.where or "").endswith("kexec.log:2")
 
 
-@pytest.mark.parametrize("characters", range(1, 6))
+@pytest.mark.parametrize("characters", range(1, 7))
 def test_a_number_cut_off(characters: int, read: Any) -> None:
     with pytest.raises(MalformedInput) as caught:
         read(LIST.rstrip()[:-characters])
@@ -378,3 +381,31 @@ def test_a_description_is_read_as_one(read: Any) -> None:
     assert segments.segments[0].origin is SegmentOrigin.DESCRIPTION
     with pytest.raises(MalformedInput):
         read("segments:\n  - {name: kernel, start: 0x7c000000, size: 0x3f98000}\n")
+
+
+@given(
+    st.sampled_from(sorted(EXPECTED)),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 5), st.integers(0, 60)), max_size=6),
+)
+def test_damaged_texts_are_read_or_refused(name: str, damage: list[tuple[int, int, int]]) -> None:
+    """Whatever happens to a text on its way, the answer is segments or an error with a place."""
+    lines = (TEXTS / name).read_text().splitlines(keepends=True)
+    for at, kind, column in damage:
+        line = lines[at % len(lines)]
+        damaged = ["", line * 2, line[:column] + "\n", line[:column], line[column:], "\0" + line]
+        lines[at % len(lines)] = damaged[kind]
+    with NamedTemporaryFile() as file:
+        file.write("".join(lines).encode())
+        file.flush()
+        try:
+            outcome: SegmentList | InputError = read_segments(file.name)
+        except InputError as error:
+            outcome = error
+    if isinstance(outcome, InputError):
+        assert (outcome.where or "").startswith(file.name)
+        assert outcome.message
+        assert outcome.help_text
+    else:
+        starts = [segment.span.start for segment in outcome.segments]
+        assert starts
+        assert starts == sorted(starts)

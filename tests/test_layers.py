@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "smecheck"
-FOUNDATION = {"span", "quantity", "evidence", "errors"}
+FOUNDATION = {"record", "span", "quantity", "evidence", "errors"}
 MAY_IMPORT = {
-    "span": set(),
+    "span": {"record"},
+    "record": set(),
     "quantity": set(),
-    "evidence": set(),
+    "evidence": {"record"},
     "errors": set(),
-    "model": {"span", "evidence", "model"},
-    "placement": {"span", "quantity", "evidence", "model", "placement"},
-    "checks": {"span", "quantity", "evidence", "model", "placement", "checks"},
-    "analysis": {"span", "quantity", "evidence", "model", "placement", "checks"},
+    "model": {"record", "span", "evidence", "model"},
+    "placement": {"record", "span", "quantity", "evidence", "model", "placement"},
+    "checks": {"record", "span", "quantity", "evidence", "model", "placement", "checks"},
+    "analysis": {"record", "span", "quantity", "evidence", "model", "placement", "checks"},
     "inputs": FOUNDATION | {"model", "placement", "inputs"},
     "report": FOUNDATION | {"model", "checks", "report", "__init__"},
     "cli": FOUNDATION | {"model", "checks", "analysis", "inputs", "report", "cli", "__init__"},
 }
-PURE = {"span", "quantity", "evidence", "errors", "model", "placement", "checks", "analysis"}
+PURE = FOUNDATION | {"model", "placement", "checks", "analysis"}
 NO_IO = {
     "os",
     "io",

@@ -34,8 +34,8 @@ def test_fields_in_order_by_name_and_by_default() -> None:
 
 def test_equality_is_of_class_and_fields() -> None:
     assert Point(1) != Point(2)
-    assert Point(1) != Other(1)
-    assert Point(1) != (1, 7)
+    assert [Point(1)] != [Other(1)]
+    assert [Point(1)] != [(1, 7)]
     assert len({Point(1), Point(1), Point(2), Other(1)}) == 3
 
 
@@ -57,6 +57,17 @@ def test_nothing_can_be_changed() -> None:
     with pytest.raises(AttributeError, match="frozen"):
         point.z = 2  # type: ignore[attr-defined]
     assert not hasattr(point, "__dict__")
+
+
+@record
+class Named(Point):
+    name: str = "p"
+
+
+def test_a_record_of_a_record() -> None:
+    assert Named(1, 2, "q").name == "q"
+    assert (Named(1).y, Named(1).name, Named(1).sum) == (7, "p", 8)
+    assert Named(1) != Point(1)
 
 
 def test_replace() -> None:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from report_samples import BASE, SAMPLES, clear, collision, not_applicable, reto
 
 from smecheck.errors import MalformedInput, SmecheckError, UsageError
 from smecheck.model.report import Report
+from smecheck.record import replace
 from smecheck.report.error_report import error_json, error_text
 from smecheck.report.render import Format, RenderOptions, render
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from report_samples import SAMPLES, collision, not_applicable, retold, undecided
 
 from smecheck.model.report import Report
+from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render
 
 HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb\r", "\udcff", "\u2028")

@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from report_samples import SAMPLES, collision, not_applicable, retold, undecided
 
 from smecheck.model.report import Report
+from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render
 
 WIDTHS = (60, 80, 120, 200)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import clear, collision, not_applicable, undecided
 
 from smecheck.model.placement import Extents
+from smecheck.record import replace
 from smecheck.report.lanes import Ink, Lane, Scene, scene_of
 from smecheck.report.ruler import Scale, draw, scale_for
 from smecheck.span import Span

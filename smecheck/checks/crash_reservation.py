@@ -8,7 +8,6 @@ from smecheck.checks.rule import Situation, rule
 from smecheck.model.boot import Path
 from smecheck.model.finding import Finding, Party, Severity
 from smecheck.placement.constants import PAGE_SIZE
-from smecheck.quantity import size_text
 from smecheck.span import Span, SpanSet
 
 
@@ -51,7 +50,7 @@ def _finding(span: Span, party: Party, condition: str | None) -> Finding:
     return Finding(
         rule="SME006",
         severity=Severity.ERROR,
-        message=f"{pages} {'page' if pages == 1 else 'pages'} ({size_text(span.size)}) outside the "
+        message=f"{pages} {'page' if pages == 1 else 'pages'} of memory outside the "
         "crash reservation are overwritten: a captured vmcore is wrong there",
         span=span,
         other=party,

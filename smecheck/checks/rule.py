@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot
@@ -14,9 +13,10 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, Placement
 from smecheck.model.segments import Segment, SegmentList, SegmentRole
 from smecheck.placement.proof import Reservations
+from smecheck.record import record, replace
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """Everything that a rule may look at."""
 
@@ -59,7 +59,7 @@ class Situation:
 Check = Callable[[Situation], Iterable[Finding]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """One rule."""
 

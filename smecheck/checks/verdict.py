@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.checks.catalogue import RULES
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, SmeState
@@ -14,6 +12,7 @@ from smecheck.model.placement import Owner, Placement
 from smecheck.model.report import Basis, Proof, Verdict
 from smecheck.model.segments import SegmentList
 from smecheck.quantity import address_text, size_text
+from smecheck.record import record
 
 _IF_IT_STILL_DIES = (
     "if the kernel still dies, placement is not the reason: next suspects are the memory budget "
@@ -22,7 +21,7 @@ _IF_IT_STILL_DIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judgement:
     """The verdict in words."""
 
@@ -32,7 +31,7 @@ class Judgement:
     next_step: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Case:
     """What there is to judge."""
 
@@ -98,7 +97,7 @@ def _proven(case: Case) -> Judgement | None:
     if case.segments is not None and placement.owner is Owner.NOBODY:
         # This very load did not keep what the header asks for; only the machine can tell then.
         return None
-    margin = min(path.margin for path in proof.paths if path.holds)
+    margin = min(path.margin for path in proof.paths if path.taken)
     return Judgement(
         Verdict.CLEAR,
         Basis.PROOF,

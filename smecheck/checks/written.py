@@ -93,7 +93,7 @@ def _overlap(segment: Segment, hit: Span, what: str, *, condition: str | None = 
         rule="SME001" if condition is None else "SME002",
         severity=Severity.ERROR,
         message=f"{what} lies over {pages} {'page' if pages == 1 else 'pages'} of "
-        f"{segment.role.value} ({size_text(hit.size)}): {consequence}",
+        f"{segment.role.value}, {size_text(hit.size)}: {consequence}",
         span=hit,
         other=segment_party(segment),
         condition=condition,
@@ -122,7 +122,7 @@ def _copied_back_damage(
             rule="SME001",
             severity=Severity.ERROR,
             message="the initrd begins inside the copy buffer, so copying its first 2 MiB back "
-            f"repeats bytes above the written part too ({size_text(span.size)} more are lost)",
+            f"repeats bytes above the written part too: {size_text(span.size)} more are lost",
             span=span,
             other=segment_party(segment),
         )
@@ -141,8 +141,8 @@ def _live_tables(situation: Situation, extents: Extents) -> Iterator[Finding]:
             yield Finding(
                 rule="SME001",
                 severity=Severity.ERROR,
-                message="the workarea is written where the decompressor keeps its page tables "
-                f"(the last {size_text(_LIVE_TABLES_SIZE)} of the kernel segment)",
+                message="the workarea is written where the decompressor keeps its page tables, "
+                f"the last {size_text(_LIVE_TABLES_SIZE)} of the kernel segment",
                 span=hit,
                 other=segment_party(segment),
                 condition="the tables in use at that moment are the decompressor's",

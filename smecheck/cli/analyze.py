@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from smecheck.errors import SmecheckError, UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.finding import Severity
 from smecheck.model.segments import Loader, Mode
+from smecheck.record import replace
 from smecheck.report.render import Format
 
 _MIN_KERNEL_ALIGN = 0x200000  # arch/x86/include/asm/boot.h; head64.c hangs a kernel elsewhere

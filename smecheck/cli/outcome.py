@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.errors import ExitCode
 from smecheck.model.finding import Severity
 from smecheck.model.report import Report, Verdict
+from smecheck.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatePolicy:
     """What counts as failure."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.model.kernel import LoadSegment
 from smecheck.quantity import address_text
+from smecheck.record import record
 
 _HEADER_SIZE = 64
 _SECTION_ENTRY_SIZE = 64
@@ -18,7 +18,7 @@ _ENTRIES_LIMIT = 1 << 16
 _TAKE_WHOLE_FILE = "the file is truncated or damaged: copy it again"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ElfSection:
     """A section header; ``type`` without its prefix."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.recorded_load import Row, by_address, elfcorehdr_address, segment_of
 from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentRole
@@ -15,10 +13,11 @@ from smecheck.placement.naming import (
     name_segments,
 )
 from smecheck.quantity import address_text
+from smecheck.record import record
 from smecheck.span import align_up
 
 
-@dataclass(slots=True)
+@record
 class Placed:
     """What a "Loaded" line says; sizes are not told of purgatory."""
 
@@ -27,20 +26,20 @@ class Placed:
     sizes: tuple[int, int] | None
 
 
-@dataclass(slots=True)
 class KernelLogLoad:
-    """A load as far as its lines were read."""
+    """A load as far as its lines were read. Pairs are a line and what it says."""
 
-    loader: Loader = Loader.KEXEC_FILE_LOAD
-    places: dict[SegmentRole, Placed] = field(default_factory=dict)
-    cmdline: tuple[int, str] | None = None
-    is_cmdline_cut: bool = False
-    count: tuple[int, int] | None = None
-    rows: dict[int, Row] = field(default_factory=dict)
-    broken: int | None = None
-    """A line of the list that is cut off."""
-    mode: tuple[int, Mode] | None = None
-    entry: int | None = None
+    def __init__(self) -> None:
+        self.loader = Loader.KEXEC_FILE_LOAD
+        self.places: dict[SegmentRole, Placed] = {}
+        self.cmdline: tuple[int, str] | None = None
+        self.is_cmdline_cut = False
+        self.count: tuple[int, int] | None = None
+        self.rows: dict[int, Row] = {}
+        self.broken: int | None = None
+        """A line of the list that is cut off."""
+        self.mode: tuple[int, Mode] | None = None
+        self.entry: int | None = None
 
     @property
     def line(self) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from smecheck.model.segments import Mode
+from smecheck.record import record
 
 # Behind nothing, a prompt, the + of "set -x", or sudo.
 _COMMAND = re.compile(r"(?:^|[#$%>+]|sudo[ \t])[ \t]*+(?:[\w.-]*+/)*+kexec(?=[ \t])")
@@ -25,7 +25,7 @@ _SHORT_MODES = {"l": Mode.LOAD, "p": Mode.CRASH}
 _SHORT_OPTIONS = re.compile(r"-[a-z]++")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KexecCommand:
     """A pasted ``kexec -l`` or ``kexec -p``."""
 

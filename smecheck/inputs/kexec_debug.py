@@ -93,12 +93,12 @@ class KexecDebugReader:
             self._begin_if(self._draft.has_list or self._draft.refusal is not None)
             self._draft.kernel_size = self._number(line, match[1])
         elif command := parse_command(text, line):
-            self._begin_if(self._draft != KexecDebugLoad())
+            self._begin_if(self._draft.has_begun)
             self._draft.command = self.command = command
 
     def finish(self) -> None:
         """Take note that the text is at its end."""
-        self._begin_if(self._draft != KexecDebugLoad())
+        self._begin_if(self._draft.has_begun)
 
     def _on_field(self, line: int, index: int, key: str, text: str) -> None:
         draft = self._draft

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.kexec_command import KexecCommand
 from smecheck.inputs.recorded_load import (
@@ -26,22 +24,27 @@ _SETUP_MINIMUM = 4096
 _INVISIBLE_BLANKS = 4
 
 
-@dataclass(slots=True)
 class KexecDebugLoad:
     """A load as far as its text was read. Pairs of numbers are a line and what it says."""
 
-    command: KexecCommand | None = None
-    places: dict[int, SegmentRole] = field(default_factory=dict)
-    kernel_size: int | None = None
-    init_size: tuple[int, int] | None = None
-    cmdline: tuple[int, str] | None = None
-    flags: tuple[int, int] | None = None
-    entry: int | None = None
-    refusal: RecordedProblem | None = None
-    count: tuple[int, int] | None = None
-    rows: dict[int, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    is_repeated: bool = False
-    """Whether the list is being printed a second time, as it is after a refusal."""
+    def __init__(self) -> None:
+        self.command: KexecCommand | None = None
+        self.places: dict[int, SegmentRole] = {}
+        self.kernel_size: int | None = None
+        self.init_size: tuple[int, int] | None = None
+        self.cmdline: tuple[int, str] | None = None
+        self.flags: tuple[int, int] | None = None
+        self.entry: int | None = None
+        self.refusal: RecordedProblem | None = None
+        self.count: tuple[int, int] | None = None
+        self.rows: dict[int, dict[str, tuple[int, int]]] = {}
+        self.is_repeated = False
+        """Whether the list is being printed a second time, as it is after a refusal."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was read of it."""
+        return any(vars(self).values())
 
     @property
     def has_list(self) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.errors import InputError, WrongKind
 from smecheck.inputs.kexec_command import KexecCommand
 from smecheck.inputs.recorded_load import RecordedProblem
 from smecheck.inputs.text_kind import kind_of_text
+from smecheck.record import record
 
 HOW_TO_PRINT = (
     "print the segments while loading: kexec -d -c -l … (or -p) prints them itself. With kexec -s "
@@ -19,7 +18,7 @@ HOW_TO_PRINT = (
 _KERNEL_LOG = "a kernel log"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Traces:
     """What was seen in a text without segments."""
 

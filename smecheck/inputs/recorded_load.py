@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from smecheck.errors import MalformedInput
@@ -11,6 +10,7 @@ from smecheck.evidence import value_of
 from smecheck.model.segments import Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.quantity import address_text
+from smecheck.record import record
 from smecheck.span import Span
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _ELFCOREHDR = re.compile(r"(?:^|\s)elfcorehdr=(0x[0-9a-fA-F]++|[0-9]++)([KMG]?)"
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """A segment as a list prints it: address, bytes kept, bytes of content."""
 
@@ -38,7 +38,7 @@ class Row:
     bufsz: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordedLoad:
     """A load whose list is whole, and the line that the list begins in."""
 
@@ -46,7 +46,7 @@ class RecordedLoad:
     segments: SegmentList
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordedProblem:
     """A line that says why a load is not there: a refusal, or the place of a list cut off."""
 
@@ -54,16 +54,16 @@ class RecordedProblem:
     text: str
 
 
-@dataclass(slots=True)
 class LoadHistory:
     """The loads of a text. However many there are, only the last of each mode is kept."""
 
-    count: int = 0
-    lines: list[int] = field(default_factory=list)
-    """Where the loads begin; of many, the first ones and the last one."""
-    cut_off: RecordedProblem | None = None
-    """The last list that is not whole."""
-    last_of_mode: dict[Mode | None, RecordedLoad] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.count = 0
+        self.lines: list[int] = []
+        """Where the loads begin; of many, the first ones and the last one."""
+        self.cut_off: RecordedProblem | None = None
+        """The last list that is not whole."""
+        self.last_of_mode: dict[Mode | None, RecordedLoad] = {}
 
     def add(self, load: RecordedLoad) -> None:
         """Add a whole load; loads are added in the order of the text."""
@@ -132,7 +132,7 @@ def segment_of(row: Row, role: SegmentRole, name: str) -> Segment:
             where=where,
             help_text=CAPTURE_AGAIN,
         )
-    if (row.mem | row.memsz) % PAGE_SIZE:
+    if row.memsz == 0 or (row.mem | row.memsz) % PAGE_SIZE:
         raise MalformedInput(
             f"the segment at {address_text(row.mem)}, {row.memsz:#x} bytes, is not whole pages: "
             "a line seems cut off",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
@@ -16,6 +15,7 @@ from smecheck.inputs.no_segments import HOW_TO_PRINT, Traces, no_segments
 from smecheck.inputs.recorded_load import CAPTURE_AGAIN, LoadHistory, RecordedLoad, later
 from smecheck.inputs.source import STDIN, TEXT_LIMIT, decode_text, display_name, open_binary
 from smecheck.model.segments import Loader, Mode, SegmentList
+from smecheck.record import replace
 
 _HEAD_SIZE = 64 << 10
 _DESCRIPTION = re.compile(

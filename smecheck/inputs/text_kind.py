@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from smecheck.record import record
 
 _SAMPLE = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextKind:
     """A kind of text that people hold in their hands."""
 

@@ -7,11 +7,11 @@ They differ by version, and surprise: ``010`` would be 8, ``12:30`` 750 and ``no
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from smecheck.quantity import parse_integer
+from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -27,7 +27,7 @@ _LONGEST_TEXT = 64 << 10  # many times the longest kernel command line
 _LONGEST_QUOTE = 40
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """A piece of a document. ``line`` and ``column`` count from 1."""
 
@@ -35,7 +35,7 @@ class Node:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScalarNode(Node):
     """A piece of text."""
 
@@ -49,14 +49,14 @@ class ScalarNode(Node):
         return self.plain and self.text in _NULLS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SequenceNode(Node):
     """A list."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MappingNode(Node):
     """A mapping as it was written: a key may be of any kind, and be there twice."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from smecheck.evidence import Fact, Unknown
 from smecheck.model.segments import Loader, Mode
+from smecheck.record import record
 from smecheck.span import Span
 
 
@@ -42,7 +42,7 @@ class SmeState(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BootRequest:
     """What the user says of the boot; every field may be left open."""
 
@@ -59,7 +59,7 @@ class BootRequest:
     paging: Paging = Paging.AUTO
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Initrd:
     """The initrd of the boot: its place, or only its size, or that there is none."""
 
@@ -70,7 +70,7 @@ class Initrd:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Boot:
     """The boot as it was understood; the evidence for each point beside it."""
 
@@ -89,5 +89,5 @@ class Boot:
     paging: Fact[int]
     """4 or 5."""
     initrd: Initrd
-    cmdline: Fact[str] = field(default_factory=lambda: Unknown("no command line was given"))
+    cmdline: Fact[str] = Unknown("no command line was given")
     assumptions: tuple[str, ...] = ()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from smecheck.record import record
 from smecheck.span import Span
 
 
@@ -28,7 +28,7 @@ class Confidence(Enum):
     CONDITIONAL = "conditional"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Party:
     """What the workarea meets: a segment, a region, a reservation."""
 
@@ -36,7 +36,7 @@ class Party:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One finding."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.evidence import Fact
 from smecheck.model.kernel import Scheme, Section
 from smecheck.model.placement import Generation
+from smecheck.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KernelFacts:
     """The meaning of an image, each fact with what it follows from."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Unknown
+from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ SECTION_SYMBOLS = {
 """First symbol of such a section: the scheme, and the symbol at the section's end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """A section header. ``address`` is a link address (virtual)."""
 
@@ -62,7 +63,7 @@ class Section:
         return self.address + self.size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadSegment:
     """A ``PT_LOAD`` program header: virtual and physical link address, sizes in bytes."""
 
@@ -78,7 +79,7 @@ class LoadSegment:
 _NOT_A_BZIMAGE = Unknown("no setup header: not a bzImage")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetupHeader:
     """The fields of the x86 boot protocol's setup header that placement depends on.
 
@@ -95,11 +96,11 @@ class SetupHeader:
     """0x234."""
     output_len: Fact[int] = _NOT_A_BZIMAGE
     """z_output_len: bytes of the unpacked payload, the vmlinux file and its relocations."""
-    other: Mapping[str, int] = field(default_factory=dict)
+    other: Mapping[str, int] = MappingProxyType({})
     """Further fields of a description, kept as they stand: ``protocol``, ``xloadflags``, …"""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KernelImage:
     """All that a source says of a kernel. What it means is worked out in ``placement.identity``."""
 

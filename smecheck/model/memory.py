@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smecheck.record import record
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ management of early AMD64, laid over RAM (arch/x86/kernel/aperture_64.c).
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Region:
     """One resource: a line of /proc/iomem."""
 
@@ -41,7 +41,7 @@ class Region:
     """Line number in the source, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemoryMap:
     """A machine's resources, in ascending order, parents before children."""
 

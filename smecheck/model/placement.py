@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from smecheck.model.kernel import Scheme
+from smecheck.record import record
 from smecheck.span import Span
 
 
@@ -30,7 +30,7 @@ class Owner(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One line of a derivation."""
 
@@ -42,7 +42,7 @@ class Step:
     """The place in the kernel, or in the input, that the formula or the value comes from."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Extents:
     """The four extents of a workarea. Addresses are physical, or offsets from ``_text``."""
 
@@ -82,7 +82,7 @@ class Extents:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placement:
     """The workarea under one scheme."""
 

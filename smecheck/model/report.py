@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from smecheck.model.boot import Boot
@@ -12,6 +11,7 @@ from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.segments import SegmentList
+from smecheck.record import record
 
 
 class Verdict(Enum):
@@ -34,7 +34,7 @@ class Basis(Enum):
     """Facts are missing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProofPath:
     """Whether one way of loading keeps the workarea to the kernel. Offsets are from ``_text``."""
 
@@ -52,7 +52,7 @@ class ProofPath:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Proof:
     """The proof without a machine."""
 
@@ -61,7 +61,7 @@ class Proof:
     paths: tuple[ProofPath, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InputUse:
     """An input and the facts that were taken from it."""
 
@@ -70,7 +70,7 @@ class InputUse:
     used: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """The whole answer."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from smecheck.evidence import Fact, Unknown
+from smecheck.record import record
 from smecheck.span import Span
 
 
@@ -47,7 +47,7 @@ class SegmentOrigin(Enum):
     DESCRIPTION = "description"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Segment:
     """One segment: the whole physical span that the loader keeps for it."""
 
@@ -60,7 +60,7 @@ class Segment:
     """The place in the source: ``kexec.log:41``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SegmentList:
     """A load: its segments by address, and what its source says beside them."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from smecheck.evidence import Fact, Known, T, Unknown
 from smecheck.model.boot import Boot, BootRequest, Initrd, Paging, Path, SmeState, Switch
 from smecheck.model.identity import KernelFacts
@@ -15,12 +13,13 @@ from smecheck.placement.cmdline import has_word, last_value
 from smecheck.placement.decompressor import UnpackRules, landing
 from smecheck.placement.running import running_kernel
 from smecheck.quantity import address_text, size_text
+from smecheck.record import record
 from smecheck.span import Span
 
 _FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BootEvidence:
     """All that bears on the boot."""
 
@@ -30,7 +29,7 @@ class BootEvidence:
     rules: UnpackRules
     segments: SegmentList | None
     memory: MemoryMap | None
-    assumptions: list[str] = field(default_factory=list)
+    assumptions: list[str]
     """What had to be assumed; filled while the boot is worked out."""
 
 

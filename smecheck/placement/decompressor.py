@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.placement.constants import DEFAULT_PHYSICAL_ALIGN, START_KERNEL_MAP
 from smecheck.quantity import address_text, parse_integer, size_text
+from smecheck.record import record
 from smecheck.span import align_up
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnpackRules:
     """The facts that decide where the decompressor unpacks a kernel to."""
 

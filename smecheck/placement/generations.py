@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.model.placement import Generation
+from smecheck.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GenerationRules:
     """The variant of sme_encrypt_kernel() and sme_pgtable_calc() of one generation."""
 

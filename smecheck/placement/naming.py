@@ -7,12 +7,11 @@ segment with a wrong name would be worse than one without.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from smecheck.evidence import Known
 from smecheck.model.kernel import KernelImage
 from smecheck.model.segments import Loader, Segment, SegmentRole
 from smecheck.placement.constants import DEFAULT_PHYSICAL_ALIGN, PAGE_SIZE
+from smecheck.record import replace
 from smecheck.span import align_up
 
 _RNG_SEED_SIZE = 16 + 32

@@ -9,7 +9,6 @@ applicable runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smecheck.placement.constants import (
@@ -19,13 +18,14 @@ from smecheck.placement.constants import (
     PMD_SIZE,
     PUD_SIZE,
 )
+from smecheck.record import record
 from smecheck.span import Span, SpanSet, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TableCount:
     """The tables of the new page-table tree, as many as are written to the workarea."""
 

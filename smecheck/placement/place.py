@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.model.boot import Boot, Path
 from smecheck.model.identity import KernelFacts
@@ -19,13 +17,14 @@ from smecheck.placement.page_tables import shares_tables_with_kernel
 from smecheck.placement.proof import Reservations
 from smecheck.placement.workarea import KernelLayout, Reach, reach_anywhere, reach_at
 from smecheck.quantity import size_text
+from smecheck.record import record
 from smecheck.span import Span
 
 _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 """Steps of a derivation that come from the candidate that writes least."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """All that the placement depends on."""
 
@@ -72,7 +71,7 @@ def entry_tables_reach(setting: Setting, extents: Extents, rules: GenerationRule
     return Unknown("it begins a 1 GiB frame that kexec's page tables may not map")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Candidates:
     """The combinations of generation and paging that the evidence leaves open."""
 
@@ -124,21 +123,19 @@ def _widest(reaches: list[Extents]) -> Extents:
     )
 
 
-def _why_not_exact(
-    setting: Setting, extents: Extents, base: int, candidates: _Candidates
-) -> str | None:
-    """Say why more than ``written_end`` may be written, or return ``None``."""
+def _exactness(setting: Setting, extents: Extents, base: int, candidates: _Candidates) -> Fact[str]:
+    """Say why nothing behind ``written_end`` is written, or why that is not known."""
     initrd = setting.boot.initrd
     if initrd.size and initrd.span is None:
-        return "where the initrd lies is not known"
+        return Unknown("where the initrd lies is not known")
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:
-        return "the initrd does not begin on a page"
+        return Unknown("the initrd does not begin on a page")
     if 5 in candidates.levels and not all(rules.builds_five_levels for rules in candidates.rules):
-        return "this code builds 4-level tables under 5-level paging"
+        return Unknown("this code builds 4-level tables under 5-level paging")
     if len({reach.extents.written_end for reach in candidates.reaches(base)}) > 1:
-        return "the candidates for generation and paging differ"
-    reached = (entry_tables_reach(setting, extents, rules) for rules in candidates.rules)
-    return next((fact.reason for fact in reached if isinstance(fact, Unknown)), None)
+        return Unknown("the candidates for generation and paging differ")
+    reached = [entry_tables_reach(setting, extents, rules) for rules in candidates.rules]
+    return next((fact for fact in reached if isinstance(fact, Unknown)), reached[0])
 
 
 def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
@@ -159,9 +156,13 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
         exact, reason = False, base.reason
     else:
         extents, steps = candidates.at(base.value)
-        inexact = _why_not_exact(setting, extents, base.value, candidates)
-        exact = inexact is None
-        reason = f"written_end is {'exact' if inexact is None else f'a floor: {inexact}'}"
+        known = _exactness(setting, extents, base.value, candidates)
+        exact = isinstance(known, Known)
+        reason = (
+            f"written_end is exact: {known.value}"
+            if isinstance(known, Known)
+            else f"written_end is a floor: {known.reason}"
+        )
     owner, owner_reason = _owner(setting, offsets, extents, scheme, actual=actual)
     if not actual:
         reason = f"{_would_be(scheme, setting, layout)}; {reason}"

@@ -6,8 +6,6 @@ the kernel, no segment can be put there by it, on any machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, LoadSegment, Section
@@ -15,11 +13,12 @@ from smecheck.model.placement import Extents
 from smecheck.model.report import Proof, ProofPath
 from smecheck.placement.constants import PMD_SIZE
 from smecheck.quantity import address_text
+from smecheck.record import record
 
 _DECOMPRESSOR_LINK = "arch/x86/boot/header.S, init_size > z_output_len"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reservations:
     """Ends of what is kept to the kernel, as offsets from ``_text``; each a lower bound."""
 

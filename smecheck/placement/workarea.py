@@ -6,7 +6,6 @@ with the kernels' compiled code in every recorded run of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smecheck.model.placement import Extents, Step
@@ -20,6 +19,7 @@ from smecheck.placement.constants import (
 )
 from smecheck.placement.page_tables import count_tables, fewest_tables, page_aligned_initrd
 from smecheck.quantity import address_text, size_text
+from smecheck.record import record
 from smecheck.span import Span, align_up, ceil_div
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SME_ENCRYPT_KERNEL = "sme_encrypt_kernel()"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KernelLayout:
     """The link-time offsets from ``_text`` that the arithmetic needs."""
 
@@ -44,7 +44,7 @@ class KernelLayout:
         return align_up(self.end_offset, PMD_SIZE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reach:
     """The extents for one combination of generation, paging and initrd."""
 

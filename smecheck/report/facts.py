@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, T, Unknown, value_of
 from smecheck.model.boot import Boot, Initrd
 from smecheck.model.report import Report
 from smecheck.quantity import address_text, size_text
+from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FactLine:
     """One fact. Its texts may hold anything that was in a file."""
 

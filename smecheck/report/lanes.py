@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from smecheck.evidence import Known
@@ -11,6 +10,7 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, Placement
 from smecheck.model.report import Report
 from smecheck.model.segments import SegmentRole
+from smecheck.record import record
 from smecheck.span import Span
 
 NEARBY = 8 << 20
@@ -27,7 +27,7 @@ class Ink(Enum):
     HIT = "hit"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lane:
     """One party on the ruler."""
 
@@ -36,7 +36,7 @@ class Lane:
     ink: Ink
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scene:
     """A workarea and the parties around it."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
+
+from smecheck.record import record
 
 if TYPE_CHECKING:
     from smecheck.model.report import Report
@@ -21,7 +22,7 @@ class Format(Enum):
     """``smecheck/report-v1``, for programs."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RenderOptions:
     """What the reader asked for, and what the output can show."""
 

@@ -7,10 +7,10 @@ above the highest border that lies near the workarea; what lies outside is liste
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smecheck.quantity import address_text, size_text
+from smecheck.record import record
 from smecheck.report.lanes import Ink, Lane, Scene, near
 from smecheck.span import Span, align_down, align_up, ceil_div
 
@@ -25,7 +25,7 @@ _LEAST_COLUMNS = 24
 _LONGEST_NAME = 14
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Glyphs:
     """The characters of a drawing."""
 
@@ -79,7 +79,7 @@ ASCII = Glyphs(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scale:
     """The axis: ``columns`` columns of ``per_column`` bytes each, from ``low`` on."""
 

@@ -2,9 +2,10 @@
 
     python tests/bench/vmlinux_against_readelf.py VMLINUX
 
-Runs ``smecheck analyze`` (plain format) and ``readelf -sW VMLINUX | grep -w _end`` in turn and prints
-the median of the paired ratios of their CPU times, and smecheck's peak memory; then the same for
-``smecheck --version`` against ``python -c pass``. Needs readelf; measures, does not judge.
+Runs ``smecheck analyze`` (plain format) and ``readelf -sW VMLINUX | grep -w _end`` in turn and
+prints the median of the paired ratios of their CPU times, and smecheck's peak memory; then the
+same for ``smecheck --version`` against ``python -c pass``. Needs readelf; measures, does not
+judge.
 """
 
 from __future__ import annotations
