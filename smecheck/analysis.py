@@ -11,7 +11,7 @@ Nothing here reads a file or prints.
 
 from __future__ import annotations
 
-from smecheck.checks.catalogue import run_rules
+from smecheck.checks.apply import run_rules
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Situation
 from smecheck.checks.verdict import Case, judge
@@ -25,7 +25,6 @@ from smecheck.model.segments import SegmentList
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
 from smecheck.placement.decompressor import unpack_rules
 from smecheck.placement.identity import identify
-from smecheck.placement.naming import name_segments
 from smecheck.placement.ownership import moved_by_kaslr
 from smecheck.placement.place import Setting, place_both
 from smecheck.placement.proof import Reservations, prove, reservations
@@ -90,6 +89,8 @@ def _named(segments: SegmentList | None, image: KernelImage) -> SegmentList | No
     """Name the segments that the text of the load left unnamed, where the kernel's sizes tell."""
     if segments is None:
         return None
+    from smecheck.placement.naming import name_segments
+
     named = name_segments(segments.segments, value_of(segments.loader), image)
     return replace(segments, segments=named)
 

@@ -205,6 +205,11 @@ def test_loaded_lines_of_a_load_that_was_not_finished(read: Any) -> None:
     assert rows(read(OLD + without(OLD, "Loading segment"))) == EXPECTED["6.1-load-s.dmesg.txt"]
 
 
+def test_loaded_lines_that_tell_no_size_are_no_load(read: Any) -> None:
+    with pytest.raises(WrongKind, match="list no segments"):
+        read(without(OLD, "Loading segment").replace(" bufsz=", " bu"))
+
+
 def test_lines_of_a_failed_load_do_not_name_the_next_one(read: Any) -> None:
     failed = "".join(OLD.splitlines(keepends=True)[:3]).replace("0x9a000", "0x7dffb000")
     segments = read(failed + NEW.partition("\n")[2])
@@ -266,7 +271,7 @@ def test_an_empty_command_line_is_none() -> None:
 
 
 def test_a_log_without_addresses() -> None:
-    with pytest.raises(WrongKind, match="tell no addresses") as caught:
+    with pytest.raises(WrongKind, match="list no segments") as caught:
         read_segments(str(TEXTS / "2.0.25-s-on-6.12.dmesg.txt"))
     assert "2.0.25 -s -d prints no address at all" in caught.value.help_text
 

@@ -1,4 +1,4 @@
-"""All rules, by id."""
+"""All rules, by id, and where each is documented."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from smecheck.checks import (
     section,
     written,
 )
-from smecheck.checks.rule import Rule, Situation
-from smecheck.model.finding import Finding
-
-_DOCUMENTATION = "docs/rules.md"
+from smecheck.checks.rule import Rule
 
 RULES: dict[str, Rule] = {
     rule.id: rule
@@ -34,29 +31,3 @@ RULES: dict[str, Rule] = {
     )
 }
 """The catalogue, in the order of the ids."""
-
-
-def rule_url(rule_id: str) -> str:
-    """Return where the rule is documented, relative to the project."""
-    return f"{_DOCUMENTATION}#{rule_id.lower()}"
-
-
-def run_rules(situation: Situation, *, workarea_in_use: bool) -> tuple[Finding, ...]:
-    """Apply the rules; the worst findings first, then by address.
-
-    Args:
-        situation: what to look at.
-        workarea_in_use: ``False`` leaves only the rules about the load.
-    """
-    rules = [rule for rule in RULES.values() if workarea_in_use or rule.about_load]
-    findings = [finding for rule in rules for finding in rule.findings(situation)]
-    return tuple(
-        sorted(
-            findings,
-            key=lambda finding: (
-                finding.severity.rank,
-                finding.rule,
-                finding.span.start if finding.span else 0,
-            ),
-        )
-    )

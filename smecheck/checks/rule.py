@@ -85,6 +85,7 @@ class Rule:
                 finding,
                 condition=_joined(premise, finding.condition),
                 remedy=finding.remedy or self.remedy,
+                decides=self.decides and finding.severity is Severity.ERROR,
             )
             for finding in self.check(situation)
         ]

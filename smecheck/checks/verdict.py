@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from smecheck.checks.catalogue import RULES
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, SmeState
-from smecheck.model.finding import Finding, Severity
+from smecheck.model.finding import Finding
 from smecheck.model.identity import KernelFacts
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Owner, Placement
@@ -71,11 +70,7 @@ def _not_applicable(case: Case) -> Judgement | None:
 
 
 def _collision(case: Case) -> Judgement | None:
-    deciding = [
-        finding
-        for finding in case.findings
-        if finding.severity is Severity.ERROR and RULES[finding.rule].decides
-    ]
+    deciding = [finding for finding in case.findings if finding.decides]
     static = [finding for finding in deciding if finding.span is None]
     located = case.placement is not None and case.placement.extents and case.boot.base_is_certain
     relevant = deciding if located else static

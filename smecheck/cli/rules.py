@@ -21,7 +21,7 @@ def rules() -> None:
 def explain(rule_id: str) -> None:
     """Say what RULE (for example SME001) means, why it matters and what to do."""
     from smecheck.checks.catalogue import RULES
-    from smecheck.checks.pages import rule_page
+    from smecheck.report.rule_pages import rule_page
 
     rule = RULES.get(rule_id.upper())
     if rule is None:

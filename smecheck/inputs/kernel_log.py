@@ -158,5 +158,5 @@ class KernelLogReader:
                 history.cut_off = RecordedProblem(done.broken or done.line, missing)
             elif done.rows:
                 history.add(RecordedLoad(done.line, listed(done, self._name)))
-        elif SegmentRole.KERNEL in done.places:
+        elif SegmentRole.KERNEL in done.places and done.places[SegmentRole.KERNEL].sizes:
             self.placed.add(RecordedLoad(done.line, only_placed(done, self._name)))

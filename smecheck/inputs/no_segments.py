@@ -10,9 +10,9 @@ from smecheck.record import record
 
 HOW_TO_PRINT = (
     "print the segments while loading: kexec -d -c -l … (or -p) prints them itself. With kexec -s "
-    "the kernel logs them: Linux 6.8 and later for kexec-tools 2.0.29 and later with -d (2.0.25 "
-    "-s -d prints no address at all), any Linux with dynamic debug: echo 'file kernel/kexec_file.c "
-    "+p' > /sys/kernel/debug/dynamic_debug/control"
+    "the kernel logs them: Linux 6.8 and later if kexec-tools is 2.0.29 or later, with -d (2.0.25 "
+    "-s -d prints no address at all), Linux up to 6.7 with dynamic debug: echo 'file "
+    "kernel/kexec_file.c +p' > /sys/kernel/debug/dynamic_debug/control"
 )
 
 _KERNEL_LOG = "a kernel log"
@@ -39,7 +39,7 @@ def no_segments(name: str, traces: Traces) -> InputError:
             help_text=f"load again when the cause is gone, and {HOW_TO_PRINT}",
         )
     if traces.has_file_load_lines:
-        message = "is a kernel log whose lines about kexec_file_load tell no addresses"
+        message = "is a kernel log whose lines about kexec_file_load list no segments"
     elif traces.command is not None and traces.command.is_file_load:
         message = "is the output of kexec -s, which prints no addresses: they are in the kernel log"
     else:

@@ -51,6 +51,8 @@ class Finding:
     """What must hold for it to happen; ``None`` when it is certain."""
     remedy: str = ""
     """The next step; the rule's own where it is left empty."""
+    decides: bool = False
+    """Whether it makes the verdict "collision"; set by its rule."""
 
     @property
     def confidence(self) -> Confidence:

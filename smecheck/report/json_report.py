@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from smecheck import __version__
-from smecheck.checks.catalogue import rule_url
 from smecheck.evidence import Fact, Known, value_of
 from smecheck.model.boot import Boot
 from smecheck.model.finding import Finding, Party
@@ -18,6 +17,7 @@ from smecheck.model.placement import Extents, Placement
 from smecheck.model.report import Proof, Report
 from smecheck.model.segments import Segment, SegmentList
 from smecheck.quantity import address_text
+from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:

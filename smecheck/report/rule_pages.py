@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from smecheck.checks.rule import Rule
+if TYPE_CHECKING:
+    from smecheck.checks.rule import Rule
+
+_DOCUMENT = "docs/rules.md"
+
+
+def rule_url(rule_id: str) -> str:
+    """Return where the rule is documented, relative to the project."""
+    return f"{_DOCUMENT}#{rule_id.lower()}"
 
 
 def rule_page(rule: Rule) -> str:
