@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule
+from smecheck.checks.rule import OWN_SECTION, Situation, rule
 from smecheck.model.boot import Path
 from smecheck.model.finding import Finding, Party, Severity
 from smecheck.placement.constants import PAGE_SIZE
@@ -16,7 +16,7 @@ from smecheck.span import Span, SpanSet
     "the workarea leaves the crash reservation",
     Severity.ERROR,
     decides=True,
-    remedy="use a crash kernel whose workarea is its own section, or boot it with mem_encrypt=off",
+    remedy="at once: mem_encrypt=off on the crash kernel's command line; for good: " + OWN_SECTION,
 )
 def past_crash_reservation(situation: Situation) -> Iterator[Finding]:
     """The crash kernel writes to memory outside "Crash kernel": the vmcore is corrupted there.

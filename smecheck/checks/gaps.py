@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Boot, Path, SmeState
+from smecheck.model.boot import Boot, Path
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.segments import SegmentList
@@ -17,8 +17,6 @@ def not_checked(
 ) -> tuple[str, ...]:
     """List what the answer leaves open."""
     gaps = [*_of_machine(memory), *_of_load(boot, segments)]
-    if boot.sme is SmeState.UNKNOWN:
-        gaps.append(f"whether SME is active in the kernel that is booted: {boot.sme_evidence[0]}")
     if not boot.base_is_certain and isinstance(boot.kernel_base, Known):
         gaps.append("the places that physical KASLR may choose")
     if placement is not None and placement.extents is not None and not placement.written_is_exact:

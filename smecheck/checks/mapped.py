@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.checks.rule import OWN_SECTION, Situation, rule, segment_party
 from smecheck.model.finding import Finding, Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
@@ -20,8 +20,7 @@ from smecheck.span import Span, SpanSet
     "the initrd loses its encryption bit",
     Severity.ERROR,
     decides=True,
-    remedy="place the initrd elsewhere (another loader, kexec-tools or initrd size), or use a "
-    "kernel whose workarea is its own section",
+    remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
 def initrd_loses_encryption(situation: Situation) -> Iterator[Finding]:
     """The workarea's decrypted mapping replaces that of an initrd it shares a 2 MiB frame with.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule
+from smecheck.checks.rule import OWN_SECTION, Situation, rule
 from smecheck.evidence import Unknown
 from smecheck.model.finding import Finding, Party, Severity
 from smecheck.model.memory import MemoryMap
@@ -19,8 +19,8 @@ from smecheck.span import Span, SpanSet
     "the workarea is not System RAM",
     Severity.ERROR,
     decides=True,
-    remedy="make the kernel run lower in memory (kexec --mem-max, another loader or crashkernel "
-    "size), or use a kernel whose workarea is its own section",
+    remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
+    "for good: " + OWN_SECTION,
 )
 def workarea_outside_ram(situation: Situation) -> Iterator[Finding]:
     """Part of the workarea, or of what is encrypted in place before it, is not System RAM.
@@ -66,8 +66,7 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Finding]:
     "the page tables at entry may not reach the workarea",
     Severity.ERROR,
     decides=True,
-    remedy="boot this kernel with nokaslr where that is clear, or use a kernel whose workarea is "
-    "its own section",
+    remedy="at once: boot it with nokaslr where that is clear; for good: " + OWN_SECTION,
 )
 def not_mapped_at_entry(situation: Situation) -> Iterator[Finding]:
     """The workarea begins another 1 GiB frame than the kernel, and KASLR moved the kernel.

@@ -56,6 +56,9 @@ class Situation:
         return " and ".join(conditions) or None
 
 
+OWN_SECTION = "a kernel whose workarea is its own section (.init.scratch, v5.3 and later)"
+"""The lasting remedy for most of what can happen to a workarea in nobody's memory."""
+
 Check = Callable[[Situation], Iterable[Finding]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.checks.rule import OWN_SECTION, Situation, rule, segment_party
 from smecheck.model.finding import Finding, Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
@@ -30,8 +30,7 @@ the decompressor's image; they are in use while the workarea is set up."""
     "the workarea is written over a segment",
     Severity.ERROR,
     decides=True,
-    remedy="use a kernel whose workarea is its own section (.init.scratch, v5.3 and later), or "
-    "boot it with mem_encrypt=off",
+    remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
 def written_over_segment(situation: Situation) -> Iterator[Finding]:
     """The surely written extent meets a segment that kexec loaded.

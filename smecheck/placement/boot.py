@@ -43,6 +43,8 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     load_address = _load_address(evidence)
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
     sme, sme_evidence = _sme(request, cmdline)
+    if sme is SmeState.UNKNOWN:
+        evidence.assumptions.append(f"SME is active: not known, {sme_evidence[0]}")
     paging = _paging(evidence, cmdline)
     initrd = _initrd(evidence)
     return Boot(

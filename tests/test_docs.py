@@ -1,0 +1,66 @@
+"""The documentation says what the program does. Run this file to write docs/rules.md again."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from smecheck.checks.catalogue import RULES
+from smecheck.report.rule_pages import rule_url, rules_document
+
+ROOT = Path(__file__).parents[1]
+RULES_PAGE = ROOT / "docs" / "rules.md"
+
+
+def test_rules_page_is_written_from_the_rules() -> None:
+    assert RULES_PAGE.read_text() == rules_document(RULES.values())
+
+
+def test_every_rule_has_an_anchor_and_a_text() -> None:
+    page = RULES_PAGE.read_text()
+    for rule in RULES.values():
+        document, anchor = rule_url(rule.id).split("#")
+        assert document == "docs/rules.md"
+        assert re.search(rf"^## {anchor.upper()}$", page, re.MULTILINE)
+        assert len(rule.documentation.splitlines()) >= 3, f"{rule.id} says too little"
+        assert rule.remedy
+
+
+def test_links_lead_to_files() -> None:
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("samples/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_readme_shows_what_its_command_prints() -> None:
+    page = (ROOT / "README.md").read_text()
+    command = re.search(r"\.venv/bin/smecheck (analyze .*)\n", page)
+    shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)
+    assert command
+    assert shown
+    run = subprocess.run(
+        [sys.executable, "-m", "smecheck", *command[1].split()],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "100", "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        check=False,
+    )
+    printed = run.stdout.decode()
+    for part in shown[1].split("[…]"):
+        assert part.strip() in printed
+
+
+def test_gate_begins_with_the_readmes_test_command() -> None:
+    page = (ROOT / "README.md").read_text()
+    command = next(line for line in page.splitlines() if line.endswith("-m pytest -q"))
+    gate = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert command in gate
+    before = gate[: gate.index(command)]
+    assert all(line.startswith(("#", "set ", "cd ")) or not line for line in before)
+
+
+if __name__ == "__main__":
+    RULES_PAGE.write_text(rules_document(RULES.values()))
