@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import OWN_SECTION, Situation, rule
+from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
 from smecheck.model.boot import Path
-from smecheck.model.finding import Finding, Party, Severity
+from smecheck.model.finding import Party, Severity
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.span import Span, SpanSet
 
@@ -18,7 +18,7 @@ from smecheck.span import Span, SpanSet
     decides=True,
     remedy="at once: mem_encrypt=off on the crash kernel's command line; for good: " + OWN_SECTION,
 )
-def past_crash_reservation(situation: Situation) -> Iterator[Finding]:
+def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     """The crash kernel writes to memory outside "Crash kernel": the vmcore is corrupted there.
 
     The memory behind the reservation belongs to the kernel that crashed, whose image is to be
@@ -45,11 +45,9 @@ def past_crash_reservation(situation: Situation) -> Iterator[Finding]:
             yield _finding(span, party, "the page tables take more than the fewest pages")
 
 
-def _finding(span: Span, party: Party, condition: str | None) -> Finding:
+def _finding(span: Span, party: Party, condition: str | None) -> Observation:
     pages = len(span.frames(PAGE_SIZE))
-    return Finding(
-        rule="SME006",
-        severity=Severity.ERROR,
+    return Observation(
         message=f"{pages} {'page' if pages == 1 else 'pages'} of memory outside the "
         "crash reservation are overwritten: a captured vmcore is wrong there",
         span=span,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
-from smecheck.model.finding import Finding, Severity
+from smecheck.model.finding import Severity
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
@@ -19,7 +19,7 @@ from smecheck.span import Span
     remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
     "usually covers it, or move the segment",
 )
-def segment_in_slack(situation: Situation) -> Iterator[Finding]:
+def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     """A segment lies between ``_end`` and the next 2 MiB boundary, or in the image itself.
 
     The kernel is encrypted in place in whole 2 MiB frames, in both schemes, so whatever shares its
@@ -34,9 +34,7 @@ def segment_in_slack(situation: Situation) -> Iterator[Finding]:
         for what, span in (("the kernel image", image), ("its last 2 MiB frame", extents.in_place)):
             hit = span & segment.span
             if hit:
-                yield Finding(
-                    rule="SME005",
-                    severity=Severity.ERROR,
+                yield Observation(
                     message=f"{size_text(hit.size)} of {segment.role.value} lie in {what}",
                     span=hit,
                     other=segment_party(segment),
@@ -50,7 +48,7 @@ def segment_in_slack(situation: Situation) -> Iterator[Finding]:
     remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 and "
     "kernels since v6.9 do)",
 )
-def kernel_leaves_its_segment(situation: Situation) -> Iterator[Finding]:
+def kernel_leaves_its_segment(situation: Situation) -> Iterator[Observation]:
     """The decompressor moves the kernel away from its segment, over memory that nobody reserved.
 
     A relocatable kernel runs at its load address rounded up to kernel_alignment, but never below
@@ -62,9 +60,7 @@ def kernel_leaves_its_segment(situation: Situation) -> Iterator[Finding]:
         return
     if situation.kernel_moved or boot.load_address.value == boot.kernel_base.value:
         return
-    yield Finding(
-        rule="SME018",
-        severity=Severity.WARNING,
+    yield Observation(
         message=f"the kernel is loaded at {address_text(boot.load_address.value)} and runs at "
         f"{address_text(boot.kernel_base.value)}: {boot.kernel_base.origin}",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from smecheck.checks.rule import Situation, rule, segment_party
+from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Path
-from smecheck.model.finding import Finding, Party, Severity
+from smecheck.model.finding import Party, Severity
 from smecheck.model.segments import SegmentRole
 from smecheck.placement.running import running_kernel
 from smecheck.quantity import size_text
@@ -22,7 +22,7 @@ from smecheck.span import SpanSet
     about_load=True,
     remedy="check the segment list: kexec refuses such a load",
 )
-def segments_overlap(situation: Situation) -> Iterator[Finding]:
+def segments_overlap(situation: Situation) -> Iterator[Observation]:
     """Two segments of the load share memory.
 
     kexec refuses overlapping segments, so a list that has them is wrong, or of two loads.
@@ -31,9 +31,7 @@ def segments_overlap(situation: Situation) -> Iterator[Finding]:
     for lower, upper in pairwise(segments):
         shared = lower.span & upper.span
         if shared:
-            yield Finding(
-                rule="SME015",
-                severity=Severity.ERROR,
+            yield Observation(
                 message=f"{lower.role.value} and {upper.role.value} share {size_text(shared.size)}",
                 span=shared,
                 other=segment_party(upper),
@@ -47,7 +45,7 @@ def segments_overlap(situation: Situation) -> Iterator[Finding]:
     about_load=True,
     remedy="check that the memory map and the segments are of the same boot of the same machine",
 )
-def segment_outside_ram(situation: Situation) -> Iterator[Finding]:
+def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     """A segment lies, wholly or in part, outside the System RAM of the memory map.
 
     Either map and segments are not of the same boot, or kexec placed it by the firmware's map,
@@ -60,9 +58,7 @@ def segment_outside_ram(situation: Situation) -> Iterator[Finding]:
     for segment in situation.segments.segments:
         for span in SpanSet([segment.span]) - memory.system_ram:
             name = memory.what_is_at(span)
-            yield Finding(
-                rule="SME016",
-                severity=Severity.ERROR,
+            yield Observation(
                 message=f"{size_text(span.size)} of {segment.role.value} are not System RAM "
                 f"({name})",
                 span=span,
@@ -80,16 +76,14 @@ def segment_outside_ram(situation: Situation) -> Iterator[Finding]:
     about_load=True,
     remedy="load again; until then the kernel that was loaded before, or none, is in place",
 )
-def load_refused(situation: Situation) -> Iterator[Finding]:
+def load_refused(situation: Situation) -> Iterator[Observation]:
     """The text of the load says that the kernel, or kexec itself, refused it.
 
     ``kexec -d`` prints the whole segment list all the same, twice. What is said of the placement
     holds for a load with these segments; this one is not in memory.
     """
     if situation.segments is not None and situation.segments.refusal is not None:
-        yield Finding(
-            rule="SME017",
-            severity=Severity.ERROR,
+        yield Observation(
             message=f"the load is not in memory: {situation.segments.refusal}",
         )
 
@@ -101,7 +95,7 @@ def load_refused(situation: Situation) -> Iterator[Finding]:
     about_load=True,
     remedy="give the kernel that runs there, or --load-address",
 )
-def another_kernel_runs(situation: Situation) -> Iterator[Finding]:
+def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
     """The memory map shows a running kernel whose layout is not that of the kernel in hand.
 
     For a first boot the map then tells nothing of this kernel's place. The kernel that kexec loads
@@ -111,7 +105,7 @@ def another_kernel_runs(situation: Situation) -> Iterator[Finding]:
         return
     base = running_kernel(situation.memory, situation.image, situation.facts)
     if isinstance(base, Unknown) and situation.memory.first("Kernel code"):
-        yield Finding(rule="SME021", severity=Severity.WARNING, message=base.reason)
+        yield Observation(message=base.reason)
 
 
 @rule(
@@ -121,7 +115,7 @@ def another_kernel_runs(situation: Situation) -> Iterator[Finding]:
     about_load=True,
     remedy="check that the segments are of a load of this very kernel",
 )
-def segment_does_not_fit(situation: Situation) -> Iterator[Finding]:
+def segment_does_not_fit(situation: Situation) -> Iterator[Observation]:
     """The kernel segment's size is not the init_size of the kernel in hand.
 
     kexec reserves init_size, rounded up to a page, for a bzImage. Another size means another build,
@@ -132,9 +126,7 @@ def segment_does_not_fit(situation: Situation) -> Iterator[Finding]:
         return
     kernel = segments.of(SegmentRole.KERNEL)
     if len(kernel) == 1 and not 0 <= kernel[0].span.size - init_size.value < 0x1000:
-        yield Finding(
-            rule="SME022",
-            severity=Severity.WARNING,
+        yield Observation(
             message=f"the kernel segment has {size_text(kernel[0].span.size)}, "
             f"the kernel's init_size is {size_text(init_size.value)}",
             span=kernel[0].span,

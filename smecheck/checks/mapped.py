@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import OWN_SECTION, Situation, rule, segment_party
-from smecheck.model.finding import Finding, Severity
+from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
+from smecheck.model.finding import Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE, PMD_SIZE
@@ -22,7 +22,7 @@ from smecheck.span import Span, SpanSet
     decides=True,
     remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
-def initrd_loses_encryption(situation: Situation) -> Iterator[Finding]:
+def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     """The workarea's decrypted mapping replaces that of an initrd it shares a 2 MiB frame with.
 
     The workarea is mapped with 2 MiB entries without the C bit, up to a 2 MiB boundary: 4 MiB, of
@@ -42,9 +42,7 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Finding]:
         if not certain and situation.boot.initrd.size == 0:
             continue
         for lost in _plain_parts(extents, segment):
-            yield Finding(
-                rule="SME003",
-                severity=Severity.ERROR,
+            yield Observation(
                 message=f"{size_text(lost.size)} of the initrd share a 2 MiB frame with the mapped "
                 "workarea: they stay unencrypted and are read as encrypted",
                 span=lost,
@@ -59,7 +57,7 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Finding]:
     Severity.NOTE,
     remedy="nothing to do for this load; the next load may place it lower",
 )
-def neighbour_in_mapped_part(situation: Situation) -> Iterator[Finding]:
+def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
     """A segment other than the initrd lies where the workarea is mapped but not written.
 
     boot_params, purgatory and the like are not encrypted in place, so a decrypted mapping does them
@@ -73,11 +71,9 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Finding]:
     for segment in situation.neighbours:
         hit = unwritten & segment.span
         if hit and segment.role is not SegmentRole.INITRD:
-            yield Finding(
-                rule="SME010",
-                severity=Severity.NOTE,
+            yield Observation(
                 message=f"{size_text(hit.size)} of {segment.role.value} are mapped but not "
-                f"written, {size_text(hit.start - reached)} behind what is",
+                f"written, {_distance(hit.start - reached)} what is",
                 span=hit,
                 other=segment_party(segment),
             )
@@ -89,7 +85,7 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Finding]:
     Severity.WARNING,
     remedy="load the initrd at a page boundary",
 )
-def unaligned_initrd(situation: Situation) -> Iterator[Finding]:
+def unaligned_initrd(situation: Situation) -> Iterator[Observation]:
     """The initrd's start is no multiple of 4 KiB.
 
     __sme_map_range_pte() puts the physical address into the page-table entry as it is, so its low
@@ -98,12 +94,14 @@ def unaligned_initrd(situation: Situation) -> Iterator[Finding]:
     """
     initrd = situation.boot.initrd
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:
-        yield Finding(
-            rule="SME019",
-            severity=Severity.WARNING,
+        yield Observation(
             message="the low bits of the initrd's address become flags of its page-table entries",
             span=initrd.span,
         )
+
+
+def _distance(size: int) -> str:
+    return f"{size_text(size)} behind" if size else "directly behind"
 
 
 def _initrd_is_encrypted_here(situation: Situation) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule
+from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
-from smecheck.model.finding import Finding, Severity
+from smecheck.model.finding import Severity
 from smecheck.model.kernel import Scheme
 from smecheck.model.placement import Owner
 from smecheck.quantity import address_text
@@ -20,7 +20,7 @@ from smecheck.span import Span
     remedy="use a kernel with .init.scratch (v5.3 and later, or a backport of e1bfa87399e3), or "
     "keep SME off in the kernel that is loaded",
 )
-def nobody_owns_it(situation: Situation) -> Iterator[Finding]:
+def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     """Some of the workarea lies in no memory that a loader keeps for the kernel.
 
     Whether something else lies there is then a matter of the machine, the loader and the size of
@@ -30,7 +30,8 @@ def nobody_owns_it(situation: Situation) -> Iterator[Finding]:
     placement = situation.placement
     if placement.owner is not Owner.NOBODY or placement.offsets is None:
         return
-    machine_known = situation.memory is not None or situation.segments is not None
+    machine_given = situation.memory is not None or situation.segments is not None
+    machine_known = machine_given and situation.extents is not None
     init_size = situation.image.header.init_size
     reserved = init_size.value if isinstance(init_size, Known) else placement.offsets.in_place.end
     unowned = Span(
@@ -38,8 +39,7 @@ def nobody_owns_it(situation: Situation) -> Iterator[Finding]:
         placement.offsets.mapped_end,
     )
     base = situation.boot.kernel_base
-    yield Finding(
-        rule="SME007",
+    yield Observation(
         severity=Severity.WARNING if machine_known else Severity.ERROR,
         message=f"_text + {address_text(unowned.start)} to _text + {address_text(unowned.end)} "
         f"belong to nobody: {placement.owner_reason}",
@@ -53,7 +53,7 @@ def nobody_owns_it(situation: Situation) -> Iterator[Finding]:
     Severity.WARNING,
     remedy="check every build of this kernel, or move to one with .init.scratch",
 )
-def safe_by_luck(situation: Situation) -> Iterator[Finding]:
+def safe_by_luck(situation: Situation) -> Iterator[Observation]:
     """A kernel of the after-end scheme whose init_size happens to reach over the workarea.
 
     init_size is made for the decompressor; where its payload is large (many relocations) it exceeds
@@ -62,9 +62,7 @@ def safe_by_luck(situation: Situation) -> Iterator[Finding]:
     placement = situation.placement
     by_luck = placement.owner in (Owner.KERNEL_SEGMENT, Owner.INIT_SIZE)
     if placement.scheme is Scheme.AFTER_END and by_luck:
-        yield Finding(
-            rule="SME008",
-            severity=Severity.WARNING,
+        yield Observation(
             message=f"nothing in the kernel reserves the workarea, but {placement.owner_reason}",
         )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import OWN_SECTION, Situation, rule
+from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
 from smecheck.evidence import Unknown
-from smecheck.model.finding import Finding, Party, Severity
+from smecheck.model.finding import Party, Severity
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents
 from smecheck.placement.constants import EXECUTE_LEN, PUD_SIZE
@@ -22,7 +22,7 @@ from smecheck.span import Span, SpanSet
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )
-def workarea_outside_ram(situation: Situation) -> Iterator[Finding]:
+def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     """Part of the workarea, or of what is encrypted in place before it, is not System RAM.
 
     The page tables are built 0x202000 behind the workarea's start. If that is not memory, or not
@@ -68,7 +68,7 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Finding]:
     decides=True,
     remedy="at once: boot it with nokaslr where that is clear; for good: " + OWN_SECTION,
 )
-def not_mapped_at_entry(situation: Situation) -> Iterator[Finding]:
+def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
     """The workarea begins another 1 GiB frame than the kernel, and KASLR moved the kernel.
 
     Up to v5.9 the decompressor that moves a kernel maps only the image, the command line and
@@ -83,9 +83,7 @@ def not_mapped_at_entry(situation: Situation) -> Iterator[Finding]:
     image = Span(boot.kernel_base.value, extents.in_place.start)
     reached = SpanSet([image.aligned_out(PUD_SIZE)])
     for span in SpanSet([extents.mapped]) - reached:
-        yield Finding(
-            rule="SME020",
-            severity=Severity.ERROR,
+        yield Observation(
             message=f"the workarea reaches {size_text(span.size)} into the 1 GiB frame at "
             f"{address_text(span.start)}, which the decompressor's page tables need not map",
             span=span,
@@ -120,12 +118,11 @@ def _consequence(span: Span, extents: Extents) -> str:
 
 def _finding(
     span: Span, memory: MemoryMap, what: str, severity: Severity, *, condition: str | None = None
-) -> Finding:
+) -> Observation:
     name = memory.what_is_at(span)
     if condition is None and not memory.complete and not _is_named(span, memory):
         condition = f"{memory.source}, a fragment of a map, leaves out no System RAM there"
-    return Finding(
-        rule="SME004",
+    return Observation(
         severity=severity,
         message=f"{size_text(span.size)} of the workarea are not System RAM ({name}): {what}",
         span=span,

@@ -13,7 +13,8 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, Placement
 from smecheck.model.segments import Segment, SegmentList, SegmentRole
 from smecheck.placement.proof import Reservations
-from smecheck.record import record, replace
+from smecheck.record import record
+from smecheck.span import Span
 
 
 @record
@@ -59,7 +60,20 @@ class Situation:
 OWN_SECTION = "a kernel whose workarea is its own section (.init.scratch, v5.3 and later)"
 """The lasting remedy for most of what can happen to a workarea in nobody's memory."""
 
-Check = Callable[[Situation], Iterable[Finding]]
+
+@record
+class Observation:
+    """What a check saw; its rule makes a finding of it."""
+
+    message: str
+    span: Span | None = None
+    other: Party | None = None
+    condition: str | None = None
+    severity: Severity | None = None
+    """Where it is milder than the rule's."""
+
+
+Check = Callable[[Situation], Iterable[Observation]]
 
 
 @record
@@ -84,13 +98,17 @@ class Rule:
         """Apply the rule; every finding carries the situation's premise and a next step."""
         premise = situation.premise
         return [
-            replace(
-                finding,
-                condition=_joined(premise, finding.condition),
-                remedy=finding.remedy or self.remedy,
-                decides=self.decides and finding.severity is Severity.ERROR,
+            Finding(
+                rule=self.id,
+                severity=seen.severity or self.severity,
+                message=seen.message,
+                span=seen.span,
+                other=seen.other,
+                condition=_joined(premise, seen.condition),
+                remedy=self.remedy,
+                decides=self.decides and (seen.severity or self.severity) is Severity.ERROR,
             )
-            for finding in self.check(situation)
+            for seen in self.check(situation)
         ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from smecheck.checks.rule import Situation, rule
+from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
-from smecheck.model.finding import Finding, Severity
+from smecheck.model.finding import Severity
 from smecheck.model.kernel import Scheme
 from smecheck.placement.constants import PMD_SIZE
 from smecheck.quantity import address_text, size_text
@@ -19,7 +19,7 @@ from smecheck.quantity import address_text, size_text
     Severity.ERROR,
     remedy="load a smaller initrd",
 )
-def page_tables_leave_section(situation: Situation) -> Iterator[Finding]:
+def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     """The initrd is so large that the page tables for it do not fit into the 4 MiB section.
 
     No kernel checks workarea_len against the section. The computed length exceeds it from an
@@ -38,9 +38,7 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Finding]:
     if offsets.worst_end <= section_end or section.size < 2 * PMD_SIZE:
         return
     certain = written_end > section_end
-    yield Finding(
-        rule="SME009",
-        severity=Severity.ERROR,
+    yield Observation(
         message=f"the workarea ends {size_text(offsets.worst_end - section_end)} behind "
         f"{section.name} for an initrd of {size_text(situation.boot.initrd.size)}",
         condition=None if certain else "all the pages that the kernel allows for are used",
@@ -54,7 +52,7 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Finding]:
     decides=True,
     remedy="look at the linker script: . = ALIGN(HPAGE_SIZE) must stand before the section",
 )
-def section_misaligned(situation: Situation) -> Iterator[Finding]:
+def section_misaligned(situation: Situation) -> Iterator[Observation]:
     """The section does not begin on a 2 MiB boundary.
 
     The workarea is mapped with 2 MiB entries only; a start in the middle of a frame maps, and so
@@ -63,9 +61,7 @@ def section_misaligned(situation: Situation) -> Iterator[Finding]:
     """
     section = situation.facts.section
     if section is not None and section.address % PMD_SIZE:
-        yield Finding(
-            rule="SME011",
-            severity=Severity.ERROR,
+        yield Observation(
             message=f"{section.name} begins at {address_text(section.address)}, "
             f"{size_text(section.address % PMD_SIZE)} behind a 2 MiB boundary",
         )
@@ -77,16 +73,14 @@ def section_misaligned(situation: Situation) -> Iterator[Finding]:
     Severity.ERROR,
     remedy="look at sme_workarea[] in the source: it has 2 * PMD_SIZE bytes",
 )
-def section_too_small(situation: Situation) -> Iterator[Finding]:
+def section_too_small(situation: Situation) -> Iterator[Observation]:
     """The section is smaller than the 4 MiB that the kernel maps.
 
     What is behind it is then mapped decrypted, and written, although it is not the workarea.
     """
     section = situation.facts.section
     if section is not None and section.size < 2 * PMD_SIZE:
-        yield Finding(
-            rule="SME012",
-            severity=Severity.ERROR,
+        yield Observation(
             message=f"{section.name} has {size_text(section.size)}, the kernel uses "
             f"{size_text(2 * PMD_SIZE)}",
         )
@@ -99,7 +93,7 @@ def section_too_small(situation: Situation) -> Iterator[Finding]:
     remedy="check that init_size of the bzImage covers the section; make the section "
     "PROGBITS again",
 )
-def section_not_in_file(situation: Situation) -> Iterator[Finding]:
+def section_not_in_file(situation: Situation) -> Iterator[Observation]:
     """The section is NOBITS, so the payload does not grow with it.
 
     ``_end`` lies before the section, so the kernel's own part of init_size never covers it. What
@@ -108,9 +102,7 @@ def section_not_in_file(situation: Situation) -> Iterator[Finding]:
     """
     section = situation.facts.section
     if section is not None and section.type == "NOBITS":
-        yield Finding(
-            rule="SME013",
-            severity=Severity.WARNING,
+        yield Observation(
             message=f"{section.name} is NOBITS: init_size covers it only by chance, if at all",
         )
 
@@ -122,7 +114,7 @@ def section_not_in_file(situation: Situation) -> Iterator[Finding]:
     decides=True,
     remedy="look at the linker script: .init.scratch follows _end directly",
 )
-def section_displaced(situation: Situation) -> Iterator[Finding]:
+def section_displaced(situation: Situation) -> Iterator[Observation]:
     """The section begins before ``_end`` rounded up to 2 MiB.
 
     Since v5.3 it stands directly behind ``_end``. Inside the kernel it would be encrypted in place
@@ -133,9 +125,7 @@ def section_displaced(situation: Situation) -> Iterator[Finding]:
         return
     distance = section.address - text
     if distance < offsets.in_place.end:
-        yield Finding(
-            rule="SME014",
-            severity=Severity.ERROR,
+        yield Observation(
             message=f"{section.name} begins at _text {_signed(distance)}, inside what is encrypted "
             f"in place (to _text {_signed(offsets.in_place.end)})",
         )
@@ -147,7 +137,7 @@ def section_displaced(situation: Situation) -> Iterator[Finding]:
     Severity.ERROR,
     remedy="look at the linker script and the linker: .init.scratch was dropped or renamed",
 )
-def section_missing(situation: Situation) -> Iterator[Finding]:
+def section_missing(situation: Situation) -> Iterator[Observation]:
     """A kernel of v5.3 or later with SME code has no section for its workarea.
 
     It keeps its workarea in memory of nobody, like the kernels up to v5.2. The version is the
@@ -156,9 +146,7 @@ def section_missing(situation: Situation) -> Iterator[Finding]:
     release, scheme = situation.image.release, situation.facts.scheme
     after_end = isinstance(scheme, Known) and scheme.value is Scheme.AFTER_END
     if after_end and isinstance(release, Known) and _is_v5_3_or_later(release.value):
-        yield Finding(
-            rule="SME023",
-            severity=Severity.ERROR,
+        yield Observation(
             message=f"the banner says {release.value}, but there is no section .init.scratch",
         )
 

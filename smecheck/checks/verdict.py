@@ -124,8 +124,13 @@ def _missing(case: Case) -> tuple[str, str] | None:
             "give a vmlinux, or a description with _text and _end",
         )
     if isinstance(case.boot.kernel_base, Unknown):
+        owned = (
+            "nobody owns the whole workarea"
+            if placement.owner is Owner.NOBODY
+            else "that the workarea is the kernel's own is not proven"
+        )
         return (
-            f"nobody is proven to own the workarea, and {case.boot.kernel_base.reason}",
+            f"{owned}, and {case.boot.kernel_base.reason}",
             "give the kernel's init_size (setup_header of a description), or the load (--segments) "
             "and the machine (--iomem)",
         )

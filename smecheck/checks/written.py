@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import OWN_SECTION, Situation, rule, segment_party
-from smecheck.model.finding import Finding, Severity
+from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
+from smecheck.model.finding import Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
 from smecheck.placement.constants import COPY_BUFFER_OFFSET, EXECUTE_LEN, PAGE_SIZE, PMD_SIZE
@@ -32,7 +32,7 @@ the decompressor's image; they are in use while the workarea is set up."""
     decides=True,
     remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
-def written_over_segment(situation: Situation) -> Iterator[Finding]:
+def written_over_segment(situation: Situation) -> Iterator[Observation]:
     """The surely written extent meets a segment that kexec loaded.
 
     sme_encrypt_kernel() writes a stack page, a copy of its routine, a 2 MiB copy buffer and its
@@ -63,7 +63,7 @@ def written_over_segment(situation: Situation) -> Iterator[Finding]:
     remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
     "--iomem), or treat it as a collision",
 )
-def worst_case_over_segment(situation: Situation) -> Iterator[Finding]:
+def worst_case_over_segment(situation: Situation) -> Iterator[Observation]:
     """Only the worst case of what can be written meets a segment.
 
     The kernel computes a length for its page tables that it hardly ever uses up. How many pages it
@@ -85,12 +85,12 @@ def worst_case_over_segment(situation: Situation) -> Iterator[Finding]:
             )
 
 
-def _overlap(segment: Segment, hit: Span, what: str, *, condition: str | None = None) -> Finding:
+def _overlap(
+    segment: Segment, hit: Span, what: str, *, condition: str | None = None
+) -> Observation:
     consequence = _CONSEQUENCE.get(segment.role, "its content is lost")
     pages = len(hit.frames(PAGE_SIZE))
-    return Finding(
-        rule="SME001" if condition is None else "SME002",
-        severity=Severity.ERROR,
+    return Observation(
         message=f"{what} lies over {pages} {'page' if pages == 1 else 'pages'} of "
         f"{segment.role.value}, {size_text(hit.size)}: {consequence}",
         span=hit,
@@ -101,7 +101,7 @@ def _overlap(segment: Segment, hit: Span, what: str, *, condition: str | None = 
 
 def _copied_back_damage(
     situation: Situation, extents: Extents, segment: Segment
-) -> Iterator[Finding]:
+) -> Iterator[Observation]:
     """Yield what copying the initrd's first 2 MiB back destroys above the written extent.
 
     Source and destination of the copy overlap, and rep movsb runs upwards
@@ -117,9 +117,7 @@ def _copied_back_damage(
     distance = segment.span.start - buffer.start
     repeated = Span.sized(segment.span.start + distance, PMD_SIZE - distance) & segment.span
     for span in SpanSet([repeated]) - SpanSet([extents.written]):
-        yield Finding(
-            rule="SME001",
-            severity=Severity.ERROR,
+        yield Observation(
             message="the initrd begins inside the copy buffer, so copying its first 2 MiB back "
             f"repeats bytes above the written part too: {size_text(span.size)} more are lost",
             span=span,
@@ -127,7 +125,7 @@ def _copied_back_damage(
         )
 
 
-def _live_tables(situation: Situation, extents: Extents) -> Iterator[Finding]:
+def _live_tables(situation: Situation, extents: Extents) -> Iterator[Observation]:
     """Yield a hit on the decompressor's page tables, live where KASLR moved the kernel away."""
     if not situation.kernel_moved or situation.segments is None:
         return
@@ -137,9 +135,7 @@ def _live_tables(situation: Situation, extents: Extents) -> Iterator[Finding]:
         )
         hit = extents.written & tables
         if hit:
-            yield Finding(
-                rule="SME001",
-                severity=Severity.ERROR,
+            yield Observation(
                 message="the workarea is written where the decompressor keeps its page tables, "
                 f"the last {size_text(_LIVE_TABLES_SIZE)} of the kernel segment",
                 span=hit,

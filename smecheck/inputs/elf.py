@@ -25,8 +25,6 @@ from smecheck.model.kernel import (
 from smecheck.placement.constants import START_KERNEL_MAP
 from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS
 
-ELF_MAGIC = b"\x7fELF"
-
 _BANNER_SYMBOL = "linux_banner"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
-from smecheck.errors import UnreadableInput, WrongKind
+from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.inputs.source import STDIN, TEXT_LIMIT, decode_text, display_name, open_binary
 from smecheck.model.kernel import KernelImage
+from smecheck.placement.identity import identify, link_address_problem
 
 _HEAD_SIZE = 0x208
 _PIPE_LIMIT = 64 << 20
@@ -46,13 +47,17 @@ def read_kernel(path: str) -> KernelImage:
     try:
         if not stream.seekable():
             stream = _buffered(stream, name)
-        return _read(stream, name)
+        image = _read(stream, name)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
     finally:
         if path != STDIN:
             stream.close()
+    problem = link_address_problem(identify(image))
+    if problem is not None:
+        raise MalformedInput(problem, where=name, help_text="give link-time (virtual) addresses")
+    return image
 
 
 def _buffered(stream: BinaryIO, name: str) -> BinaryIO:

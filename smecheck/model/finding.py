@@ -50,7 +50,7 @@ class Finding:
     condition: str | None = None
     """What must hold for it to happen; ``None`` when it is certain."""
     remedy: str = ""
-    """The next step; the rule's own where it is left empty."""
+    """The next step."""
     decides: bool = False
     """Whether it makes the verdict "collision"; set by its rule."""
 

@@ -18,6 +18,9 @@ PGDIR_SIZE_5LEVEL = 1 << 48
 START_KERNEL_MAP = 0xFFFFFFFF80000000
 """arch/x86/include/asm/page_64_types.h, __START_KERNEL_map: link address minus this is physical."""
 
+KERNEL_IMAGE_SIZE = 1 << 30
+"""arch/x86/include/asm/page_64_types.h: what a kernel with KASLR may take; 512 MiB without."""
+
 EXECUTE_LEN = 2 * PAGE_SIZE + PMD_SIZE
 """sme_encrypt_kernel(): a stack page, a page for the copied routine, a 2 MiB copy buffer."""
 

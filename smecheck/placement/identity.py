@@ -14,12 +14,17 @@ from smecheck.model.kernel import (
     SECTION_SCHEMES,
     SECTION_SYMBOLS,
     KernelImage,
-    KernelKind,
     Scheme,
     Section,
 )
 from smecheck.model.placement import Generation
-from smecheck.placement.constants import PAGE_SIZE, SECTION_SIZE, START_KERNEL_MAP
+from smecheck.placement.constants import (
+    KERNEL_IMAGE_SIZE,
+    PAGE_SIZE,
+    PMD_SIZE,
+    SECTION_SIZE,
+    START_KERNEL_MAP,
+)
 from smecheck.placement.generations import AFTER_END_GENERATIONS
 from smecheck.quantity import address_text
 from smecheck.span import align_up
@@ -174,17 +179,21 @@ def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
     return (Generation.V4_17,), origin
 
 
-def link_address_problem(image: KernelImage, facts: KernelFacts) -> str | None:
-    """Say why the addresses cannot be those of an x86-64 kernel, or return ``None``."""
+def link_address_problem(facts: KernelFacts) -> str | None:
+    """Say why the addresses cannot be link addresses of an x86-64 kernel, or return ``None``."""
     text, end = facts.text, facts.end
-    if not isinstance(text, Known) or not isinstance(end, Known):
+    if isinstance(text, Unknown) or isinstance(end, Unknown):
         return None
     if text.value < START_KERNEL_MAP:
-        what = "description" if image.kind is KernelKind.DESCRIPTION else "image"
         return (
-            f"_text at {address_text(text.value)} in the {what} is no link address of a kernel "
-            f"({address_text(START_KERNEL_MAP)} and up)"
+            f"_text {address_text(text.value)} ({text.origin}) is no link address of a kernel: "
+            f"they begin at {address_text(START_KERNEL_MAP)}"
         )
-    if end.value <= text.value:
-        return f"_end {address_text(end.value)} is not above _text {address_text(text.value)}"
+    if text.value % PMD_SIZE:
+        return f"_text {address_text(text.value)} ({text.origin}) is not aligned to 2 MiB"
+    if not 0 < end.value - text.value <= KERNEL_IMAGE_SIZE:
+        return (
+            f"_end {address_text(end.value)} ({end.origin}) is not within 1 GiB behind _text "
+            f"{address_text(text.value)}"
+        )
     return None
