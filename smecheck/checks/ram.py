@@ -9,7 +9,8 @@ from smecheck.evidence import Unknown
 from smecheck.model.finding import Party, Severity
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents
-from smecheck.placement.constants import EXECUTE_LEN, PUD_SIZE
+from smecheck.placement.constants import EXECUTE_LEN
+from smecheck.placement.entry_tables import frames_with_tables
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet
 
@@ -80,8 +81,9 @@ def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
         return
     if situation.facts.section is not None:
         return
-    image = Span(boot.kernel_base.value, extents.in_place.start)
-    reached = SpanSet([image.aligned_out(PUD_SIZE)])
+    reached = frames_with_tables(
+        boot.kernel_base.value, extents, situation.segments, moved_by_kaslr=True
+    )
     for span in SpanSet([extents.mapped]) - reached:
         yield Observation(
             message=f"the workarea reaches {size_text(span.size)} into the 1 GiB frame at "

@@ -90,16 +90,6 @@ def partial_frames(span: Span) -> frozenset[int]:
     return frozenset(partial)
 
 
-def shares_tables_with_kernel(kernel: Span, workarea: Span) -> bool:
-    """Tell whether the running kernel's own tables must already reach the whole workarea.
-
-    The kernel executes from its identity mapping, so for each 1 GiB frame that it touches there is
-    either a table of PMD entries or a 1 GiB entry at entry. If the workarea touches no other frame,
-    mapping it takes no new table, and the page count is exact whoever built the tables.
-    """
-    return set(workarea.frames(PUD_SIZE)) <= set(kernel.frames(PUD_SIZE))
-
-
 def page_aligned_initrd(initrd: Span) -> Span:
     """Return the range that is encrypted for an initrd: its end rounded up, its start as it is."""
     return Span(initrd.start, align_up(initrd.end, PAGE_SIZE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.model.boot import Boot, Path
+from smecheck.model.boot import Boot
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.model.memory import MemoryMap
@@ -11,14 +11,13 @@ from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
 from smecheck.model.segments import SegmentList
 from smecheck.placement.constants import PAGE_SIZE, SECTION_SIZE
 from smecheck.placement.decompressor import UnpackRules
+from smecheck.placement.entry_tables import entry_tables_reach
 from smecheck.placement.generations import GENERATION_RULES, GenerationRules
 from smecheck.placement.ownership import moved_by_kaslr, owner_by_image, owner_by_load
-from smecheck.placement.page_tables import shares_tables_with_kernel
 from smecheck.placement.proof import Reservations
 from smecheck.placement.workarea import KernelLayout, Reach, reach_anywhere, reach_at
 from smecheck.quantity import size_text
 from smecheck.record import record
-from smecheck.span import Span
 
 _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 """Steps of a derivation that come from the candidate that writes least."""
@@ -44,31 +43,6 @@ def place_both(setting: Setting) -> tuple[Placement, Placement]:
     in_section = actual in (Scheme.INIT_SCRATCH, Scheme.SME_SECTION)
     section_scheme = actual if in_section and actual is not None else Scheme.INIT_SCRATCH
     return after_end, _place(setting, section_scheme, actual=in_section)
-
-
-def entry_tables_reach(setting: Setting, extents: Extents, rules: GenerationRules) -> Fact[str]:
-    """Tell why the page tables at entry surely reach the workarea, or why that is not known.
-
-    They reach it when mapping it takes no new table from the workarea's own page-table area, so
-    that the page count is exact.
-    """
-    if isinstance(setting.boot.kernel_base, Unknown):
-        return Unknown("where the kernel runs is not known")
-    kernel = Span(setting.boot.kernel_base.value, extents.in_place.start)
-    if shares_tables_with_kernel(kernel, extents.mapped):
-        return Known(
-            "it lies in the 1 GiB frames of the kernel itself", "identity mapping at entry"
-        )
-    section = setting.facts.section
-    if rules.in_section and section is not None and section.type == "PROGBITS":
-        return Known("the section was unpacked there with the image", f"section {section.name}")
-    if setting.boot.path is Path.FIRST_BOOT:
-        return Unknown("the page tables of this boot loader are not known")
-    if moved_by_kaslr(setting.boot, setting.rules) or not setting.boot.base_is_certain:
-        return Unknown("the page tables that the decompressor builds for KASLR map only the image")
-    if setting.memory is not None and setting.memory.system_ram.covers(extents.mapped):
-        return Known("kexec's page tables map all System RAM", "init_pgtable(), machine_kexec_64.c")
-    return Unknown("it begins a 1 GiB frame that kexec's page tables may not map")
 
 
 @record
@@ -134,7 +108,7 @@ def _exactness(setting: Setting, extents: Extents, base: int, candidates: _Candi
         return Unknown("this code builds 4-level tables under 5-level paging")
     if len({reach.extents.written_end for reach in candidates.reaches(base)}) > 1:
         return Unknown("the candidates for generation and paging differ")
-    reached = [entry_tables_reach(setting, extents, rules) for rules in candidates.rules]
+    reached = [_entry_tables_reach(setting, extents, rules) for rules in candidates.rules]
     return next((fact for fact in reached if isinstance(fact, Unknown)), reached[0])
 
 
@@ -185,6 +159,16 @@ def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout
 
 def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
     return (Generation.V4_17,) if scheme is Scheme.AFTER_END else (Generation.V5_3,)
+
+
+def _entry_tables_reach(setting: Setting, extents: Extents, rules: GenerationRules) -> Fact[str]:
+    section = setting.facts.section
+    if rules.in_section and section is not None and section.type == "PROGBITS":
+        return Known("the section was unpacked there with the image", f"section {section.name}")
+    moved = moved_by_kaslr(setting.boot, setting.rules)
+    return entry_tables_reach(
+        extents, setting.boot, setting.segments, setting.memory, moved_by_kaslr=moved
+    )
 
 
 def _owner(
