@@ -58,7 +58,12 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )
-@click.version_option(__version__, "-V", "--version", prog_name="smecheck")
+@click.version_option(
+    __version__,
+    "-V",
+    "--version",
+    message=f"smecheck {__version__} (python {sys.version.split()[0]})",
+)
 def cli() -> None:
     """Find what the SME workarea of a Linux kernel collides with, before kexec or kdump does.
 
