@@ -15,13 +15,13 @@ from smecheck.checks.apply import run_rules
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Situation
 from smecheck.checks.verdict import Case, judge
-from smecheck.evidence import Known, Unknown, value_of
+from smecheck.evidence import Known, value_of
 from smecheck.model.boot import Boot, BootRequest, SmeState
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.report import InputUse, Proof, Report
-from smecheck.model.segments import SegmentList
+from smecheck.model.segments import SegmentList, SegmentOrigin
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
 from smecheck.placement.decompressor import unpack_rules
 from smecheck.placement.identity import identify
@@ -45,7 +45,6 @@ def analyze(question: Question) -> Report:
     """Answer the question."""
     image, memory = question.image, question.memory
     segments = _named(question.segments, image)
-    image = _with_init_size_of_load(image, segments)
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
@@ -86,22 +85,16 @@ def analyze(question: Question) -> Report:
 
 
 def _named(segments: SegmentList | None, image: KernelImage) -> SegmentList | None:
-    """Name the segments that the text of the load left unnamed, where the kernel's sizes tell."""
-    if segments is None:
-        return None
+    """Name the segments that a log left unnamed, where the kernel's sizes tell.
+
+    What a description calls "other" stays so: its author did not say more.
+    """
+    if segments is None or any(s.origin is SegmentOrigin.DESCRIPTION for s in segments.segments):
+        return segments
     from smecheck.placement.naming import name_segments
 
     named = name_segments(segments.segments, value_of(segments.loader), image)
     return replace(segments, segments=named)
-
-
-def _with_init_size_of_load(image: KernelImage, segments: SegmentList | None) -> KernelImage:
-    """Take init_size from the text of the load where the kernel's own file does not tell it."""
-    if segments is None or isinstance(image.header.init_size, Known):
-        return image
-    if isinstance(segments.init_size, Unknown):
-        return image
-    return replace(image, header=replace(image.header, init_size=segments.init_size))
 
 
 def _proof(

@@ -2,6 +2,7 @@
 
 SmecheckError
 ├── UsageError            the options contradict each other          exit 2
+├── OutputError           a report cannot be written                 exit 2
 └── InputError            an input cannot be read or understood      exit 3
     ├── UnreadableInput   the file itself: missing, too large, …
     ├── WrongKind         readable, but not what was asked for
@@ -31,6 +32,8 @@ class SmecheckError(Exception):
 
     code = "error"
     exit_code = ExitCode.BUG
+    nothing_done = "nothing was analyzed"
+    """What did not happen because of it, said after the message."""
 
     def __init__(self, message: str, *, where: str | None = None, help_text: str = "") -> None:
         super().__init__(message)
@@ -47,6 +50,14 @@ class UsageError(SmecheckError):
 
     code = "usage"
     exit_code = ExitCode.USAGE
+
+
+class OutputError(SmecheckError):
+    """A report cannot be written where it should go."""
+
+    code = "output"
+    exit_code = ExitCode.USAGE
+    nothing_done = "no report was written"
 
 
 class InputError(SmecheckError):

@@ -63,6 +63,11 @@ def size_text(size: int) -> str:
     return f"{sign}{magnitude} B ({sign}{magnitude:#x})"
 
 
+def count_text(count: int, noun: str) -> str:
+    """Print a count with its noun: ``1 page``, ``4 pages``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _in_units(size: int, unit: int) -> str:
     if size % unit == 0:
         return str(size // unit)

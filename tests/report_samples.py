@@ -120,6 +120,7 @@ def proof(offsets: Extents, reserved: int) -> Proof:
         "kexec",
         True,
         margin >= 0,
+        False,
         reserved,
         margin,
         reserved - offsets.worst_end,

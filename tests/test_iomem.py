@@ -85,8 +85,8 @@ def test_a_dump_is_read_with_its_nesting_and_lines() -> None:
         Region("Reserved", Span(0x7FFE0000, 0x80000000), 0, 6),
     )
     assert memory.system_ram == inclusive((0x1000, 0x9EFFF), (0x100000, 0x7FFDFFFF))
-    assert memory.what_is_at(Span(0x6F000000, 0x6F001000)) == "Crash kernel"
-    assert memory.what_is_at(Span(0x90000000, 0x90001000)) == "not memory"
+    assert memory.name_at(0x6F000000) == "Crash kernel"
+    assert memory.name_at(0x90000000) == "no memory"
 
 
 @pytest.mark.parametrize("name", GUESTS)
@@ -245,7 +245,7 @@ def test_an_ellipsis_makes_a_fragment(ellipsis: str, after: int) -> None:
     memory = parse("\n".join([*rows[:after], ellipsis, *rows[after:]]))
     assert not memory.complete
     assert memory.ignored_lines == (after + 1,)
-    assert memory.what_is_at(Span(0x90000000, 0x90001000)) == "not in this fragment of the map"
+    assert memory.name_at(0x90000000) == "nothing in this fragment of a map"
 
 
 def test_an_ellipsis_in_a_sentence_counts_inside_the_dump() -> None:

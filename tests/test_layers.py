@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "analysis": {"record", "span", "quantity", "evidence", "model", "placement", "checks"},
     "inputs": FOUNDATION | {"model", "placement", "inputs"},
     "report": FOUNDATION | {"model", "checks", "report", "__init__"},
-    "cli": FOUNDATION | {"model", "checks", "analysis", "inputs", "report", "cli", "__init__"},
+    "cli": FOUNDATION
+    | {"model", "placement", "checks", "analysis", "inputs", "report", "cli", "__init__"},
 }
 PURE = FOUNDATION | {"model", "placement", "checks", "analysis"}
 NO_IO = {

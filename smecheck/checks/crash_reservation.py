@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
+from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
 from smecheck.model.boot import Path
-from smecheck.model.finding import Party, Severity
+from smecheck.model.finding import Effect, Severity
+from smecheck.model.segments import SegmentRole
 from smecheck.placement.constants import PAGE_SIZE
+from smecheck.quantity import count_text
 from smecheck.span import Span, SpanSet
 
 
@@ -15,7 +17,8 @@ from smecheck.span import Span, SpanSet
     "SME006",
     "the workarea leaves the crash reservation",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
+    phrase="leaves the crash reservation",
     remedy="at once: mem_encrypt=off on the crash kernel's command line; for good: " + OWN_SECTION,
 )
 def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
@@ -31,29 +34,50 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     if not memory.crash_kernel:
         return
     reserved = SpanSet(region.span for region in memory.crash_kernel)
-    nearest = max(
-        memory.crash_kernel,
-        key=lambda region: region.span.start <= extents.start and region.span.start,
-    )
-    party = Party(nearest.name, nearest.span)
     surely = Span(extents.in_place.start, extents.written_end)
     for span in SpanSet([surely]) - reserved:
-        yield _finding(span, party, None)
+        yield _outside(span, None)
     if not situation.placement.written_is_exact:
         rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
         for span in SpanSet([rest]) - reserved:
-            yield _finding(span, party, "the page tables take more than the fewest pages")
+            yield _outside(span, "the page tables take more than the fewest pages")
 
 
-def _finding(span: Span, party: Party, condition: str | None) -> Observation:
-    pages = len(span.frames(PAGE_SIZE))
+@rule(
+    "SME025",
+    "the crash kernel is not in the crash reservation",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    remedy="give the memory map of the boot in which this crash kernel was loaded",
+)
+def kernel_outside_reservation(situation: Situation) -> Iterator[Observation]:
+    """The kernel segment of a crash load lies outside every "Crash kernel" of the memory map.
+
+    kexec -p places segments in the reservation only. Where the map shows it elsewhere, map and load
+    are of different boots or machines, and nothing that follows from both means anything.
+    """
+    memory, segments = situation.memory, situation.segments
+    if memory is None or segments is None or situation.boot.path is not Path.KDUMP:
+        return
+    reserved = SpanSet(region.span for region in memory.crash_kernel)
+    for segment in segments.of(SegmentRole.KERNEL):
+        if len(reserved) and not reserved.covers(segment.span):
+            yield Observation(
+                message=f"the kernel segment of {segments.source} is not in the Crash kernel of "
+                f"{memory.source}",
+                span=segment.span,
+                other=segment_party(segment),
+            )
+
+
+def _outside(span: Span, condition: str | None) -> Observation:
     return Observation(
-        message=f"{pages} {'page' if pages == 1 else 'pages'} of memory outside the "
-        "crash reservation are overwritten: a captured vmcore is wrong there",
+        message=f"{count_text(len(span.frames(PAGE_SIZE)), 'page')} of memory outside the crash "
+        "reservation are overwritten: a captured vmcore is wrong there",
         span=span,
-        other=party,
         condition=condition,
     )
 
 
-RULES = (past_crash_reservation,)
+RULES = (past_crash_reservation, kernel_outside_reservation)

@@ -7,6 +7,7 @@ from smecheck.model.boot import Boot, Path
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.segments import SegmentList
+from smecheck.quantity import count_text
 
 
 def not_checked(
@@ -17,6 +18,8 @@ def not_checked(
 ) -> tuple[str, ...]:
     """List what the answer leaves open."""
     gaps = [*_of_machine(memory), *_of_load(boot, segments)]
+    if boot.path is Path.KDUMP and memory is not None and not memory.crash_kernel:
+        gaps.append(f"the crash reservation: {memory.source} has no line Crash kernel")
     if not boot.base_is_certain and isinstance(boot.kernel_base, Known):
         gaps.append("the places that physical KASLR may choose")
     if placement is not None and placement.extents is not None and not placement.written_is_exact:
@@ -35,9 +38,8 @@ def _of_machine(memory: MemoryMap | None) -> list[str]:
     if not memory.complete:
         gaps.append(f"what {memory.source} leaves out: it is a fragment of a map")
     if memory.ignored_lines:
-        count = len(memory.ignored_lines)
         gaps.append(
-            f"{count} {'line' if count == 1 else 'lines'} of {memory.source} that are no resources "
+            f"{count_text(len(memory.ignored_lines), 'line')} of {memory.source}: no resources "
             f"(first: line {memory.ignored_lines[0]})"
         )
     return gaps

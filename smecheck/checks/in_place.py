@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
-from smecheck.model.finding import Severity
+from smecheck.model.finding import Effect, Severity
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
@@ -15,7 +15,7 @@ from smecheck.span import Span
     "SME005",
     "a segment is encrypted in place with the kernel",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
     remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
     "usually covers it, or move the segment",
 )

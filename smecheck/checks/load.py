@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Path
-from smecheck.model.finding import Party, Severity
-from smecheck.model.segments import SegmentRole
+from smecheck.model.finding import Effect, Party, Severity
+from smecheck.model.kernel import KernelImage
+from smecheck.model.segments import Segment, SegmentRole
+from smecheck.placement.boot import is_elf_load
+from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.running import running_kernel
-from smecheck.quantity import size_text
-from smecheck.span import SpanSet
+from smecheck.quantity import address_text, size_text
+from smecheck.span import SpanSet, align_up
 
 
 @rule(
@@ -28,20 +30,23 @@ def segments_overlap(situation: Situation) -> Iterator[Observation]:
     kexec refuses overlapping segments, so a list that has them is wrong, or of two loads.
     """
     segments = situation.segments.segments if situation.segments else ()
-    for lower, upper in pairwise(segments):
-        shared = lower.span & upper.span
-        if shared:
-            yield Observation(
-                message=f"{lower.role.value} and {upper.role.value} share {size_text(shared.size)}",
-                span=shared,
-                other=segment_party(upper),
-            )
+    for index, upper in enumerate(segments):
+        for lower in segments[:index]:
+            shared = lower.span & upper.span
+            if shared:
+                yield Observation(
+                    message=f"{lower.role.value} and {upper.role.value} share "
+                    f"{size_text(shared.size)}",
+                    span=shared,
+                    other=segment_party(upper),
+                )
 
 
 @rule(
     "SME016",
     "a segment is not in System RAM",
     Severity.ERROR,
+    effect=Effect.CONTRADICTION,
     about_load=True,
     remedy="check that the memory map and the segments are of the same boot of the same machine",
 )
@@ -56,15 +61,15 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     if memory is None or situation.segments is None:
         return
     for segment in situation.segments.segments:
-        for span in SpanSet([segment.span]) - memory.system_ram:
-            name = memory.what_is_at(span)
+        for span in SpanSet([segment.span]) - memory.system_ram - memory.ram_buffer:
+            region = memory.innermost(span.start)
             yield Observation(
                 message=f"{size_text(span.size)} of {segment.role.value} are not System RAM "
-                f"({name})",
+                f"({memory.name_at(span.start)})",
                 span=span,
-                other=Party(name, span),
+                other=Party(region.name, region.span) if region else None,
                 condition=None
-                if memory.complete
+                if memory.complete or region
                 else f"{memory.source}, a fragment of a map, leaves out no System RAM there",
             )
 
@@ -110,27 +115,91 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
 
 @rule(
     "SME022",
-    "the kernel segment does not fit the kernel",
-    Severity.WARNING,
+    "the kernel segment is not of this kernel",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
     about_load=True,
-    remedy="check that the segments are of a load of this very kernel",
+    remedy="give the kernel that was loaded, or the load of this kernel",
 )
-def segment_does_not_fit(situation: Situation) -> Iterator[Observation]:
-    """The kernel segment's size is not the init_size of the kernel in hand.
+def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
+    """The kernel segment's size cannot be that of the kernel in hand.
 
-    kexec reserves init_size, rounded up to a page, for a bzImage. Another size means another build,
-    or a loader that reserves the file's size only (the 32-bit entry before kexec-tools 2.0.30).
+    kexec reserves init_size, rounded up to a page, for a bzImage; the 32-bit entry before
+    kexec-tools 2.0.30 reserves the file's size only. Another size means another build, and what
+    holds for this kernel does not hold for the one that was loaded. Without its header, the kernel
+    is at least as large as from ``_text`` to ``_end``, and as the payload that its ELF file makes.
     """
-    segments, init_size = situation.segments, situation.image.header.init_size
-    if segments is None or not isinstance(init_size, Known):
+    segments, image = situation.segments, situation.image
+    if segments is None or is_elf_load(image, segments):
         return
     kernel = segments.of(SegmentRole.KERNEL)
-    if len(kernel) == 1 and not 0 <= kernel[0].span.size - init_size.value < 0x1000:
+    if len(kernel) != 1:
+        return
+    size, init_size = kernel[0].span.size, image.header.init_size
+    if isinstance(init_size, Known):
+        loaded = segments.init_size
+        fits = size in _sizes_of_this_kernel(image, init_size.value)
+        if not fits or (isinstance(loaded, Known) and loaded.value != init_size.value):
+            yield _of_another_kernel(kernel[0], f"init_size is {size_text(init_size.value)}")
+        return
+    least = max(_least_sizes(situation), default=0)
+    if size < least:
+        yield _of_another_kernel(kernel[0], f"init_size is at least {size_text(least)}")
+
+
+@rule(
+    "SME024",
+    "the kernel cannot run at the given address",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    remedy="check --load-address, --kaslr and the command line against each other",
+)
+def runs_elsewhere_without_kaslr(situation: Situation) -> Iterator[Observation]:
+    """KASLR is off, but --load-address is not where the decompressor puts the loaded kernel.
+
+    Without KASLR a kernel runs at its segment's address, aligned, and nowhere else.
+    """
+    kaslr, base, load_address = (
+        situation.boot.kaslr,
+        situation.boot.kernel_base,
+        situation.boot.load_address,
+    )
+    if not situation.kernel_moved or not isinstance(kaslr, Known) or kaslr.value:
+        return
+    if isinstance(base, Known) and isinstance(load_address, Known):
         yield Observation(
-            message=f"the kernel segment has {size_text(kernel[0].span.size)}, "
-            f"the kernel's init_size is {size_text(init_size.value)}",
-            span=kernel[0].span,
+            message=f"KASLR is off ({kaslr.origin}), the kernel is loaded at "
+            f"{address_text(load_address.value)}, yet it is said to run at "
+            f"{address_text(base.value)} ({base.origin})",
         )
+
+
+def _sizes_of_this_kernel(image: KernelImage, init_size: int) -> set[int]:
+    """Return what the loaders reserve for this kernel, in whole pages."""
+    sizes = {align_up(init_size, PAGE_SIZE)}
+    other = image.header.other
+    if "file_size" in other:
+        # arch/x86/boot/header.S: setup_sects counts 512-byte sectors behind the first; 0 means 4.
+        setup_size = ((other.get("setup_sects", 4) or 4) + 1) * 512
+        sizes.add(align_up(max(other["file_size"] - setup_size, 0), PAGE_SIZE))
+    return sizes
+
+
+def _least_sizes(situation: Situation) -> Iterator[int]:
+    text, end = situation.facts.text, situation.facts.end
+    if isinstance(text, Known) and isinstance(end, Known):
+        yield end.value - text.value
+    if isinstance(situation.kept.init_size, Known):
+        yield situation.kept.init_size.value
+
+
+def _of_another_kernel(segment: Segment, why: str) -> Observation:
+    return Observation(
+        message=f"the kernel segment has {size_text(segment.span.size)}, but for this kernel {why}",
+        span=segment.span,
+        other=segment_party(segment),
+    )
 
 
 RULES = (
@@ -138,5 +207,6 @@ RULES = (
     segment_outside_ram,
     load_refused,
     another_kernel_runs,
-    segment_does_not_fit,
+    segment_of_another_kernel,
+    runs_elsewhere_without_kaslr,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
-from smecheck.model.finding import Severity
+from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE, PMD_SIZE
@@ -19,7 +19,7 @@ from smecheck.span import Span, SpanSet
     "SME003",
     "the initrd loses its encryption bit",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
     remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
 def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
 from smecheck.evidence import Unknown
-from smecheck.model.finding import Party, Severity
+from smecheck.model.finding import Effect, Party, Severity
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents
 from smecheck.placement.constants import EXECUTE_LEN
@@ -19,7 +19,8 @@ from smecheck.span import Span, SpanSet
     "SME004",
     "the workarea is not System RAM",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
+    phrase="is not all System RAM",
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )
@@ -39,7 +40,7 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     written = Span(extents.in_place.start, extents.written_end)
     for span in _not_ram(written, memory):
         yield _finding(span, memory, _consequence(span, extents), Severity.ERROR)
-    for span in _in_ram_buffer(written, memory):
+    for span in SpanSet([written]) & memory.ram_buffer - memory.system_ram:
         yield _finding(
             span,
             memory,
@@ -66,7 +67,8 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     "SME020",
     "the page tables at entry may not reach the workarea",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
+    phrase="may not be mapped at entry",
     remedy="at once: boot it with nokaslr where that is clear; for good: " + OWN_SECTION,
 )
 def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
@@ -94,20 +96,7 @@ def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
 
 
 def _not_ram(span: Span, memory: MemoryMap) -> SpanSet:
-    return SpanSet([span]) - memory.system_ram - _ram_buffer(memory)
-
-
-def _in_ram_buffer(span: Span, memory: MemoryMap) -> SpanSet:
-    return SpanSet([span]) & _ram_buffer(memory) - memory.system_ram
-
-
-def _ram_buffer(memory: MemoryMap) -> SpanSet:
-    """Return what the kernel inserts behind RAM that ends at an odd place.
-
-    arch/x86/kernel/e820.c, e820__reserve_resources_late(), "RAM buffer": most likely memory. An
-    after-end v5.0 kernel whose workarea lay there came up.
-    """
-    return SpanSet(region.span for region in memory.named("RAM buffer"))
+    return SpanSet([span]) - memory.system_ram - memory.ram_buffer
 
 
 def _consequence(span: Span, extents: Extents) -> str:
@@ -121,20 +110,18 @@ def _consequence(span: Span, extents: Extents) -> str:
 def _finding(
     span: Span, memory: MemoryMap, what: str, severity: Severity, *, condition: str | None = None
 ) -> Observation:
-    name = memory.what_is_at(span)
-    if condition is None and not memory.complete and not _is_named(span, memory):
+    region = memory.innermost(span.start)
+    if condition is None and region is None and not memory.complete:
         condition = f"{memory.source}, a fragment of a map, leaves out no System RAM there"
     return Observation(
         severity=severity,
-        message=f"{size_text(span.size)} of the workarea are not System RAM ({name}): {what}",
+        message=f"{size_text(span.size)} of the workarea are not System RAM "
+        f"({memory.name_at(span.start)}): {what}",
         span=span,
-        other=Party(name, span),
+        other=Party(region.name, region.span) if region else None,
         condition=condition,
+        remedy="nothing to do" if severity is Severity.NOTE else "",
     )
-
-
-def _is_named(span: Span, memory: MemoryMap) -> bool:
-    return any(span.start in region.span for region in memory.regions)
 
 
 RULES = (workarea_outside_ram, not_mapped_at_entry)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot
-from smecheck.model.finding import Finding, Party, Severity
+from smecheck.model.finding import Effect, Finding, Party, Severity
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
@@ -71,6 +71,8 @@ class Observation:
     condition: str | None = None
     severity: Severity | None = None
     """Where it is milder than the rule's."""
+    remedy: str = ""
+    """Where there is a better next step than the rule's."""
 
 
 Check = Callable[[Situation], Iterable[Observation]]
@@ -84,8 +86,10 @@ class Rule:
     title: str
     severity: Severity
     """Of its worst findings."""
-    decides: bool
-    """Whether an error of it makes the verdict "collision"."""
+    effect: Effect
+    """Of its errors, on the verdict."""
+    phrase: str
+    """What its errors say of the workarea in the headline."""
     about_load: bool
     """Whether it looks at the load rather than at the workarea, so that it applies without one."""
     remedy: str
@@ -96,7 +100,7 @@ class Rule:
 
     def findings(self, situation: Situation) -> list[Finding]:
         """Apply the rule; every finding carries the situation's premise and a next step."""
-        premise = situation.premise
+        premise = None if self.about_load else situation.premise
         return [
             Finding(
                 rule=self.id,
@@ -105,11 +109,19 @@ class Rule:
                 span=seen.span,
                 other=seen.other,
                 condition=_joined(premise, seen.condition),
-                remedy=self.remedy,
-                decides=self.decides and (seen.severity or self.severity) is Severity.ERROR,
+                remedy=seen.remedy or self.remedy,
+                effect=self._effect(seen),
+                phrase=self.phrase,
             )
             for seen in self.check(situation)
         ]
+
+    def _effect(self, seen: Observation) -> Effect:
+        if (seen.severity or self.severity) is not Severity.ERROR:
+            return Effect.NONE
+        if self.effect is Effect.CONTRADICTION and seen.condition is not None:
+            return Effect.NONE
+        return self.effect
 
 
 def rule(
@@ -117,7 +129,8 @@ def rule(
     title: str,
     severity: Severity,
     *,
-    decides: bool = False,
+    effect: Effect = Effect.NONE,
+    phrase: str = "",
     about_load: bool = False,
     remedy: str,
 ) -> Callable[[Check], Rule]:
@@ -125,7 +138,7 @@ def rule(
 
     def make(check: Check) -> Rule:
         page = _page(check.__doc__ or "")
-        return Rule(rule_id, title, severity, decides, about_load, remedy, check, page)
+        return Rule(rule_id, title, severity, effect, phrase, about_load, remedy, check, page)
 
     return make
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
-from smecheck.model.finding import Severity
+from smecheck.model.finding import Effect, Severity
 from smecheck.model.kernel import Scheme
-from smecheck.placement.constants import PMD_SIZE
+from smecheck.placement.constants import PMD_SIZE, SECTION_SIZE
+from smecheck.placement.identity import is_v5_3_or_later
 from smecheck.quantity import address_text, size_text
 
 
@@ -35,7 +35,7 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     written_end = offsets.written_end
     if extents is not None and isinstance(base, Known):
         written_end = extents.written_end - base.value
-    if offsets.worst_end <= section_end or section.size < 2 * PMD_SIZE:
+    if offsets.worst_end <= section_end or section.size < SECTION_SIZE:
         return
     certain = written_end > section_end
     yield Observation(
@@ -49,7 +49,8 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     "SME011",
     "the workarea's section is not aligned to 2 MiB",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
+    phrase="begins in the middle of a 2 MiB frame",
     remedy="look at the linker script: . = ALIGN(HPAGE_SIZE) must stand before the section",
 )
 def section_misaligned(situation: Situation) -> Iterator[Observation]:
@@ -71,7 +72,7 @@ def section_misaligned(situation: Situation) -> Iterator[Observation]:
     "SME012",
     "the workarea's section is too small",
     Severity.ERROR,
-    remedy="look at sme_workarea[] in the source: it has 2 * PMD_SIZE bytes",
+    remedy="look at sme_workarea[] in the source: it has SECTION_SIZE bytes",
 )
 def section_too_small(situation: Situation) -> Iterator[Observation]:
     """The section is smaller than the 4 MiB that the kernel maps.
@@ -79,10 +80,10 @@ def section_too_small(situation: Situation) -> Iterator[Observation]:
     What is behind it is then mapped decrypted, and written, although it is not the workarea.
     """
     section = situation.facts.section
-    if section is not None and section.size < 2 * PMD_SIZE:
+    if section is not None and section.size < SECTION_SIZE:
         yield Observation(
             message=f"{section.name} has {size_text(section.size)}, the kernel uses "
-            f"{size_text(2 * PMD_SIZE)}",
+            f"{size_text(SECTION_SIZE)}",
         )
 
 
@@ -111,7 +112,8 @@ def section_not_in_file(situation: Situation) -> Iterator[Observation]:
     "SME014",
     "the workarea's section lies inside the kernel",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
+    phrase="lies inside the kernel",
     remedy="look at the linker script: .init.scratch follows _end directly",
 )
 def section_displaced(situation: Situation) -> Iterator[Observation]:
@@ -145,7 +147,7 @@ def section_missing(situation: Situation) -> Iterator[Observation]:
     """
     release, scheme = situation.image.release, situation.facts.scheme
     after_end = isinstance(scheme, Known) and scheme.value is Scheme.AFTER_END
-    if after_end and isinstance(release, Known) and _is_v5_3_or_later(release.value):
+    if after_end and isinstance(release, Known) and is_v5_3_or_later(release.value):
         yield Observation(
             message=f"the banner says {release.value}, but there is no section .init.scratch",
         )
@@ -158,11 +160,6 @@ def _signed(offset: int) -> str:
 def _text(situation: Situation) -> int | None:
     text = situation.facts.text
     return text.value if isinstance(text, Known) else None
-
-
-def _is_v5_3_or_later(release: str) -> bool:
-    match = re.match(r"(\d+)\.(\d+)", release)
-    return match is not None and (int(match[1]), int(match[2])) >= (5, 3)
 
 
 RULES = (

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, SmeState
-from smecheck.model.finding import Finding
+from smecheck.model.finding import Effect, Finding, Severity
 from smecheck.model.identity import KernelFacts
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Owner, Placement
 from smecheck.model.report import Basis, Proof, Verdict
 from smecheck.model.segments import SegmentList
 from smecheck.quantity import address_text, size_text
-from smecheck.record import record
+from smecheck.record import record, replace
 
 _IF_IT_STILL_DIES = (
-    "if the kernel still dies, placement is not the reason: next suspects are the memory budget "
-    "(SME forces 64 MiB of SWIOTLB on a crash kernel) and early code; a boot with mem_encrypt=off "
-    "tells them apart"
+    "if the kernel still dies, the workarea's place is not the reason: next suspects are the "
+    "memory budget (SME forces 64 MiB of SWIOTLB on a crash kernel), memory of the firmware, and "
+    "early code; a boot with mem_encrypt=off tells SME from the rest"
 )
+_WAYS = {"kexec": "kexec", "kaslr": "KASLR", "elf": "kexec of the vmlinux"}
 
 
 @record
@@ -45,8 +46,22 @@ class Case:
 
 
 def judge(case: Case) -> Judgement:
-    """Decide. The order matters: inapplicable, collision, proof, machine, undecided."""
-    return _not_applicable(case) or _collision(case) or _proven(case) or _by_machine(case)
+    """Decide. The order matters: inapplicable, contradiction, collision, proof, machine."""
+    judgement = (
+        _not_applicable(case)
+        or _contradiction(case)
+        or _collision(case)
+        or _proven(case)
+        or _by_machine(case)
+    )
+    errors = [finding for finding in case.findings if finding.severity is Severity.ERROR]
+    if judgement.verdict in (Verdict.CLEAR, Verdict.NOT_APPLICABLE) and errors:
+        return replace(
+            judgement,
+            headline=f"{judgement.headline}; but {errors[0].message}",
+            next_step=errors[0].remedy,
+        )
+    return judgement
 
 
 def _not_applicable(case: Case) -> Judgement | None:
@@ -69,20 +84,46 @@ def _not_applicable(case: Case) -> Judgement | None:
     return None
 
 
+def _contradiction(case: Case) -> Judgement | None:
+    contradicting = _with_effect(case, Effect.CONTRADICTION)
+    if not contradicting:
+        return None
+    return Judgement(
+        Verdict.UNDECIDED,
+        Basis.PARTIAL,
+        f"the inputs contradict each other: {contradicting[0].message}",
+        contradicting[0].remedy,
+    )
+
+
 def _collision(case: Case) -> Judgement | None:
-    deciding = [finding for finding in case.findings if finding.decides]
-    static = [finding for finding in deciding if finding.span is None]
+    colliding = _with_effect(case, Effect.COLLISION)
     located = case.placement is not None and case.placement.extents and case.boot.base_is_certain
-    relevant = deciding if located else static
+    relevant = colliding if located else [f for f in colliding if f.span is None]
     if not relevant:
         return None
-    basis = Basis.MACHINE if located else Basis.PROOF
-    names = list(dict.fromkeys(finding.other.name for finding in relevant if finding.other))
-    certain = any(finding.condition is None for finding in relevant)
-    headline = f"the workarea {'collides' if certain else 'may collide'} with " + (
-        ", ".join(names) or "the kernel itself"
+    return Judgement(
+        Verdict.COLLISION,
+        Basis.MACHINE if located else Basis.PROOF,
+        "the workarea " + " and ".join(_phrases(relevant)),
+        relevant[0].remedy,
     )
-    return Judgement(Verdict.COLLISION, basis, headline, relevant[0].remedy)
+
+
+def _with_effect(case: Case, effect: Effect) -> list[Finding]:
+    return [finding for finding in case.findings if finding.effect is effect]
+
+
+def _phrases(colliding: list[Finding]) -> list[str]:
+    """Say what the findings say of the workarea, each thing once."""
+    met = [finding for finding in colliding if not finding.phrase and finding.other]
+    names = list(dict.fromkeys(finding.other.name for finding in met if finding.other))
+    phrases = []
+    if names:
+        certain = any(finding.condition is None for finding in met)
+        verb = "collides" if certain else "may collide"
+        phrases.append(f"{verb} with {', '.join(names)}")
+    return phrases + list(dict.fromkeys(f.phrase for f in colliding if f.phrase))
 
 
 def _proven(case: Case) -> Judgement | None:
@@ -92,11 +133,15 @@ def _proven(case: Case) -> Judgement | None:
     if case.segments is not None and placement.owner is Owner.NOBODY:
         # This very load did not keep what the header asks for; only the machine can tell then.
         return None
-    margin = min(path.margin for path in proof.paths if path.taken)
+    taken = [path for path in proof.paths if path.taken]
+    ways = " and ".join(_WAYS[path.path] for path in taken)
+    margin = size_text(min(path.margin for path in taken))
+    at_least = "at least " if any(path.is_bound for path in taken) else ""
     return Judgement(
         Verdict.CLEAR,
         Basis.PROOF,
-        f"every loader keeps the whole workarea to the kernel, with {size_text(margin)} to spare",
+        f"what {ways} must keep to the kernel covers the whole workarea, with {at_least}{margin} "
+        "to spare",
         _IF_IT_STILL_DIES,
     )
 
@@ -129,11 +174,7 @@ def _missing(case: Case) -> tuple[str, str] | None:
             if placement.owner is Owner.NOBODY
             else "that the workarea is the kernel's own is not proven"
         )
-        return (
-            f"{owned}, and {case.boot.kernel_base.reason}",
-            "give the kernel's init_size (setup_header of a description), or the load (--segments) "
-            "and the machine (--iomem)",
-        )
+        return f"{owned}, and {case.boot.kernel_base.reason}", _what_would_place_it(case)
     if not case.boot.base_is_certain:
         state = case.boot.kaslr
         why = state.origin if isinstance(state, Known) else state.reason
@@ -154,6 +195,16 @@ def _missing(case: Case) -> tuple[str, str] | None:
             "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem)",
         )
     return None
+
+
+def _what_would_place_it(case: Case) -> str:
+    load = "the load (--segments) and the machine (--iomem)"
+    paths = case.proof.paths if case.proof else ()
+    if any(path.path == "kexec" and path.holds for path in paths):
+        return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
+    if case.placement is not None and case.placement.owner is Owner.NOBODY:
+        return f"give {load}"
+    return f"give the kernel's init_size (setup_header of a description), or {load}"
 
 
 def _scheme_reason(facts: KernelFacts) -> str:

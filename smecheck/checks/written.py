@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
-from smecheck.model.finding import Severity
+from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
 from smecheck.placement.constants import COPY_BUFFER_OFFSET, EXECUTE_LEN, PAGE_SIZE, PMD_SIZE
 from smecheck.placement.generations import GENERATION_RULES
-from smecheck.quantity import size_text
+from smecheck.quantity import count_text, size_text
 from smecheck.span import Span, SpanSet
 
 _CONSEQUENCE = {
@@ -29,7 +29,7 @@ the decompressor's image; they are in use while the workarea is set up."""
     "SME001",
     "the workarea is written over a segment",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
     remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
 def written_over_segment(situation: Situation) -> Iterator[Observation]:
@@ -59,7 +59,7 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
     "SME002",
     "the workarea may be written over a segment",
     Severity.ERROR,
-    decides=True,
+    effect=Effect.COLLISION,
     remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
     "--iomem), or treat it as a collision",
 )
@@ -89,9 +89,9 @@ def _overlap(
     segment: Segment, hit: Span, what: str, *, condition: str | None = None
 ) -> Observation:
     consequence = _CONSEQUENCE.get(segment.role, "its content is lost")
-    pages = len(hit.frames(PAGE_SIZE))
+    pages = count_text(len(hit.frames(PAGE_SIZE)), "page")
     return Observation(
-        message=f"{what} lies over {pages} {'page' if pages == 1 else 'pages'} of "
+        message=f"{what} lies over {pages} of "
         f"{segment.role.value}, {size_text(hit.size)}: {consequence}",
         span=hit,
         other=segment_party(segment),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smecheck.cli.parameters import address, enum_option, initrd_size, report_targets
+from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import SmecheckError, UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.finding import Severity
 from smecheck.model.segments import Loader, Mode
+from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 from smecheck.record import replace
 from smecheck.report.render import Format
 
-_MIN_KERNEL_ALIGN = 0x200000  # arch/x86/include/asm/boot.h; head64.c hangs a kernel elsewhere
+if TYPE_CHECKING:
+    from smecheck.model.report import Report
 
 _EPILOG = """
 \b
@@ -110,7 +112,9 @@ def analyze(kernel: str, **options: Any) -> int:
     With nothing else, the answer is what holds on every machine. With the machine's memory map and
     the segments of a kexec load, it is the answer for that load.
     """
-    report_format: Format = options["report_format"] or _default_format(options["output"])
+    if options["output"] == "-":
+        options["output"] = None
+    report_format: Format = options["report_format"] or default_format(options["output"])
     try:
         return _analyze(kernel, report_format, options)
     except SmecheckError as error:
@@ -118,7 +122,7 @@ def analyze(kernel: str, **options: Any) -> int:
             from smecheck.cli.output import write_stdout
             from smecheck.report.error_report import error_json
 
-            write_stdout(error_json(error))
+            write_stdout(error_json(error), encoding="utf-8")
         raise
 
 
@@ -144,17 +148,17 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
         from smecheck.inputs.iomem import read_iomem
 
         memory = read_iomem(options["iomem"])
-    report = answer(Question(image, request, segments, memory))
+    report = _with_policy(answer(Question(image, request, segments, memory)), options)
     policy = GatePolicy(
         options["fail_on"], options["allow_undecided"], options["exit_zero"], ignored
     )
     status = exit_status(report, policy)
-    color = _color(options["color"], to_stdout=options["output"] is None)
+    color = wants_color(options["color"], to_stdout=options["output"] is None)
     render_options = RenderOptions(
         explain=options["explain"],
         color=color,
-        width=_width(),
-        unicode=_speaks_unicode(to_stdout=options["output"] is None),
+        width=width(),
+        unicode=speaks_unicode(to_stdout=options["output"] is None),
         exit_code=status,
     )
     for_file = replace(render_options, color=False, unicode=True)
@@ -164,7 +168,7 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
     if options["output"] is not None:
         write_file(options["output"], written)
     elif not options["quiet"]:
-        write_stdout(written)
+        write_stdout(written, encoding="utf-8" if report_format is Format.JSON else None)
     return int(status)
 
 
@@ -174,23 +178,58 @@ def _request(kernel: str, options: dict[str, Any]) -> BootRequest:
             "standard input can be only one of the inputs",
             help_text="put the others into files",
         )
-    load_address = options["load_address"]
-    if load_address is not None and load_address % _MIN_KERNEL_ALIGN:
-        raise UsageError(
-            f"--load-address {load_address:#x} is no multiple of 2 MiB: a kernel hangs there",
-            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
-        )
+    _refuse_impossible_address(options["load_address"])
+    _refuse_overwriting(kernel, options)
     return BootRequest(
         path=options["path"],
         loader=options["loader"],
         mode=options["mode"],
-        load_address=load_address,
+        load_address=options["load_address"],
         initrd_size=options["initrd"],
         cmdline=options["cmdline"],
         kaslr=options["kaslr"],
         sme=options["sme"],
         paging=options["paging"],
     )
+
+
+def _refuse_impossible_address(load_address: int | None) -> None:
+    if load_address is None:
+        return
+    problem = ""
+    if load_address % PMD_SIZE:
+        problem = "is no multiple of 2 MiB: a kernel hangs there"
+    elif not 0 < load_address < MAX_PHYSICAL_ADDRESS:
+        problem = "is no physical address of a kernel"
+    if problem:
+        raise UsageError(
+            f"--load-address {load_address:#x} {problem}",
+            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
+        )
+
+
+def _refuse_overwriting(kernel: str, options: dict[str, Any]) -> None:
+    outputs = [path for _, path in options["reports"]]
+    if options["output"] is not None:
+        outputs.append(options["output"])
+    inputs = {kernel, options["iomem"], options["segments"]} - {None, "-"}
+    for index, path in enumerate(outputs):
+        if any(_is_same_file(path, other) for other in (*inputs, *outputs[:index])):
+            raise UsageError(
+                "would overwrite an input or another report", where=path, help_text="name another"
+            )
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _with_policy(report: Report, options: dict[str, Any]) -> Report:
+    """List what the exit status leaves out of account, so that no report hides it."""
+    said = [f"findings of {rule} do not count for the exit status" for rule in options["ignore"]]
+    if options["exit_zero"]:
+        said.append("neither findings nor open questions count for the exit status (--exit-zero)")
+    return replace(report, assumptions=(*report.assumptions, *said))
 
 
 def _known_rules(names: tuple[str, ...]) -> frozenset[str]:
@@ -212,31 +251,3 @@ def _format_named(name: str) -> Format:
         raise UsageError(
             f"--report {name!r}: there is no such format", help_text=f"one of {known}"
         ) from None
-
-
-def _default_format(output: str | None) -> Format:
-    return Format.TEXT if output is None and sys.stdout.isatty() else Format.PLAIN
-
-
-def _color(choice: str, *, to_stdout: bool) -> bool:
-    """Decide: the option, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
-    if choice != "auto":
-        return choice == "always"
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return to_stdout and sys.stdout.isatty()
-
-
-def _width() -> int:
-    if sys.stdout.isatty():
-        import shutil
-
-        return shutil.get_terminal_size().columns
-    columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdecimal() and 20 <= int(columns) <= 1000 else 160
-
-
-def _speaks_unicode(*, to_stdout: bool) -> bool:
-    return not to_stdout or (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

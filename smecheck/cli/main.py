@@ -89,7 +89,8 @@ def main() -> NoReturn:
 def _run() -> int:
     try:
         result = cli.main(standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
     except SystemExit:
@@ -107,6 +108,11 @@ def _run() -> int:
         return error.exit_code
     except (BrokenPipeError, KeyboardInterrupt):
         raise
+    except OSError as error:
+        # All inputs and outputs have errors of their own; what is left is a help text, say, that
+        # a full disk does not take.
+        click.echo(f"smecheck: error: {(error.strerror or str(error)).lower()}", err=True)
+        return ExitCode.USAGE
     except Exception as error:
         return _bug(error)
     return result if isinstance(result, int) else ExitCode.OK

@@ -5,29 +5,45 @@ from __future__ import annotations
 import os
 import sys
 
-from smecheck.errors import UsageError
+from smecheck.errors import OutputError
 
 
-def write_stdout(text: str) -> None:
-    """Write to standard output, whatever its encoding can hold."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()
+def write_stdout(text: str, *, encoding: str | None = None) -> None:
+    """Write to standard output.
+
+    Args:
+        text: what its encoding cannot hold is replaced by question marks.
+        encoding: for machine-readable formats, whatever the locale says.
+
+    Raises:
+        OutputError: it is closed, or the disk behind it is full.
+        BrokenPipeError: its reader went away.
+    """
+    if sys.stdout is None:
+        raise OutputError("is closed", where="standard output", help_text="give -o FILE")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode(encoding or sys.stdout.encoding, "replace"))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _failed(error, "standard output") from error
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a file by way of a temporary one beside it.
+    """Write a file by way of a temporary one beside it; a link keeps pointing to it.
 
     Raises:
-        UsageError: it cannot be written.
+        OutputError: it cannot be written.
     """
     import tempfile
     from pathlib import Path
 
-    target = Path(path)
     try:
+        target = Path(path).resolve()
         if target.exists() and not target.is_file():
-            # A pipe or a device (/dev/stdout) cannot be replaced, only written to.
+            # A pipe or a device cannot be replaced, only written to.
             target.write_text(text, encoding="utf-8")
             return
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -41,8 +57,12 @@ def write_file(path: str, text: str) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"cannot write the report: {reason}", where=path, help_text="name another file"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _failed(error, path) from error
+
+
+def _failed(error: OSError | ValueError, where: str) -> OutputError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return OutputError(
+        f"cannot be written: {reason}", where=where, help_text="name another place with -o FILE"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
@@ -34,7 +35,10 @@ def initrd_size(ctx: click.Context, param: click.Parameter, value: str | None) -
     except ValueError as error:
         not_a_size = error
     try:
-        return os.stat(value).st_size  # noqa: PTH116 - a str is what users give
+        status = os.stat(value)  # noqa: PTH116 - a str is what users give
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("is no regular file")
+        return status.st_size
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"{value!r}: {not_a_size}; and as a file: {reason.lower()}"

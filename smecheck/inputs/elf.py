@@ -23,7 +23,7 @@ from smecheck.model.kernel import (
     SetupHeader,
 )
 from smecheck.placement.constants import START_KERNEL_MAP
-from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS
+from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS, SME_CODE_SYMBOLS
 
 _BANNER_SYMBOL = "linux_banner"
 
@@ -61,7 +61,7 @@ def read_elf(stream: BinaryIO, name: str) -> KernelImage:
         loads=loads,
         header=SetupHeader(),
         config={},
-        sme_text=_sme_text(elf, sections, needed=symbols is None and not in_section),
+        sme_text=_sme_text(elf, sections, needed=not in_section and not _names_sme_code(symbols)),
     )
 
 
@@ -78,6 +78,10 @@ def _symbols(
     if not in_section:
         symbols |= table.values(GENERATION_SYMBOLS)
     return symbols
+
+
+def _names_sme_code(symbols: dict[str, int] | None) -> bool:
+    return symbols is not None and any(name in symbols for name in SME_CODE_SYMBOLS)
 
 
 def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact[bool]:

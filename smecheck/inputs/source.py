@@ -25,9 +25,11 @@ def open_binary(path: str) -> BinaryIO:
     Raises:
         UnreadableInput: it cannot be opened, or is a directory or a device.
     """
-    if path == STDIN:
-        return sys.stdin.buffer
     name = display_name(path)
+    if path == STDIN:
+        if sys.stdin is None:
+            raise UnreadableInput("is closed", where=name, help_text="pipe the input in")
+        return sys.stdin.buffer
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - a str is what users give
         if stat.S_ISDIR(mode):

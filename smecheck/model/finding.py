@@ -28,6 +28,16 @@ class Confidence(Enum):
     CONDITIONAL = "conditional"
 
 
+class Effect(Enum):
+    """What an error means for the verdict."""
+
+    COLLISION = "collision"
+    """The workarea, or the kernel itself, meets what it must not."""
+    CONTRADICTION = "contradiction"
+    """The inputs cannot be of the same load: nothing that follows from them counts."""
+    NONE = "none"
+
+
 @record
 class Party:
     """What the workarea meets: a segment, a region, a reservation."""
@@ -51,8 +61,10 @@ class Finding:
     """What must hold for it to happen; ``None`` when it is certain."""
     remedy: str = ""
     """The next step."""
-    decides: bool = False
-    """Whether it makes the verdict "collision"; set by its rule."""
+    effect: Effect = Effect.NONE
+    """On the verdict; none unless it is an error."""
+    phrase: str = ""
+    """What it says of the workarea in the headline; empty: it collides with ``other``."""
 
     @property
     def confidence(self) -> Confidence:

@@ -67,12 +67,26 @@ class MemoryMap:
         """The reservations for a crash kernel: none, one, or a low and a high one."""
         return tuple(self.named("Crash kernel"))
 
-    def what_is_at(self, span: Span) -> str:
-        """Name the innermost region that holds the first byte of ``span``."""
-        holding = [region for region in self.regions if span.start in region.span]
-        if holding:
-            return max(holding, key=lambda region: region.depth).name
-        return "not memory" if self.complete else "not in this fragment of the map"
+    def innermost(self, address: int) -> Region | None:
+        """Return the innermost region that holds ``address``, if one does."""
+        holding = [region for region in self.regions if address in region.span]
+        return max(holding, key=lambda region: region.depth, default=None)
+
+    def name_at(self, address: int) -> str:
+        """Say what is at ``address``."""
+        region = self.innermost(address)
+        if region is not None:
+            return region.name
+        return "no memory" if self.complete else "nothing in this fragment of a map"
+
+    @property
+    def ram_buffer(self) -> SpanSet:
+        """What the kernel inserts behind RAM that ends at an odd place: most likely memory.
+
+        arch/x86/kernel/e820.c, e820__reserve_resources_late(), "RAM buffer". An after-end v5.0
+        kernel whose workarea lay there came up.
+        """
+        return SpanSet(region.span for region in self.named("RAM buffer"))
 
 
 def usable_ram(regions: Iterable[Region]) -> SpanSet:

@@ -43,6 +43,8 @@ class ProofPath:
     taken: bool
     """Whether this boot can take that way; the proof asks for these only."""
     holds: bool
+    is_bound: bool
+    """``reserved_end`` is a lower bound: the exact value is not known."""
     reserved_end: int
     """End of what that way of loading keeps to the kernel, at least."""
     margin: int

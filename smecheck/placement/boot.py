@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known, T, Unknown
+from smecheck.evidence import Fact, Known, T, Unknown, value_of
 from smecheck.model.boot import Boot, BootRequest, Initrd, Paging, Path, SmeState, Switch
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
@@ -43,8 +43,9 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     load_address = _load_address(evidence)
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
     sme, sme_evidence = _sme(request, cmdline)
-    if sme is SmeState.UNKNOWN:
-        evidence.assumptions.append(f"SME is active: not known, {sme_evidence[0]}")
+    if sme is SmeState.UNKNOWN and value_of(evidence.facts.sme_code) is not False:
+        evidence.assumptions.append(f"SME is taken to be active: {sme_evidence[0]}")
+    _overridden(evidence)
     paging = _paging(evidence, cmdline)
     initrd = _initrd(evidence)
     return Boot(
@@ -78,6 +79,24 @@ def _stated(value: T | None, option: str, from_load: Fact[T] | None) -> Fact[T]:
     return from_load if from_load is not None else Unknown(f"no {option}, no segments")
 
 
+def _overridden(evidence: BootEvidence) -> None:
+    """List where the user's word stands against what the load says."""
+    request, segments = evidence.request, evidence.segments
+    if segments is None:
+        return
+    for option, stated, loaded in (
+        ("--loader", request.loader, segments.loader),
+        ("--mode", request.mode, segments.mode),
+        ("--cmdline", request.cmdline, segments.cmdline),
+    ):
+        if stated is not None and isinstance(loaded, Known) and loaded.value != stated:
+            evidence.assumptions.append(
+                f"{option} counts, not what the load says ({loaded.origin})"
+            )
+    if request.initrd_size is not None and segments.of(SegmentRole.INITRD):
+        evidence.assumptions.append("the initrd is the load's: --initrd does not count")
+
+
 def _path(evidence: BootEvidence, mode: Fact[Mode]) -> Path:
     request, segments, memory = evidence.request, evidence.segments, evidence.memory
     if request.path is not None:
@@ -94,6 +113,8 @@ def _path(evidence: BootEvidence, mode: Fact[Mode]) -> Path:
     if nothing_loaded and memory is not None and request.load_address is None:
         evidence.assumptions.append("nothing is loaded: the question is the running kernel's boot")
         return Path.FIRST_BOOT
+    if segments is None:
+        evidence.assumptions.append("the question is a kexec (--path to say otherwise)")
     return Path.KEXEC
 
 

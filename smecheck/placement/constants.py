@@ -21,6 +21,9 @@ START_KERNEL_MAP = 0xFFFFFFFF80000000
 KERNEL_IMAGE_SIZE = 1 << 30
 """arch/x86/include/asm/page_64_types.h: what a kernel with KASLR may take; 512 MiB without."""
 
+MAX_PHYSICAL_ADDRESS = 1 << 52
+"""arch/x86/include/asm/pgtable_64_types.h, MAX_PHYSMEM_BITS with five levels."""
+
 EXECUTE_LEN = 2 * PAGE_SIZE + PMD_SIZE
 """sme_encrypt_kernel(): a stack page, a page for the copied routine, a 2 MiB copy buffer."""
 

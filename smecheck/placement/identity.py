@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import (
     SECTION_SCHEMES,
@@ -122,6 +122,8 @@ def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
         return Known(True, f"symbol {present}")
     if section is not None:
         return Known(True, f"section {section.name}, which only the SME code uses")
+    if value_of(image.sme_text):
+        return image.sme_text
     if image.symbols_complete:
         return Known(False, f"the symbol table has none of {', '.join(SME_CODE_SYMBOLS)}")
     option = image.config.get("CONFIG_AMD_MEM_ENCRYPT")
@@ -143,6 +145,11 @@ def _scheme(
         assumptions.append(f"the kernel is taken to have SME code: {sme_code.reason}")
     if image.sections_complete or image.symbols_complete:
         return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image")
+    if isinstance(image.release, Known) and is_v5_3_or_later(image.release.value):
+        return Unknown(
+            f"a kernel {image.release.value} usually has .init.scratch, but the description names "
+            "neither the section nor its symbols"
+        )
     assumptions.append(
         "the kernel has no workarea section, since its description names neither the section "
         "(.init.scratch, .sme) nor its symbols"
@@ -177,6 +184,12 @@ def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
     if version < (4, 17):
         return (Generation.V4_15,), origin
     return (Generation.V4_17,), origin
+
+
+def is_v5_3_or_later(release: str) -> bool:
+    """Tell whether the banner names a version that has the section upstream."""
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return match is not None and (int(match[1]), int(match[2])) >= (5, 3)
 
 
 def link_address_problem(facts: KernelFacts) -> str | None:

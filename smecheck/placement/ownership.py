@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Boot
-from smecheck.model.kernel import KernelImage
 from smecheck.model.placement import Extents, Owner
 from smecheck.model.segments import SegmentList, SegmentRole
 from smecheck.placement.decompressor import UnpackRules, landing
@@ -40,32 +39,25 @@ def owner_by_load(extents: Extents, segments: SegmentList) -> tuple[Owner, str]:
     )
 
 
-def owner_by_image(
-    offsets: Extents, image: KernelImage, kept: Reservations, *, by_kaslr: bool
-) -> tuple[Owner, str]:
+def owner_by_image(offsets: Extents, kept: Reservations, *, by_kaslr: bool) -> tuple[Owner, str]:
     """Say whether what loaders reserve for the image covers the workarea.
 
     Args:
         offsets: the extents relative to ``_text``.
-        image: tells an exact init_size from a lower bound.
         kept: what is reserved.
         by_kaslr: physical KASLR chose the place: its needed_size counts, not init_size.
     """
     reserved: Fact[int] = kept.needed_size if by_kaslr else kept.init_size
+    is_bound = kept.payload_is_bound if by_kaslr else kept.init_size_is_bound
     name = "needed_size" if by_kaslr else "init_size"
     if isinstance(reserved, Unknown):
         return Owner.UNKNOWN, f"{name} is not known: {reserved.reason}"
+    value = f"{name}{' is at least' if is_bound else ''} {address_text(reserved.value)}"
     margin = reserved.value - offsets.mapped_end
     if margin >= 0:
         return Owner.INIT_SIZE, (
-            f"{name} {address_text(reserved.value)} reaches {size_text(margin)} behind it "
-            f"({reserved.origin})"
+            f"{value}, {size_text(margin)} behind the mapped end ({reserved.origin})"
         )
-    if isinstance(image.header.init_size, Unknown) or by_kaslr:
-        return Owner.UNKNOWN, (
-            f"{name} is at least {address_text(reserved.value)}, which does not cover it "
-            f"({reserved.origin})"
-        )
-    return Owner.NOBODY, (
-        f"{name} {address_text(reserved.value)} ends {size_text(-margin)} before the mapped end"
+    return Owner.UNKNOWN if is_bound else Owner.NOBODY, (
+        f"{value}, {size_text(-margin)} before the mapped end ({reserved.origin})"
     )

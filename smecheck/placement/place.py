@@ -17,10 +17,12 @@ from smecheck.placement.ownership import moved_by_kaslr, owner_by_image, owner_b
 from smecheck.placement.proof import Reservations
 from smecheck.placement.workarea import KernelLayout, Reach, reach_anywhere, reach_at
 from smecheck.quantity import size_text
-from smecheck.record import record
+from smecheck.record import record, replace
 
 _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 """Steps of a derivation that come from the candidate that writes least."""
+
+_LANDING = "arch/x86/boot/compressed/head_64.S, or where the kernel was seen to run"
 
 
 @record
@@ -58,9 +60,9 @@ class _Candidates:
         paging = self.boot.paging
         return (paging.value,) if isinstance(paging, Known) else (4, 5)
 
-    def anywhere(self) -> Extents:
-        """Return the extents as offsets from ``_text``."""
-        return _widest(
+    def anywhere(self) -> tuple[Extents, tuple[Step, ...]]:
+        """Return the extents as offsets from ``_text``, and their derivation."""
+        return _for_all(
             [
                 reach_anywhere(self.layout, rules, levels=levels, initrd=self.boot.initrd)
                 for rules in self.rules
@@ -76,25 +78,18 @@ class _Candidates:
             for levels in self.levels
         ]
 
-    def at(self, base: int) -> tuple[Extents, tuple[Step, ...]]:
-        """Return the physical extents that hold for all, and their derivation."""
-        reaches = self.reaches(base)
-        worst = max(reaches, key=lambda reach: reach.extents.worst_end)
-        least = min(reaches, key=lambda reach: reach.extents.written_end)
-        steps = [step for step in worst.steps if step.name not in _FROM_THE_LEAST]
-        steps += [step for step in least.steps if step.name in _FROM_THE_LEAST]
-        return _widest([reach.extents for reach in reaches]), tuple(steps)
 
+def _for_all(reaches: list[Reach]) -> tuple[Extents, tuple[Step, ...]]:
+    """Return what holds for all candidates, and its derivation.
 
-def _widest(reaches: list[Extents]) -> Extents:
-    """Combine candidates: surely written is what all write, at worst is what any may."""
-    return Extents(
-        reaches[0].in_place,
-        reaches[0].start,
-        min(extents.written_end for extents in reaches),
-        max(extents.worst_end for extents in reaches),
-        max(extents.mapped_end for extents in reaches),
-    )
+    Surely written is what all of them write, at worst is what any of them may.
+    """
+    worst = max(reaches, key=lambda reach: reach.extents.worst_end)
+    least = min(reaches, key=lambda reach: reach.extents.written_end)
+    steps = [step for step in worst.steps if step.name not in _FROM_THE_LEAST]
+    steps += [step for step in least.steps if step.name in _FROM_THE_LEAST]
+    combined = replace(worst.extents, written_end=least.extents.written_end)
+    return combined, tuple(steps)
 
 
 def _exactness(setting: Setting, extents: Extents, base: int, candidates: _Candidates) -> Fact[str]:
@@ -122,14 +117,15 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
     candidates = _Candidates(
         layout, tuple(GENERATION_RULES[generation] for generation in generations), setting.boot
     )
-    offsets = candidates.anywhere()
+    offsets, steps = candidates.anywhere()
     base = setting.boot.kernel_base
     extents: Extents | None = None
-    steps: tuple[Step, ...] = ()
     if isinstance(base, Unknown):
         exact, reason = False, base.reason
     else:
-        extents, steps = candidates.at(base.value)
+        extents, steps = _for_all(candidates.reaches(base.value))
+        offsets = extents.moved(-base.value)
+        steps = (Step("kernel_base", base.value, base.origin, _LANDING), *steps)
         known = _exactness(setting, extents, base.value, candidates)
         exact = isinstance(known, Known)
         reason = (
@@ -186,7 +182,7 @@ def _owner(
     moved = moved_by_kaslr(setting.boot, setting.rules)
     if setting.segments is not None and extents is not None and not moved:
         return owner_by_load(extents, setting.segments)
-    return owner_by_image(offsets, setting.image, setting.kept, by_kaslr=moved)
+    return owner_by_image(offsets, setting.kept, by_kaslr=moved)
 
 
 def _would_be(scheme: Scheme, setting: Setting, layout: KernelLayout) -> str:

@@ -28,6 +28,9 @@ class Reservations:
     """What physical KASLR looks for."""
     image_end: Fact[int]
     """End of the last LOAD: what ``kexec -l vmlinux`` keeps."""
+    payload_is_bound: bool
+    """z_output_len is not known, only the least it can be."""
+    init_size_is_bound: bool
     assumptions: tuple[str, ...]
 
 
@@ -35,7 +38,7 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
     """Work out what the image makes every loader reserve."""
     if isinstance(facts.text, Unknown):
         missing = Unknown(facts.text.reason)
-        return Reservations(image.header.init_size, missing, missing, ())
+        return Reservations(image.header.init_size, missing, missing, True, False, ())
     assumptions: list[str] = []
     payload = image.header.output_len
     if isinstance(payload, Unknown):
@@ -47,6 +50,8 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
         init_size=init_size,
         needed_size=_needed_size(payload, facts),
         image_end=_image_end(image.loads, facts.text.value),
+        payload_is_bound=isinstance(image.header.output_len, Unknown),
+        init_size_is_bound=isinstance(image.header.init_size, Unknown),
         assumptions=tuple(assumptions),
     )
 
@@ -64,11 +69,13 @@ def prove(extents: Extents, kept: Reservations, paths: tuple[str, ...]) -> Proof
         ``None`` where no reservation is known.
     """
     known = {"kexec": kept.init_size, "kaslr": kept.needed_size, "elf": kept.image_end}
+    bounds = {"kexec": kept.init_size_is_bound, "kaslr": kept.payload_is_bound, "elf": False}
     proven = tuple(
         ProofPath(
             path=path,
             taken=path in paths,
             holds=fact.value >= extents.mapped_end,
+            is_bound=bounds[path],
             reserved_end=fact.value,
             margin=fact.value - extents.mapped_end,
             worst_margin=fact.value - extents.worst_end,

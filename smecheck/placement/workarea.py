@@ -17,12 +17,19 @@ from smecheck.placement.constants import (
     PMD_SIZE,
     PUD_SIZE,
 )
-from smecheck.placement.page_tables import count_tables, fewest_tables, page_aligned_initrd
+from smecheck.placement.page_tables import (
+    TableCount,
+    count_tables,
+    fewest_tables,
+    page_aligned_initrd,
+)
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, align_up, ceil_div
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from smecheck.model.boot import Initrd
     from smecheck.placement.generations import GenerationRules
 
@@ -73,22 +80,51 @@ def reach_at(
     base: int, layout: KernelLayout, rules: GenerationRules, *, levels: int, initrd: Initrd
 ) -> Reach:
     """Compute the physical extents of the workarea of a kernel whose ``_text`` is at ``base``."""
-    start = base + (
-        layout.kernel_size if layout.workarea_offset is None else layout.workarea_offset
-    )
-    end = base + layout.end_offset
+    encrypted = page_aligned_initrd(initrd.span) if initrd.span and rules.encrypts_initrd else None
+
+    def tables(kernel: Span, workarea: Span) -> TableCount:
+        if levels == 5 and not rules.builds_five_levels:
+            # 4-level tables walked as five: what is written there is anyone's guess, but no less.
+            return fewest_tables(kernel.size, workarea.size, levels=4)
+        return count_tables(kernel, workarea, encrypted, levels=levels)
+
+    return _reach(base, layout, rules, levels=levels, initrd=initrd, tables=tables)
+
+
+def reach_anywhere(
+    layout: KernelLayout, rules: GenerationRules, *, levels: int, initrd: Initrd
+) -> Reach:
+    """Compute the extents as offsets from ``_text``, for a kernel that may lie anywhere.
+
+    ``written_end`` is then the least that is written at any address, with or without an initrd.
+    """
+    built_levels = levels if rules.builds_five_levels else 4
+
+    def tables(kernel: Span, workarea: Span) -> TableCount:
+        return fewest_tables(kernel.size, workarea.size, levels=built_levels)
+
+    return _reach(None, layout, rules, levels=levels, initrd=initrd, tables=tables)
+
+
+def _reach(
+    base: int | None,
+    layout: KernelLayout,
+    rules: GenerationRules,
+    *,
+    levels: int,
+    initrd: Initrd,
+    tables: Callable[[Span, Span], TableCount],
+) -> Reach:
+    """Compute the extents from ``base`` on, or from ``_text`` as 0 where that is not known."""
+    origin = base or 0
+    kernel = Span(origin, origin + layout.kernel_size)
+    start = kernel.end if layout.workarea_offset is None else origin + layout.workarea_offset
     steps = _placing_steps(base, layout, start)
-    length = _length(start + EXECUTE_LEN - base, initrd, rules, levels=levels, steps=steps)
+    length = _length(start + EXECUTE_LEN - origin, initrd, rules, levels=levels, steps=steps)
     worst_end = start + length
     mapped_end = align_up(worst_end, PMD_SIZE)
-    kernel = Span(base, base + layout.kernel_size)
-    encrypted = page_aligned_initrd(initrd.span) if initrd.span and rules.encrypts_initrd else None
-    if levels == 5 and not rules.builds_five_levels:
-        # 4-level tables walked as five: what is written there is anyone's guess, but no less.
-        tables = fewest_tables(layout.kernel_size, mapped_end - start, levels=4)
-    else:
-        tables = count_tables(kernel, Span(start, mapped_end), encrypted, levels=levels)
-    written_end = start + EXECUTE_LEN + tables.pages * PAGE_SIZE
+    count = tables(kernel, Span(start, mapped_end))
+    written_end = start + EXECUTE_LEN + count.pages * PAGE_SIZE
     steps += [
         Step(
             "worst_end",
@@ -104,50 +140,35 @@ def reach_at(
         ),
         Step(
             "pgtable_pages",
-            tables.pages,
-            tables.formula,
-            "sme_populate_pgd(), sme_populate_pgd_large(); agrees with the compiled code's writes",
+            count.pages,
+            count.formula if base is not None else f"at least {count.formula}",
+            "sme_populate_pgd(), sme_populate_pgd_large() and the compiled code's recorded writes",
         ),
         Step(
             "written_end",
             written_end,
-            f"workarea_start + {address_text(EXECUTE_LEN)} + {tables.pages} pages",
-            "pages written by the compiled code, tables at entry reaching the workarea",
+            f"workarea_start + execute_len {address_text(EXECUTE_LEN)} + {count.pages} pages",
+            f"{_SME_ENCRYPT_KERNEL}, ppd.pgtable_area begins at execute_end",
         ),
     ]
-    in_place = Span(end, kernel.end)
+    in_place = Span(origin + layout.end_offset, kernel.end)
     return Reach(Extents(in_place, start, written_end, worst_end, mapped_end), tuple(steps))
 
 
-def reach_anywhere(
-    layout: KernelLayout, rules: GenerationRules, *, levels: int, initrd: Initrd
-) -> Extents:
-    """Compute the extents as offsets from ``_text``, for a kernel that may lie anywhere.
-
-    ``written_end`` is then the least that is written at any address, with or without an initrd.
-    """
-    start = layout.kernel_size if layout.workarea_offset is None else layout.workarea_offset
-    worst_end = start + _length(start + EXECUTE_LEN, initrd, rules, levels=levels, steps=[])
-    mapped_end = align_up(worst_end, PMD_SIZE)
-    built_levels = levels if rules.builds_five_levels else 4
-    tables = fewest_tables(start, mapped_end - start, levels=built_levels)
-    written_end = start + EXECUTE_LEN + tables.pages * PAGE_SIZE
-    in_place = Span(layout.end_offset, layout.kernel_size)
-    return Extents(in_place, start, written_end, worst_end, mapped_end)
-
-
-def _placing_steps(base: int, layout: KernelLayout, start: int) -> list[Step]:
-    end = base + layout.end_offset
+def _placing_steps(base: int | None, layout: KernelLayout, start: int) -> list[Step]:
+    from_text = "_text" if base is None else f"kernel_base {address_text(base)}"
+    origin = base or 0
+    end = origin + layout.end_offset
     steps = [
         Step(
-            "phys_end",
+            "phys_end" if base is not None else "end_offset",
             end,
-            f"kernel_base {address_text(base)} + (_end - _text) {address_text(layout.end_offset)}",
+            f"{from_text} + (_end - _text) {address_text(layout.end_offset)}",
             "__pa_symbol(_end)",
         ),
         Step(
             "kernel_end",
-            base + layout.kernel_size,
+            origin + layout.kernel_size,
             f"{address_text(end)} rounded up to 2 MiB",
             f"{_SME_ENCRYPT_KERNEL}, kernel_end = ALIGN(…, PMD_SIZE)",
         ),
@@ -155,7 +176,7 @@ def _placing_steps(base: int, layout: KernelLayout, start: int) -> list[Step]:
     if layout.workarea_offset is None:
         formula, source = "kernel_end", f"{_SME_ENCRYPT_KERNEL} up to v5.2, workarea_start"
     else:
-        formula = f"kernel_base + (sme_workarea - _text) {address_text(layout.workarea_offset)}"
+        formula = f"{from_text} + (sme_workarea - _text) {address_text(layout.workarea_offset)}"
         source = f"{_SME_ENCRYPT_KERNEL} since v5.3 (and the RFC), lea sme_workarea(%rip)"
     return [*steps, Step("workarea_start", start, formula, source)]
 

@@ -15,7 +15,9 @@ ERROR_SCHEMA = "smecheck/error-v1"
 def error_text(error: SmecheckError) -> str:
     """Return what is wrong and where, that nothing was analyzed, and the next step."""
     place = f"{error.where}: " if error.where else ""
-    text = f"smecheck: error: {printable(place + error.message)} (nothing was analyzed)\n"
+    first, *further = (place + error.message).split("\n")
+    text = f"smecheck: error: {printable(first)} ({error.nothing_done})\n"
+    text += "".join(f"smecheck: error: {printable(problem)}\n" for problem in further)
     if error.help_text:
         text += f"help: {printable(error.help_text)}\n"
     return text

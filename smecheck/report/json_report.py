@@ -175,6 +175,7 @@ def _proof(proof: Proof) -> Json:
                 "path": path.path,
                 "taken": path.taken,
                 "holds": path.holds,
+                "bound": path.is_bound,
                 "reserved_end": address_text(path.reserved_end),
                 "margin": path.margin,
                 "worst_margin": path.worst_margin,

@@ -123,7 +123,9 @@ def _proof(proof: Proof) -> Iterator[str]:
         yield (
             f"proof.{path.path}: {'holds' if path.holds else 'fails'}, "
             f"{'' if path.taken else 'not taken by this boot, '}"
-            f"reserved-end {address_text(path.reserved_end)}, margin {size_text(path.margin)}, "
+            f"reserved-end {'at least ' if path.is_bound else ''}"
+            f"{address_text(path.reserved_end)}, "
+            f"margin {size_text(path.margin)}, "
             f"worst-margin {size_text(path.worst_margin)}, "
             f"written-margin {size_text(path.written_margin)} ({path.reason})"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from smecheck.model.finding import Effect
+
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
 
@@ -18,7 +20,12 @@ def rule_url(rule_id: str) -> str:
 
 def rule_page(rule: Rule) -> str:
     """Return the page of one rule."""
-    decides = "An error of this rule makes the verdict `collision`." if rule.decides else ""
+    decides = {
+        Effect.COLLISION: "An error of this rule makes the verdict `collision`.",
+        Effect.CONTRADICTION: "An error of this rule makes the verdict `undecided`: the inputs "
+        "contradict each other.",
+        Effect.NONE: "",
+    }[rule.effect]
     parts = [
         f"## {rule.id}",
         f"**{rule.title[0].upper()}{rule.title[1:]}** ({rule.severity.value})",

@@ -102,7 +102,7 @@ def proof_table(proof: Proof, words: Words) -> Table:
         table.add_row(
             path.path,
             ("holds" if path.holds else "fails") + ("" if path.taken else " (not this boot)"),
-            f"_text + {address_text(path.reserved_end)}",
+            f"_text + {address_text(path.reserved_end)}" + (" or more" if path.is_bound else ""),
             Text(f"{margin}; {words(path.reason)}"),
         )
     return table
