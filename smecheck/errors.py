@@ -1,6 +1,7 @@
 """Everything that smecheck raises on purpose, and the exit codes of the program.
 
 SmecheckError
+├── InternalError         a bug of smecheck                          exit 70
 ├── UsageError            the options contradict each other          exit 2
 ├── OutputError           a report cannot be written                 exit 2
 └── InputError            an input cannot be read or understood      exit 3
@@ -32,6 +33,7 @@ class SmecheckError(Exception):
 
     code = "error"
     exit_code = ExitCode.BUG
+    label = "error"
     nothing_done = "nothing was analyzed"
     """What did not happen because of it, said after the message."""
 
@@ -43,6 +45,22 @@ class SmecheckError(Exception):
         """The file, and the place in it where there is one: ``kernel.yaml:7:10``."""
         self.help_text = help_text
         """What to do next."""
+
+
+class InternalError(SmecheckError):
+    """A bug: something was raised that nobody expected."""
+
+    code = "bug"
+    label = "bug"
+    exit_code = ExitCode.BUG
+
+    @classmethod
+    def of(cls, error: Exception) -> InternalError:
+        """Return the report of an unexpected error."""
+        return cls(
+            f"{type(error).__name__}: {error}",
+            help_text="please report it, with the output of the same command and --debug",
+        )
 
 
 class UsageError(SmecheckError):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.cli.parameters import address, enum_option, initrd_size, report_targets
+from smecheck.cli.parameters import HELP_NAMES, address, enum_option, initrd_size, report_targets
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
-from smecheck.errors import SmecheckError, UsageError
+from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.finding import Severity
 from smecheck.model.segments import Loader, Mode
@@ -38,7 +39,7 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("kernel", metavar="KERNEL")
 @click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root.")
 @click.option(
@@ -117,13 +118,22 @@ def analyze(kernel: str, **options: Any) -> int:
     report_format: Format = options["report_format"] or default_format(options["output"])
     try:
         return _analyze(kernel, report_format, options)
-    except SmecheckError as error:
-        if report_format is Format.JSON and not options["quiet"]:
-            from smecheck.cli.output import write_stdout
-            from smecheck.report.error_report import error_json
-
-            write_stdout(error_json(error), encoding="utf-8")
+    except (BrokenPipeError, KeyboardInterrupt):
         raise
+    except Exception as error:
+        if report_format is Format.JSON and not options["quiet"]:
+            _print_error_document(
+                error if isinstance(error, SmecheckError) else InternalError.of(error)
+            )
+        raise
+
+
+def _print_error_document(error: SmecheckError) -> None:
+    from smecheck.cli.output import write_stdout
+    from smecheck.report.error_report import error_json
+
+    with contextlib.suppress(OutputError):
+        write_stdout(error_json(error), encoding="utf-8")
 
 
 def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int:
@@ -209,9 +219,8 @@ def _refuse_impossible_address(load_address: int | None) -> None:
 
 
 def _refuse_overwriting(kernel: str, options: dict[str, Any]) -> None:
-    outputs = [path for _, path in options["reports"]]
-    if options["output"] is not None:
-        outputs.append(options["output"])
+    outputs = [options["output"]] if options["output"] is not None else []
+    outputs += [path for _, path in options["reports"]]
     inputs = {kernel, options["iomem"], options["segments"]} - {None, "-"}
     for index, path in enumerate(outputs):
         if any(_is_same_file(path, other) for other in (*inputs, *outputs[:index])):

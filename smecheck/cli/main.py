@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import os
 import sys
@@ -10,7 +12,7 @@ from typing import NoReturn
 import click
 
 from smecheck import __version__
-from smecheck.errors import ExitCode, SmecheckError
+from smecheck.errors import ExitCode, InternalError, OutputError, SmecheckError, UsageError
 
 _COMMANDS = {
     "analyze": "smecheck.cli.analyze:analyze",
@@ -19,6 +21,8 @@ _COMMANDS = {
     "schema": "smecheck.cli.schema:schema",
 }
 """The commands, imported only when they run or when the help lists them."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 _EPILOG = """
 \b
@@ -82,57 +86,61 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         status = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        status = _reader_gone()
-    sys.exit(status)
+        status = ExitCode.READER_GONE
+    sys.exit(_flushed(status))
 
 
 def _run() -> int:
     try:
         result = cli.main(standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
     except click.exceptions.Exit as error:
         return error.exit_code
     except SystemExit:
         # Outside standalone mode click exits, with 1, in one case only: the reader went away.
-        return _reader_gone()
+        return ExitCode.READER_GONE
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
-        error.show()
-        return ExitCode.USAGE
+        return _complain(UsageError(error.format_message(), help_text=_help_of(error)))
     except SmecheckError as error:
-        from smecheck.report.error_report import error_text
-
-        click.echo(error_text(error), err=True)
-        return error.exit_code
+        return _complain(error)
     except (BrokenPipeError, KeyboardInterrupt):
         raise
-    except OSError as error:
-        # All inputs and outputs have errors of their own; what is left is a help text, say, that
-        # a full disk does not take.
-        click.echo(f"smecheck: error: {(error.strerror or str(error)).lower()}", err=True)
-        return ExitCode.USAGE
     except Exception as error:
-        return _bug(error)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return _complain(OutputError("no space left on device", where="standard output"))
+        if "--debug" in sys.argv:
+            import traceback
+
+            traceback.print_exception(error)
+        return _complain(InternalError.of(error))
     return result if isinstance(result, int) else ExitCode.OK
 
 
-def _bug(error: Exception) -> ExitCode:
-    if "--debug" in sys.argv:
-        import traceback
-
-        traceback.print_exception(error)
-    click.echo(
-        f"smecheck: bug: {type(error).__name__}: {str(error)!r} (nothing was analyzed)\n"
-        "help: please report it, with the output of the same command and --debug",
-        err=True,
-    )
-    return ExitCode.BUG
+def _help_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help" if context else "smecheck --help"
 
 
-def _reader_gone() -> ExitCode:
-    """Keep the interpreter from complaining about the closed pipe when it exits."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    return ExitCode.READER_GONE
+def _complain(error: SmecheckError) -> int:
+    """Print an error; that nobody can read it does not change what it means."""
+    from smecheck.report.error_report import error_text
+
+    with contextlib.suppress(OSError):
+        click.echo(error_text(error), err=True, nl=False)
+    return error.exit_code
+
+
+def _flushed(status: int) -> int:
+    """Flush, so that the interpreter has nothing to complain about when it exits."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError as error:
+            if stream is sys.stdout:
+                gone = isinstance(error, BrokenPipeError)
+                status = ExitCode.READER_GONE if gone else ExitCode.USAGE
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return status

@@ -9,10 +9,10 @@ from smecheck.errors import OutputError
 
 
 def write_stdout(text: str, *, encoding: str | None = None) -> None:
-    """Write to standard output.
+    r"""Write to standard output.
 
     Args:
-        text: what its encoding cannot hold is replaced by question marks.
+        text: what its encoding cannot hold is written as ``\\u`` escapes.
         encoding: for machine-readable formats, whatever the locale says.
 
     Raises:
@@ -23,7 +23,10 @@ def write_stdout(text: str, *, encoding: str | None = None) -> None:
         raise OutputError("is closed", where="standard output", help_text="give -o FILE")
     try:
         sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode(encoding or sys.stdout.encoding, "replace"))
+        rest = memoryview(text.encode(encoding or sys.stdout.encoding, "backslashreplace"))
+        while rest:
+            # Unbuffered (python -u), a write may take only a part.
+            rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -46,7 +49,7 @@ def write_file(path: str, text: str) -> None:
             # A pipe or a device cannot be replaced, only written to.
             target.write_text(text, encoding="utf-8")
             return
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".smecheck-", dir=target.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(text)
@@ -57,6 +60,8 @@ def write_file(path: str, text: str) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         raise _failed(error, path) from error
 

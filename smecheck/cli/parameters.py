@@ -12,6 +12,9 @@ import click
 
 from smecheck.quantity import parse_integer
 
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+"""Settings of every command."""
+
 E = TypeVar("E", bound=Enum)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import click
 
+from smecheck.cli.output import write_stdout
+from smecheck.cli.parameters import HELP_NAMES
 from smecheck.errors import UsageError
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  smecheck rules | grep error", context_settings=HELP_NAMES)
 def rules() -> None:
     """List the rules: id, severity, title."""
     from smecheck.checks.catalogue import RULES
 
-    for rule in RULES.values():
-        click.echo(f"{rule.id}  {rule.severity.value:7}  {rule.title}")
+    write_stdout(
+        "".join(f"{rule.id}  {rule.severity.value:7}  {rule.title}\n" for rule in RULES.values())
+    )
 
 
-@click.command()
+@click.command(epilog="\b\nExample:\n  smecheck explain SME001", context_settings=HELP_NAMES)
 @click.argument("rule_id", metavar="RULE")
 def explain(rule_id: str) -> None:
     """Say what RULE (for example SME001) means, why it matters and what to do."""
@@ -26,4 +29,4 @@ def explain(rule_id: str) -> None:
     rule = RULES.get(rule_id.upper())
     if rule is None:
         raise UsageError(f"there is no rule {rule_id!r}", help_text="smecheck rules lists them all")
-    click.echo(rule_page(rule), nl=False)
+    write_stdout(rule_page(rule))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
+from smecheck.cli.output import write_stdout
+from smecheck.cli.parameters import HELP_NAMES
+
 SCHEMAS = ("error-v1", "kernel-v1", "report-v1", "segments-v1")
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExample:\n  smecheck schema report-v1 > report-v1.json", context_settings=HELP_NAMES
+)
 @click.argument("name", type=click.Choice(SCHEMAS))
 def schema(name: str) -> None:
     """Print the JSON Schema of a report, of an error, or of a YAML description."""
     from importlib.resources import files
 
     text = files("smecheck").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
-    click.echo(text, nl=False)
+    write_stdout(text, encoding="utf-8")

@@ -6,7 +6,14 @@ import io
 from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
-from smecheck.inputs.source import STDIN, TEXT_LIMIT, decode_text, display_name, open_binary
+from smecheck.inputs.source import (
+    STDIN,
+    TEXT_LIMIT,
+    UTF16_MARKS,
+    decode_text,
+    display_name,
+    open_binary,
+)
 from smecheck.model.kernel import KernelImage
 from smecheck.placement.identity import identify, link_address_problem
 
@@ -111,7 +118,7 @@ def _refuse_other_binaries(head: bytes, name: str) -> None:
             raise WrongKind(
                 f"is {kind}, not a kernel", where=name, help_text="give the vmlinux it holds"
             )
-    if b"\0" in head:
+    if b"\0" in head and not head.startswith(UTF16_MARKS):
         raise WrongKind(
             "is a binary file, but no ELF kernel",
             where=name,

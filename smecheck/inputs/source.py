@@ -13,6 +13,9 @@ STDIN = "-"
 TEXT_LIMIT = 16 << 20
 """Bytes of an iomem dump or a description: far above any real one (a large machine's is 60 KiB)."""
 
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks at the start of UTF-16 text."""
+
 
 def display_name(path: str) -> str:
     """Return the name that errors and reports use for ``path``."""
@@ -72,7 +75,7 @@ def decode_text(data: bytes, name: str) -> str:
     Raises:
         UnreadableInput: it is binary, or UTF-16.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data.startswith(UTF16_MARKS):
         raise UnreadableInput(
             "is UTF-16", where=name, help_text="convert it: iconv -f UTF-16 -t UTF-8"
         )

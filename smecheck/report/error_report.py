@@ -14,10 +14,10 @@ ERROR_SCHEMA = "smecheck/error-v1"
 
 def error_text(error: SmecheckError) -> str:
     """Return what is wrong and where, that nothing was analyzed, and the next step."""
-    place = f"{error.where}: " if error.where else ""
-    first, *further = (place + error.message).split("\n")
-    text = f"smecheck: error: {printable(first)} ({error.nothing_done})\n"
-    text += "".join(f"smecheck: error: {printable(problem)}\n" for problem in further)
+    place = f"{printable(error.where)}: " if error.where else ""
+    first, *further = (printable(problem) for problem in error.message.split("\n"))
+    text = f"smecheck: {error.label}: {place}{first} ({error.nothing_done})\n"
+    text += "".join(f"smecheck: {error.label}: {problem}\n" for problem in further)
     if error.help_text:
         text += f"help: {printable(error.help_text)}\n"
     return text
