@@ -44,11 +44,11 @@ def write_file(path: str, text: str) -> None:
     from pathlib import Path
 
     try:
-        target = Path(path).resolve()
-        if target.exists() and not target.is_file():
+        if Path(path).exists() and not Path(path).is_file():
             # A pipe or a device cannot be replaced, only written to.
-            target.write_text(text, encoding="utf-8")
+            Path(path).write_text(text, encoding="utf-8")
             return
+        target = Path(path).resolve()
         handle, temporary = tempfile.mkstemp(prefix=".smecheck-", dir=target.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -9,7 +9,7 @@ from smecheck.cli.parameters import HELP_NAMES
 from smecheck.errors import UsageError
 
 
-@click.command(epilog="\b\nExample:\n  smecheck rules | grep error", context_settings=HELP_NAMES)
+@click.command(epilog="\b\nExamples:\n  smecheck rules", context_settings=HELP_NAMES)
 def rules() -> None:
     """List the rules: id, severity, title."""
     from smecheck.checks.catalogue import RULES
@@ -19,7 +19,7 @@ def rules() -> None:
     )
 
 
-@click.command(epilog="\b\nExample:\n  smecheck explain SME001", context_settings=HELP_NAMES)
+@click.command(epilog="\b\nExamples:\n  smecheck explain SME001", context_settings=HELP_NAMES)
 @click.argument("rule_id", metavar="RULE")
 def explain(rule_id: str) -> None:
     """Say what RULE (for example SME001) means, why it matters and what to do."""

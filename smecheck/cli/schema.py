@@ -10,9 +10,7 @@ from smecheck.cli.parameters import HELP_NAMES
 SCHEMAS = ("error-v1", "kernel-v1", "report-v1", "segments-v1")
 
 
-@click.command(
-    epilog="\b\nExample:\n  smecheck schema report-v1 > report-v1.json", context_settings=HELP_NAMES
-)
+@click.command(epilog="\b\nExamples:\n  smecheck schema report-v1", context_settings=HELP_NAMES)
 @click.argument("name", type=click.Choice(SCHEMAS))
 def schema(name: str) -> None:
     """Print the JSON Schema of a report, of an error, or of a YAML description."""
