@@ -1,0 +1,110 @@
+"""smecheck as users run it: a process of its own, in an environment that is known."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "samples"
+PROGRAM = (sys.executable, "-m", "smecheck")
+FORMATS = ("text", "plain", "json")
+_KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of it."""
+
+    status: int
+    raw: bytes
+    """Standard output."""
+    err: str
+
+    @property
+    def out(self) -> str:
+        return self.raw.decode("utf-8")
+
+    @property
+    def document(self) -> Any:
+        """The JSON document on standard output, held against the schema that it names."""
+        found = json.loads(self.raw)
+        validator(found["schema"]).validate(found)
+        return found
+
+    @property
+    def problem(self) -> tuple[str, str]:
+        """The error, which has one line, and its next step, which has another."""
+        error, help_line = [line for line in self.err.split("\n") if line]
+        assert error.startswith("smecheck: error: ")
+        assert error.endswith((" (nothing was analyzed)", " (no report was written)"))
+        assert help_line.startswith("help: ")
+        assert help_line != "help: "
+        return error.removeprefix("smecheck: error: "), help_line.removeprefix("help: ")
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment in which nothing of the tester's own decides about the output."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    own = {"PYTHONUTF8": "1", "PYTHONPYCACHEPREFIX": _compiled()}
+    return {**kept, **own, **(changes or {})}
+
+
+@cache
+def _compiled() -> str:
+    """Return a folder that keeps compiled modules from one run to the next."""
+    folder = tempfile.mkdtemp(prefix="smecheck-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def run(
+    *arguments: str,
+    stdin: bytes | IO[bytes] | None = None,
+    cwd: Path | None = None,
+    program: tuple[str, ...] = PROGRAM,
+    env: Mapping[str, str] | None = None,
+) -> Run:
+    """Run smecheck; bytes for standard input come through a pipe, a file by redirection."""
+    through_pipe = isinstance(stdin, bytes)
+    done = subprocess.run(
+        [*program, *arguments],
+        input=stdin if isinstance(stdin, bytes) else None,
+        stdin=None if through_pipe else (stdin or subprocess.DEVNULL),  # type: ignore[arg-type]
+        capture_output=True,
+        cwd=cwd,
+        env=environment(env),
+        timeout=60,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout, done.stderr.decode("utf-8", "backslashreplace"))
+
+
+def sample(name: str, root: Path = SAMPLES) -> tuple[str, ...]:
+    """Return the arguments that analyze all that a sample consists of."""
+    folder = root / name
+    rest: list[str] = []
+    for option, file in (("--iomem", "iomem.txt"), ("--segments", "kexec.log")):
+        if (SAMPLES / name / file).exists():
+            rest += [option, str(folder / file)]
+    return ("analyze", str(folder / "kernel.yaml"), *rest)
+
+
+@cache
+def validator(schema: str) -> Draft202012Validator:
+    """Return the validator for ``smecheck/report-v1`` and others, as smecheck prints them."""
+    printed = run("schema", schema.removeprefix("smecheck/"))
+    assert printed.status == 0
+    return Draft202012Validator(json.loads(printed.raw))

@@ -1,0 +1,391 @@
+"""What each way of ending means for the exit status, whatever the format: 1 means findings only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import termios
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import pytest
+from commandline import FORMATS, PROGRAM, Run, environment, run, sample
+from elfwriter import vmlinux
+from recorded import DATA
+
+COLLISION = sample("founding-failure")
+CLEAR = sample("founding-fixed")
+CRASH = sample("crash-leaves-reservation")
+UNDECIDED = ("analyze", "vmlinux")
+BESIDE = COLLISION[:2]
+"""The old kernel alone: nobody owns its workarea (an error), and what is hit is open."""
+_EDGE = DATA / "founding" / "old-l-c-2g-edge-out"
+LUCKY = (
+    *("analyze", str(DATA / "kernels" / "5.0-old.yaml"), "--cmdline", "nokaslr"),
+    *("--iomem", str(_EDGE / "iomem.txt"), "--segments", str(_EDGE / "segments.txt")),
+)
+"""Clear on this machine, with a warning (SME007) and a note (SME010)."""
+
+REPORTS = {
+    "clear": (CLEAR, "clear", 0),
+    "warning": (LUCKY, "clear", 0),
+    "warning --fail-on warning": ((*LUCKY, "--fail-on", "warning"), "clear", 1),
+    "warning --fail-on note": ((*LUCKY, "--fail-on", "note"), "clear", 1),
+    "note remains": ((*LUCKY, "--fail-on", "note", "--ignore", "SME007"), "clear", 1),
+    "collision": (COLLISION, "collision", 1),
+    "collision --allow-undecided": ((*COLLISION, "--allow-undecided"), "collision", 1),
+    "collision --exit-zero": ((*COLLISION, "--exit-zero"), "collision", 0),
+    "collision ignored": ((*COLLISION, "--ignore", "SME001"), "collision", 0),
+    "another ignored": ((*COLLISION, "--ignore", "SME002"), "collision", 1),
+    "one of two ignored": ((*CRASH, "--ignore", "SME001"), "collision", 1),
+    "both ignored": ((*CRASH, "--ignore", "SME001", "--ignore", "SME006"), "collision", 0),
+    "undecided": (UNDECIDED, "undecided", 4),
+    "undecided --fail-on note": ((*UNDECIDED, "--fail-on", "note"), "undecided", 4),
+    "undecided --allow-undecided": ((*UNDECIDED, "--allow-undecided"), "undecided", 0),
+    "undecided --exit-zero": ((*UNDECIDED, "--exit-zero"), "undecided", 0),
+    "error beside": (BESIDE, "undecided", 1),
+    "error beside --allow-undecided": ((*BESIDE, "--allow-undecided"), "undecided", 1),
+    "error beside ignored": ((*BESIDE, "--ignore", "SME007"), "undecided", 4),
+    "error beside --exit-zero": ((*BESIDE, "--exit-zero"), "undecided", 0),
+    "no SME code": (sample("no-sme"), "not-applicable", 0),
+    "SME is off": ((*COLLISION, "--sme", "off"), "not-applicable", 0),
+}
+FAILURES = {
+    "missing": (("analyze", "nosuch"), 3),
+    "missing --exit-zero": (("analyze", "nosuch", "--exit-zero", "--allow-undecided"), 3),
+    "unreadable iomem": ((*UNDECIDED, "--iomem", "vmlinux", "--exit-zero"), 3),
+    "unreadable segments": ((*UNDECIDED, "--segments", "vmlinux", "--exit-zero"), 3),
+    "misaligned": ((*UNDECIDED, "--load-address", "0x100000", "--exit-zero"), 2),
+    "unknown rule": ((*UNDECIDED, "--ignore", "SME999"), 2),
+    "unwritable": ((*COLLISION, "-o", "nosuch/report"), 2),
+    "usage before input": (("analyze", "nosuch", "--load-address", "4K"), 2),
+}
+USAGE = (
+    (),
+    ("--nosuch",),
+    ("nosuch",),
+    ("analyze",),
+    ("analyze", "vmlinux", "vmlinux"),
+    (*UNDECIDED, "--nosuch"),
+    (*UNDECIDED, "--format", "xml"),
+    (*UNDECIDED, "--iomem"),
+    (*UNDECIDED, "--report", "json"),
+    (*UNDECIDED, "--report", "xml=report"),
+    (*UNDECIDED, "-o", "."),
+    (*UNDECIDED, "--ignore", "SME01"),
+    ("analyze", "-", "--iomem", "-"),
+    ("explain",),
+    ("explain", "nonsense"),
+    ("schema", "nonsense"),
+    ("rules", "nonsense"),
+)
+NO_INTEGERS = ("010", "1:30", "ff000000", "-2097152", "2097152.0", "", "0x20_0000")
+MISALIGNED = ("1", "0x1fffff", "1M", "3145728")
+
+BUG = """
+import smecheck.analysis
+from smecheck.cli.main import main
+
+def broken(question):
+    raise {error}
+
+smecheck.analysis.analyze = broken
+main()
+"""
+INTERRUPTIBLE = """
+import signal
+from smecheck.cli.main import main
+
+# A shell starts what it runs in the background with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+FULL = Path("/dev/full")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("exit")
+    (made / "vmlinux").write_bytes(vmlinux().build())
+    return made
+
+
+def told(form: str, found: Run) -> int:
+    """Return the exit status that the report itself names."""
+    if form == "json":
+        assert found.document["schema"] == "smecheck/report-v1"
+        return int(found.document["exit_code"])
+    pattern = r"^exit-code: (\d+)$" if form == "plain" else r"exit (\d+)$"
+    (status,) = re.findall(pattern, found.out, re.MULTILINE)
+    return int(status)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("case", REPORTS)
+def test_reports(case: str, form: str, folder: Path) -> None:
+    arguments, verdict, status = REPORTS[case]
+    found = run(*arguments, "--format", form, cwd=folder)
+    assert found.status == status
+    assert found.err == ""
+    assert told(form, found) == status
+    if form == "json":
+        assert found.document["verdict"] == verdict
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("case", FAILURES)
+def test_failures(case: str, form: str, folder: Path) -> None:
+    arguments, status = FAILURES[case]
+    found = run(*arguments, "--format", form, cwd=folder)
+    assert found.status == status
+    error, help_text = found.problem
+    if form == "json":
+        document = found.document
+        assert document["schema"] == "smecheck/error-v1"
+        assert document["error"]["message"] in error
+        assert document["error"]["help"] == help_text
+    else:
+        assert found.raw == b""
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_usage_errors(arguments: tuple[str, ...], folder: Path) -> None:
+    found = run(*arguments, stdin=b"", cwd=folder)
+    assert (found.status, found.raw) == (2, b"")
+    assert found.err.startswith(("Usage: ", "Error: ", "smecheck: error: "))
+    assert "Traceback" not in found.err
+
+
+@pytest.mark.parametrize("number", NO_INTEGERS)
+def test_numbers_are_written_in_one_way(number: str, folder: Path) -> None:
+    found = run(*UNDECIDED, f"--load-address={number}", cwd=folder)
+    assert (found.status, found.raw) == (2, b"")
+    assert repr(number) in found.err
+    assert "0x… hex" in found.err
+
+
+def test_numbers_have_64_bits(folder: Path) -> None:
+    found = run(*UNDECIDED, "--load-address", "0x10000000000000000", cwd=folder)
+    assert (found.status, found.raw) == (2, b"")
+    assert "more than 64 bits" in found.err
+
+
+@pytest.mark.parametrize("address", MISALIGNED)
+def test_a_kernel_runs_at_multiples_of_2_mib(address: str, folder: Path) -> None:
+    found = run(*UNDECIDED, "--load-address", address, cwd=folder)
+    assert (found.status, found.raw) == (2, b"")
+    error, help_text = found.problem
+    assert "2 MiB" in error
+    assert "_text" in help_text
+
+
+@pytest.mark.parametrize("address", ["0x200000", "2M", "2097152", "2 MiB", "0x7DE00000"])
+def test_aligned_addresses_are_taken(address: str, folder: Path) -> None:
+    found = run(*UNDECIDED, "--load-address", address, "--format", "json", cwd=folder)
+    assert found.status in (1, 4)
+    assert int(found.document["boot"]["kernel_base"], 16) % 0x200000 == 0
+
+
+@pytest.mark.parametrize("initrd", ["010", "nosuch", "1:30"])
+def test_an_initrd_is_a_size_or_a_file(initrd: str, folder: Path) -> None:
+    found = run(*UNDECIDED, "--initrd", initrd, cwd=folder)
+    assert (found.status, found.raw) == (2, b"")
+    assert "as a file: no such file or directory" in found.err
+
+
+def broken(error: str, *options: str) -> Run:
+    """Run an analysis that has a bug."""
+    program = (sys.executable, "-c", BUG.format(error=error))
+    return run(*COLLISION, *options, program=program)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "RuntimeError('gone \\x1b[31mwrong')",
+        "AssertionError",
+        "RecursionError",
+        "MemoryError",
+        "FileNotFoundError(2, 'nosuch')",
+        "UnicodeEncodeError('ascii', '\\xe4', 0, 1, 'no')",
+    ],
+)
+def test_a_bug_is_one_line_and_70(error: str) -> None:
+    found = broken(error, "--exit-zero")
+    assert (found.status, found.raw) == (70, b"")
+    bug, help_text = found.err.rstrip("\n").split("\n")
+    assert bug.startswith(f"smecheck: bug: {error.partition('(')[0]}: ")
+    assert "\x1b" not in bug
+    assert "report it" in help_text
+
+
+def test_a_bug_has_a_traceback_with_debug() -> None:
+    found = broken("RuntimeError('gone')", "--debug")
+    assert (found.status, found.raw) == (70, b"")
+    assert "Traceback (most recent call last)" in found.err
+    assert "in broken" in found.err
+
+
+def test_a_bug_is_a_document_too() -> None:
+    found = broken("RuntimeError('gone')", "--format", "json")
+    assert found.status == 70
+    assert found.document["error"]["code"] == "bug"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", [("analyze", "-"), (*COLLISION[:2], "--iomem", "-"), ("analyze", "-", "--debug")]
+)
+def test_interrupted(arguments: tuple[str, ...], unbuffered: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment({"PYTHONUNBUFFERED": unbuffered}),
+    ) as process:
+        assert process.stdin
+        process.stdin.write(b"#")
+        process.stdin.flush()
+        while pending(process.stdin):
+            time.sleep(0.002)
+        # What was written was read: it waits for more. A signal that comes between two reads has
+        # no effect before the second is done, so it is repeated.
+        attempts = 0
+        while process.poll() is None and attempts < 100:
+            process.send_signal(signal.SIGINT)
+            attempts += 1
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.2)
+        process.kill()
+        assert process.stdout
+        assert process.stderr
+        assert (process.stdout.read(), process.stderr.read().strip()) == (b"", b"")
+    assert process.returncode == 130
+
+
+def pending(pipe: IO[bytes]) -> int:
+    """Return how many bytes of a pipe are not read yet."""
+    size = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
+
+
+PRINTING = {
+    "version": ("--version",),
+    "help": ("--help",),
+    "help of analyze": ("analyze", "--help"),
+    "rules": ("rules",),
+    "explain": ("explain", "SME001"),
+    "schema": ("schema", "report-v1"),
+    "plain": (*COLLISION, "--explain"),
+    "text": (*COLLISION, "--explain", "--format", "text"),
+    "json": (*COLLISION, "--format", "json"),
+    "error document": ("analyze", "nosuch", "--format", "json"),
+    "-o": (*COLLISION, "-o", "/dev/stdout"),
+}
+LARGE = ("schema", "plain", "text", "json")
+
+
+def cut_short(arguments: tuple[str, ...], unbuffered: str, *, after: int) -> tuple[int, bytes]:
+    """Close the pipe after some bytes; return the status and what is on standard error."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)  # less than what is printed: the writer waits
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=environment({"PYTHONUNBUFFERED": unbuffered}),
+    ) as process:
+        os.close(writer)
+        if after:
+            assert os.read(reader, after)
+        os.close(reader)
+        assert process.stderr
+        err = process.stderr.read()
+        return process.wait(timeout=30), err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("case", PRINTING)
+def test_reader_gone_before_anything_was_printed(case: str, unbuffered: str) -> None:
+    assert cut_short(PRINTING[case], unbuffered, after=0) == (141, b"")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("case", LARGE)
+def test_reader_gone_in_the_middle(case: str, unbuffered: str) -> None:
+    assert cut_short(PRINTING[case], unbuffered, after=10) == (141, b"")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("analyze", "nosuch"), 3), (("analyze", "--nosuch"), 2)]
+)
+def test_reader_of_errors_gone(arguments: tuple[str, ...], status: int, unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=writer,
+        env=environment({"PYTHONUNBUFFERED": unbuffered}),
+        timeout=30,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stdout == b""
+    assert done.returncode in (status, 141)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("case", ["help", "schema", "plain", "json"])
+def test_disk_full_is_no_bug(case: str, unbuffered: str) -> None:
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, *PRINTING[case]],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment({"PYTHONUNBUFFERED": unbuffered}),
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 2  # as with -o /dev/full
+    assert b"no space left on device" in done.stderr
+    assert b"bug" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("analyze", "nosuch"), 3), (("explain", "nosuch"), 2), (("x",), 2)]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_no_room_for_an_error_makes_it_no_finding(
+    arguments: tuple[str, ...], status: int, unbuffered: str
+) -> None:
+    with FULL.open("wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            env=environment({"PYTHONUNBUFFERED": unbuffered}),
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (status, b"")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "kernel", "status"),
+    [("<&-", "-", 3), (">&-", COLLISION[1], 2), ("2>&-", "nosuch", 3)],
+    ids=["no input", "no output", "no errors"],
+)
+def test_closed_streams_are_no_bug(redirection: str, kernel: str, status: int) -> None:
+    program = ("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *PROGRAM)
+    found = run("analyze", kernel, stdin=b"", program=program)
+    assert (found.status, found.raw) == (status, b"")
+    assert "bug" not in found.err

@@ -1,0 +1,298 @@
+"""Every rule: a situation in which it fires, and one beside it in which it does not.
+
+The kernel is the small v5.0 kernel of the recorded experiments. At 256 MiB its _end is 0x10a16000,
+its segment of init_size bytes ends at 0x10d41000; its workarea is written from 0x10c00000 to
+0x10e07000, with an initrd at worst to 0x10e2b000, and mapped to 0x11000000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from recorded import kernel, segment_list
+
+from smecheck.analysis import Question, analyze
+from smecheck.checks.catalogue import RULES
+from smecheck.checks.rule import Rule
+from smecheck.evidence import Known
+from smecheck.inputs.iomem import parse_iomem
+from smecheck.model.boot import BootRequest, Paging, Switch
+from smecheck.model.finding import Finding, Severity
+from smecheck.model.kernel import KernelImage, Section
+from smecheck.model.memory import MemoryMap
+from smecheck.model.segments import Mode
+from smecheck.record import replace
+from smecheck.span import Span
+
+OLD = kernel("5.0-old")
+NEW = kernel("6.1.0-56-amd64")
+PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
+WRITTEN_END, WORST_END, MAPPED_END = 0x10E07000, 0x10E2B000, 0x11000000
+UNMOVED = BootRequest(cmdline="nokaslr mem_encrypt=on")
+HIDDEN_INITRD = replace(UNMOVED, initrd_size=1 << 20)
+"""An initrd without a place: the number of page-table pages is not exact."""
+
+
+def at(start: int, size: int = PAGE) -> Span:
+    return Span.sized(start, size)
+
+
+KERNEL = at(0x10000000, 0xD41000)
+FAR = at(0x98000, 0x2000)
+"""Where kexec_file_load of 6.1 puts boot_params."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    severity: Severity
+    span: Span | None
+    condition: str | None
+    """A part of it; ``None``: it is certain."""
+
+
+def error(span: Span | None = None, condition: str | None = None) -> Seen:
+    return Seen(Severity.ERROR, span, condition)
+
+
+def warning(span: Span | None = None, condition: str | None = None) -> Seen:
+    return Seen(Severity.WARNING, span, condition)
+
+
+def note(span: Span, condition: str | None = None) -> Seen:
+    return Seen(Severity.NOTE, span, condition)
+
+
+@dataclass(frozen=True)
+class Case:
+    rule: str
+    what: str
+    expected: tuple[Seen, ...] = ()
+    spans: dict[str, Span] = field(default_factory=dict)
+    image: KernelImage = OLD
+    request: BootRequest = UNMOVED
+    memory: MemoryMap | None = None
+    refusal: str | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        segments = segment_list(**self.spans) if self.spans else None
+        if segments is not None:
+            segments = replace(segments, refusal=self.refusal)
+        report = analyze(Question(self.image, self.request, segments, self.memory))
+        return [finding for finding in report.findings if finding.rule == self.rule]
+
+
+def machine(*lines: str, ram_end: int = 0x7FFE0000, whole: bool = True) -> MemoryMap:
+    first = ["00000000-00000fff : Reserved", "00001000-0009ffff : System RAM"] if whole else []
+    ram = f"00100000-{ram_end - 1:08x} : System RAM"
+    return parse_iomem("\n".join([*first, ram, *lines, ""]), "iomem")
+
+
+def crash_kernel(end: int) -> MemoryMap:
+    return machine(f"  0c000000-{end - 1:08x} : Crash kernel")
+
+
+def running(bss: int) -> MemoryMap:
+    code = "  01000000-01500000 : Kernel code"
+    return machine(code, f"  {bss:08x}-01ffffff : Kernel bss")
+
+
+def with_header(image: KernelImage, **fields: int) -> KernelImage:
+    known = {name: Known(value, "a test") for name, value in fields.items()}
+    return replace(image, header=replace(image.header, **known))
+
+
+def scratch(offset: int = 0x3600000, size: int = 4 << 20, kind: str = "PROGBITS") -> KernelImage:
+    """Return the 6.1 kernel with its section elsewhere, of another size, or of another type."""
+    others = tuple(section for section in NEW.sections if section.name != ".init.scratch")
+    section = Section(".init.scratch", 0xFFFFFFFF81000000 + offset, size, kind)
+    return replace(NEW, sections=(*others, section))
+
+
+def released(version: str) -> KernelImage:
+    return replace(OLD, release=Known(version, "a test"), sections_complete=True)
+
+
+def alone(rule: str, what: str, image: KernelImage, *seen: Seen) -> Case:
+    return Case(rule, what, seen, image=image)
+
+
+def beside(rule: str, what: str, *seen: Seen, **spans: Span) -> Case:
+    """Return a load of the kernel at 256 MiB, all of it in memory."""
+    return Case(rule, what, seen, {"kernel": KERNEL} | spans, memory=machine())
+
+
+def within(
+    rule: str, what: str, memory: MemoryMap, *seen: Seen, request: BootRequest = UNMOVED
+) -> Case:
+    """Return a load of the kernel at 256 MiB with nothing near, on some machine."""
+    return Case(rule, what, seen, {"kernel": KERNEL, "boot_params": FAR}, OLD, request, memory)
+
+
+def hidden(rule: str, what: str, boot_params: Span, *seen: Seen) -> Case:
+    spans = {"kernel": KERNEL, "boot_params": boot_params}
+    return Case(rule, what, seen, spans, request=HIDDEN_INITRD)
+
+
+def old16(rule: str, what: str, initrd: Span, *seen: Seen) -> Case:
+    """Return the load of experiment old16-l-c-2g-bigabove, or one like it."""
+    spans = {"kernel": at(0x6F000000, 0xD41000), "boot_params": FAR, "initrd": initrd}
+    return Case(rule, what, seen, spans, image=kernel("5.0-old16"), memory=machine())
+
+
+def moved(rule: str, what: str, base: int, *seen: Seen) -> Case:
+    """Return a load that KASLR moved to ``base``."""
+    request = BootRequest(cmdline="mem_encrypt=on", load_address=base)
+    spans = {"kernel": at(0x20000000, 0xC03000), "boot_params": FAR}
+    return Case(rule, what, seen, spans, with_header(OLD, init_size=0xC03000), request)
+
+
+def sized(what: str, size: int, paging: Paging, *seen: Seen) -> Case:
+    """Return an initrd of which only the size is known."""
+    request = BootRequest(initrd_size=size, paging=paging, kaslr=Switch.OFF)
+    return Case("SME009", what, seen, image=NEW, request=request)
+
+
+def placed(what: str, size: int, *seen: Seen) -> Case:
+    """Return a huge initrd at a place, for which the pages are known exactly."""
+    spans = {"kernel": at(0x1000000, 0x3F98000), "initrd": at(0x100000000, size)}
+    return Case("SME009", what, seen, spans, NEW, replace(UNMOVED, paging=Paging.FOUR))
+
+
+def loaded(rule: str, what: str, *seen: Seen, kernel: Span = KERNEL) -> Case:
+    return Case(rule, what, seen, {"kernel": kernel})
+
+
+LAST_WRITTEN, LAST_MAPPED = at(WRITTEN_END - PAGE), at(MAPPED_END - PAGE)
+UNWRITTEN, BEYOND_WORST = Span(WRITTEN_END, MAPPED_END), Span(WORST_END, MAPPED_END)
+WORST = Span(WRITTEN_END, WORST_END)
+BIG = at(0x6FD50000, 4 << 20)
+REPEATED = error(Span(0x6FE9E000, 0x6FF50000))
+FEWEST = "more than the fewest pages"
+LEFT_OUT = "a fragment of a map, leaves out no System RAM"
+ALL_PAGES = "all the pages that the kernel allows for are used"
+UNNAMED = "this unnamed segment is the initrd"
+DECOMPRESSOR = "the tables in use at that moment are the decompressor's"
+HIDDEN_CRASH = replace(HIDDEN_INITRD, mode=Mode.CRASH)
+CRASH, LOAD = replace(UNMOVED, mode=Mode.CRASH), replace(UNMOVED, mode=Mode.LOAD)
+ELSEWHERE = replace(UNMOVED, load_address=0x10200000)
+A_PAGE_MORE = at(0x10000000, 0xD42000)
+BUFFER = machine("10e06000-11ffffff : RAM buffer", ram_end=0x10E06000)
+NO_RAM, NO_FRAME = machine(ram_end=0x10E06000), machine(ram_end=0x10BFF000)
+FRAGMENT = machine(ram_end=0x10E06000, whole=False)
+
+CASES = [
+    beside("SME001", "the last page", error(LAST_WRITTEN), boot_params=LAST_WRITTEN),
+    beside("SME001", "a page on", boot_params=at(WRITTEN_END)),
+    old16("SME001", "copied back", BIG, error(Span(0x6FD50000, 0x6FE0B000)), REPEATED),
+    old16("SME001", "too short for that", at(0x6FD50000, 0x14E000), error(at(0x6FD50000, 0xBB000))),
+    moved("SME001", "live tables", 0x1FE00000, error(Span(0x20BE3000, 0x20C03000), DECOMPRESSOR)),
+    moved("SME001", "below live tables", 0x1FC00000),
+    hidden("SME002", "the last page", at(WORST_END - PAGE), error(at(WORST_END - PAGE), FEWEST)),
+    hidden("SME002", "a page on", at(WORST_END)),
+    beside("SME002", "pages known exactly", boot_params=at(WRITTEN_END)),
+    beside("SME003", "a page", error(LAST_MAPPED), initrd=at(MAPPED_END - PAGE, FRAME)),
+    beside("SME003", "a page on", initrd=at(MAPPED_END, FRAME - PAGE)),
+    beside("SME003", "whole frames", initrd=at(0x10E00000, 2 * FRAME)),
+    old16("SME003", "all but a whole frame", BIG, error(Span(0x6FD50000, 0x6FE00000))),
+    beside("SME003", "unnamed", error(LAST_MAPPED, UNNAMED), other=at(MAPPED_END - PAGE, FRAME)),
+    within("SME004", "no RAM", NO_RAM, error(LAST_WRITTEN), note(UNWRITTEN)),
+    within("SME004", "only mapped", machine(ram_end=WRITTEN_END), note(UNWRITTEN)),
+    within("SME004", "last page", machine(ram_end=MAPPED_END - PAGE), note(LAST_MAPPED)),
+    within("SME004", "all in RAM", machine(ram_end=MAPPED_END)),
+    within(
+        "SME004", "fragment", FRAGMENT, error(LAST_WRITTEN, LEFT_OUT), note(UNWRITTEN, LEFT_OUT)
+    ),
+    within("SME004", "RAM buffer", BUFFER, warning(LAST_WRITTEN, "there is no memory behind it")),
+    within("SME004", "slack", NO_FRAME, error(Span(0x10BFF000, WRITTEN_END)), note(UNWRITTEN)),
+    within(
+        "SME004",
+        "worst",
+        machine(ram_end=WRITTEN_END),
+        error(WORST, FEWEST),
+        note(BEYOND_WORST),
+        request=HIDDEN_INITRD,
+    ),
+    beside("SME005", "slack", error(at(0x10BFF000)), boot_params=at(0x10BFF000)),
+    beside("SME005", "image", error(at(0x10A15000)), boot_params=at(0x10A15000)),
+    beside("SME005", "a page behind", boot_params=at(0x10C00000)),
+    beside("SME005", "a page before", boot_params=at(0x0FFFF000)),
+    within("SME006", "a page", crash_kernel(0x10E06000), error(LAST_WRITTEN), request=CRASH),
+    within("SME006", "none", crash_kernel(WRITTEN_END), request=CRASH),
+    within(
+        "SME006", "worst", crash_kernel(WRITTEN_END), error(WORST, FEWEST), request=HIDDEN_CRASH
+    ),
+    within("SME006", "no crash kernel", crash_kernel(0x10E06000), request=LOAD),
+    alone("SME007", "a page short", with_header(OLD, init_size=0xFFF000), error()),
+    alone("SME007", "owned to the end", with_header(OLD, init_size=0x1000000)),
+    beside("SME007", "a machine", warning(Span(0x10D41000, MAPPED_END))),
+    alone("SME008", "to the byte", with_header(OLD, init_size=0x1000000), warning()),
+    alone("SME008", "a byte short", with_header(OLD, init_size=0xFFFFFF)),
+    alone("SME008", "no luck needed", NEW),
+    sized("4 levels", 235 * GIB, Paging.FOUR),
+    sized("4 levels, a byte more", 235 * GIB + 1, Paging.FOUR, error(None, ALL_PAGES)),
+    sized("5 levels", 228 * GIB, Paging.FIVE),
+    sized("5 levels, a byte more", 228 * GIB + 1, Paging.FIVE, error(None, ALL_PAGES)),
+    placed("251 GiB", 251 * GIB, error(None, ALL_PAGES)),
+    placed("251 GiB and a page", 251 * GIB + PAGE, error()),
+    beside("SME010", "the last page", note(LAST_MAPPED), purgatory=at(MAPPED_END - PAGE, 0x9000)),
+    beside("SME010", "a page on", purgatory=at(MAPPED_END, 0x9000)),
+    beside("SME010", "written", purgatory=LAST_WRITTEN),
+    beside("SME010", "the initrd is another matter", initrd=LAST_MAPPED),
+    alone("SME011", "a page off", scratch(0x3601000), error()),
+    alone("SME011", "aligned", scratch()),
+    alone("SME012", "a byte short", scratch(size=(4 << 20) - 1), error()),
+    alone("SME012", "long enough", scratch()),
+    alone("SME013", "NOBITS", scratch(kind="NOBITS"), warning()),
+    alone("SME013", "PROGBITS", scratch()),
+    alone("SME014", "a frame too low", scratch(0x3400000), error()),
+    alone("SME014", "directly behind", scratch()),
+    beside("SME015", "a page", error(at(0x10D40000)), boot_params=at(0x10D40000, 0x2000)),
+    beside("SME015", "touching", boot_params=at(0x10D41000)),
+    beside("SME016", "a page", error(at(0x7FFE0000)), boot_params=at(0x7FFDF000, 0x2000)),
+    beside("SME016", "inside", boot_params=at(0x7FFDE000, 0x2000)),
+    within("SME016", "fragment", FRAGMENT, error(FAR, LEFT_OUT)),
+    Case("SME017", "refused", (error(),), {"kernel": KERNEL}, refusal="busy"),
+    loaded("SME017", "accepted"),
+    loaded("SME018", "a frame too low", warning(), kernel=at(0xE00000, 0xD41000)),
+    loaded("SME018", "at pref_address", kernel=at(0x1000000, 0xD41000)),
+    moved("SME018", "moved by KASLR", 0x30000000),
+    beside("SME019", "a byte", warning(at(0x20000001)), initrd=at(0x20000001)),
+    beside("SME019", "a page", initrd=at(0x20000000)),
+    moved("SME020", "a frame", 0x3F200000, error(at(0x40000000, FRAME), "KASLR chose the place")),
+    moved("SME020", "none", 0x3F000000),
+    Case("SME021", "another bss", (warning(),), memory=running(0x18D8000)),
+    Case("SME021", "this bss", memory=running(0x18D7000)),
+    loaded("SME022", "a page more", error(A_PAGE_MORE), kernel=A_PAGE_MORE),
+    loaded("SME022", "the file's size", kernel=at(0x10000000, 0x1DE000)),
+    Case("SME022", "rounded up", (), {"kernel": KERNEL}, with_header(OLD, init_size=0xD40001)),
+    alone("SME023", "5.3", released("5.3.0-1-amd64"), error()),
+    alone("SME023", "5.2", released("5.2.21")),
+    Case("SME024", "a frame on", (error(),), {"kernel": KERNEL}, request=ELSEWHERE),
+    moved("SME024", "moved by KASLR", 0x30000000),
+    within("SME025", "a page out", crash_kernel(0x10D40000), error(KERNEL), request=CRASH),
+    within("SME025", "inside", crash_kernel(0x10D41000), request=CRASH),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule} {case.what}")
+def test_rule(case: Case) -> None:
+    found = case.findings
+    assert [(f.severity, f.span) for f in found] == [(s.severity, s.span) for s in case.expected]
+    for finding, seen in zip(found, case.expected, strict=True):
+        assert (finding.condition is None) is (seen.condition is None)
+        assert (seen.condition or "") in (finding.condition or "")
+        assert finding.message
+        assert finding.remedy
+
+
+def test_every_rule_has_both() -> None:
+    assert {case.rule for case in CASES if case.expected} == set(RULES)
+    assert {case.rule for case in CASES if not case.expected} == set(RULES)
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
+def test_severity_of_a_rule_is_that_of_its_worst_finding(rule: Rule) -> None:
+    seen = [seen.severity for case in CASES if case.rule == rule.id for seen in case.expected]
+    assert min(seen, key=lambda severity: severity.rank) is rule.severity
