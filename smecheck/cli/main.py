@@ -101,7 +101,12 @@ def _run() -> int:
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
-        return _complain(UsageError(error.format_message(), help_text=_help_of(error)))
+        if type(error).__name__ == "NoArgsIsHelpError":  # since click 8.2; its message is the help
+            with contextlib.suppress(OSError):
+                error.show()
+            return ExitCode.USAGE
+        message = " ".join(error.format_message().split())
+        return _complain(UsageError(message, help_text=_help_of(error)))
     except SmecheckError as error:
         return _complain(error)
     except (BrokenPipeError, KeyboardInterrupt):
