@@ -121,7 +121,7 @@ def _missing(case: Case) -> tuple[str, str] | None:
         reason = placement.reason if placement else _scheme_reason(case.facts)
         return (
             f"where the workarea lies is not known: {reason}",
-            "give a vmlinux, or a description with _text and _end",
+            "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
         )
     if isinstance(case.boot.kernel_base, Unknown):
         owned = (
@@ -131,8 +131,8 @@ def _missing(case: Case) -> tuple[str, str] | None:
         )
         return (
             f"{owned}, and {case.boot.kernel_base.reason}",
-            "give the kernel's init_size (setup_header of a description), or the load (--segments) "
-            "and the machine (--iomem)",
+            "give the vmlinuz, which tells init_size (as KERNEL or with --bzimage), or the load "
+            "(--segments) and the machine (--iomem)",
         )
     if not case.boot.base_is_certain:
         state = case.boot.kaslr

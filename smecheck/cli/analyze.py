@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from smecheck.cli.complements import complement_options, complements_of
 from smecheck.cli.parameters import address, enum_option, initrd_size, report_targets
 from smecheck.errors import SmecheckError, UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
@@ -38,6 +39,7 @@ Exit codes, the same for every format:
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("kernel", metavar="KERNEL")
+@complement_options
 @click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root.")
 @click.option(
     "--segments",
@@ -106,7 +108,9 @@ Exit codes, the same for every format:
 def analyze(kernel: str, **options: Any) -> int:
     """Say where the SME workarea of KERNEL lies and what it collides with.
 
-    KERNEL is a vmlinux (ELF, stripped or not) or a YAML description of one; - is standard input.
+    KERNEL is a vmlinuz, a vmlinux (ELF, stripped or not), its symbols as a list (System.map,
+    /proc/kallsyms) or a YAML description; - is standard input. What it lacks is taken from the
+    files that --symbols, --bzimage and --config name, if they are of the same build.
     With nothing else, the answer is what holds on every machine. With the machine's memory map and
     the segments of a kexec load, it is the answer for that load.
     """
@@ -123,18 +127,19 @@ def analyze(kernel: str, **options: Any) -> int:
 
 
 def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int:
-    request = _request(kernel, options)
+    request = _request(options)
+    complements = complements_of(kernel, options, options["iomem"], options["segments"])
     extra = [(_format_named(name), path) for name, path in options["reports"]]
 
     from smecheck.analysis import Question
     from smecheck.analysis import analyze as answer
     from smecheck.cli.outcome import GatePolicy, exit_status
     from smecheck.cli.output import write_file, write_stdout
-    from smecheck.inputs.kernel import read_kernel
+    from smecheck.inputs.complements import read_complemented
     from smecheck.report.render import RenderOptions, render
 
     ignored = _known_rules(options["ignore"])
-    image = read_kernel(kernel)
+    image = read_complemented(kernel, complements)
     segments = memory = None
     if options["segments"] is not None:
         from smecheck.inputs.segments import read_segments
@@ -168,12 +173,7 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
     return int(status)
 
 
-def _request(kernel: str, options: dict[str, Any]) -> BootRequest:
-    if [kernel, options["iomem"], options["segments"]].count("-") > 1:
-        raise UsageError(
-            "standard input can be only one of the inputs",
-            help_text="put the others into files",
-        )
+def _request(options: dict[str, Any]) -> BootRequest:
     load_address = options["load_address"]
     if load_address is not None and load_address % _MIN_KERNEL_ALIGN:
         raise UsageError(

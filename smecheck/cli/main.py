@@ -14,6 +14,7 @@ from smecheck.errors import ExitCode, SmecheckError
 
 _COMMANDS = {
     "analyze": "smecheck.cli.analyze:analyze",
+    "describe": "smecheck.cli.describe:describe",
     "explain": "smecheck.cli.rules:explain",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",
