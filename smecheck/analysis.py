@@ -113,6 +113,7 @@ def _inputs(
     image: KernelImage, segments: SegmentList | None, memory: MemoryMap | None
 ) -> tuple[InputUse, ...]:
     uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
+    uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
     if memory is not None:
         uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
     if segments is not None:
@@ -138,7 +139,9 @@ def _used_of_kernel(image: KernelImage) -> tuple[str, ...]:
         "program_headers": image.loads,
         "config": image.config,
     }
-    return (*known, *(name for name, part in parts.items() if part))
+    known += [name for name, part in parts.items() if part]
+    elsewhere = {name for part in image.complements for name in part.used}
+    return tuple(name for name in known if name not in elsewhere)
 
 
 def _used_of_memory(memory: MemoryMap) -> tuple[str, ...]:

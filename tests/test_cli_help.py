@@ -16,7 +16,7 @@ from smecheck import __version__
 from smecheck.checks.catalogue import RULES
 from smecheck.errors import ExitCode
 
-COMMANDS = ("analyze", "explain", "rules", "schema")
+COMMANDS = ("analyze", "describe", "explain", "rules", "schema")
 SCHEMAS = sorted(path.name for path in (files("smecheck") / "schemas").iterdir())
 
 

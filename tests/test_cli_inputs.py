@@ -78,15 +78,12 @@ FILES: dict[str, bytes] = {
     "long.txt": b"word " * (17 << 18),
 }
 AS_KERNEL = {
-    "vmlinuz": ("is a bzImage (vmlinuz), not a vmlinux", "extract-vmlinux"),
-    "vmlinux.gz": ("is compressed with gzip", "unpack"),
-    "vmlinux.xz": ("is compressed with xz", "unpack"),
-    "vmlinux.bz2": ("is compressed with bzip2", "unpack"),
-    "vmlinux.zst": ("is compressed with zstd", "unpack"),
-    "linux-image.deb": ("is a .deb package", "vmlinux"),
-    "kernel.rpm": ("is an rpm package", "vmlinux"),
-    "initrd.img": ("is a cpio archive", "vmlinux"),
-    "vmcore": ("is a compressed vmcore", "vmlinux"),
+    "vmlinuz": ("lies behind the end of the file", "copy it again"),
+    "vmlinux.zst": ("", "copy the file again"),
+    "linux-image.deb": ("is a .deb package", "give the kernel it holds"),
+    "kernel.rpm": ("is an rpm package", "give the kernel it holds"),
+    "initrd.img": ("is a cpio archive", "give the kernel it holds"),
+    "vmcore": ("is a compressed vmcore", "give the kernel it holds"),
     "core": ("is a core file", "vmlinux"),
     ".": ("is a directory", "file"),
     "nosuch": ("no such file or directory", "check the name"),
@@ -97,10 +94,9 @@ AS_KERNEL = {
     "/proc/self/mem": ("input/output error", "copy"),
     "empty": ("is empty", "copy"),
     "zeros": ("holds only zeros", "copy"),
-    "random": ("is a binary file, but no ELF kernel", "YAML"),
-    "System.map": ("is a System.map or /proc/kallsyms, not a kernel", "vmlinux"),
-    "System.map-6.1": ("is Debian's stub of a System.map, not a kernel", "-dbg package"),
-    "config-6.1": ("is a kernel configuration, not a kernel", "vmlinux"),
+    "random": ("is a binary file, but no kernel", "YAML"),
+    "System.map-6.1": ("is Debian's stub of a System.map: it holds no symbols", "-dbg, as"),
+    "config-6.1": ("is a kernel configuration, not a kernel", "give it with --config"),
     "dmesg": ("is a kernel log, not a kernel", "--segments"),
     str(IOMEM): ("is an iomem dump, not a kernel", "--iomem"),
     str(LOG): ("is output of kexec -d, not a kernel", "--segments"),
@@ -169,8 +165,11 @@ def refused(folder: Path, name: str, told: tuple[str, str], *arguments: str) -> 
     assert told[1] in help_text
 
 
-def test_the_right_file_is_taken(folder: Path) -> None:
-    assert run("analyze", "vmlinux", cwd=folder).status == 4
+@pytest.mark.parametrize(
+    "name", ["vmlinux", "vmlinux.gz", "vmlinux.xz", "vmlinux.bz2", "System.map"]
+)
+def test_the_right_file_is_taken(folder: Path, name: str) -> None:
+    assert run("analyze", name, cwd=folder).status == 4
 
 
 def test_the_stub_is_debians() -> None:

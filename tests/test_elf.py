@@ -152,6 +152,19 @@ def test_banner_by_symbol_wins_over_a_scan() -> None:
     assert read(elf).release == Known("6.1.0-56", "symbol linux_banner")
 
 
+def test_a_split_debug_file_says_nothing_of_what_is_in_the_image() -> None:
+    # objcopy --only-keep-debug makes all that is loaded NOBITS, save notes.
+    elf = vmlinux(scratch=".init.scratch")
+    for section in elf.sections:
+        if section.type == "PROGBITS":
+            section.type = "NOBITS"
+    image = read(elf)
+    assert {section.type for section in image.sections} == {None}
+    assert image.release == Unknown("a split debug file has no contents, only symbols")
+    assert value_of(image.build_id) == BUILD_ID.hex()
+    assert value_of(identify(image).end) == END
+
+
 def test_nothing_to_identify_is_unknown_with_a_reason() -> None:
     elf = vmlinux(stripped=True, release=None)
     elf.sections = [section for section in elf.sections if section.name not in (".brk", ".notes")]

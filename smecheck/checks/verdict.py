@@ -166,7 +166,7 @@ def _missing(case: Case) -> tuple[str, str] | None:
         reason = placement.reason if placement else _scheme_reason(case.facts)
         return (
             f"where the workarea lies is not known: {reason}",
-            "give a vmlinux, or a description with _text and _end",
+            "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
         )
     if isinstance(case.boot.kernel_base, Unknown):
         owned = (
@@ -204,7 +204,7 @@ def _what_would_place_it(case: Case) -> str:
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
     if case.placement is not None and case.placement.owner is Owner.NOBODY:
         return f"give {load}"
-    return f"give the kernel's init_size (setup_header of a description), or {load}"
+    return "give the vmlinuz, which tells init_size (as KERNEL or with --bzimage), or " + load
 
 
 def _scheme_reason(facts: KernelFacts) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.cli.complements import complement_options, complements_of
 from smecheck.cli.parameters import HELP_NAMES, address, enum_option, initrd_size, report_targets
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
@@ -41,6 +42,7 @@ Exit codes, the same for every format:
 
 @click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("kernel", metavar="KERNEL")
+@complement_options
 @click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root.")
 @click.option(
     "--segments",
@@ -109,7 +111,9 @@ Exit codes, the same for every format:
 def analyze(kernel: str, **options: Any) -> int:
     """Say where the SME workarea of KERNEL lies and what it collides with.
 
-    KERNEL is a vmlinux (ELF, stripped or not) or a YAML description of one; - is standard input.
+    KERNEL is a vmlinuz, a vmlinux (ELF, stripped or not), its symbols as a list (System.map,
+    /proc/kallsyms) or a YAML description; - is standard input. What it lacks is taken from the
+    files that --symbols, --bzimage and --config name, if they are of the same build.
     With nothing else, the answer is what holds on every machine. With the machine's memory map and
     the segments of a kexec load, it is the answer for that load.
     """
@@ -138,17 +142,18 @@ def _print_error_document(error: SmecheckError) -> None:
 
 def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int:
     request = _request(kernel, options)
+    complements = complements_of(kernel, options, options["iomem"], options["segments"])
     extra = [(_format_named(name), path) for name, path in options["reports"]]
 
     from smecheck.analysis import Question
     from smecheck.analysis import analyze as answer
     from smecheck.cli.outcome import GatePolicy, exit_status
     from smecheck.cli.output import write_file, write_stdout
-    from smecheck.inputs.kernel import read_kernel
+    from smecheck.inputs.complements import read_complemented
     from smecheck.report.render import RenderOptions, render
 
     ignored = _known_rules(options["ignore"])
-    image = read_kernel(kernel)
+    image = read_complemented(kernel, complements)
     segments = memory = None
     if options["segments"] is not None:
         from smecheck.inputs.segments import read_segments
@@ -183,11 +188,6 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
 
 
 def _request(kernel: str, options: dict[str, Any]) -> BootRequest:
-    if [kernel, options["iomem"], options["segments"]].count("-") > 1:
-        raise UsageError(
-            "standard input can be only one of the inputs",
-            help_text="put the others into files",
-        )
     _refuse_impossible_address(options["load_address"])
     _refuse_overwriting(kernel, options)
     return BootRequest(

@@ -16,6 +16,7 @@ from smecheck.errors import ExitCode, InternalError, OutputError, SmecheckError,
 
 _COMMANDS = {
     "analyze": "smecheck.cli.analyze:analyze",
+    "describe": "smecheck.cli.describe:describe",
     "explain": "smecheck.cli.rules:explain",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",

@@ -16,6 +16,7 @@ from smecheck.inputs.elf_file import ElfFile, ElfSection
 from smecheck.inputs.elf_symbols import SymbolTable
 from smecheck.model.kernel import (
     SECTION_SCHEMES,
+    KernelConfig,
     KernelImage,
     KernelKind,
     LoadSegment,
@@ -26,6 +27,8 @@ from smecheck.placement.constants import START_KERNEL_MAP
 from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS, SME_CODE_SYMBOLS
 
 _BANNER_SYMBOL = "linux_banner"
+_NO_CONTENTS = Unknown("a split debug file has no contents, only symbols")
+_IKCONFIG_SYMBOL = "kernel_config_data"
 
 
 def read_elf(stream: BinaryIO, name: str) -> KernelImage:
@@ -39,8 +42,11 @@ def read_elf(stream: BinaryIO, name: str) -> KernelImage:
         WrongKind: it is an ELF file, but not an x86-64 kernel; the message says what it is.
         MalformedInput: it is truncated or contradicts itself.
     """
-    size = stream.seek(0, os.SEEK_END)
-    elf = ElfFile(stream, size, name)
+    return read_elf_file(ElfFile(stream, stream.seek(0, os.SEEK_END), name))
+
+
+def read_elf_file(elf: ElfFile) -> KernelImage:
+    """Read a kernel through any access to its ELF file; raises as :func:`read_elf` does."""
     elf.read_header()
     _refuse_other_files(elf)
     sections = elf.read_sections()
@@ -48,20 +54,27 @@ def read_elf(stream: BinaryIO, name: str) -> KernelImage:
     _refuse_other_programs(elf, loads, sections)
     in_section = any(section.name in SECTION_SCHEMES for section in sections)
     symbols = _symbols(elf, sections, in_section=in_section)
-    banner = find_banner(elf, sections, (symbols or {}).pop(_BANNER_SYMBOL, None))
+    is_split = _is_split_debug(sections)
+    banner_at = (symbols or {}).pop(_BANNER_SYMBOL, None)
+    config = _config(elf, sections, symbols)
     return KernelImage(
-        source=name,
+        source=elf.name,
         kind=KernelKind.VMLINUX,
-        release=banner,
+        release=_NO_CONTENTS if is_split else find_banner(elf, sections, banner_at),
         build_id=find_build_id(elf, sections),
         symbols=symbols or {},
         symbols_complete=symbols is not None,
-        sections=tuple(_model_section(section) for section in sections if section.is_allocated),
+        sections=tuple(
+            Section(section.name, section.address, section.size, None if is_split else section.type)
+            for section in sections
+            if section.is_allocated
+        ),
         sections_complete=True,
         loads=loads,
         header=SetupHeader(),
-        config={},
+        config=config.options if config else {},
         sme_text=_sme_text(elf, sections, needed=not in_section and not _names_sme_code(symbols)),
+        origins=config.origins if config else {},
     )
 
 
@@ -74,7 +87,7 @@ def _symbols(
     if header is None:
         return None
     table = SymbolTable(elf, header, sections)
-    symbols = table.values((*IDENTITY_SYMBOLS, _BANNER_SYMBOL))
+    symbols = table.values((*IDENTITY_SYMBOLS, _BANNER_SYMBOL, _IKCONFIG_SYMBOL))
     if not in_section:
         symbols |= table.values(GENERATION_SYMBOLS)
     return symbols
@@ -82,6 +95,18 @@ def _symbols(
 
 def _names_sme_code(symbols: dict[str, int] | None) -> bool:
     return symbols is not None and any(name in symbols for name in SME_CODE_SYMBOLS)
+
+
+def _config(
+    elf: ElfFile, sections: list[ElfSection], symbols: dict[str, int] | None
+) -> KernelConfig | None:
+    """Return the configuration that is embedded, and take its symbol out of ``symbols``."""
+    address = None if symbols is None else symbols.pop(_IKCONFIG_SYMBOL, None)
+    if symbols is not None and address is None:
+        return None
+    from smecheck.inputs.ikconfig import find_ikconfig
+
+    return find_ikconfig(elf, sections, address)
 
 
 def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact[bool]:
@@ -93,8 +118,9 @@ def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact
     return Known(True, f"text {found!r} in the image")
 
 
-def _model_section(section: ElfSection) -> Section:
-    return Section(section.name, section.address, section.size, section.type)
+def _is_split_debug(sections: list[ElfSection]) -> bool:
+    """Tell a file of ``objcopy --only-keep-debug``: it makes all that is loaded NOBITS."""
+    return any(section.name == ".text" and not section.is_in_file for section in sections)
 
 
 def _refuse_other_files(elf: ElfFile) -> None:

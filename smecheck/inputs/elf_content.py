@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.elf_file import ElfFile, ElfSection
 
-_CHUNK = 1 << 20
-_BANNER = re.compile(rb"Linux version ([0-9][^\s\0]{0,127})")
-_BANNER_REACH = 256
+BANNER_TEXT = b"Linux version "
+_BANNER = re.compile(re.escape(BANNER_TEXT) + rb"([0-9][^\s\0]{0,127})")
+BANNER_REACH = 256
+"""Bytes from the banner's start on that hold its release."""
+
 _NT_GNU_BUILD_ID = 3
-_NOTES_LIMIT = 1 << 20
+NOTES_LIMIT = 1 << 20
+"""Bytes of a note section that is read: real ones are below 1 KiB."""
 
 SME_TEXTS = (b"mem_encrypt\0", b"Secure Memory Encryption (SME)")
 """The option's name in .init.data (sme_cmdline_arg, v4.14 to v6.8, mem_encrypt*.c) and the message
@@ -31,13 +33,13 @@ def find_banner(elf: ElfFile, sections: list[ElfSection], address: int | None) -
         if address is not None and section.is_allocated and section.is_in_file:
             within = address - section.address
             if 0 <= within < section.size:
-                size = min(_BANNER_REACH, section.size - within)
+                size = min(BANNER_REACH, section.size - within)
                 match = _BANNER.match(elf.read(section.offset + within, size, "the banner"))
                 if match:
                     return Known(match[1].decode("latin-1"), "symbol linux_banner")
     for section in sections:
         if section.name == ".rodata" and section.is_in_file:
-            for chunk in _chunks(elf, section, _BANNER_REACH):
+            for chunk in elf.chunks(section, BANNER_REACH):
                 match = _BANNER.search(chunk)
                 if match:
                     return Known(match[1].decode("latin-1"), "banner in .rodata")
@@ -47,7 +49,7 @@ def find_banner(elf: ElfFile, sections: list[ElfSection], address: int | None) -
 def find_build_id(elf: ElfFile, sections: list[ElfSection]) -> Fact[str]:
     """Return the GNU build-id, in hex."""
     for section in sections:
-        if section.type == "NOTE" and 0 < section.size <= _NOTES_LIMIT:
+        if section.type == "NOTE" and 0 < section.size <= NOTES_LIMIT:
             data = elf.read(section.offset, section.size, f"section {section.name}")
             for name, note_type, description in elf.iter_notes(data):
                 if name == b"GNU" and note_type == _NT_GNU_BUILD_ID and description:
@@ -60,18 +62,8 @@ def find_sme_text(elf: ElfFile, sections: list[ElfSection]) -> str | None:
     longest = max(len(text) for text in SME_TEXTS)
     for section in sections:
         if section.is_allocated and section.is_in_file and "text" not in section.name:
-            for chunk in _chunks(elf, section, longest):
+            for chunk in elf.chunks(section, longest):
                 for text in SME_TEXTS:
                     if text in chunk:
                         return text.rstrip(b"\0").decode("ascii")
     return None
-
-
-def _chunks(elf: ElfFile, section: ElfSection, overlap: int) -> Iterator[bytes]:
-    """Yield the section's bytes in pieces that overlap, so that no text is cut in two."""
-    tail = b""
-    for at in range(0, section.size, _CHUNK):
-        size = min(_CHUNK, section.size - at)
-        piece = elf.read(section.offset + at, size, f"section {section.name}")
-        yield tail + piece
-        tail = piece[-overlap:]

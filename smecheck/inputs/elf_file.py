@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.model.kernel import LoadSegment
 from smecheck.quantity import address_text
 from smecheck.record import record
+from smecheck.span import Span
 
+_CHUNK = 1 << 20
 _HEADER_SIZE = 64
 _SECTION_ENTRY_SIZE = 64
 _PROGRAM_ENTRY_SIZE = 56
@@ -68,6 +71,16 @@ class ElfFile:
         Raises:
             MalformedInput: they do not lie in the file.
         """
+        self.check_bounds(offset, size, what)
+        data = self.bytes_at(offset, size)
+        if len(data) != size:
+            raise MalformedInput(
+                f"{what} could not be read", where=self.name, help_text=_TAKE_WHOLE_FILE
+            )
+        return data
+
+    def check_bounds(self, offset: int, size: int, what: str) -> None:
+        """Refuse bytes that do not lie in the file; raises as :meth:`read` does."""
         if offset + size > self.size:
             raise MalformedInput(
                 f"{what} at {address_text(offset)} (0x{size:x} bytes) lies behind the end of the "
@@ -75,13 +88,24 @@ class ElfFile:
                 where=self.name,
                 help_text=_TAKE_WHOLE_FILE,
             )
+
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """Return what the file has there; :meth:`read` checks that it is all."""
         self._stream.seek(offset)
-        data = self._stream.read(size)
-        if len(data) != size:
-            raise MalformedInput(
-                f"{what} could not be read", where=self.name, help_text=_TAKE_WHOLE_FILE
-            )
-        return data
+        return self._stream.read(size)
+
+    def chunks(self, section: ElfSection, overlap: int) -> Iterator[bytes]:
+        """Yield the section's bytes in pieces that overlap, so that no text is cut in two.
+
+        They are for searching: where the texts that are searched are known already, it may be
+        these alone.
+        """
+        tail = b""
+        for at in range(0, section.size, _CHUNK):
+            size = min(_CHUNK, section.size - at)
+            piece = self.read(section.offset + at, size, f"section {section.name}")
+            yield tail + piece
+            tail = piece[-overlap:]
 
     def read_header(self) -> None:
         """Read the ELF header.
@@ -107,16 +131,32 @@ class ElfFile:
             self._header["e_type"], self._header["e_machine"], self._header["e_ident"]["EI_OSABI"]
         )
 
-    def read_loads(self) -> tuple[LoadSegment, ...]:
-        """Read the LOAD program headers."""
+    @property
+    def section_headers_span(self) -> Span:
+        """Where the section headers lie, as the ELF header has it."""
+        offset, count = self._header["e_shoff"], max(self._header["e_shnum"], 1)
+        return Span(offset, offset + count * _SECTION_ENTRY_SIZE)
+
+    def note_spans(self) -> list[Span]:
+        """Return where the notes lie, as the program headers have it."""
+        return [
+            Span(header["p_offset"], header["p_offset"] + header["p_filesz"])
+            for header in self._program_headers()
+            if header["p_type"] == "PT_NOTE"
+        ]
+
+    def _program_headers(self) -> list[Any]:
         count, entry = self._header["e_phnum"], self._header["e_phentsize"]
         if count and entry != _PROGRAM_ENTRY_SIZE:
             raise self._malformed(f"program headers of {entry} bytes")
         table = self.read(self._header["e_phoff"], count * _PROGRAM_ENTRY_SIZE, "program headers")
-        headers = (
+        return [
             self._parse("Elf_Phdr", table[at : at + _PROGRAM_ENTRY_SIZE])
             for at in range(0, len(table), _PROGRAM_ENTRY_SIZE)
-        )
+        ]
+
+    def read_loads(self) -> tuple[LoadSegment, ...]:
+        """Read the LOAD program headers."""
         return tuple(
             LoadSegment(
                 header["p_vaddr"],
@@ -130,7 +170,7 @@ class ElfFile:
                 ),
                 header["p_offset"],
             )
-            for header in headers
+            for header in self._program_headers()
             if header["p_type"] == "PT_LOAD"
         )
 

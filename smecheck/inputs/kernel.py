@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
@@ -16,33 +17,15 @@ from smecheck.inputs.source import (
 )
 from smecheck.model.kernel import KernelImage
 from smecheck.placement.identity import identify, link_address_problem
+from smecheck.span import Span
 
 _HEAD_SIZE = 0x208
 _PIPE_LIMIT = 64 << 20
-_BOOT_MAGIC_OFFSET = 0x202  # Documentation/arch/x86/boot.rst, "HdrS"
-_EXTRACT = (
-    "unpack it first (scripts/extract-vmlinux of the kernel source does), or describe it in YAML: "
-    "setup_header with init_size, symbols, sections"
-)
-
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip",
-    b"\xfd7zXZ\0": "xz",
-    b"BZh": "bzip2",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x02\x21\x4c\x18": "lz4",
-    b"\x89LZO\0": "lzo",
-}
-_OTHERS = {
-    b"!<arch>\n": "a .deb package or an ar archive",
-    b"\xed\xab\xee\xdb": "an rpm package",
-    b"070701": "a cpio archive (an initrd?)",
-    b"KDUMP   ": "a compressed vmcore",
-}
+_FORMS = "give a vmlinuz, a vmlinux or a YAML description"
 
 
 def read_kernel(path: str) -> KernelImage:
-    """Read a kernel from a vmlinux or a YAML description; ``-`` is standard input.
+    """Read a kernel from any form it comes in; ``-`` is standard input.
 
     Raises:
         UnreadableInput: the file cannot be read.
@@ -84,17 +67,20 @@ def _read(stream: BinaryIO, name: str) -> KernelImage:
     if not head.strip(b"\0"):
         what = "holds only zeros" if head else "is empty"
         raise UnreadableInput(what, where=name, help_text="copy the kernel again")
-    if head.startswith(b"\x7fELF"):
-        from smecheck.inputs.elf import read_elf
+    if b"\0" not in head:
+        from smecheck.inputs.symbol_list import is_symbol_list, read_symbol_list
 
-        return read_elf(stream, name)
-    _refuse_other_binaries(head, name)
+        if is_symbol_list(head):
+            return read_symbol_list(stream, name)
+    image = _read_binary(stream, head, name)
+    if image is not None:
+        return image
     data = stream.read(TEXT_LIMIT + 1)
     if len(data) > TEXT_LIMIT:
         raise UnreadableInput(
             f"is no kernel, and too large for a description (above {TEXT_LIMIT >> 20} MiB)",
             where=name,
-            help_text="give a vmlinux or a YAML description",
+            help_text=_FORMS,
         )
     text = decode_text(data, name)
     _refuse_other_text(text, name)
@@ -103,27 +89,39 @@ def _read(stream: BinaryIO, name: str) -> KernelImage:
     return read_kernel_description(text, name)
 
 
-def _refuse_other_binaries(head: bytes, name: str) -> None:
-    if head[_BOOT_MAGIC_OFFSET : _BOOT_MAGIC_OFFSET + 4] == b"HdrS":
-        raise WrongKind("is a bzImage (vmlinuz), not a vmlinux", where=name, help_text=_EXTRACT)
-    for magic, kind in _COMPRESSED.items():
-        if head.startswith(magic):
-            raise WrongKind(
-                f"is compressed with {kind}",
-                where=name,
-                help_text="unpack it, then give the vmlinux",
-            )
-    for magic, kind in _OTHERS.items():
-        if head.startswith(magic):
-            raise WrongKind(
-                f"is {kind}, not a kernel", where=name, help_text="give the vmlinux it holds"
-            )
-    if b"\0" in head and not head.startswith(UTF16_MARKS):
+def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None:
+    """Read a kernel that is no text; ``None`` if it is one."""
+    from smecheck.inputs.binary_kind import ELF_MAGIC, PE_MAGIC, is_bzimage, kind_of_binary
+
+    if head.startswith(ELF_MAGIC):
+        from smecheck.inputs.elf import read_elf
+
+        return read_elf(stream, name)
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if is_bzimage(head):
+        from smecheck.inputs.bzimage import read_bzimage
+
+        return read_bzimage(stream, Span(0, size), name)
+    if head.startswith(PE_MAGIC):
+        from smecheck.inputs.uki import read_uki
+
+        return read_uki(stream, size, name)
+    from smecheck.inputs.payload import compression_of
+
+    compression = compression_of(head)
+    if compression is not None:
+        from smecheck.inputs.compressed_vmlinux import read_compressed_vmlinux
+
+        return read_compressed_vmlinux(stream, size, compression, name)
+    kind = kind_of_binary(head)
+    if kind is not None:
         raise WrongKind(
-            "is a binary file, but no ELF kernel",
-            where=name,
-            help_text="give a vmlinux (ELF) or a YAML description",
+            f"is {kind}, not a kernel", where=name, help_text="give the kernel it holds"
         )
+    if b"\0" in head and not head.startswith(UTF16_MARKS):
+        raise WrongKind("is a binary file, but no kernel", where=name, help_text=_FORMS)
+    return None
 
 
 def _refuse_other_text(text: str, name: str) -> None:

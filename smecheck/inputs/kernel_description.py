@@ -21,6 +21,7 @@ from smecheck.inputs.yaml_nodes import (
 )
 from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
 from smecheck.placement.constants import PAGE_SIZE
+from smecheck.placement.link_address import settled
 
 SCHEMA = "smecheck/kernel-v1"
 
@@ -29,6 +30,7 @@ _KEYS = (
     "build_id",
     "symbols",
     "symbols_complete",
+    "symbols_shifted",
     "sections",
     "sections_complete",
     "program_headers",
@@ -49,6 +51,8 @@ _OTHER_HEADER_KEYS = (
     "min_alignment",
     "payload_offset",
     "payload_length",
+    "handover_offset",
+    "kernel_info_offset",
     "file_size",
 )
 _HEADER_KEYS = (
@@ -82,9 +86,10 @@ def read_kernel_description(text: str, name: str) -> KernelImage:
         header=_header(fields),
         config=_config(fields),
         sme_text=fields.fact("sme_text", boolean, Unknown("the description does not say")),
+        symbols_shifted=fields.get("symbols_shifted", boolean) or False,
     )
     fields.finish()
-    return image
+    return settled(image)
 
 
 def _sections(fields: Fields) -> tuple[Section, ...]:

@@ -28,7 +28,7 @@ _KINDS = (
     TextKind(
         "a System.map or /proc/kallsyms",
         re.compile(r"^[0-9a-f]{8,16} [A-Za-z] \S+", re.MULTILINE),
-        "give the vmlinux, or a description with the addresses of _text, _end and sme_workarea",
+        "give the list alone, without the text before it",
     ),
     TextKind(
         "an iomem dump",
@@ -43,7 +43,7 @@ _KINDS = (
     TextKind(
         "a kernel configuration",
         re.compile(r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.MULTILINE),
-        "give the vmlinux; a configuration alone places nothing",
+        "give it with --config, and the kernel as KERNEL; a configuration alone places nothing",
     ),
     TextKind(
         "a kernel log",

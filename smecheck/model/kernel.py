@@ -17,7 +17,10 @@ class KernelKind(Enum):
     """What the kernel was read from."""
 
     VMLINUX = "vmlinux"
+    BZIMAGE = "bzimage"
+    """A vmlinuz, or the one in a UKI."""
     DESCRIPTION = "description"
+    SYMBOLS = "symbols"
 
 
 class Scheme(Enum):
@@ -101,6 +104,30 @@ class SetupHeader:
 
 
 @record
+class Complement:
+    """A further source, from which an image was given facts that its own lacks."""
+
+    source: str
+    kind: str
+    """That of its :class:`KernelKind`, or ``config``."""
+    used: tuple[str, ...]
+    """Names of the facts; none where it only confirmed what was known."""
+
+
+@record
+class KernelConfig:
+    """What a kernel's configuration says that matters here."""
+
+    source: str
+    version: Fact[str]
+    """Of the tree that was configured: ``6.1.192``, where the banner says ``6.1.0-56-amd64``."""
+    options: Mapping[str, str]
+    """``CONFIG_…`` options and their values: ``n`` where it says "is not set"."""
+    origins: Mapping[str, str]
+    """Where each of them was read."""
+
+
+@record
 class KernelImage:
     """All that a source says of a kernel. What it means is worked out in ``placement.identity``."""
 
@@ -124,7 +151,18 @@ class KernelImage:
     """``CONFIG_…`` options and their values, as far as they are known."""
     sme_text: Fact[bool]
     """Whether the image holds the texts of the SME code; asked only where symbols cannot tell."""
+    symbols_shifted: bool = False
+    """Whether KASLR may have moved what ``symbols`` were read from, by a distance that no other
+    fact tells: they are given as of a ``_text`` that is assumed, and only distances count."""
+    origins: Mapping[str, str] = MappingProxyType({})
+    """Where symbols and options were read, by name, as far as there is more to say than that."""
+    complements: tuple[Complement, ...] = ()
+    """The sources besides ``source``."""
 
     def section(self, name: str) -> Section | None:
         """Return the section of that name."""
         return next((section for section in self.sections if section.name == name), None)
+
+    def symbol_origin(self, name: str) -> str:
+        """Return where the symbol of that name was read."""
+        return self.origins.get(name, f"symbol {name}")

@@ -35,3 +35,6 @@ SECTION_SIZE = 2 * PMD_SIZE
 
 DEFAULT_PHYSICAL_ALIGN = PMD_SIZE
 """arch/x86/Kconfig, PHYSICAL_ALIGN: the default on x86-64."""
+
+DEFAULT_PHYSICAL_START = 0x1000000
+"""arch/x86/Kconfig, PHYSICAL_START: the default."""

@@ -6,7 +6,8 @@ from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.placement.constants import DEFAULT_PHYSICAL_ALIGN, START_KERNEL_MAP
-from smecheck.quantity import address_text, parse_integer, size_text
+from smecheck.placement.link_address import physical_align
+from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import align_up
 
@@ -26,7 +27,7 @@ class UnpackRules:
 def unpack_rules(image: KernelImage, facts: KernelFacts) -> UnpackRules:
     """Gather the rules from the header, the configuration and the link addresses."""
     assumptions = []
-    alignment = first_known(image.header.kernel_alignment, _config_integer(image, "PHYSICAL_ALIGN"))
+    alignment = first_known(image.header.kernel_alignment, physical_align(image.config))
     if isinstance(alignment, Unknown):
         assumptions.append(
             f"kernel_alignment is {size_text(DEFAULT_PHYSICAL_ALIGN)}, the default of "
@@ -75,16 +76,6 @@ def _linked_for(image: KernelImage, facts: KernelFacts) -> Fact[int]:
         if load.vaddr and load.vaddr <= facts.text.value < load.vaddr + load.memsz:
             return Known(load.paddr + facts.text.value - load.vaddr, "physical address of the LOAD")
     return Known(facts.text.value - START_KERNEL_MAP, "_text - __START_KERNEL_map")
-
-
-def _config_integer(image: KernelImage, option: str) -> Fact[int]:
-    text = image.config.get(f"CONFIG_{option}")
-    if text is None:
-        return Unknown(f"CONFIG_{option} is not known")
-    try:
-        return Known(parse_integer(text), f"CONFIG_{option}")
-    except ValueError:
-        return Unknown(f"CONFIG_{option}={text} is no number")
 
 
 def _config_switch(image: KernelImage, option: str) -> Fact[bool]:

@@ -52,6 +52,11 @@ def identify(image: KernelImage) -> KernelFacts:
     assumptions: list[str] = []
     whole_scheme = _scheme(image, scheme, sme_code, assumptions)
     generations, origin = _generations(image, scheme)
+    if image.symbols_shifted and "_text" in image.symbols:
+        assumptions.append(
+            f"_text is linked to {address_text(image.symbols['_text'])}, the default of "
+            "CONFIG_PHYSICAL_START (KASLR may have moved the addresses in the list of symbols)"
+        )
     if len(generations) > 1:
         assumptions.append(
             "the image does not tell its generation: extents are the worst of "
@@ -76,7 +81,7 @@ def identify(image: KernelImage) -> KernelFacts:
 
 def _text(image: KernelImage) -> Fact[int]:
     if "_text" in image.symbols:
-        return Known(image.symbols["_text"], "symbol _text")
+        return Known(image.symbols["_text"], image.symbol_origin("_text"))
     section = image.section(".text")
     if section is not None:
         return Known(section.address, "start of section .text")
@@ -88,7 +93,7 @@ def _text(image: KernelImage) -> Fact[int]:
 
 def _end(image: KernelImage) -> Fact[int]:
     if "_end" in image.symbols:
-        return Known(image.symbols["_end"], "symbol _end")
+        return Known(image.symbols["_end"], image.symbol_origin("_end"))
     brk = image.section(".brk")
     if brk is not None:
         # vmlinux.lds.S: .brk, then . = ALIGN(PAGE_SIZE), then _end, in every version with SME.
@@ -129,6 +134,9 @@ def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
     option = image.config.get("CONFIG_AMD_MEM_ENCRYPT")
     if option is not None:
         return Known(option == "y", f"CONFIG_AMD_MEM_ENCRYPT={option}")
+    if isinstance(image.sme_text, Known) and not image.sme_text.value:
+        # In words of its own, since the verdict quotes them: a description says it elsewhere.
+        return Known(False, "none of the texts of the SME code is in the image")
     return image.sme_text
 
 
@@ -142,7 +150,7 @@ def _scheme(
     if isinstance(sme_code, Unknown):
         if not image.symbols and not image.sections:
             return Unknown("neither symbols nor sections of the kernel are known")
-        assumptions.append(f"the kernel is taken to have SME code: {sme_code.reason}")
+        assumptions.append("the kernel is taken to have SME code: nothing that is known tells")
     if image.sections_complete or image.symbols_complete:
         return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image")
     if isinstance(image.release, Known) and is_v5_3_or_later(image.release.value):

@@ -40,12 +40,18 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
         missing = Unknown(facts.text.reason)
         return Reservations(image.header.init_size, missing, missing, True, False, ())
     assumptions: list[str] = []
-    payload = image.header.output_len
-    if isinstance(payload, Unknown):
+    # The origins name the field, not the file: a description of the image says the same elsewhere.
+    payload, init_size = image.header.output_len, image.header.init_size
+    if isinstance(payload, Known):
+        payload = Known(payload.value, "output_len of the payload")
+    else:
         payload = _least_payload(image, facts.text.value, facts.section, assumptions)
-    init_size = image.header.init_size
-    if isinstance(init_size, Unknown) and isinstance(payload, Known):
+    if isinstance(init_size, Known):
+        init_size = Known(init_size.value, "init_size of the setup header")
+    elif isinstance(payload, Known):
         init_size = Known(payload.value, f"{_DECOMPRESSOR_LINK}; {payload.origin}")
+    else:
+        init_size = payload
     return Reservations(
         init_size=init_size,
         needed_size=_needed_size(payload, facts),

@@ -1,0 +1,62 @@
+"""The options for files that complement KERNEL, the same for every command that reads one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smecheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from smecheck.inputs.complements import Complements
+
+_OPTIONS = (
+    click.option(
+        "--symbols",
+        metavar="FILE",
+        help="System.map or /proc/kallsyms, for symbols that KERNEL lacks.",
+    ),
+    click.option(
+        "--bzimage",
+        metavar="FILE",
+        help="The vmlinuz of the same build, for init_size and what else KERNEL lacks.",
+    ),
+    click.option(
+        "--config",
+        metavar="FILE",
+        help="The kernel's configuration, for options that KERNEL does not tell.",
+    ),
+)
+
+
+def complement_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options ``--symbols``, ``--bzimage`` and ``--config``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def complements_of(kernel: str, options: dict[str, Any], *others: str | None) -> Complements:
+    """Return the files that the options name.
+
+    Args:
+        kernel: KERNEL.
+        options: all of the command's.
+        others: what else the command reads.
+
+    Raises:
+        UsageError: two of all the inputs are standard input.
+    """
+    from smecheck.inputs.complements import Complements
+
+    complements = Complements(
+        bzimage=options["bzimage"], symbols=options["symbols"], config=options["config"]
+    )
+    if (kernel, *complements.paths, *others).count("-") > 1:
+        raise UsageError(
+            "standard input can be only one of the inputs",
+            help_text="put the others into files",
+        )
+    return complements

@@ -1,0 +1,56 @@
+"""``smecheck describe``: the facts of a kernel, to be kept, sent, or edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from smecheck.cli.complements import complement_options, complements_of
+
+_EPILOG = """
+\b
+Examples:
+  smecheck describe vmlinux -o kernel.yaml
+  smecheck describe vmlinuz --symbols System.map --config config-6.1.0 > kernel.yaml
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("kernel", metavar="KERNEL")
+@complement_options
+@click.option("-o", "--output", metavar="FILE", help="Write the description there.")
+@click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
+def describe(kernel: str, **options: Any) -> int:
+    """Write what KERNEL is as a YAML description, which analyze reads back to the same answer.
+
+    KERNEL is whatever analyze takes; - is standard input. Each fact has its origin beside it, as a
+    comment; what is not known is left out.
+    """
+    from smecheck.cli.output import write_file, write_stdout
+    from smecheck.inputs.complements import read_complemented
+    from smecheck.report.description import kernel_description
+
+    image = read_complemented(kernel, complements_of(kernel, options))
+    text = kernel_description(image)
+    _refuse_unreadable(text, image.source)
+    if options["output"] is not None:
+        write_file(options["output"], text)
+    else:
+        write_stdout(text)
+    return 0
+
+
+def _refuse_unreadable(text: str, source: str) -> None:
+    """Refuse to write what could not be read back: a file may state more than a description can."""
+    from smecheck.errors import MalformedInput
+    from smecheck.inputs.kernel_description import read_kernel_description
+
+    try:
+        read_kernel_description(text, "the description")
+    except MalformedInput as error:
+        raise MalformedInput(
+            f"cannot be described: {error.where}: {error.message.splitlines()[0]}",
+            where=source,
+            help_text="no kernel is like that; is the file damaged?",
+        ) from error

@@ -1,0 +1,86 @@
+"""How kernels are compressed: told by the first bytes, as the kernel's lib/decompress.c does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from smecheck.inputs.decoders import (
+    unpack_bzip2,
+    unpack_gzip,
+    unpack_lz4_frame,
+    unpack_lzma,
+    unpack_xz,
+    unpack_zstd,
+)
+from smecheck.inputs.lz4_legacy import unpack_lz4_legacy
+from smecheck.inputs.lzop import MAGIC as LZOP_MAGIC
+from smecheck.inputs.lzop import unpack_lzop
+from smecheck.inputs.packed import NotUnpacked, PackedBytes
+from smecheck.record import record
+
+UNPACKED_LIMIT = 512 << 20
+"""No more is ever unpacked. A kernel's image has 1 GiB of address space at most
+(KERNEL_IMAGE_SIZE); stripped ones are below 100 MiB."""
+
+MAGIC_SIZE = 16
+
+
+@record
+class Compression:
+    """A format: its name, how it begins, and its decoder."""
+
+    name: str
+    magic: bytes
+    unpack: Callable[[PackedBytes], Iterator[bytes]]
+    ends_with_size: bool = False
+    """Whether the format itself ends with the size of what is unpacked."""
+
+
+_COMPRESSIONS = (
+    Compression("gzip", b"\x1f\x8b", unpack_gzip, ends_with_size=True),
+    Compression("xz", b"\xfd7zXZ\0", unpack_xz),
+    Compression("bzip2", b"BZh", unpack_bzip2),
+    Compression("lzma", b"\x5d\0\0", unpack_lzma),
+    Compression("zstd", b"\x28\xb5\x2f\xfd", unpack_zstd),
+    Compression("lz4", b"\x02\x21\x4c\x18", unpack_lz4_legacy),
+    Compression("lz4", b"\x04\x22\x4d\x18", unpack_lz4_frame),
+    Compression("lzo", LZOP_MAGIC, unpack_lzop),
+)
+
+
+def compression_of(head: bytes) -> Compression | None:
+    """Tell how bytes that begin with ``head`` are compressed, if they are."""
+    return next((known for known in _COMPRESSIONS if head.startswith(known.magic)), None)
+
+
+@record
+class Payload:
+    """Something compressed, as far as one can tell before it is unpacked."""
+
+    packed: PackedBytes
+    compression: Compression
+    unpacked_size: int | None
+    """What the file says that it unpacks to; ``None`` where it does not say."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """Unpack it from the start, block by block.
+
+        Raises:
+            NotUnpacked: a library is missing, or the bytes are damaged.
+        """
+        self.packed.rewind()
+        return self.compression.unpack(self.packed)
+
+
+def payload_of(packed: PackedBytes, unpacked_size: int | None) -> Payload:
+    """Tell what the bytes are packed with.
+
+    Raises:
+        NotUnpacked: by nothing that is known.
+    """
+    packed.rewind()
+    head = packed.read(MAGIC_SIZE)
+    compression = compression_of(head)
+    if compression is None:
+        raise NotUnpacked(f"its first bytes, {head[:6].hex()}, are of no known compression")
+    return Payload(packed, compression, unpacked_size)

@@ -1,0 +1,238 @@
+"""Decoders and files that are compressed whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import lzma
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bzimage_writer import (
+    PACKERS,
+    bzimage,
+    lzop_header,
+    pack_gzip,
+    pack_lz4_frame,
+    pack_lz4_legacy,
+    pack_xz,
+    pack_zstd,
+)
+from elfwriter import TEXT, vmlinux
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smecheck import record
+from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
+from smecheck.inputs import compressed_vmlinux, unpacked
+from smecheck.inputs.elf import read_elf
+from smecheck.inputs.kernel import read_kernel
+from smecheck.inputs.packed import NotUnpacked, PackedBytes
+from smecheck.inputs.payload import compression_of, payload_of
+from smecheck.model.kernel import KernelKind
+from smecheck.span import Span
+
+ALL = PACKERS | {"lz4 frame": pack_lz4_frame}
+PATTERN = bytes(range(251)) * 4001  # larger than what a decoder puts out at once
+
+
+def unpack(packed: bytes) -> bytes:
+    return b"".join(
+        payload_of(PackedBytes(io.BytesIO(packed), Span(0, len(packed))), None).blocks()
+    )
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("content", [b"", b"x", PATTERN, bytes(9 << 20)])
+def test_what_was_packed_comes_back(name: str, content: bytes) -> None:
+    if content or name != "lz4":  # an lz4 block of nothing is no block
+        assert unpack(ALL[name](content)) == content
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_blocks_are_small(name: str) -> None:
+    packed = ALL[name](bytes(20 << 20))
+    payload = payload_of(PackedBytes(io.BytesIO(packed), Span(0, len(packed))), None)
+    assert max(len(block) for block in payload.blocks()) <= (8 if name == "lz4" else 1) << 20
+
+
+@pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd", "lz4", "lz4 frame"])
+def test_streams_that_follow_upon_each_other(name: str) -> None:
+    assert unpack(ALL[name](b"one") + ALL[name](b"two") * 2) == b"onetwotwo"
+
+
+@pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd"])
+@pytest.mark.parametrize("rest", [b"\0" * 4096, b"\0" * (1 << 20), b"signature", b"x"])
+def test_what_follows_the_stream_is_no_part_of_it(name: str, rest: bytes) -> None:
+    assert unpack(ALL[name](PATTERN) + rest) == PATTERN
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_end_that_comes_early_is_said(name: str) -> None:
+    packed = ALL[name](b"".join(number.to_bytes(2, "big") for number in range(300)))
+    for length in range(16, len(packed)):
+        with pytest.raises(NotUnpacked, match=r"^it (ends|is damaged)"):
+            unpack(packed[:length])
+
+
+def test_an_unknown_compression() -> None:
+    with pytest.raises(NotUnpacked, match="61626364"):
+        unpack(b"abcd")
+    assert compression_of(b"") is None
+
+
+@pytest.mark.parametrize(
+    ("packed", "words"),
+    [
+        (struct.pack("<II", 0x184C2102, 0), "an lz4 block of 0 bytes"),
+        (struct.pack("<II", 0x184C2102, 0xFFFFFFFF), "an lz4 block of 4294967295 bytes"),
+        (struct.pack("<II", 0x184C2102, 9) + b"abc", "inside an lz4 block"),
+        (struct.pack("<IIB", 0x184C2102, 1, 0), "an empty lz4 block"),
+        (pack_lz4_legacy(b"abc") + b"\1\2", "inside the size of an lz4 block"),
+        (lzop_header() + struct.pack(">II", 9, 10), "an lzo block of 10 for 9 bytes"),
+        (lzop_header() + struct.pack(">II", 9, 0), "an lzo block of 0 for 9 bytes"),
+        (lzop_header() + struct.pack(">II", 1 << 31, 9), "an lzo block of 9 for"),
+        (lzop_header()[:30], "inside the lzop header"),
+    ],
+)
+def test_sizes_of_blocks_that_lie(packed: bytes, words: str) -> None:
+    with pytest.raises(NotUnpacked, match=words):
+        unpack(packed)
+
+
+@pytest.mark.parametrize(
+    ("header", "checksums"),
+    [
+        (lzop_header(0x1), 1),
+        (lzop_header(0), 0),
+        (lzop_header(0x103), 2),
+        (lzop_header(0x801, extra=bytes(4)), 1),
+        (lzop_header(0x1, version=0x0930), 1),
+    ],
+)
+def test_the_forms_of_lzop_s_header(header: bytes, checksums: int) -> None:
+    block = struct.pack(">II", 3, 3) + bytes(4 * checksums) + b"abc"
+    assert unpack(header + block * 2 + bytes(4)) == b"abcabc"
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        *(ALL[name](b"") * 9000 for name in ("gzip", "bzip2", "xz", "zstd", "lz4 frame")),
+        struct.pack("<I", 0x184C2102) + pack_lz4_legacy(b"x")[4:] * 9000,
+        lzop_header(0) + struct.pack(">IIB", 1, 1, 0) * 9000,
+    ],
+)
+def test_pieces_without_end_are_refused(packed: bytes) -> None:
+    with pytest.raises(NotUnpacked, match=r"in more than \d+ pieces"):
+        unpack(packed)
+
+
+def test_lzo_with_its_library() -> None:
+    lzo = pytest.importorskip("lzo")
+    packed = lzo.compress(PATTERN[:50000], 1, False)
+    sizes = struct.pack(">II", 50000, len(packed))
+    data = lzop_header(0x3) + sizes + bytes(8) + packed + bytes(4)
+    assert unpack(data) == PATTERN[:50000]
+    with pytest.raises(NotUnpacked, match="it is damaged"):
+        unpack(lzop_header(0x3) + sizes + bytes(8) + b"\xff" * len(packed) + bytes(4))
+
+
+def test_a_dictionary_beyond_all_kernels() -> None:
+    packed = bytearray(lzma.compress(b"x" * 99, lzma.FORMAT_ALONE, preset=0))
+    packed[1:5] = (1 << 30).to_bytes(4, "little")
+    with pytest.raises(NotUnpacked, match=r"^it is damaged: Memory usage limit"):
+        unpack(bytes(packed))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damage_is_always_said_or_harmless(data: st.DataObject) -> None:
+    packed = bytearray(ALL[data.draw(st.sampled_from(sorted(ALL)))](PATTERN[:3000]))
+    for _ in range(data.draw(st.integers(1, 5))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(NotUnpacked):
+        unpack(bytes(packed))
+
+
+def written(path: Path, data: bytes) -> str:
+    path.write_bytes(data)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("stripped", [False, True])
+def test_a_compressed_vmlinux_is_the_vmlinux(name: str, stripped: bool, tmp_path: Path) -> None:
+    plain = vmlinux(stripped=stripped, local_symbols={"__sme_map_range": TEXT + 99}).build()
+    path = written(tmp_path / "vmlinux.packed", ALL[name](plain))
+    image = read_kernel(path)
+    assert image.kind is KernelKind.VMLINUX
+    assert image == record.replace(read_elf(io.BytesIO(plain), "vmlinux"), source=path)
+
+
+@pytest.mark.parametrize("pack", [pack_gzip, pack_xz, pack_zstd])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"070701" + bytes(200), r"a cpio archive \(an initrd\?\)"),
+        (b"CONFIG_X86_64=y\n# CONFIG_KEXEC is not set\n", "a kernel configuration"),
+        (b"ffffffff81000000 T _text\n", "a System.map or /proc/kallsyms"),
+        (bzimage(b"", "xz").build(), r"a bzImage \(vmlinuz\)"),
+        (bytes(257) + b"ustar\0" + bytes(200), "a tar archive"),
+        (b"!<arch>\ndebian-binary", r"a \.deb package or an ar archive"),
+        (b"\1\2\3", "something unknown"),
+        (b"", "something unknown"),
+    ],
+)
+def test_a_compressed_file_of_another_kind_is_named(
+    pack: Callable[[bytes], bytes], content: bytes, what: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "file", pack(content))
+    with pytest.raises(WrongKind, match=f"is {what}, not the ELF file of a kernel") as caught:
+        read_kernel(path)
+    assert caught.value.where == f"{path}: unpacked by {pack.__name__.removeprefix('pack_')}"
+
+
+def test_a_damaged_file_names_its_compression(tmp_path: Path) -> None:
+    path = written(tmp_path / "vmlinux.xz", pack_xz(vmlinux().build())[:-100])
+    with pytest.raises(MalformedInput, match="with xz, but cannot be unpacked: it ends") as caught:
+        read_kernel(path)
+    assert caught.value.where == path
+
+
+def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    path = written(tmp_path / "vmlinux.lz4", pack_lz4_frame(vmlinux().build()))
+    with pytest.raises(InputError, match=r"lz4\.frame is missing") as caught:
+        read_kernel(path)
+    assert caught.value.help_text == "install it: pip install 'lz4'"
+
+
+def test_more_than_the_ceiling_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacked, "UNPACKED_LIMIT", 8 << 20)
+    bomb = pack_gzip(vmlinux(stripped=True).build() + bytes(16 << 20))
+    with pytest.raises(UnreadableInput, match="unpacks to more than 8 MiB") as caught:
+        read_kernel(written(tmp_path / "vmlinux.gz", bomb))
+    assert "unpack it" in caught.value.help_text
+
+
+def test_a_file_beyond_the_ceiling_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vmlinux.zst"
+    path.write_bytes(pack_zstd(vmlinux().build()))
+    with path.open("r+b") as stream:
+        stream.truncate(1 << 42)
+    with pytest.raises(UnreadableInput, match="compressed, and larger than 512 MiB"):
+        read_kernel(str(path))
+    assert compressed_vmlinux.UNPACKED_LIMIT == 512 << 20
+
+
+def test_packed_bytes_stay_in_their_span() -> None:
+    packed = PackedBytes(io.BytesIO(bytes(range(10))), Span(3, 7))
+    pieces = list(itertools.takewhile(bool, (packed.read(3) for _ in range(9))))
+    assert pieces == [b"\3\4\5", b"\6"]
+    packed.rewind()
+    assert packed.read(99) == b"\3\4\5\6"
