@@ -133,7 +133,7 @@ def test_pieces_without_end_are_refused(packed: bytes) -> None:
 
 
 def test_lzo_with_its_library() -> None:
-    lzo = pytest.importorskip("lzo")
+    lzo = pytest.importorskip("lzo", reason="the extra smecheck[lzo] is not installed")
     packed = lzo.compress(PATTERN[:50000], 1, False)
     sizes = struct.pack(">II", 50000, len(packed))
     data = lzop_header(0x3) + sizes + bytes(8) + packed + bytes(4)
