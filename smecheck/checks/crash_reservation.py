@@ -34,7 +34,7 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     if not memory.crash_kernel:
         return
     reserved = SpanSet(region.span for region in memory.crash_kernel)
-    surely = Span(extents.in_place.start, extents.written_end)
+    surely = Span(extents.in_place.start, max(extents.in_place.start, extents.written_end))
     for span in SpanSet([surely]) - reserved:
         yield _outside(span, None)
     if not situation.placement.written_is_exact:

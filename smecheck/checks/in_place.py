@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.model.finding import Effect, Severity
+from smecheck.placement.boot import is_elf_load
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
@@ -30,8 +31,16 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     if extents is None or isinstance(base, Unknown):
         return
     image = Span(base.value, extents.in_place.start)
+    parts = [("the kernel image", image), ("its last 2 MiB frame", extents.in_place)]
+    init_size = situation.image.header.init_size
+    unpacked = not situation.kernel_moved and not (
+        situation.segments and is_elf_load(situation.image, situation.segments)
+    )
+    if unpacked and isinstance(init_size, Known):
+        end = max(extents.in_place.end, base.value + init_size.value)
+        parts.append(("the memory it is unpacked in", Span(extents.in_place.end, end)))
     for segment in situation.neighbours:
-        for what, span in (("the kernel image", image), ("its last 2 MiB frame", extents.in_place)):
+        for what, span in parts:
             hit = span & segment.span
             if hit:
                 yield Observation(

@@ -9,6 +9,7 @@ from smecheck.evidence import Known
 from smecheck.model.finding import Severity
 from smecheck.model.kernel import Scheme
 from smecheck.model.placement import Owner
+from smecheck.model.segments import SegmentRole
 from smecheck.quantity import address_text
 from smecheck.span import Span
 
@@ -33,7 +34,14 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     machine_given = situation.memory is not None or situation.segments is not None
     machine_known = machine_given and situation.extents is not None
     init_size = situation.image.header.init_size
-    reserved = init_size.value if isinstance(init_size, Known) else placement.offsets.in_place.end
+    if situation.segments is not None and situation.extents and not situation.kernel_moved:
+        base_now = situation.extents.in_place.end - placement.offsets.in_place.end
+        kernel = situation.segments.of(SegmentRole.KERNEL)
+        reserved = max(0, max(segment.span.end for segment in kernel) - base_now)
+    else:
+        reserved = (
+            init_size.value if isinstance(init_size, Known) else placement.offsets.in_place.end
+        )
     unowned = Span(
         min(max(reserved, placement.offsets.start), placement.offsets.mapped_end),
         placement.offsets.mapped_end,

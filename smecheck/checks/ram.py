@@ -37,7 +37,7 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     if extents is None or memory is None:
         return
     exact = situation.placement.written_is_exact
-    written = Span(extents.in_place.start, extents.written_end)
+    written = Span(extents.in_place.start, max(extents.in_place.start, extents.written_end))
     for span in _not_ram(written, memory):
         yield _finding(span, memory, _consequence(span, extents), Severity.ERROR)
     for span in SpanSet([written]) & memory.ram_buffer - memory.system_ram:

@@ -45,6 +45,11 @@ class Situation:
         return tuple(s for s in self.segments.segments if s.role is not SegmentRole.KERNEL)
 
     @property
+    def sme_premise(self) -> str | None:
+        """That of findings about the kernel itself, wherever it runs."""
+        return "the kernel has SME code" if isinstance(self.facts.sme_code, Unknown) else None
+
+    @property
     def premise(self) -> str | None:
         """What every finding of this situation is conditional on, ``None`` if on nothing."""
         conditions = []
@@ -101,6 +106,7 @@ class Rule:
     def findings(self, situation: Situation) -> list[Finding]:
         """Apply the rule; every finding carries the situation's premise and a next step."""
         premise = None if self.about_load else situation.premise
+        static = situation.sme_premise
         return [
             Finding(
                 rule=self.id,
@@ -108,7 +114,9 @@ class Rule:
                 message=seen.message,
                 span=seen.span,
                 other=seen.other,
-                condition=_joined(premise, seen.condition),
+                condition=_joined(
+                    premise if seen.span or self.about_load else static, seen.condition
+                ),
                 remedy=seen.remedy or self.remedy,
                 effect=self._effect(seen),
                 phrase=self.phrase,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Boot, SmeState
+from smecheck.model.boot import Boot, Path, SmeState
 from smecheck.model.finding import Effect, Finding, Severity
 from smecheck.model.identity import KernelFacts
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Owner, Placement
 from smecheck.model.report import Basis, Proof, Verdict
-from smecheck.model.segments import SegmentList
+from smecheck.model.segments import SegmentList, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace
 
@@ -189,10 +189,26 @@ def _missing(case: Case) -> tuple[str, str] | None:
             "the place of the kernel is known, but not what else is loaded around it",
             "give the load: --segments with the output of kexec -d, a kernel log, or a description",
         )
+    initrd = case.boot.initrd
+    if initrd.size and initrd.span is None:
+        return (
+            "no segment that is known is hit, but where the initrd lies is not known",
+            "give a segment list that names the initrd",
+        )
+    if not case.segments.of(SegmentRole.BOOT_PARAMS):
+        return (
+            "no segment that is known is hit, but the list names no boot_params: it is not whole",
+            "give the whole list: kexec -d, a kernel log, or a description with every segment",
+        )
     if case.memory is None:
         return (
             "no segment is hit, but whether the workarea is memory at all is not known",
             "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem)",
+        )
+    if case.boot.path is Path.KDUMP and not case.memory.crash_kernel:
+        return (
+            f"{case.memory.source} shows no Crash kernel: whether the workarea leaves it is open",
+            "give the memory map of the boot in which the crash kernel was loaded",
         )
     return None
 

@@ -112,10 +112,12 @@ def _copied_back_damage(
     if segment.role is not SegmentRole.INITRD or not encrypts:
         return
     buffer = Span(extents.start + COPY_BUFFER_OFFSET, extents.start + EXECUTE_LEN)
-    if segment.span.start not in buffer:
+    # Chunks of 2 MiB: exactly one begins inside the buffer, which has that size.
+    chunk = buffer.start + (segment.span.start - buffer.start) % PMD_SIZE
+    if chunk not in segment.span:
         return
-    distance = segment.span.start - buffer.start
-    repeated = Span.sized(segment.span.start + distance, PMD_SIZE - distance) & segment.span
+    distance = chunk - buffer.start
+    repeated = Span.sized(chunk + distance, PMD_SIZE - distance) & segment.span
     for span in SpanSet([repeated]) - SpanSet([extents.written]):
         yield Observation(
             message="the initrd begins inside the copy buffer, so copying its first 2 MiB back "

@@ -217,4 +217,10 @@ def link_address_problem(facts: KernelFacts) -> str | None:
             f"_end {address_text(end.value)} ({end.origin}) is not within 1 GiB behind _text "
             f"{address_text(text.value)}"
         )
+    section = facts.section
+    if section is not None and not 0 < section.address - text.value <= KERNEL_IMAGE_SIZE:
+        return (
+            f"{section.name} {address_text(section.address)} is not within 1 GiB behind _text "
+            f"{address_text(text.value)}"
+        )
     return None
