@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.cli.complements import complement_options, complements_of
-from smecheck.cli.parameters import HELP_NAMES, address, enum_option, initrd_size, report_targets
+from smecheck.cli.parameters import HELP_NAMES, enum_option, report_targets
+from smecheck.cli.question import FILE_OPTIONS, question_of, question_options
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
-from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.finding import Severity
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 from smecheck.record import replace
 from smecheck.report.render import Format
 
@@ -42,37 +39,7 @@ Exit codes, the same for every format:
 
 @click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("kernel", metavar="KERNEL")
-@complement_options
-@click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root.")
-@click.option(
-    "--segments",
-    metavar="FILE",
-    help="The segments of the load: output of kexec -d, a kernel log, or YAML.",
-)
-@click.option(
-    "--load-address",
-    metavar="ADDR",
-    callback=address,
-    help="Where the kernel runs (physical _text).",
-)
-@click.option(
-    "--initrd",
-    metavar="FILE|SIZE",
-    callback=initrd_size,
-    help="The initrd, if the segments do not tell; 0 for none.",
-)
-@click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted.")
-@enum_option("--path", enum=Path, help="Which boot is asked about.")
-@enum_option("--loader", enum=Loader, help="The system call that loads.")
-@enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash).")
-@enum_option(
-    "--kaslr",
-    enum=Switch,
-    default="auto",
-    help="Of the kernel that is booted; auto = its command line.",
-)
-@enum_option("--sme", enum=Switch, default="auto", help="Of the kernel that is booted.")
-@enum_option("--paging", enum=Paging, default="auto", help="Levels of page tables at entry.")
+@question_options
 @enum_option(
     "--format",
     "report_format",
@@ -141,29 +108,16 @@ def _print_error_document(error: SmecheckError) -> None:
 
 
 def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int:
-    request = _request(kernel, options)
-    complements = complements_of(kernel, options, options["iomem"], options["segments"])
+    _refuse_overwriting(kernel, options)
     extra = [(_format_named(name), path) for name, path in options["reports"]]
 
-    from smecheck.analysis import Question
     from smecheck.analysis import analyze as answer
     from smecheck.cli.outcome import GatePolicy, exit_status
     from smecheck.cli.output import write_file, write_stdout
-    from smecheck.inputs.complements import read_complemented
     from smecheck.report.render import RenderOptions, render
 
     ignored = _known_rules(options["ignore"])
-    image = read_complemented(kernel, complements)
-    segments = memory = None
-    if options["segments"] is not None:
-        from smecheck.inputs.segments import read_segments
-
-        segments = read_segments(options["segments"], mode=options["mode"])
-    if options["iomem"] is not None:
-        from smecheck.inputs.iomem import read_iomem
-
-        memory = read_iomem(options["iomem"])
-    report = _with_policy(answer(Question(image, request, segments, memory)), options)
+    report = _with_policy(answer(question_of(kernel, options)), options)
     policy = GatePolicy(
         options["fail_on"], options["allow_undecided"], options["exit_zero"], ignored
     )
@@ -187,41 +141,10 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
     return int(status)
 
 
-def _request(kernel: str, options: dict[str, Any]) -> BootRequest:
-    _refuse_impossible_address(options["load_address"])
-    _refuse_overwriting(kernel, options)
-    return BootRequest(
-        path=options["path"],
-        loader=options["loader"],
-        mode=options["mode"],
-        load_address=options["load_address"],
-        initrd_size=options["initrd"],
-        cmdline=options["cmdline"],
-        kaslr=options["kaslr"],
-        sme=options["sme"],
-        paging=options["paging"],
-    )
-
-
-def _refuse_impossible_address(load_address: int | None) -> None:
-    if load_address is None:
-        return
-    problem = ""
-    if load_address % PMD_SIZE:
-        problem = "is no multiple of 2 MiB: a kernel hangs there"
-    elif not 0 < load_address < MAX_PHYSICAL_ADDRESS:
-        problem = "is no physical address of a kernel"
-    if problem:
-        raise UsageError(
-            f"--load-address {load_address:#x} {problem}",
-            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
-        )
-
-
 def _refuse_overwriting(kernel: str, options: dict[str, Any]) -> None:
     outputs = [options["output"]] if options["output"] is not None else []
     outputs += [path for _, path in options["reports"]]
-    inputs = {kernel, options["iomem"], options["segments"]} - {None, "-"}
+    inputs = {kernel, *(options[name] for name in FILE_OPTIONS)} - {None, "-"}
     for index, path in enumerate(outputs):
         if any(_is_same_file(path, other) for other in (*inputs, *outputs[:index])):
             raise UsageError(

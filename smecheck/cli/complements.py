@@ -12,6 +12,8 @@ from smecheck.errors import UsageError
 if TYPE_CHECKING:
     from smecheck.inputs.complements import Complements
 
+COMPLEMENT_NAMES = ("symbols", "bzimage", "config")
+
 _OPTIONS = (
     click.option(
         "--symbols",

@@ -1,0 +1,120 @@
+"""What is asked: the options that name the inputs, the machine, the load and the boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
+from smecheck.cli.parameters import address, enum_option, initrd_size
+from smecheck.errors import UsageError
+from smecheck.model.boot import BootRequest, Paging, Path, Switch
+from smecheck.model.segments import Loader, Mode
+from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
+
+if TYPE_CHECKING:
+    from smecheck.analysis import Question
+
+_INPUT_OPTIONS = ("iomem", "segments")
+
+FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
+"""The options that name a file to read beside KERNEL."""
+
+_OPTIONS = (
+    click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root."),
+    click.option(
+        "--segments",
+        metavar="FILE",
+        help="The segments of the load: output of kexec -d, a kernel log, or YAML.",
+    ),
+    click.option(
+        "--load-address",
+        metavar="ADDR",
+        callback=address,
+        help="Where the kernel runs (physical _text).",
+    ),
+    click.option(
+        "--initrd",
+        metavar="FILE|SIZE",
+        callback=initrd_size,
+        help="The initrd, if the segments do not tell; 0 for none.",
+    ),
+    click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted."),
+    enum_option("--path", enum=Path, help="Which boot is asked about."),
+    enum_option("--loader", enum=Loader, help="The system call that loads."),
+    enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash)."),
+    enum_option(
+        "--kaslr",
+        enum=Switch,
+        default="auto",
+        help="Of the kernel that is booted; auto = its command line.",
+    ),
+    enum_option("--sme", enum=Switch, default="auto", help="Of the kernel that is booted."),
+    enum_option("--paging", enum=Paging, default="auto", help="Levels of page tables at entry."),
+)
+
+
+def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command all options that say what is asked."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return complement_options(command)
+
+
+def question_of(kernel: str, options: dict[str, Any]) -> Question:
+    """Read the inputs that the options name.
+
+    Raises:
+        UsageError: the options cannot be meant.
+        InputError: an input cannot be read or understood.
+    """
+    request = _request(options)
+    others = [options[name] for name in _INPUT_OPTIONS]
+    complements = complements_of(kernel, options, *others)
+
+    from smecheck.analysis import Question
+    from smecheck.inputs.complements import read_complemented
+
+    image = read_complemented(kernel, complements)
+    segments = memory = None
+    if options["segments"] is not None:
+        from smecheck.inputs.segments import read_segments
+
+        segments = read_segments(options["segments"], mode=options["mode"])
+    if options["iomem"] is not None:
+        from smecheck.inputs.iomem import read_iomem
+
+        memory = read_iomem(options["iomem"])
+    return Question(image, request, segments, memory)
+
+
+def _request(options: dict[str, Any]) -> BootRequest:
+    _refuse_impossible_address(options["load_address"])
+    return BootRequest(
+        path=options["path"],
+        loader=options["loader"],
+        mode=options["mode"],
+        load_address=options["load_address"],
+        initrd_size=options["initrd"],
+        cmdline=options["cmdline"],
+        kaslr=options["kaslr"],
+        sme=options["sme"],
+        paging=options["paging"],
+    )
+
+
+def _refuse_impossible_address(load_address: int | None) -> None:
+    if load_address is None:
+        return
+    problem = ""
+    if load_address % PMD_SIZE:
+        problem = "is no multiple of 2 MiB: a kernel hangs there"
+    elif not 0 < load_address < MAX_PHYSICAL_ADDRESS:
+        problem = "is no physical address of a kernel"
+    if problem:
+        raise UsageError(
+            f"--load-address {load_address:#x} {problem}",
+            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
+        )

@@ -1,0 +1,49 @@
+"""The system that loads a kernel: what kexec's placement depends on beside memory and kernel."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Unknown
+from smecheck.model.firmware import FirmwareMap
+from smecheck.record import record
+from smecheck.span import Span
+
+_NOT_GIVEN = Unknown("no host was described")
+
+
+@record
+class Host:
+    """A host as it was described; what is not known is assumed where it is needed, and listed."""
+
+    source: str | None = None
+    """The file of the description, where there is one."""
+    kexec_tools: Fact[str] = _NOT_GIVEN
+    """Version of kexec-tools: ``2.0.25``."""
+    kernel_release: Fact[str] = _NOT_GIVEN
+    """Release of the running kernel; it decides the generation of kexec_file_load."""
+    kexec_options: tuple[str, ...] = ()
+    """As given to kexec, in order: ``--noefi``, ``--entry-32bit``."""
+    cmdline: Fact[str] = _NOT_GIVEN
+    """/proc/cmdline of the running kernel."""
+    cpus: Fact[int] = _NOT_GIVEN
+    """Possible CPUs."""
+    efi_runtime_entries: Fact[int] = _NOT_GIVEN
+    """Entries of the EFI runtime map; 0 where there is none."""
+    efi_descriptor_size: Fact[int] = _NOT_GIVEN
+    """Bytes of one EFI memory descriptor."""
+    acpi_rsdp: Fact[int] = _NOT_GIVEN
+    """Physical address of the RSDP, as the running kernel's boot_params carry it; 0 for none."""
+    vmcoreinfo: Fact[bool] = _NOT_GIVEN
+    rng_seed: Fact[bool] = _NOT_GIVEN
+    """Whether kexec-tools adds its RNG seed."""
+    purgatory_size: Fact[int] = _NOT_GIVEN
+    """Bytes in memory of the purgatory of kexec-tools."""
+    firmware_map: FirmwareMap | None = None
+    """/sys/firmware/memmap."""
+    gbpages: Fact[bool] = _NOT_GIVEN
+    """Whether the identity map of kexec uses 1 GiB pages."""
+    crash_elfcorehdr_size: Fact[int] = _NOT_GIVEN
+    """/sys/kernel/crash_elfcorehdr_size."""
+    ima_kexec: Fact[bool] = _NOT_GIVEN
+    """Whether the running kernel hands IMA measurements over (CONFIG_IMA_KEXEC)."""
+    crash_kernel: Span | None = None
+    """The reservation, where there is no iomem to tell it."""
