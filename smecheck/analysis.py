@@ -11,12 +11,15 @@ Nothing here reads a file or prints.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.checks.apply import run_rules
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Situation
 from smecheck.checks.verdict import Case, judge
-from smecheck.evidence import Known, value_of
+from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Boot, BootRequest, SmeState
+from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
@@ -29,6 +32,9 @@ from smecheck.placement.ownership import moved_by_kaslr
 from smecheck.placement.place import Setting, place_both
 from smecheck.placement.proof import Reservations, prove, reservations
 from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from smecheck.model.decompressor_view import DecompressorView
 
 
 @record
@@ -71,6 +77,7 @@ def analyze(question: Question) -> Report:
         segments=segments,
         memory=memory,
         proof=proof,
+        decompressor=_decompressor(image, facts, kept),
         findings=findings,
         assumptions=(
             *facts.assumptions,
@@ -95,6 +102,17 @@ def _named(segments: SegmentList | None, image: KernelImage) -> SegmentList | No
 
     named = name_segments(segments.segments, value_of(segments.loader), image)
     return replace(segments, segments=named)
+
+
+def _decompressor(
+    image: KernelImage, facts: KernelFacts, kept: Reservations
+) -> DecompressorView | None:
+    """Return what a bzImage's decompressor counts with; nothing is known of it without a header."""
+    if isinstance(image.header.init_size, Unknown) and isinstance(image.header.output_len, Unknown):
+        return None
+    from smecheck.placement.decompressor_view import decompressor_view
+
+    return decompressor_view(image, facts, kept)
 
 
 def _proof(

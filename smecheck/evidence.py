@@ -34,6 +34,11 @@ def value_of(fact: Fact[T]) -> T | None:
     return fact.value if isinstance(fact, Known) else None
 
 
+def why(fact: Fact[T]) -> str:
+    """Return where a fact is from, or why it is not known."""
+    return fact.origin if isinstance(fact, Known) else fact.reason
+
+
 def first_known(*facts: Fact[T]) -> Fact[T]:
     """Return the first known fact; if there is none, the first unknown one, for its reason."""
     return next((fact for fact in facts if isinstance(fact, Known)), facts[0])

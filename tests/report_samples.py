@@ -8,6 +8,12 @@ from typing import TypeVar
 
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, Initrd, Path, SmeState
+from smecheck.model.decompressor_view import (
+    DecompressorView,
+    InitSizeSide,
+    NeededSize,
+    SectionRoom,
+)
 from smecheck.model.finding import Finding, Party, Severity
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import (
@@ -183,6 +189,14 @@ def collision(base: int = BASE) -> Report:
         ),
         memory=MemoryMap("iomem.txt", regions, True, usable_ram(regions)),
         proof=proof(offsets, 0xD41000),
+        decompressor=DecompressorView(
+            output_len=Known(0xCF270C, "end of the payload"),
+            needed_size=Known(
+                NeededSize(0xCF270C, 0xCF270C, 0xE00000), "max(output_len, own size)"
+            ),
+            init_size_from=Known(InitSizeSide.PAYLOAD, "it is above _end - _text 0xa16000"),
+            section=None,
+        ),
         findings=(
             *findings,
             Finding(
@@ -229,6 +243,7 @@ def undecided() -> Report:
         segments=None,
         memory=None,
         proof=None,
+        decompressor=None,
         findings=(Finding("SME007", Severity.NOTE, "what owns it is not known", remedy=REMEDY),),
     )
 
@@ -267,6 +282,14 @@ def clear() -> Report:
         facts=facts(Scheme.INIT_SCRATCH, 0x3430000, section),
         placements=both(offsets, None, actual=Scheme.INIT_SCRATCH),
         proof=proof(offsets, 0x3F98000),
+        decompressor=DecompressorView(
+            output_len=Known(0x3EDA7B4, "end of the payload"),
+            needed_size=Known(NeededSize(0x4000000, 0x4000000, 0x4000000), "rounded up"),
+            init_size_from=Unknown("the sides are not known"),
+            section=SectionRoom(
+                section.name, Known(0x598000, "init_size"), Known(0x4DA7B4, "output_len")
+            ),
+        ),
         findings=(),
     )
 

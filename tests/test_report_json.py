@@ -57,6 +57,19 @@ def test_schemas_are_strict_everywhere(name: str) -> None:
     assert loose == []
 
 
+def test_the_decompressors_view() -> None:
+    image = document(clear())["image"]
+    assert image["needed_size"] == image["needed_size_most"] == 0x4000000
+    assert image["init_size_from"] is None
+    assert image["init_size_reason"] == "the sides are not known"
+    assert image["section_in_init_size"] == {"covered": True, "margin": 0x598000}
+    old = document(collision())["image"]
+    assert (old["output_len"], old["needed_size"]) == (0xCF270C, 0xCF270C)
+    assert (old["needed_size_most"], old["init_size_from"]) == (0xE00000, "payload")
+    assert old["section_in_needed_size"] is None
+    assert document(undecided())["image"] is None
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_every_verdict_follows_the_schema(sample: Callable[[], Report]) -> None:
     report = sample()

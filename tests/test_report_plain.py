@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from report_samples import SAMPLES, collision, not_applicable, retold, undecided
+from report_samples import SAMPLES, clear, collision, not_applicable, retold, undecided
 
+from smecheck.evidence import Known
 from smecheck.model.report import Report
 from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render
@@ -42,6 +43,30 @@ def test_facts_show_their_origins() -> None:
     assert "placement.after-end.owner: nobody (why it is so)" in lines
     assert "segment: kernel [0x7d200000, 0x7df41000) log (kexec.log:42)" in lines
     assert "input: x (iomem): nothing used" in lines
+
+
+def test_the_decompressors_view_is_among_the_facts() -> None:
+    lines = plain(clear())
+    assert "kernel.needed-size: 64 MiB (0x4000000) (rounded up)" in lines
+    assert "kernel.init-size-from: unknown (the sides are not known)" in lines
+    assert (
+        "kernel.init-size-room: 5.5 MiB (0x598000) (behind the end of .init.scratch; init_size)"
+    ) in lines
+    old = plain(collision())
+    assert "kernel.needed-size: at least 12.9 MiB (0xcf270c) (max(output_len, own size))" in old
+    assert not any("-room: " in line for line in old)
+    assert not any("needed-size" in line for line in plain(undecided()))
+
+
+def test_a_reservation_that_ends_in_the_section_is_short() -> None:
+    report = clear()
+    view = report.decompressor
+    assert view is not None
+    assert view.section is not None
+    short = replace(view.section, in_init_size=Known(-0x1000, "init_size"))
+    lines = plain(replace(report, decompressor=replace(view, section=short)))
+    wanted = "kernel.init-size-room: 4 KiB (0x1000) short (of the end of .init.scratch; init_size)"
+    assert wanted in lines
 
 
 def test_findings_are_one_line_each() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from smecheck.model.boot import Boot
 from smecheck.model.finding import Finding
@@ -12,6 +13,9 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.segments import SegmentList
 from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.model.decompressor_view import DecompressorView
 
 
 class Verdict(Enum):
@@ -89,6 +93,8 @@ class Report:
     segments: SegmentList | None
     memory: MemoryMap | None
     proof: Proof | None
+    decompressor: DecompressorView | None
+    """``None`` where nothing of a bzImage is known."""
     findings: tuple[Finding, ...]
     assumptions: tuple[str, ...]
     not_checked: tuple[str, ...]

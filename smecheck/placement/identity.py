@@ -181,11 +181,10 @@ def _generations(image: KernelImage, scheme: Scheme | None) -> tuple[tuple[Gener
 
 
 def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
-    match = re.match(r"(\d+)\.(\d+)", release)
+    version = banner_version(release)
     origin = f"banner's version {release}"
-    if match is None:
+    if version is None:
         return AFTER_END_GENERATIONS, f"the {origin} tells nothing"
-    version = (int(match[1]), int(match[2]))
     if version < (4, 15):
         # Late 4.14.y has v4.15's code; a banner's third number is often the distribution's own.
         return (Generation.V4_14_0, Generation.V4_15), f"{origin}: v4.14 or late 4.14.y"
@@ -196,8 +195,14 @@ def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
 
 def is_v5_3_or_later(release: str) -> bool:
     """Tell whether the banner names a version that has the section upstream."""
+    version = banner_version(release)
+    return version is not None and version >= (5, 3)
+
+
+def banner_version(release: str) -> tuple[int, int] | None:
+    """Return the first two numbers of a release as the banner has it."""
     match = re.match(r"(\d+)\.(\d+)", release)
-    return match is not None and (int(match[1]), int(match[2])) >= (5, 3)
+    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def link_address_problem(facts: KernelFacts) -> str | None:

@@ -11,7 +11,9 @@ from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from smecheck.model.decompressor_view import DecompressorView, NeededSize
 
 
 @record
@@ -43,7 +45,33 @@ def kernel_facts(report: Report) -> tuple[FactLine, ...]:
         _stated("kernel-alignment", header.kernel_alignment, size_text),
         _stated("pref-address", header.pref_address, address_text),
         _stated("relocatable", header.relocatable, yes_or_no),
+        *(_decompressor(report.decompressor) if report.decompressor else ()),
     )
+
+
+def _decompressor(view: DecompressorView) -> Iterator[FactLine]:
+    yield _stated("needed-size", view.needed_size, _needed_size)
+    yield _stated("init-size-from", view.init_size_from, lambda side: side.value)
+    if view.section is not None:
+        of_init_size, of_needed_size = view.section.in_init_size, view.section.in_needed_size
+        yield _room("init-size-room", of_init_size, view.section.name)
+        yield _room("needed-size-room", of_needed_size, view.section.name)
+
+
+def _needed_size(needed: NeededSize) -> str:
+    bound = "" if needed.most == needed.value else "at least "
+    return f"{bound}{size_text(needed.value)}"
+
+
+def _room(name: str, margin: Fact[int], section: str) -> FactLine:
+    """Return how far behind the section's end something ends."""
+    if isinstance(margin, Unknown):
+        return FactLine(name, None, margin.reason)
+    if margin.value < 0:
+        return FactLine(
+            name, f"{size_text(-margin.value)} short", f"of the end of {section}; {margin.origin}"
+        )
+    return FactLine(name, size_text(margin.value), f"behind the end of {section}; {margin.origin}")
 
 
 def boot_facts(boot: Boot) -> tuple[FactLine, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from smecheck import __version__
-from smecheck.evidence import Fact, Known, value_of
+from smecheck.evidence import Fact, Known, value_of, why
 from smecheck.model.boot import Boot
 from smecheck.model.finding import Finding, Party
 from smecheck.model.kernel import Scheme, Section
@@ -23,6 +23,7 @@ from smecheck.report.safe_text import json_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smecheck.model.decompressor_view import DecompressorView
     from smecheck.report.render import RenderOptions
     from smecheck.span import Span
 
@@ -49,7 +50,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "placements": [_placement(placement) for placement in report.placements],
             "segments": [_segment(segment) for segment in segments.segments] if segments else [],
             "proof": _or_null(report.proof, _proof),
-            "image": _image(report),
+            "image": _or_null(report.decompressor, _image),
             "load": _or_null(segments, _load),
             "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
             "advice": None,
@@ -188,23 +189,25 @@ def _proof(proof: Proof) -> Json:
     }
 
 
-def _image(report: Report) -> Json | None:
-    header = report.image.header
-    output_len = value_of(header.output_len)
-    known: tuple[Fact[int] | Fact[bool], ...] = (
-        header.init_size,
-        header.kernel_alignment,
-        header.pref_address,
-        header.relocatable,
-        header.output_len,
-    )
-    if not any(isinstance(fact, Known) for fact in known):
-        return None
+def _image(view: DecompressorView) -> Json:
+    needed, side, room = value_of(view.needed_size), value_of(view.init_size_from), view.section
+    output_len = value_of(view.output_len)
     return {
         "output_len": output_len,
-        "needed_size": None,
-        "init_size_from": None,
+        "needed_size": needed.value if needed else None,
+        "needed_size_least": needed.least if needed else None,
+        "needed_size_most": needed.most if needed else None,
+        "needed_size_reason": why(view.needed_size),
+        "init_size_from": side.value if side else None,
+        "init_size_reason": why(view.init_size_from),
+        "section_in_init_size": None if room is None else _room(room.in_init_size),
+        "section_in_needed_size": None if room is None else _room(room.in_needed_size),
     }
+
+
+def _room(margin: Fact[int]) -> Json | None:
+    value = value_of(margin)
+    return None if value is None else {"covered": value >= 0, "margin": value}
 
 
 def _load(segments: SegmentList) -> Json:
