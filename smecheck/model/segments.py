@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from smecheck.evidence import Fact, Unknown
+from smecheck.model.placement import Step
 from smecheck.record import record
 from smecheck.span import Span
 
@@ -58,6 +59,8 @@ class Segment:
     origin: SegmentOrigin
     where: str
     """The place in the source: ``kexec.log:41``."""
+    derivation: tuple[Step, ...] = ()
+    """Why it lies there, where that was worked out."""
 
 
 @record

@@ -1,0 +1,69 @@
+"""A kexec load to be predicted: what is asked, and what came of it."""
+
+from __future__ import annotations
+
+from smecheck.model.firmware import FirmwareMap
+from smecheck.model.host import Host
+from smecheck.model.kernel import KernelImage
+from smecheck.model.memory import MemoryMap
+from smecheck.model.segments import Loader, Mode, Segment
+from smecheck.record import record
+from smecheck.span import Span
+
+ADDRESSES = Span(0, 1 << 64)
+"""Every address that there is."""
+
+
+@record
+class LoadRequest:
+    """Everything that decides where kexec puts the segments of one load."""
+
+    image: KernelImage
+    """The kernel that is loaded."""
+    loader: Loader
+    mode: Mode
+    memory: MemoryMap | None = None
+    """/proc/iomem of the machine."""
+    firmware: FirmwareMap | None = None
+    """/sys/firmware/memmap of the machine."""
+    host: Host = Host()
+    """The system that loads the kernel."""
+    initrd_size: int | None = None
+    """Bytes of the initrd; ``None`` where none is loaded."""
+    cmdline: str = ""
+    """What kexec is given for the kernel's command line, without what it adds itself."""
+    window: Span = ADDRESSES
+    """What ``--mem-min`` and ``--mem-max`` leave."""
+
+
+@record
+class Refusal:
+    """A load that would be refused."""
+
+    text: str
+    """In the words of the program that refuses it."""
+    size: int | None = None
+    """Bytes that found no room, where that is the reason."""
+    largest: Span | None = None
+    """The largest hole there was where they were looked for."""
+    role: str = ""
+    """What they were for, where that is the reason."""
+
+
+@record
+class Prediction:
+    """What a load would come to: placed, refused, or not to be predicted."""
+
+    segments: tuple[Segment, ...]
+    """By address; what had been placed already where the load is refused."""
+    refusal: Refusal | None
+    unknown: str | None
+    """Why it cannot be predicted, as a clause; ``None`` where it is."""
+    cmdline: str
+    """The command line that the kernel is started with."""
+    assumptions: tuple[str, ...]
+
+    @property
+    def placed(self) -> bool:
+        """Whether the whole load was placed."""
+        return self.refusal is None and self.unknown is None

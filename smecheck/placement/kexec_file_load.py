@@ -1,0 +1,283 @@
+"""Where the running kernel puts the segments of a kexec_file_load.
+
+arch/x86/kernel/kexec-bzimage64.c, bzImage64_load(), and arch/x86/kernel/crash.c,
+crash_load_segments(), v4.14 to v6.12.
+"""
+
+from __future__ import annotations
+
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.model.load import LoadRequest, Prediction, Refusal
+from smecheck.model.memory import MemoryMap
+from smecheck.model.segments import Mode, SegmentRole
+from smecheck.placement.assumptions import Assumptions
+from smecheck.placement.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
+from smecheck.placement.constants import PAGE_SIZE
+from smecheck.placement.file_load_rules import NEWEST, KernelChange
+from smecheck.placement.kernel_buffers import KernelBuffers
+from smecheck.placement.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec_load import is_elf_request
+from smecheck.placement.load_state import cmdline_bytes
+from smecheck.placement.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.placement.versions import Version, parse_version, version_text
+from smecheck.record import record
+from smecheck.span import Span, SpanSet, align_up
+
+_LOAD = "arch/x86/kernel/kexec-bzimage64.c, bzImage64_load()"
+_CRASH = "arch/x86/kernel/crash.c, crash_load_segments()"
+
+_ABOVE_VECTORS = 0x3000
+_KERNEL_BASE = 0x100000
+_INITRD_BASE = 0x1000000
+"""MIN_PURGATORY_ADDR, MIN_BOOTPARAM_ADDR; MIN_KERNEL_LOAD_ADDR; MIN_INITRD_LOAD_ADDR."""
+
+PURGATORY_SIZE = 0x5000
+PURGATORY_CONTENT = 0x4000
+"""Of the purgatory in Debian's kernels 6.1 and 6.12."""
+
+_BOOT_PARAMS_SIZE = 4096
+_ELFCOREHDR_WORD = 30
+"""MAX_ELFCOREHDR_STR_LEN."""
+
+_SETUP_DATA_HEADER = 16
+_EFI_DATA = 96
+_SEED = 32
+_GRANULE = 16
+
+_EFI_DESCRIPTOR = 48
+_CPUS = 64
+_ELF_HEADER = 64
+_PROGRAM_HEADER = 56
+_HOTPLUG_SIZE = 0xE00B0
+"""crash_elfcorehdr_size: 64 + 56 * (2 + 8192 CPUs + 8192 ranges), as on Debian 6.12."""
+
+_LOW_MEMORY_END = 1 << 20
+_BACKUP_END = 640 << 10
+_ZEROES = 8
+"""crash_zero_bytes: all that is loaded into a backup."""
+
+
+@record
+class _Load:
+    request: LoadRequest
+    kernel: Version
+    assumptions: Assumptions
+    memory: MemoryMap
+    image: BzImageFacts
+
+
+def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> Prediction:
+    """Predict the segments that the running kernel would load, or how it would refuse to.
+
+    Raises:
+        NotPredictable: a fact is missing.
+    """
+    if is_elf_request(request):
+        return _refused("kexec_file_load failed: Exec format error", request, assumptions)
+    image = bzimage_facts(request.image, assumptions)
+    kernel = _running_kernel(request, assumptions)
+    load = _Load(request, kernel, assumptions, known_iomem(request, assumptions), image)
+    _say_what_outside_hides(load)
+    if not image.loads_64:
+        return _refused("kexec_file_load failed: Exec format error", request, assumptions)
+    ram = _candidates(load)
+    if not ram and request.mode is Mode.CRASH:
+        return Prediction((), NOT_RESERVED, None, request.cmdline, tuple(assumptions.texts))
+    if cmdline_bytes(request.cmdline) + _ELFCOREHDR_WORD > image.cmdline_size:
+        return _refused(_too_long(load), request, assumptions)
+    buffers = KernelBuffers(ram, load.memory.source, kernel)
+    failed = None
+    cmdline = request.cmdline
+    try:
+        cmdline = _place(load, buffers)
+    except LoadRefused as error:
+        failed = error.refusal
+    ordered = tuple(sorted(buffers.segments, key=lambda segment: segment.span))
+    return Prediction(ordered, failed, None, cmdline, tuple(assumptions.texts))
+
+
+def _place(load: _Load, buffers: KernelBuffers) -> str:
+    """Add all segments in the kernel's order; return the command line of the new kernel."""
+    image, cmdline = load.image, load.request.cmdline
+    if load.request.mode is Mode.CRASH:
+        header = _add_crash_segments(load, buffers)
+        cmdline = f"elfcorehdr={header.start:#x} {cmdline}"
+    buffers.add(
+        Buffer(
+            SegmentRole.PURGATORY,
+            PURGATORY_CONTENT,
+            PURGATORY_SIZE,
+            _LOAD,
+            lowest=_ABOVE_VECTORS,
+        )
+    )
+    load.assumptions.say(
+        f"the running kernel's purgatory takes {PURGATORY_SIZE:#x} bytes, as in Debian's kernels "
+        "6.1 and 6.12"
+    )
+    size = _parameters_size(load)
+    buffers.add(Buffer(SegmentRole.BOOT_PARAMS, size, size, _LOAD, lowest=_ABOVE_VECTORS))
+    lowest = _KERNEL_BASE
+    if KernelChange.ABOVE_PREF_ADDRESS.is_in(load.kernel):
+        lowest = max(lowest, image.pref_address)
+    buffers.add(
+        Buffer(
+            SegmentRole.KERNEL,
+            image.content,
+            image.memory_size,
+            f"{_LOAD}; init_size and kernel_alignment of the setup header",
+            alignment=image.alignment,
+            lowest=lowest,
+        )
+    )
+    initrd = load.request.initrd_size
+    if initrd:
+        buffers.add(Buffer(SegmentRole.INITRD, initrd, initrd, _LOAD, lowest=_INITRD_BASE))
+    return cmdline
+
+
+def _add_crash_segments(load: _Load, buffers: KernelBuffers) -> Span:
+    """Add backup (up to v5.4) and elfcorehdr, upwards; return where elfcorehdr is."""
+    if not KernelChange.NO_BACKUP.is_in(load.kernel):
+        source = _backup_source(load.memory)
+        if source:
+            buffers.add(
+                Buffer(
+                    SegmentRole.BACKUP,
+                    _ZEROES,
+                    source.size,
+                    f"{_CRASH}; low memory {source}",
+                    from_top=False,
+                )
+            )
+    content, kept = _elfcorehdr_sizes(load)
+    return buffers.add(Buffer(SegmentRole.ELFCOREHDR, content, kept, _CRASH, from_top=False))
+
+
+def _backup_source(memory: MemoryMap) -> Span:
+    low = Span(0, _BACKUP_END)
+    return next((span & low for span in system_ram(memory) if span & low), Span(0, 0))
+
+
+def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
+    """Return the bytes of the ELF headers and what is kept for them."""
+    host = load.request.host
+    cpus = load.assumptions.take(
+        "cpus", host.cpus, _CPUS, f"{_CPUS} possible CPUs (elfcorehdr has a page up to some 65)"
+    )
+    excluded = [region.span for region in load.memory.crash_kernel]
+    if KernelChange.NO_BACKUP.is_in(load.kernel):
+        excluded.append(Span(0, _LOW_MEMORY_END))
+    ranges = SpanSet(system_ram(load.memory)) - SpanSet(excluded)
+    headers = cpus + 1 + len(ranges) + 1
+    content = align_up(_ELF_HEADER + _PROGRAM_HEADER * headers, PAGE_SIZE)
+    if not KernelChange.CRASH_HOTPLUG.is_in(load.kernel):
+        return content, content
+    size = load.assumptions.take(
+        "crash_elfcorehdr_size",
+        host.crash_elfcorehdr_size,
+        _HOTPLUG_SIZE,
+        f"crash_elfcorehdr_size is {_HOTPLUG_SIZE:#x}, as of a kernel with CONFIG_CRASH_HOTPLUG "
+        "built for 8192 CPUs",
+    )
+    return content, max(size, content)
+
+
+def _parameters_size(load: _Load) -> int:
+    """Return the bytes of boot_params, command line and all of setup_data, which lie together."""
+    host, take = load.request.host, load.assumptions.take
+    entries = take(
+        "efi_runtime_entries",
+        host.efi_runtime_entries,
+        0,
+        "the machine has no EFI runtime map",
+    )
+    descriptor = _EFI_DESCRIPTOR
+    if entries:
+        descriptor = take(
+            "efi_descriptor_size",
+            host.efi_descriptor_size,
+            _EFI_DESCRIPTOR,
+            f"an EFI memory descriptor has {_EFI_DESCRIPTOR} bytes",
+        )
+    cmdline = cmdline_bytes(load.request.cmdline) + _ELFCOREHDR_WORD
+    size = align_up(_BOOT_PARAMS_SIZE + cmdline, _GRANULE)
+    size += align_up(entries * descriptor, _GRANULE) + _SETUP_DATA_HEADER + _EFI_DATA
+    if KernelChange.RNG_SEED.is_in(load.kernel):
+        size += _SETUP_DATA_HEADER + _SEED
+    return size
+
+
+def system_ram(memory: MemoryMap) -> list[Span]:
+    """Return the resources that walk_system_ram_res() finds, without what drivers manage.
+
+    "System RAM (kmem)" and the like are passed over (IORESOURCE_SYSRAM_DRIVER_MANAGED); what lies
+    inside "System RAM" is not taken off.
+    """
+    ram: list[Span] = []
+    for region in memory.named("System RAM"):
+        if not ram or region.span.start >= ram[-1].end:
+            ram.append(region.span)
+    return ram
+
+
+def _candidates(load: _Load) -> list[Span]:
+    """Return the ranges that may be used; none where nothing is reserved for a crash kernel."""
+    if load.request.mode is Mode.LOAD:
+        return system_ram(load.memory)
+    # crashk_low_res, the lower of two, is never used (kexec_walk_resources()).
+    return list(reservations_of(load.request, load.memory)[-1:])
+
+
+def _running_kernel(request: LoadRequest, assumptions: Assumptions) -> Version:
+    given = request.host.kernel_release
+    version = parse_version(given.value) if isinstance(given, Known) else None
+    known = Unknown("no release") if version is None else Known(version, "the host")
+    text = f"the running kernel places like v{version_text(NEWEST).removesuffix('.0')}"
+    return assumptions.take("kernel_release", known, NEWEST, text)
+
+
+def _say_what_outside_hides(load: _Load) -> None:
+    """List what would move all segments, and cannot be seen.
+
+    Raises:
+        NotPredictable: one of these is known to be in use.
+    """
+    ima = value_of(load.request.host.ima_kexec)
+    if KernelChange.IMA.is_in(load.kernel):
+        if ima:
+            raise NotPredictable(
+                "the running kernel hands over its IMA measurements first, and their size is known "
+                "to it alone"
+            )
+        load.assumptions.take(
+            "ima_kexec",
+            load.request.host.ima_kexec,
+            False,
+            "the running kernel hands over no IMA measurements (CONFIG_IMA_KEXEC)",
+        )
+    if KernelChange.HANDOVER.is_in(load.kernel):
+        load.assumptions.say(
+            "kexec handover is not active in the running kernel (kho=on): its scratch areas cannot "
+            "be known from outside"
+        )
+    is_load = load.request.mode is Mode.LOAD
+    if KernelChange.CONTIGUOUS.is_in(load.kernel) and is_load:
+        load.assumptions.say(
+            "the running kernel has no area for contiguous memory (cma=), which it would use first "
+            "and of which nothing is known outside"
+        )
+
+
+def _too_long(load: _Load) -> str:
+    length = cmdline_bytes(load.request.cmdline)
+    return (
+        "kexec_file_load failed: Invalid argument (Kernel command line too long: "
+        f"{length} bytes with its NUL and {_ELFCOREHDR_WORD} for elfcorehdr=, cmdline_size is "
+        f"{load.image.cmdline_size})"
+    )
+
+
+def _refused(text: str, request: LoadRequest, assumptions: Assumptions) -> Prediction:
+    refusal = Refusal(text)
+    return Prediction((), refusal, None, request.cmdline, tuple(assumptions.texts))

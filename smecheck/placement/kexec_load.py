@@ -1,0 +1,154 @@
+"""Where kexec-tools puts the segments of a kexec_load.
+
+The rules were read from kexec-tools and held against runs of the real program on fabricated
+machines and against loads in guests (tests/data/kexec-loads).
+"""
+
+from __future__ import annotations
+
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.model.firmware import FirmwareMap
+from smecheck.model.kernel import KernelKind
+from smecheck.model.load import LoadRequest, Prediction, Refusal
+from smecheck.model.segments import Mode
+from smecheck.placement.assumptions import Assumptions
+from smecheck.placement.bzimage_facts import NotPredictable, bzimage_facts
+from smecheck.placement.candidates import (
+    candidates_of,
+    crash_window,
+    reads_firmware_map,
+)
+from smecheck.placement.crash_map import UsableMap
+from smecheck.placement.kexec_buffers import KexecBuffers, LoadRefused
+from smecheck.placement.kexec_load_bzimage import place_bzimage32, place_bzimage64
+from smecheck.placement.kexec_load_elf import place_elf
+from smecheck.placement.kexec_options import KexecOptions, parse_options
+from smecheck.placement.kexec_tools import NEWEST
+from smecheck.placement.load_state import LoadState
+from smecheck.placement.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.placement.versions import Version, parse_version, version_text
+from smecheck.span import Span
+
+
+def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Prediction:
+    """Predict the segments that kexec-tools would load, or how it would refuse to.
+
+    Raises:
+        NotPredictable: a fact is missing.
+    """
+    options = parse_options(request.host.kexec_options)
+    if options.preserves_context:
+        raise NotPredictable("--load-preserve-context places by rules of its own")
+    load = _state(request, options, assumptions)
+    if isinstance(load, Refusal):
+        return Prediction((), load, None, request.cmdline, tuple(assumptions.texts))
+    refusal: Refusal | None = None
+    cmdline = _given_cmdline(request, options, assumptions)
+    try:
+        cmdline = _place(load, cmdline)
+        segments = load.buffers.in_order()
+    except LoadRefused as error:
+        refusal = error.refusal
+        segments = tuple(sorted(load.buffers.segments, key=lambda segment: segment.span))
+    return Prediction(segments, refusal, None, cmdline, tuple(assumptions.texts))
+
+
+def _place(load: LoadState, cmdline: str) -> str:
+    image = load.request.image
+    if is_elf_request(load.request):
+        return place_elf(load, cmdline)
+    kernel = bzimage_facts(image, load.assumptions)
+    if kernel.loads_64 and not (load.options.entry_32bit or load.options.real_mode):
+        return place_bzimage64(load, kernel, cmdline)
+    return place_bzimage32(load, kernel, cmdline)
+
+
+def is_elf_request(request: LoadRequest) -> bool:
+    """Tell whether it is the vmlinux itself that is loaded, not a bzImage made of it.
+
+    Only the options of ELF files say so: most people who give a vmlinux load the bzImage.
+    """
+    has_header = isinstance(request.image.header.init_size, Known)
+    options = parse_options(request.host.kexec_options)
+    given = options.elf_arguments is not None
+    return given and (not has_header or request.image.kind is KernelKind.VMLINUX)
+
+
+def _given_cmdline(request: LoadRequest, options: KexecOptions, assumptions: Assumptions) -> str:
+    if options.loses_cmdline:
+        assumptions.say(
+            "kexec-tools loses the command line: an option behind it makes it forget --append "
+            "and --command-line"
+        )
+        return ""
+    return request.cmdline
+
+
+def _state(
+    request: LoadRequest, options: KexecOptions, assumptions: Assumptions
+) -> LoadState | Refusal:
+    if request.firmware is None and request.memory is None:
+        raise NotPredictable("neither /proc/iomem nor the firmware's memory map is given")
+    tools = tools_of(request, assumptions)
+    firmware = _firmware_that_is_read(request, assumptions)
+    window = request.window & Span(
+        options.mem_min or 0, request.window.end if options.mem_max is None else options.mem_max + 1
+    )
+    iomem = request.memory
+    reserved: tuple[Span, ...] = ()
+    if request.mode is Mode.CRASH:
+        iomem = known_iomem(request, assumptions)
+        reserved = reservations_of(request, iomem)
+        if not reserved:
+            return NOT_RESERVED
+        window = window & crash_window(reserved, tools)
+    candidates = candidates_of(request.memory, firmware, tools)
+    if not candidates.ranges:
+        return Refusal("Could not get memory layout")
+    efi_entries = assumptions.take(
+        "efi_runtime_entries",
+        request.host.efi_runtime_entries,
+        0,
+        "the machine has no EFI runtime map",
+    )
+    return LoadState(
+        request=request,
+        tools=tools,
+        options=options,
+        assumptions=assumptions,
+        buffers=KexecBuffers(candidates, window, tools),
+        iomem=iomem,
+        reserved=reserved,
+        efi_entries=efi_entries,
+        usable=UsableMap(),
+    )
+
+
+def tools_of(request: LoadRequest, assumptions: Assumptions) -> Version:
+    """Return the version of kexec-tools, the newest that is known where none is given."""
+    given = request.host.kexec_tools
+    version = parse_version(given.value) if isinstance(given, Known) else None
+    known = Unknown("no version") if version is None else Known(version, "the host")
+    text = f"kexec-tools is {version_text(NEWEST)}, the newest that is known"
+    return assumptions.take("kexec_tools", known, NEWEST, text)
+
+
+def _firmware_that_is_read(request: LoadRequest, assumptions: Assumptions) -> FirmwareMap | None:
+    firmware = request.firmware
+    cmdline = value_of(request.host.cmdline)
+    if firmware is None:
+        if cmdline is None or reads_firmware_map(cmdline):
+            assumptions.say(
+                "the firmware's memory map, by which kexec-tools goes, has the same RAM as "
+                "/proc/iomem (--memmap settles it)"
+            )
+        return None
+    if cmdline is None:
+        assumptions.take(
+            "cmdline",
+            request.host.cmdline,
+            "",
+            "the running kernel was not started with add_efi_memmap",
+        )
+        return firmware
+    return firmware if reads_firmware_map(cmdline) else None

@@ -1,0 +1,125 @@
+"""What kexec-tools loads for a crash kernel before everything else: backup and elfcorehdr.
+
+kexec-tools, kexec/arch/i386/crashdump-x86.c, load_crashdump_segments().
+"""
+
+from __future__ import annotations
+
+from smecheck.model.firmware import E820Type
+from smecheck.model.load import Refusal
+from smecheck.model.memory import MemoryMap
+from smecheck.model.segments import SegmentRole
+from smecheck.placement.crash_map import CrashRange, backup_source, ranges_to_dump
+from smecheck.placement.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.load_state import LoadState, with_word
+from smecheck.span import Span, align_up
+
+_SOURCE = "kexec-tools, crashdump-x86.c, load_crashdump_segments()"
+_ALIGN = 1024
+_ELFCOREHDR_MINIMUM = 16 << 10
+"""kexec-tools, load_crashdump_segments(): room for a gap that some linkers left behind the bss."""
+
+_ELF64_SIZES = (64, 56)
+_ELF32_SIZES = (52, 32)
+"""Of an ELF header and of a program header."""
+
+_CPUS = 64
+_HOTPLUG_SIZE = 0xE00B0
+"""crash_elfcorehdr_size of a kernel with CONFIG_CRASH_HOTPLUG, 8192 CPUs and 8192 ranges."""
+
+
+def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -> str:
+    """Add backup and elfcorehdr; return the command line with what kexec-tools adds to it.
+
+    Args:
+        load: the load so far.
+        cmdline: what kexec was given.
+        hands_over_efi: the kernel takes the EFI runtime map in setup_data.
+
+    Raises:
+        LoadRefused: kexec-tools gives up.
+    """
+    memory = load.iomem
+    if memory is None:
+        raise ValueError("a crash kernel is loaded by /proc/iomem")
+    ranges = ranges_to_dump(memory, load.reserved)
+    source = backup_source(ranges)
+    _refuse_unknown_kernel(memory)
+    usable = load.usable
+    _set_usable(load, source)
+    backup = load.buffers.add(
+        Buffer(
+            SegmentRole.BACKUP,
+            align_up(source.size, _ALIGN),
+            align_up(source.size, _ALIGN),
+            f"{_SOURCE}; low memory {source}",
+            alignment=_ALIGN,
+        )
+    )
+    if not usable.remove(Span.sized(backup.start, align_up(source.size, _ALIGN))):
+        raise LoadRefused(Refusal("Cannot load the kernel"))
+    content = _elfcorehdr_content(load, ranges)
+    kept = max(content, _ELFCOREHDR_MINIMUM)
+    if load.options.hotplug:
+        size = load.assumptions.take(
+            "crash_elfcorehdr_size",
+            load.request.host.crash_elfcorehdr_size,
+            _HOTPLUG_SIZE,
+            f"crash_elfcorehdr_size is {_HOTPLUG_SIZE:#x}, as of a kernel built for 8192 CPUs",
+        )
+        kept = max(align_up(size, _ALIGN), kept)
+    header = load.buffers.add(
+        Buffer(SegmentRole.ELFCOREHDR, content, kept, _SOURCE, alignment=_ALIGN)
+    )
+    if not usable.remove(Span.sized(header.start, kept)):
+        raise LoadRefused(Refusal("Cannot load the kernel"))
+    if not (hands_over_efi and load.efi_entries and not load.options.no_efi):
+        cmdline = _with_rsdp(load, cmdline)
+    cmdline = with_word(cmdline, f"elfcorehdr={header.start // _ALIGN}K")
+    for one in ranges:
+        if one.type is not E820Type.RAM:
+            usable.add(one.start, one.end, one.type)
+    if load.options.memmap_on_cmdline:
+        for word in usable.cmdline_words():
+            cmdline = with_word(cmdline, word)
+    return cmdline
+
+
+def _refuse_unknown_kernel(memory: MemoryMap) -> None:
+    """Refuse where /proc/iomem does not show one running kernel (get_kernel_paddr())."""
+    if len(list(memory.named("Kernel code"))) != 1 and memory.complete:
+        raise LoadRefused(Refusal("Cannot determine kernel physical load addr"))
+
+
+def _set_usable(load: LoadState, source: Span) -> None:
+    load.usable.add(source.start, source.end, E820Type.RAM)
+    for span in load.reserved:
+        if not load.usable.add(span.start, span.end, E820Type.RAM):
+            raise LoadRefused(Refusal("No crash kernel segment found in /proc/iomem"))
+
+
+def _elfcorehdr_content(load: LoadState, ranges: list[CrashRange]) -> int:
+    """Return the size of the ELF headers: a note per CPU, vmcoreinfo, the kernel, and the ranges.
+
+    kexec-tools, kexec/crashdump-elf.c.
+    """
+    host = load.request.host
+    cpus = load.assumptions.take(
+        "cpus", host.cpus, _CPUS, f"{_CPUS} possible CPUs (elfcorehdr has 16 KiB up to some 250)"
+    )
+    vmcoreinfo = load.assumptions.take(
+        "vmcoreinfo", host.vmcoreinfo, True, "the running kernel provides vmcoreinfo"
+    )
+    header, program_header = _ELF32_SIZES if load.options.elf32_headers else _ELF64_SIZES
+    count = cpus + int(vmcoreinfo) + len(ranges) + 1
+    return align_up(header + program_header * count, _ALIGN)
+
+
+def _with_rsdp(load: LoadState, cmdline: str) -> str:
+    rsdp = load.assumptions.take(
+        "acpi_rsdp",
+        load.request.host.acpi_rsdp,
+        0,
+        "kexec-tools finds no RSDP to pass on (acpi_rsdp= would lengthen the command line)",
+    )
+    return with_word(cmdline, f"acpi_rsdp={rsdp:#x}") if rsdp else cmdline

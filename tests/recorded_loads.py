@@ -1,0 +1,145 @@
+"""Loads that the real kexec, or a real kernel, placed: tests/data/kexec-loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recorded import kernel, load_json
+
+from smecheck.evidence import Known, Unknown
+from smecheck.inputs.iomem import parse_iomem
+from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.model.host import Host
+from smecheck.model.kernel import KernelImage, KernelKind, SetupHeader
+from smecheck.model.load import LoadRequest, Prediction
+from smecheck.model.segments import Loader, Mode
+from smecheck.span import Span
+
+_TYPES = {
+    "R": (E820Type.RAM, "System RAM"),
+    "r": (E820Type.RESERVED, "Reserved"),
+    "A": (E820Type.ACPI, "ACPI Tables"),
+    "N": (E820Type.NVS, "ACPI Non-volatile Storage"),
+    "U": (E820Type.UNUSABLE, "Unusable memory"),
+    "P": (E820Type.PMEM, "Persistent Memory"),
+    "L": (E820Type.PRAM, "Persistent Memory (legacy)"),
+    "X": (99, "Unknown E820 type"),
+    "S": (E820Type.SOFT_RESERVED, "Soft Reserved"),
+}
+
+
+def recorded_loads(name: str) -> Any:
+    return load_json("kexec-loads", f"{name}.json")
+
+
+def firmware_map(text: str | None) -> FirmwareMap | None:
+    """Read the short form of a firmware map: a letter for the type, start and end."""
+    if text is None:
+        return None
+    ranges = []
+    for word in text.split():
+        start, end = (int(number, 16) for number in word[1:].split("-"))
+        number, name = _TYPES[word[0]]
+        ranges.append(FirmwareRange(Span(start, end), int(number), name, "recorded"))
+    return FirmwareMap("memmap", FirmwareMapKind.SYSFS, tuple(ranges))
+
+
+def image_of(header: dict[str, int]) -> KernelImage:
+    """Return a kernel of which only the setup header is known."""
+    unknown = Unknown("a header alone")
+    named = ("init_size", "kernel_alignment", "pref_address", "relocatable")
+    return KernelImage(
+        source="recorded",
+        kind=KernelKind.BZIMAGE,
+        release=unknown,
+        build_id=unknown,
+        symbols={},
+        symbols_complete=False,
+        sections=(),
+        sections_complete=False,
+        loads=(),
+        header=SetupHeader(
+            init_size=Known(header["init_size"], "recorded"),
+            kernel_alignment=Known(header["kernel_alignment"], "recorded"),
+            pref_address=Known(header["pref_address"], "recorded"),
+            relocatable=Known(bool(header["relocatable"]), "recorded"),
+            other={name: value for name, value in header.items() if name not in named},
+        ),
+        config={},
+        sme_text=unknown,
+    )
+
+
+def fabricated_request(case: dict[str, Any], headers: Any) -> LoadRequest:
+    """Ask what the real kexec was asked: its options stood behind the command line."""
+    return LoadRequest(
+        image=image_of(headers[case["kernel"]]),
+        loader=Loader.KEXEC_LOAD,
+        mode=Mode(case["mode"]),
+        memory=parse_iomem(case["iomem"], "iomem"),
+        firmware=firmware_map(case["memmap"]),
+        host=Host(
+            kexec_tools=Known("2.0.25", "recorded"),
+            kexec_options=(f"--command-line={case['cmdline']}", *case["options"]),
+            cmdline=Known(case["running"], "recorded"),
+            cpus=Known(case["cpus"], "recorded"),
+            efi_runtime_entries=Known(case["efi"], "recorded"),
+            acpi_rsdp=Known(case["rsdp"] or 0, "recorded"),
+            vmcoreinfo=Known(True, "recorded"),
+            rng_seed=Known(True, "recorded"),
+        ),
+        initrd_size=case["initrd"],
+        cmdline=case["cmdline"],
+    )
+
+
+def accepted_request(case: dict[str, Any], headers: Any) -> LoadRequest:
+    return LoadRequest(
+        image=image_of(headers[case["kernel"]]),
+        loader=Loader(case["loader"]),
+        mode=Mode(case["mode"]),
+        memory=parse_iomem(case["iomem"], "iomem"),
+        firmware=firmware_map(case["memmap"]),
+        host=Host(
+            kexec_tools=Known("2.0.25", "recorded"),
+            kernel_release=Known(case["kernel"], "recorded"),
+            cpus=Known(case["cpus"], "recorded"),
+            efi_runtime_entries=Known(case["efi"], "recorded"),
+            acpi_rsdp=Known(0xF59E0, "a guest's"),
+            rng_seed=Known(case["seeded"], "recorded"),
+        ),
+        initrd_size=case["initrd"],
+        cmdline=case["cmdline"],
+    )
+
+
+def guest_request(guest: dict[str, Any], load: dict[str, Any]) -> LoadRequest:
+    """Ask what a booted guest's own files say of a load, none of its results."""
+    size = guest["elfcorehdr"]
+    return LoadRequest(
+        image=kernel(guest["kernel"]),
+        loader=Loader(load["loader"]),
+        mode=Mode(load["mode"]),
+        memory=parse_iomem(guest["iomem"], "iomem"),
+        firmware=firmware_map(guest["memmap"]),
+        host=Host(
+            kexec_tools=Known(load["tools"], "recorded"),
+            kernel_release=Known(guest["kernel"], "recorded"),
+            cmdline=Known(guest["cmdline"], "recorded"),
+            cpus=Known(guest["cpus"], "recorded"),
+            efi_runtime_entries=Known(guest["efi"], "recorded"),
+            acpi_rsdp=Known(int(guest["rsdp"], 16), "recorded"),
+            rng_seed=Known(guest["rng"], "recorded"),
+            crash_elfcorehdr_size=Unknown("none") if size is None else Known(size, "recorded"),
+        ),
+        initrd_size=load["initrd_size"],
+        cmdline=load["cmdline"],
+    )
+
+
+def shown(prediction: Prediction) -> list[list[Any]]:
+    """Return a prediction in the form in which loads are recorded."""
+    return [
+        [one.role.value, f"{one.span.start:#x}", f"{one.span.end:#x}", one.buffer_size]
+        for one in prediction.segments
+    ]

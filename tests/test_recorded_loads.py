@@ -1,0 +1,69 @@
+"""Every load that was recorded, predicted: from the machine's own files, segment for segment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from recorded_loads import (
+    accepted_request,
+    fabricated_request,
+    guest_request,
+    recorded_loads,
+    shown,
+)
+
+from smecheck.model.host import Host
+from smecheck.model.segments import Loader
+from smecheck.placement.predict import predict
+from smecheck.record import replace
+
+FABRICATED = recorded_loads("fabricated")
+ACCEPTED = recorded_loads("accepted")
+GUESTS = recorded_loads("guests")["cases"]
+LOADS = [(guest, load) for guest in GUESTS for load in guest["loads"]]
+
+
+def test_all_records_are_there() -> None:
+    assert (len(FABRICATED["cases"]), len(ACCEPTED["cases"]), len(LOADS)) == (100, 26, 33)
+
+
+@pytest.mark.parametrize("case", FABRICATED["cases"], ids=lambda case: str(case["id"]))
+def test_fabricated_machine(case: dict[str, Any]) -> None:
+    prediction = predict(fabricated_request(case, FABRICATED["headers"]))
+    assert prediction.unknown is None
+    if "segments" in case:
+        assert prediction.refusal is None
+        assert shown(prediction) == case["segments"]
+    else:
+        assert prediction.refusal is not None
+        assert prediction.refusal.text.startswith(case["refusal"])
+        assert prediction.refusal.size == case["size"]
+
+
+@pytest.mark.parametrize("case", ACCEPTED["cases"])
+def test_load_that_a_kernel_accepted(case: dict[str, Any]) -> None:
+    prediction = predict(accepted_request(case, ACCEPTED["headers"]))
+    assert shown(prediction) == case["segments"]
+
+
+@pytest.mark.parametrize(
+    ("guest", "load"), LOADS, ids=[f"{guest['capture']}-{load['name']}" for guest, load in LOADS]
+)
+def test_load_in_a_guest(guest: dict[str, Any], load: dict[str, Any]) -> None:
+    prediction = predict(guest_request(guest, load))
+    assert shown(prediction) == load["segments"]
+
+
+@pytest.mark.parametrize("case", ACCEPTED["cases"])
+def test_what_is_usual_is_right_for_these_machines(case: dict[str, Any]) -> None:
+    """With no host described: the same places, but for what early boot and EFI bring."""
+    request = accepted_request(case, ACCEPTED["headers"])
+    kept = Host(kernel_release=request.host.kernel_release, rng_seed=request.host.rng_seed)
+    if case["loader"] == Loader.KEXEC_FILE_LOAD.value:
+        kept = Host(kernel_release=request.host.kernel_release)
+    prediction = predict(replace(request, host=kept, firmware=None))
+    left_out = {"setup_data", "efi_memmap"}
+    expected = [one[:3] for one in case["segments"] if one[0] not in left_out]
+    assert [one[:3] for one in shown(prediction)] == expected
+    assert len(prediction.assumptions) >= 3
