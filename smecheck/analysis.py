@@ -18,19 +18,21 @@ from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Situation
 from smecheck.checks.verdict import Case, judge
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.boot import Boot, BootRequest, SmeState
+from smecheck.model.boot import BootRequest, SmeState
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
-from smecheck.model.report import InputUse, Proof, Report
+from smecheck.model.proof import Counterexample, Proof, Way
+from smecheck.model.report import InputUse, Report
 from smecheck.model.segments import SegmentList, SegmentOrigin
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
 from smecheck.placement.decompressor import unpack_rules
 from smecheck.placement.identity import identify
 from smecheck.placement.ownership import moved_by_kaslr
-from smecheck.placement.place import Setting, place_both
+from smecheck.placement.place import Setting, offsets_anywhere, place_both
 from smecheck.placement.proof import Reservations, prove, reservations
+from smecheck.placement.ways import says_nothing, ways_of
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def analyze(question: Question) -> Report:
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
     boot = resolve_boot(BootEvidence(question.boot, image, facts, rules, segments, memory, []))
-    placements = place_both(Setting(image, facts, rules, boot, kept, segments, memory))
+    setting = Setting(image, facts, rules, boot, kept, segments, memory)
+    placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
     moved = moved_by_kaslr(boot, rules)
     situation = Situation(
@@ -63,7 +66,7 @@ def analyze(question: Question) -> Report:
     )
     in_use = actual is not None and boot.sme is not SmeState.INACTIVE
     findings = run_rules(situation, workarea_in_use=in_use)
-    proof = _proof(actual, kept, boot, is_elf=segments is not None and is_elf_load(image, segments))
+    proof = _proof(setting, question, actual)
     judgement = judge(Case(facts, boot, actual, proof, findings, segments, memory))
     return Report(
         verdict=judgement.verdict,
@@ -115,16 +118,29 @@ def _decompressor(
     return decompressor_view(image, facts, kept)
 
 
-def _proof(
-    actual: Placement | None, kept: Reservations, boot: Boot, *, is_elf: bool
-) -> Proof | None:
-    """Hold the workarea against what is reserved on the paths that this boot can take."""
-    if actual is None or actual.offsets is None:
+def _proof(setting: Setting, question: Question, actual: Placement | None) -> Proof | None:
+    """Hold the workarea against what is reserved on the ways that this boot can take."""
+    if actual is None:
         return None
-    if is_elf:
-        return prove(actual.offsets, kept, ("elf",))
-    unmoved = isinstance(boot.kaslr, Known) and not boot.kaslr.value
-    return prove(actual.offsets, kept, ("kexec",) if unmoved else ("kexec", "kaslr"))
+    extents = offsets_anywhere(setting, actual.scheme)
+    if extents is None:
+        return None
+    segments = setting.segments
+    is_open = says_nothing(question.boot) and segments is None and setting.memory is None
+    is_elf = segments is not None and is_elf_load(setting.image, segments)
+
+    def counterexample(way: Way, reserved_end: int) -> Counterexample | None:
+        from smecheck.placement.counterexample import Failing
+
+        return Failing(setting, extents).counterexample(way, reserved_end)
+
+    return prove(
+        extents,
+        setting.kept,
+        ways_of(setting.boot, actual.scheme, is_elf=is_elf, is_open=is_open),
+        scheme=actual.scheme,
+        counterexample=counterexample,
+    )
 
 
 def _inputs(

@@ -26,7 +26,8 @@ from smecheck.model.kernel import (
 )
 from smecheck.model.memory import MemoryMap, Region, usable_ram
 from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
-from smecheck.model.report import Basis, InputUse, Proof, ProofPath, Report, Verdict
+from smecheck.model.proof import Proof, ProofPath, Way
+from smecheck.model.report import Basis, InputUse, Report, Verdict
 from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.record import field_names, replace
 from smecheck.span import Span
@@ -123,17 +124,20 @@ def both(
 def proof(offsets: Extents, reserved: int) -> Proof:
     margin = reserved - offsets.mapped_end
     path = ProofPath(
-        "kexec",
-        True,
-        margin >= 0,
-        False,
-        reserved,
-        margin,
-        reserved - offsets.worst_end,
-        reserved - offsets.written_end,
-        "setup header 0x260",
+        path=Way.KEXEC,
+        taken=True,
+        holds=margin >= 0,
+        is_bound=False,
+        reserved_end=reserved,
+        margin=margin,
+        worst_margin=reserved - offsets.worst_end,
+        written_margin=reserved - offsets.written_end,
+        growth=margin if margin >= 0 else None,
+        grows_along=False,
+        reason="setup header 0x260",
+        counterexample=None,
     )
-    return Proof(margin >= 0, (path,))
+    return Proof(margin >= 0, False, (path,))
 
 
 def collision(base: int = BASE) -> Report:

@@ -11,14 +11,15 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import Question, analyze
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.boot import BootRequest, Paging, Switch
+from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.kernel import KernelImage, LoadSegment, Section, SetupHeader
 from smecheck.model.placement import Owner
-from smecheck.model.report import Basis, Proof, ProofPath, Report, Verdict
+from smecheck.model.proof import Proof, ProofPath, Way
+from smecheck.model.report import Basis, Report, Verdict
 from smecheck.placement.identity import identify
 from smecheck.placement.proof import Reservations, reservations
 from smecheck.record import replace
-from smecheck.span import Span
+from smecheck.span import Span, align_up
 
 # data/captures/README.md, "Sizes": init_size - scratch end, z_output_len, file offset of the
 # section's end, its distance from _text. All sizes in bytes.
@@ -30,6 +31,8 @@ SIZES = {
 }
 UNMOVED = BootRequest(kaslr=Switch.OFF)
 OLD, LUCKY, NEW = kernel("5.0-old"), kernel("5.0-lucky"), kernel("6.1.0-56-amd64")
+RFC = kernel("5.0-rfc")
+PAGE = 0x1000
 
 
 def report(image: KernelImage, request: BootRequest | None = None) -> Report:
@@ -43,7 +46,7 @@ def proof(image: KernelImage, request: BootRequest | None = None) -> Proof:
 
 
 def path(name: str, found: Proof) -> ProofPath:
-    (only,) = (path for path in found.paths if path.path == name)
+    (only,) = (path for path in found.paths if path.path is Way(name))
     return only
 
 
@@ -114,7 +117,7 @@ def test_without_program_headers_the_section_reaches_to_its_end() -> None:
     found = proof(image)
     assert found.holds
     assert path("kexec", found).margin == 0
-    assert [path.path for path in found.paths] == ["kexec", "kaslr"]
+    assert Way.ELF not in {path.path for path in found.paths}
     assert any("no program headers to tell" in text for text in report(image).assumptions)
 
 
@@ -122,7 +125,7 @@ def test_without_program_headers_the_section_reaches_to_its_end() -> None:
 def test_a_section_that_is_not_in_the_file_proves_nothing(kind: str | None) -> None:
     image = bare(NEW, sections=with_scratch(kind))
     found = proof(image)
-    assert [path.path for path in found.paths] == ["elf"]
+    assert [path.path for path in found.paths] == [Way.ELF]
     assert not found.holds
     assert report(image).verdict is Verdict.UNDECIDED
 
@@ -151,7 +154,28 @@ def test_old_kernels_are_not_covered(name: str) -> None:
     # tables in the recorded runs), and 0x2bf000 below what is mapped.
     assert kexec.margin == 0xD41000 - 0x1000000 == -0x2BF000
     assert kexec.written_margin == 0xD41000 - 0xE07000
-    assert kexec.worst_margin == 0xD41000 - 0xE1B000
+    # No initrd was named, so the proof allows for one of up to 1 GiB.
+    assert kexec.worst_margin == 0xD41000 - 0xE2B000
+    none = path("kexec", proof(kernel(name), replace(UNMOVED, initrd_size=0)))
+    assert none.worst_margin == 0xD41000 - 0xE1B000
+
+
+def test_the_old_kernel_of_the_machine_code_runs_is_short() -> None:
+    found = proof(kernel("5.0-machine-code"))
+    assert not found.holds
+    kexec = path("kexec", found)
+    assert kexec.reserved_end == 0xD3D000
+    assert kexec.written_margin == -0xCA000
+    assert kexec.worst_margin == -0xEE000
+    assert kexec.margin == -0x2C3000
+
+
+def test_the_kernel_of_the_rfc_is_proven() -> None:
+    found = proof(RFC)
+    assert found.holds
+    assert not found.by_luck
+    assert all(path.holds for path in found.paths)
+    assert path("kexec", found).margin == 0x1471000 - 0x1000000
 
 
 def test_luck_is_proven_only_where_kaslr_is_off() -> None:
@@ -171,15 +195,24 @@ def with_init_size(size: int) -> KernelImage:
 @given(st.integers(0, 1 << 32))
 def test_a_proof_holds_from_the_mapped_end_on(size: int) -> None:
     found = proof(with_init_size(size), UNMOVED)
-    kexec = path("kexec", found)
-    assert found.holds is kexec.holds is (size >= 0x1000000)
-    assert kexec.margin == size - 0x1000000
-    assert kexec.margin <= kexec.worst_margin <= kexec.written_margin
+    kexec, loader = path("kexec", found), path("boot-loader", found)
+    assert found.holds is loader.holds is (size >= 0x1000000)
+    assert loader.margin == size - 0x1000000
+    assert kexec.margin == align_up(size, PAGE) - 0x1000000
+    for way in (kexec, loader):
+        assert way.margin <= way.worst_margin <= way.written_margin
+        assert (way.counterexample is None) is way.holds is (way.growth is not None)
 
 
-def test_a_proof_holds_to_the_byte() -> None:
+def test_a_proof_holds_to_the_byte_or_the_page_that_is_kept() -> None:
     assert proof(with_init_size(0x1000000), UNMOVED).holds
-    assert not proof(with_init_size(0xFFFFFF), UNMOVED).holds
+    short = proof(with_init_size(0xFFFFFF), UNMOVED)
+    assert not short.holds
+    assert path("kexec", short).holds
+    assert not path("boot-loader", short).holds
+    kexec_alone = replace(UNMOVED, path=Path.KEXEC)
+    assert proof(with_init_size(0xFFFFFF), kexec_alone).holds
+    assert not proof(with_init_size(0xFFF000), kexec_alone).holds
 
 
 def test_needed_size_is_at_least_the_kernel() -> None:
@@ -207,7 +240,7 @@ HEADER_ALONE = replace(OLD, symbols={}, sections=(), loads=())
 
 def test_an_initrd_eats_the_margin_only_when_it_is_huge() -> None:
     four = replace(UNMOVED, paging=Paging.FOUR)
-    plain = path("kexec", proof(NEW, four))
+    plain = path("kexec", proof(NEW, replace(four, initrd_size=0)))
     for size, lost in ((1 << 30, 0), (235 << 30, 0), ((235 << 30) + 1, 2 << 20)):
         found = path("kexec", proof(NEW, replace(four, initrd_size=size)))
         assert plain.margin - found.margin == lost
@@ -239,3 +272,79 @@ def test_whether_the_size_is_exact_is_said() -> None:
 def test_headline_tells_the_least_margin_of_the_ways_taken() -> None:
     assert "4.8 MiB (0x4da7b4) to spare" in report(NEW).headline
     assert "5.5 MiB (0x598000) to spare" in report(NEW, UNMOVED).headline
+
+
+# Which ways a boot can take.
+
+NOTHING_SAID = {Way.KEXEC, Way.BOOT_LOADER, Way.EFI_STUB, Way.KASLR}
+
+
+@pytest.mark.parametrize(
+    ("image", "request_", "ways"),
+    [
+        (NEW, BootRequest(), NOTHING_SAID),
+        (NEW, BootRequest(initrd_size=1 << 20), NOTHING_SAID),
+        (NEW, UNMOVED, NOTHING_SAID - {Way.KASLR}),
+        (RFC, BootRequest(), NOTHING_SAID - {Way.EFI_STUB}),
+        (OLD, BootRequest(), NOTHING_SAID - {Way.EFI_STUB}),
+        (NEW, BootRequest(path=Path.KEXEC), {Way.KEXEC, Way.KASLR}),
+        (NEW, BootRequest(path=Path.KDUMP, kaslr=Switch.OFF), {Way.KEXEC}),
+        (NEW, BootRequest(path=Path.FIRST_BOOT), NOTHING_SAID - {Way.KEXEC}),
+        (OLD, replace(UNMOVED, path=Path.FIRST_BOOT), {Way.BOOT_LOADER}),
+        (OLD, BootRequest(load_address=0x10000000), {Way.KEXEC, Way.KASLR}),
+    ],
+)
+def test_the_proof_asks_for_the_ways_that_the_boot_can_take(
+    image: KernelImage, request_: BootRequest, ways: set[Way]
+) -> None:
+    assert {path.path for path in proof(image, request_).paths if path.taken} == ways
+
+
+def test_a_vmlinux_that_is_loaded_as_it_is_takes_its_own_way() -> None:
+    spans = [Span.sized(load.paddr, load.memsz) for load in OLD.loads]
+    parts = replace(
+        segment_list(kernel=spans[0]),
+        segments=tuple(replace(segment_list(kernel=part).segments[0]) for part in sorted(spans)),
+    )
+    found = analyze(Question(OLD, BootRequest(), parts)).proof
+    assert found is not None
+    assert [path.path for path in found.paths if path.taken] == [Way.ELF]
+
+
+# How far the kernel may grow.
+
+
+def grown(image: KernelImage, by: int) -> KernelImage:
+    """Return the kernel with its _end moved, and nothing else."""
+    return replace(image, symbols={**image.symbols, "_end": image.symbols["_end"] + by})
+
+
+def test_a_lucky_kernel_may_grow_until_the_margin_is_used_up() -> None:
+    found = proof(LUCKY, UNMOVED)
+    kexec = path("kexec", found)
+    assert found.by_luck
+    # To the border of _end's frame, 0xa16000 to 0xc00000; the margin of 0x49000 is no frame.
+    assert kexec.growth == 0x1EA000
+    assert not kexec.grows_along
+    (warning,) = report(LUCKY, UNMOVED).findings
+    assert warning.rule == "SME008"
+    assert "(0x49001) smaller" in warning.message
+    assert "(0x1ea000) higher" in warning.message
+
+
+@given(st.integers(0x1000000, 0x2000000))
+def test_growth_is_what_a_grown_kernel_shows(size: int) -> None:
+    image = with_init_size(size)
+    for way in ("kexec", "boot-loader"):
+        growth = path(way, proof(image, UNMOVED)).growth
+        assert growth is not None
+        assert path(way, proof(grown(image, growth), UNMOVED)).holds
+        assert not path(way, proof(grown(image, growth + PAGE), UNMOVED)).holds
+
+
+def test_a_section_in_the_file_grows_what_is_kept() -> None:
+    assert all(path.grows_along for path in proof(NEW).paths)
+    nobits = proof(replace(NEW, sections=with_scratch("NOBITS")))
+    assert [path.path for path in nobits.paths if path.grows_along] == [Way.ELF]
+    assert not proof(NEW).by_luck
+    assert not report(NEW).findings

@@ -10,7 +10,8 @@ from smecheck.model.finding import Severity
 from smecheck.model.kernel import Scheme
 from smecheck.model.placement import Owner
 from smecheck.model.segments import SegmentRole
-from smecheck.quantity import address_text
+from smecheck.placement.proof import room_to_grow
+from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
 
@@ -65,14 +66,28 @@ def safe_by_luck(situation: Situation) -> Iterator[Observation]:
     """A kernel of the after-end scheme whose init_size happens to reach over the workarea.
 
     init_size is made for the decompressor; where its payload is large (many relocations) it exceeds
-    the kernel by enough to cover the workarea. Nothing keeps the next build from losing that.
+    the kernel by enough to cover the workarea. Nothing keeps the next build from losing that: by
+    a smaller payload (another compressor, fewer relocations), or by a kernel that grows where the
+    payload does not (.bss, .brk). How far ``_end`` may move with the same init_size is said; it
+    is rounded up to 2 MiB, so within its frame it moves for nothing, and then by whole frames.
     """
-    placement = situation.placement
+    placement, init_size = situation.placement, situation.image.header.init_size
     by_luck = placement.owner in (Owner.KERNEL_SEGMENT, Owner.INIT_SIZE)
-    if placement.scheme is Scheme.AFTER_END and by_luck:
-        yield Observation(
-            message=f"nothing in the kernel reserves the workarea, but {placement.owner_reason}",
-        )
+    if placement.scheme is not Scheme.AFTER_END or not by_luck:
+        return
+    offsets, loses_it = placement.offsets, ""
+    if offsets is not None and isinstance(init_size, Known):
+        margin = init_size.value - offsets.mapped_end
+        if margin >= 0:
+            loses_it = (
+                f"; the next build may lose that: with an init_size {size_text(margin + 1)} "
+                "smaller, or, at the same init_size, with an _end more than "
+                f"{size_text(room_to_grow(offsets, margin))} higher"
+            )
+    yield Observation(
+        message=f"nothing in the kernel reserves the workarea, but {placement.owner_reason}"
+        + loses_it,
+    )
 
 
 RULES = (nobody_owns_it, safe_by_luck)

@@ -8,7 +8,8 @@ from smecheck.model.finding import Effect, Finding, Severity
 from smecheck.model.identity import KernelFacts
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Owner, Placement
-from smecheck.model.report import Basis, Proof, Verdict
+from smecheck.model.proof import Proof, Way
+from smecheck.model.report import Basis, Verdict
 from smecheck.model.segments import SegmentList, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace
@@ -18,7 +19,13 @@ _IF_IT_STILL_DIES = (
     "memory budget (SME forces 64 MiB of SWIOTLB on a crash kernel), memory of the firmware, and "
     "early code; a boot with mem_encrypt=off tells SME from the rest"
 )
-_WAYS = {"kexec": "kexec", "kaslr": "KASLR", "elf": "kexec of the vmlinux"}
+_WAYS = {
+    Way.KEXEC: "kexec",
+    Way.BOOT_LOADER: "other boot loaders",
+    Way.KASLR: "KASLR",
+    Way.EFI_STUB: "the EFI stub",
+    Way.ELF: "kexec of the vmlinux",
+}
 
 
 @record
@@ -134,7 +141,8 @@ def _proven(case: Case) -> Judgement | None:
         # This very load did not keep what the header asks for; only the machine can tell then.
         return None
     taken = [path for path in proof.paths if path.taken]
-    ways = " and ".join(_WAYS[path.path] for path in taken)
+    *others, last = (_WAYS[path.path] for path in taken)
+    ways = f"{', '.join(others)} and {last}" if others else last
     margin = size_text(min(path.margin for path in taken))
     at_least = "at least " if any(path.is_bound for path in taken) else ""
     return Judgement(
@@ -216,7 +224,7 @@ def _missing(case: Case) -> tuple[str, str] | None:
 def _what_would_place_it(case: Case) -> str:
     load = "the load (--segments) and the machine (--iomem)"
     paths = case.proof.paths if case.proof else ()
-    if any(path.path == "kexec" and path.holds for path in paths):
+    if any(path.path is Way.KEXEC and path.holds for path in paths):
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
     if case.placement is not None and case.placement.owner is Owner.NOBODY:
         return f"give {load}"

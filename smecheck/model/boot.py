@@ -70,6 +70,13 @@ class Initrd:
     origin: str
 
 
+NO_INITRD_ASSUMED = Initrd(None, 0, "assumed")
+"""Nothing is known of an initrd."""
+
+ANY_INITRD = Initrd(None, 1 << 30, "any initrd of up to 1 GiB")
+"""What a proof allows for where nothing is known of an initrd."""
+
+
 @record
 class Boot:
     """The boot as it was understood; the evidence for each point beside it."""

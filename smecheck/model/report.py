@@ -11,6 +11,7 @@ from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
+from smecheck.model.proof import Proof
 from smecheck.model.segments import SegmentList
 from smecheck.record import record
 
@@ -36,35 +37,6 @@ class Basis(Enum):
     """Holds for this machine and this load."""
     PARTIAL = "partial"
     """Facts are missing."""
-
-
-@record
-class ProofPath:
-    """Whether one way of loading keeps the workarea to the kernel. Offsets are from ``_text``."""
-
-    path: str
-    """``kexec``, ``kaslr`` or ``elf``."""
-    taken: bool
-    """Whether this boot can take that way; the proof asks for these only."""
-    holds: bool
-    is_bound: bool
-    """``reserved_end`` is a lower bound: the exact value is not known."""
-    reserved_end: int
-    """End of what that way of loading keeps to the kernel, at least."""
-    margin: int
-    """``reserved_end`` minus the mapped end; negative where it does not hold."""
-    worst_margin: int
-    written_margin: int
-    reason: str
-
-
-@record
-class Proof:
-    """The proof without a machine."""
-
-    holds: bool
-    """For the ways of loading that this boot can take."""
-    paths: tuple[ProofPath, ...]
 
 
 @record

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, T, Unknown, value_of
-from smecheck.model.boot import Boot, BootRequest, Initrd, Paging, Path, SmeState, Switch
+from smecheck.model.boot import (
+    NO_INITRD_ASSUMED,
+    Boot,
+    BootRequest,
+    Initrd,
+    Paging,
+    Path,
+    SmeState,
+    Switch,
+)
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
@@ -221,7 +230,7 @@ def _initrd(evidence: BootEvidence) -> Initrd:
             "no initrd (--initrd to say otherwise): one of up to 1 GiB adds at most 0x16000 to the "
             "worst end, nothing to what is mapped"
         )
-        return Initrd(None, 0, "assumed")
+        return NO_INITRD_ASSUMED
     unnamed = segments.of(SegmentRole.OTHER)
     if unnamed:
         largest = max(unnamed, key=lambda segment: segment.span.size)

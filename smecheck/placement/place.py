@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.model.boot import Boot
+from smecheck.model.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.model.memory import MemoryMap
@@ -107,16 +107,34 @@ def _exactness(setting: Setting, extents: Extents, base: int, candidates: _Candi
     return next((fact for fact in reached if isinstance(fact, Unknown)), reached[0])
 
 
-def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
+def offsets_anywhere(setting: Setting, scheme: Scheme) -> Extents | None:
+    """Return the extents of the kernel's own ``scheme`` as offsets, whatever the machine.
+
+    An initrd that nothing is known of may have up to 1 GiB.
+    """
+    candidates = _candidates(setting, scheme, actual=True)
+    if isinstance(candidates, Unknown):
+        return None
+    if setting.boot.initrd == NO_INITRD_ASSUMED:
+        candidates = replace(candidates, boot=replace(setting.boot, initrd=ANY_INITRD))
+    extents, _ = candidates.anywhere()
+    return extents
+
+
+def _candidates(setting: Setting, scheme: Scheme, *, actual: bool) -> _Candidates | Unknown:
     layout = _layout(setting.facts, scheme, actual=actual)
     if isinstance(layout, Unknown):
-        return Placement(
-            scheme, actual, None, None, False, layout.reason, Owner.UNKNOWN, layout.reason, ()
-        )
+        return layout
     generations = setting.facts.generations if actual else _hypothetical(scheme)
-    candidates = _Candidates(
-        layout, tuple(GENERATION_RULES[generation] for generation in generations), setting.boot
-    )
+    rules = tuple(GENERATION_RULES[generation] for generation in generations)
+    return _Candidates(layout, rules, setting.boot)
+
+
+def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
+    candidates = _candidates(setting, scheme, actual=actual)
+    if isinstance(candidates, Unknown):
+        why = candidates.reason
+        return Placement(scheme, actual, None, None, False, why, Owner.UNKNOWN, why, ())
     offsets, steps = candidates.anywhere()
     base = setting.boot.kernel_base
     extents: Extents | None = None
@@ -135,7 +153,7 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
         )
     owner, owner_reason = _owner(setting, offsets, extents, scheme, actual=actual)
     if not actual:
-        reason = f"{_would_be(scheme, setting, layout)}; {reason}"
+        reason = f"{_would_be(scheme, setting, candidates.layout)}; {reason}"
     return Placement(scheme, actual, extents, offsets, exact, reason, owner, owner_reason, steps)
 
 

@@ -6,14 +6,20 @@ the kernel, no segment can be put there by it, on any machine.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.identity import KernelFacts
-from smecheck.model.kernel import KernelImage, LoadSegment, Section
+from smecheck.model.kernel import KernelImage, LoadSegment, Scheme, Section
 from smecheck.model.placement import Extents
-from smecheck.model.report import Proof, ProofPath
-from smecheck.placement.constants import PMD_SIZE
+from smecheck.model.proof import Counterexample, Proof, ProofPath, Way
+from smecheck.placement.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.quantity import address_text
 from smecheck.record import record
+from smecheck.span import align_down, align_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _DECOMPRESSOR_LINK = "arch/x86/boot/header.S, init_size > z_output_len"
 
@@ -31,6 +37,8 @@ class Reservations:
     payload_is_bound: bool
     """z_output_len is not known, only the least it can be."""
     init_size_is_bound: bool
+    payload_holds_section: bool
+    """The workarea's section is PROGBITS, so that no payload, and no init_size, ends before it."""
     assumptions: tuple[str, ...]
 
 
@@ -38,7 +46,7 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
     """Work out what the image makes every loader reserve."""
     if isinstance(facts.text, Unknown):
         missing = Unknown(facts.text.reason)
-        return Reservations(image.header.init_size, missing, missing, True, False, ())
+        return Reservations(image.header.init_size, missing, missing, True, False, False, ())
     assumptions: list[str] = []
     # The origins name the field, not the file: a description of the image says the same elsewhere.
     payload, init_size = image.header.output_len, image.header.init_size
@@ -58,43 +66,90 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
         image_end=_image_end(image.loads, facts.text.value),
         payload_is_bound=isinstance(image.header.output_len, Unknown),
         init_size_is_bound=isinstance(image.header.init_size, Unknown),
+        payload_holds_section=facts.section is not None and facts.section.type == "PROGBITS",
         assumptions=tuple(assumptions),
     )
 
 
-def prove(extents: Extents, kept: Reservations, paths: tuple[str, ...]) -> Proof | None:
+def prove(
+    extents: Extents,
+    kept: Reservations,
+    ways: tuple[Way, ...],
+    *,
+    scheme: Scheme,
+    counterexample: Callable[[Way, int], Counterexample | None],
+) -> Proof | None:
     """Hold the workarea's offsets against the reservations.
 
     Args:
-        extents: offsets from ``_text``.
+        extents: offsets from ``_text``, of any machine.
         kept: what is reserved.
-        paths: those of ``kexec``, ``kaslr`` and ``elf`` that this boot can take; the proof holds
-            if it holds for these.
+        ways: those that this boot can take; the proof holds if it holds for these.
+        scheme: the kernel's own.
+        counterexample: makes one of a way that fails and the end of what it keeps.
 
     Returns:
         ``None`` where no reservation is known.
     """
-    known = {"kexec": kept.init_size, "kaslr": kept.needed_size, "elf": kept.image_end}
-    bounds = {"kexec": kept.init_size_is_bound, "kaslr": kept.payload_is_bound, "elf": False}
-    proven = tuple(
-        ProofPath(
-            path=path,
-            taken=path in paths,
-            holds=fact.value >= extents.mapped_end,
-            is_bound=bounds[path],
-            reserved_end=fact.value,
-            margin=fact.value - extents.mapped_end,
-            worst_margin=fact.value - extents.worst_end,
-            written_margin=fact.value - extents.written_end,
-            reason=fact.origin,
+    in_section = scheme is not Scheme.AFTER_END
+    proven = []
+    for way, (fact, is_bound) in _kept_by_way(kept, scheme).items():
+        if isinstance(fact, Unknown):
+            continue
+        margin = fact.value - extents.mapped_end
+        proven.append(
+            ProofPath(
+                path=way,
+                taken=way in ways,
+                holds=margin >= 0,
+                is_bound=is_bound,
+                reserved_end=fact.value,
+                margin=margin,
+                worst_margin=fact.value - extents.worst_end,
+                written_margin=fact.value - extents.written_end,
+                growth=room_to_grow(extents, margin) if margin >= 0 else None,
+                grows_along=kept.payload_holds_section or (way is Way.ELF and in_section),
+                reason=fact.origin,
+                counterexample=counterexample(way, fact.value) if margin < 0 else None,
+            )
         )
-        for path, fact in known.items()
-        if isinstance(fact, Known)
-    )
     if not proven:
         return None
-    holding = {path.path for path in proven if path.holds}
-    return Proof(holds=set(paths) <= holding, paths=proven)
+    holds = set(ways) <= {path.path for path in proven if path.holds}
+    return Proof(holds=holds, by_luck=holds and not in_section, paths=tuple(proven))
+
+
+def room_to_grow(extents: Extents, margin: int) -> int:
+    """Return by how many bytes ``_end`` may move until ``margin`` is used up.
+
+    ``_end`` is rounded up to 2 MiB: moving it within its frame costs nothing, the first byte beyond
+    costs 2 MiB. What is reserved is taken to stay as it is.
+    """
+    return extents.in_place.size + align_down(margin, PMD_SIZE)
+
+
+def _kept_by_way(kept: Reservations, scheme: Scheme) -> dict[Way, tuple[Fact[int], bool]]:
+    """Return what each way keeps, and whether that is only a lower bound."""
+    ways: dict[Way, tuple[Fact[int], bool]] = {
+        # kexec-tools add_buffer() and the kernel's kexec_add_buffer(): memsz in whole pages.
+        Way.KEXEC: (_rounded(kept.init_size, PAGE_SIZE), kept.init_size_is_bound),
+        # Documentation/arch/x86/boot.rst, init_size: what a relocating boot loader keeps free.
+        Way.BOOT_LOADER: (kept.init_size, kept.init_size_is_bound),
+        Way.KASLR: (kept.needed_size, kept.payload_is_bound),
+        # v6.6 drivers/firmware/efi/libstub/x86-stub.c, efi_decompress_kernel(): the larger of
+        # output_len and the kernel, rounded up to 2 MiB. All those kernels have .init.scratch.
+        Way.EFI_STUB: (_rounded(kept.needed_size, PMD_SIZE), kept.payload_is_bound),
+        Way.ELF: (kept.image_end, False),
+    }
+    if scheme is not Scheme.INIT_SCRATCH:
+        del ways[Way.EFI_STUB]
+    return ways
+
+
+def _rounded(size: Fact[int], alignment: int) -> Fact[int]:
+    if isinstance(size, Unknown):
+        return size
+    return Known(align_up(size.value, alignment), size.origin)
 
 
 def _least_payload(

@@ -14,7 +14,8 @@ from smecheck.model.boot import Boot
 from smecheck.model.finding import Finding, Party
 from smecheck.model.kernel import Scheme, Section
 from smecheck.model.placement import Extents, Placement
-from smecheck.model.report import Proof, Report
+from smecheck.model.proof import Counterexample, Proof
+from smecheck.model.report import Report
 from smecheck.model.segments import Segment, SegmentList
 from smecheck.quantity import address_text
 from smecheck.report.rule_pages import rule_url
@@ -171,9 +172,10 @@ def _segment(segment: Segment) -> Json:
 def _proof(proof: Proof) -> Json:
     return {
         "holds": proof.holds,
+        "safe_by_luck": proof.by_luck,
         "paths": [
             {
-                "path": path.path,
+                "path": path.path.value,
                 "taken": path.taken,
                 "holds": path.holds,
                 "bound": path.is_bound,
@@ -181,12 +183,20 @@ def _proof(proof: Proof) -> Json:
                 "margin": path.margin,
                 "worst_margin": path.worst_margin,
                 "written_margin": path.written_margin,
+                "growth": path.growth,
+                "grows_along": path.grows_along,
                 "reason": path.reason,
-                "counterexample": None,
+                "counterexample": _or_null(path.counterexample, _counterexample),
             }
             for path in proof.paths
         ],
     }
+
+
+def _counterexample(example: Counterexample) -> Json:
+    from smecheck.report.counterexample_files import counterexample_files
+
+    return counterexample_files(example)
 
 
 def _image(view: DecompressorView) -> Json:

@@ -79,8 +79,9 @@ def _image(report: Report, extents: Extents, base: int) -> tuple[Lane, ...]:
     if report.proof is None:
         return (image,)
     kept = (
-        Lane(f"{path.path} keeps", (Span(base, base + path.reserved_end),), Ink.RESERVATION)
+        Lane(f"{path.path.value} keeps", (Span(base, base + path.reserved_end),), Ink.RESERVATION)
         for path in report.proof.paths
+        if path.taken
     )
     return (image, *kept)
 

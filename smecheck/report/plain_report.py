@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from smecheck.model.finding import Finding
 from smecheck.model.placement import Extents, Placement, Step
-from smecheck.model.report import Proof, Report
+from smecheck.model.proof import Proof, ProofPath
+from smecheck.model.report import Report
 from smecheck.quantity import address_text, size_text
 from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
@@ -119,13 +120,25 @@ def _load(segments: SegmentList) -> Iterator[str]:
 
 def _proof(proof: Proof) -> Iterator[str]:
     yield f"proof.holds: {yes_or_no(proof.holds)}"
+    yield f"proof.safe-by-luck: {yes_or_no(proof.by_luck)}"
     for path in proof.paths:
         yield (
-            f"proof.{path.path}: {'holds' if path.holds else 'fails'}, "
+            f"proof.{path.path.value}: {'holds' if path.holds else 'fails'}, "
             f"{'' if path.taken else 'not taken by this boot, '}"
             f"reserved-end {'at least ' if path.is_bound else ''}"
             f"{address_text(path.reserved_end)}, "
             f"margin {size_text(path.margin)}, "
             f"worst-margin {size_text(path.worst_margin)}, "
-            f"written-margin {size_text(path.written_margin)} ({path.reason})"
+            f"written-margin {size_text(path.written_margin)}{_growth(path)} ({path.reason})"
         )
+        if path.counterexample is not None:
+            from smecheck.report.counterexample_files import counterexample_text
+
+            load = counterexample_text(path.counterexample)
+            yield f"proof.{path.path.value}.counterexample: {load}"
+
+
+def _growth(path: ProofPath) -> str:
+    if path.growth is None:
+        return ""
+    return f", growth {'any' if path.grows_along else size_text(path.growth)}"

@@ -96,7 +96,9 @@ def _parts(
         yield from _section("MEMORY", lines[0], *map(_ruler_line, lines[1:]))
     if report.proof is not None:
         title = _PROVEN if report.proof.holds else _NOT_PROVEN
-        yield from _section("PROOF", title, proof_table(report.proof, words))
+        examples = report.segments is None or options.explain
+        table = proof_table(report.proof, words, with_examples=examples)
+        yield from _section("PROOF", title, table)
     if report.findings:
         yield from _section("FINDINGS", _count(report), findings_table(report.findings, words))
     source = f"{report.image.source} ({report.image.kind.value})"

@@ -9,12 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from smecheck.quantity import address_text, size_text
+from smecheck.report.counterexample_files import counterexample_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from smecheck.model.placement import Extents, Placement
-    from smecheck.model.report import Proof, Report
+    from smecheck.model.proof import Proof, ProofPath
+    from smecheck.model.report import Report
     from smecheck.model.segments import SegmentList
     from smecheck.report.facts import FactLine
 
@@ -94,18 +96,35 @@ def facts_table(facts: Iterable[FactLine], words: Words) -> Table:
     return table
 
 
-def proof_table(proof: Proof, words: Words) -> Table:
-    """Return for each way of loading whether it keeps the workarea, and by how much."""
+def proof_table(proof: Proof, words: Words, *, with_examples: bool) -> Table:
+    """Return for each way of loading whether it keeps the workarea, and by how much.
+
+    Args:
+        proof: what to show.
+        words: makes text printable.
+        with_examples: show how the ways that this boot can take fail.
+    """
     table = grid(4, gap=2)
     for path in proof.paths:
         margin = f"{size_text(abs(path.margin))} {'to spare' if path.margin >= 0 else 'short'}"
         table.add_row(
-            path.path,
+            path.path.value,
             ("holds" if path.holds else "fails") + ("" if path.taken else " (not this boot)"),
             f"_text + {address_text(path.reserved_end)}" + (" or more" if path.is_bound else ""),
-            Text(f"{margin}; {words(path.reason)}"),
+            Text(f"{margin}{_growth(path)}; {words(path.reason)}"),
         )
+        if with_examples and path.taken and path.counterexample is not None:
+            example = words(counterexample_text(path.counterexample))
+            table.add_row("", "example", "", Text(example, "dim"))
     return table
+
+
+def _growth(path: ProofPath) -> str:
+    if path.growth is None:
+        return ""
+    if path.grows_along:
+        return ", however the kernel grows"
+    return f", until _end moves by more than {size_text(path.growth)}"
 
 
 def segments_table(segments: SegmentList, words: Words) -> Table:

@@ -1,0 +1,217 @@
+"""The proof and the machine never contradict each other.
+
+Where a way of loading is proven, no machine and no load that keeps to it collides; where it is not,
+there is one that does, and it is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from commandline import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import DATA, kernel, segment_list
+
+from smecheck.analysis import Question, analyze
+from smecheck.evidence import Known
+from smecheck.inputs.iomem import parse_iomem
+from smecheck.inputs.segments_description import read_segments_description
+from smecheck.model.boot import BootRequest, Path, Switch
+from smecheck.model.finding import Effect
+from smecheck.model.kernel import KernelImage
+from smecheck.model.memory import MemoryMap, Region, usable_ram
+from smecheck.model.proof import Counterexample, ProofPath, Way
+from smecheck.model.report import Basis, Report, Verdict
+from smecheck.model.segments import SegmentList
+from smecheck.placement.identity import identify
+from smecheck.placement.proof import reservations
+from smecheck.record import replace
+from smecheck.report.counterexample_files import counterexample_files
+from smecheck.span import Span, SpanSet, align_up
+
+NAMES = sorted(path.stem for path in (DATA / "kernels").iterdir())
+IMAGES = {name: kernel(name) for name in NAMES}
+PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
+
+
+def with_sizes(image: KernelImage, init_size: int, output_len: int) -> KernelImage:
+    header = replace(
+        image.header,
+        init_size=Known(init_size, "a test"),
+        output_len=Known(output_len, "a test"),
+    )
+    return replace(image, header=header)
+
+
+@st.composite
+def images(draw: st.DrawFn) -> KernelImage:
+    """Draw a kernel with sizes around those that decide."""
+    image = IMAGES[draw(st.sampled_from(NAMES))]
+    facts = identify(image)
+    assert isinstance(facts.text, Known)
+    assert isinstance(facts.end, Known)
+    size = facts.end.value - facts.text.value
+    around = align_up(size, FRAME) + 2 * FRAME
+    near = st.integers(around - 3 * FRAME, around + FRAME) | st.sampled_from(
+        [around - 1, around, around - PAGE, around - FRAME]
+    )
+    return with_sizes(image, max(size, draw(near)), draw(near))
+
+
+@st.composite
+def neighbours(draw: st.DrawFn, kept: SpanSet, around: Span) -> dict[str, Span]:
+    """Draw boot_params, an initrd and a purgatory, close to the kernel but not in what it keeps."""
+    free = SpanSet([around]) - kept
+    placed: dict[str, Span] = {}
+    for name, most in (("boot_params", 4), ("initrd", 900), ("purgatory", 9)):
+        gap = draw(st.sampled_from(list(free)))
+        pages = draw(st.integers(1, min(most, gap.size // PAGE)))
+        room = (gap.size - pages * PAGE) // PAGE
+        # Directly at an edge more often than not: that is where loaders put things.
+        page = draw(st.sampled_from([0, room]) | st.integers(0, room))
+        placed[name] = Span.sized(gap.start + page * PAGE, pages * PAGE)
+        free = free - SpanSet([placed[name]])
+    return placed
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Question:
+    """Draw a kernel, and a load of it on some machine that keeps what its way of loading keeps."""
+    image = draw(images())
+    facts = identify(image)
+    kept = reservations(image, facts)
+    assert isinstance(kept.init_size, Known)
+    assert isinstance(kept.needed_size, Known)
+    assert isinstance(image.header.kernel_alignment, Known)
+    alignment = image.header.kernel_alignment.value
+    base = draw(st.integers(0x1000000 // alignment, (64 * GIB) // alignment)) * alignment
+    segment = Span.sized(base, align_up(kept.init_size.value, PAGE))
+    spans, own, request = {"kernel": segment}, [segment], BootRequest(kaslr=Switch.OFF)
+    if draw(st.booleans()):
+        room = align_up(segment.size, alignment)
+        output = base + draw(st.sampled_from([-4, -1, 1, 4])) * room
+        if output < 0x1000000:
+            output = base + room
+        own.append(Span.sized(output, align_up(kept.needed_size.value, PAGE)))
+        request = BootRequest(kaslr=Switch.ON, load_address=output)
+    around = Span(
+        max(0x100000, min(span.start for span in own) - 8 * FRAME),
+        align_up(max(span.end for span in own), FRAME) + draw(st.integers(3, 8)) * FRAME,
+    )
+    spans |= draw(neighbours(SpanSet(own), around))
+    ram_end = max(span.end for span in (*own, *spans.values())) if draw(st.booleans()) else None
+    return Question(image, request, segment_list(**spans), machine(ram_end or around.end))
+
+
+def machine(ram_end: int) -> MemoryMap:
+    regions = (
+        Region("Reserved", Span(0, PAGE), 0, 1),
+        Region("System RAM", Span(PAGE, 0xA0000), 0, 2),
+        Region("System RAM", Span(0x100000, ram_end), 0, 3),
+    )
+    return MemoryMap("a test", regions, True, usable_ram(regions))
+
+
+def way_of(question: Question) -> Way:
+    return Way.KASLR if question.boot.kaslr is Switch.ON else Way.KEXEC
+
+
+def path_of(report: Report, way: Way) -> ProofPath:
+    assert report.proof is not None
+    (only,) = (path for path in report.proof.paths if path.path is way)
+    return only
+
+
+COVERED = {"proven": 0, "colliding": 0}
+
+
+@settings(max_examples=2000, deadline=None)
+@given(loads())
+def test_what_is_proven_never_collides(question: Question) -> None:
+    found = analyze(question)
+    colliding = [f for f in found.findings if f.effect is Effect.COLLISION]
+    if path_of(found, way_of(question)).holds:
+        COVERED["proven"] += 1
+        assert not colliding
+        assert found.verdict is Verdict.CLEAR
+    COVERED["colliding"] += bool(colliding)
+
+
+def test_both_kinds_were_drawn() -> None:
+    if sum(COVERED.values()) == 0:
+        pytest.skip("the machines were not drawn: this test was run alone")
+    assert COVERED["proven"] > 100
+    assert COVERED["colliding"] > 100
+
+
+def read_back(example: Counterexample) -> tuple[MemoryMap, SegmentList, int]:
+    files: dict[str, Any] = counterexample_files(example)
+    return (
+        parse_iomem(files["iomem"], "iomem.txt"),
+        read_segments_description(json.dumps(files["segments"]), "segments.yaml"),
+        int(files["load_address"], 16),
+    )
+
+
+def confirm(image: KernelImage, example: Counterexample) -> None:
+    memory, segments, load_address = read_back(example)
+    request = BootRequest(load_address=load_address)
+    found = analyze(Question(image, request, segments, memory))
+    assert found.verdict is Verdict.COLLISION
+    assert found.basis is Basis.MACHINE
+    contradictions = {f.rule for f in found.findings if f.effect is Effect.CONTRADICTION}
+    assert not contradictions
+    assert any(f.effect is Effect.COLLISION and f.condition is None for f in found.findings)
+
+
+@settings(max_examples=300, deadline=None)
+@given(images(), st.sampled_from([None, 0, PAGE, 40 << 20]), st.sampled_from(list(Path)))
+def test_each_counterexample_collides(
+    image: KernelImage, initrd_size: int | None, boot: Path
+) -> None:
+    found = analyze(Question(image, BootRequest(path=boot, initrd_size=initrd_size)))
+    assert found.proof is not None
+    for path in found.proof.paths:
+        assert (path.counterexample is None) is path.holds
+        if path.counterexample is not None:
+            confirm(image, path.counterexample)
+
+
+@pytest.mark.parametrize("size", [236 << 30, 300 << 30])
+def test_a_section_outgrown_by_its_initrd_has_a_counterexample(size: int) -> None:
+    image = IMAGES["6.1.0-56-amd64"]
+    found = analyze(Question(image, BootRequest(initrd_size=size)))
+    (elf,) = (path for path in found.proof.paths if path.path is Way.ELF)  # type: ignore[union-attr]
+    assert not elf.holds
+    assert elf.counterexample is not None
+    confirm(image, elf.counterexample)
+
+
+def test_what_a_bound_leaves_open_is_a_condition() -> None:
+    found = analyze(Question(IMAGES["5.0-lucky"], BootRequest()))
+    example = path_of(found, Way.KASLR).counterexample
+    assert example is not None
+    # 0x15f270c, or 0x1600000 where it is rounded up: that would be the whole workarea.
+    assert example.condition is not None
+    assert "rounds up to 2 MiB" in example.condition
+    assert path_of(found, Way.ELF).counterexample.condition is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("way", ["kexec", "boot-loader", "kaslr", "elf"])
+def test_the_files_of_a_counterexample_are_taken_by_the_command(way: str, tmp_path: Any) -> None:
+    image = str(DATA / "kernels" / "5.0-old.yaml")
+    report = run("analyze", image, "--format", "json").document
+    (path,) = (path for path in report["proof"]["paths"] if path["path"] == way)
+    example = path["counterexample"]
+    iomem, segments = tmp_path / "iomem.txt", tmp_path / "segments.yaml"
+    iomem.write_text(example["iomem"])
+    segments.write_text(json.dumps(example["segments"]))
+    found = run(
+        *("analyze", image, "--format", "json", "--iomem", str(iomem)),
+        *("--segments", str(segments), "--load-address", example["load_address"]),
+    )
+    assert found.status == 1
+    assert found.document["verdict"] == "collision"
