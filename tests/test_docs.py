@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from commandline import run
+
 from smecheck.checks.catalogue import RULES
+from smecheck.report.render import Format
 from smecheck.report.rule_pages import rule_url, rules_document
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +55,29 @@ def test_readme_shows_what_its_command_prints() -> None:
     printed = run.stdout.decode()
     for part in shown[1].split("[…]"):
         assert part.strip() in printed
+
+
+FORMATS_PAGE = ROOT / "docs" / "formats.md"
+EXCERPTS = re.findall(
+    r"^## (\w+)\n(?:(?!## ).*\n)*?```\w+\n((?:(?!```).*\n)*)```$",
+    FORMATS_PAGE.read_text(),
+    re.MULTILINE,
+)
+
+
+def test_formats_page_shows_every_format_for_programs() -> None:
+    for_programs = {form.value for form in Format if not form.is_for_people}
+    assert {form for form, _ in EXCERPTS} == for_programs - {"json"}
+
+
+@pytest.mark.parametrize(("form", "excerpt"), EXCERPTS, ids=[form for form, _ in EXCERPTS])
+def test_formats_page_shows_what_is_printed(form: str, excerpt: str) -> None:
+    command = re.search(r"^smecheck (analyze .*) --format", FORMATS_PAGE.read_text(), re.MULTILINE)
+    assert command
+    found = run(*command[1].split(), "--format", form, cwd=ROOT).out
+    place = 0
+    for part in excerpt.split("[…]"):
+        place = found.index(part.strip("\n"), place)
 
 
 def test_gate_begins_with_the_readmes_test_command() -> None:

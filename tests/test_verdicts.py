@@ -6,7 +6,7 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import Question, analyze
-from smecheck.cli.outcome import GatePolicy, exit_status
+from smecheck.cli.outcome import exit_status
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.inputs.kernel_description import read_kernel_description
@@ -17,6 +17,7 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Owner
 from smecheck.model.report import Basis, Report, Verdict
 from smecheck.model.segments import Loader, Mode, SegmentList
+from smecheck.model.tolerance import Tolerance
 from smecheck.record import replace
 from smecheck.span import Span
 
@@ -174,7 +175,7 @@ def test_row(row: Row) -> None:
     image, request, segments, memory, verdict, basis, code = row
     report = analyze(Question(image, request, segments, memory))
     assert (report.verdict, report.basis) == (verdict, basis)
-    assert exit_status(report, GatePolicy()) == code
+    assert exit_status(report, Tolerance()) == code
     assert report.headline
     assert report.next_step
     if verdict is COLLISION:
@@ -256,21 +257,21 @@ def test_a_clear_answer_says_what_was_not_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "policy", "code"),
+    ("name", "tolerance", "code"),
     [
-        ("old, machine, clear", GatePolicy(fail_on=Severity.WARNING), 1),
-        ("old, machine, clear", GatePolicy(Severity.WARNING, ignored=frozenset({"SME007"})), 0),
-        ("KASLR unknown", GatePolicy(allow_undecided=True), 0),
-        ("KASLR unknown, hit", GatePolicy(allow_undecided=True), 1),
-        ("old, header", GatePolicy(ignored=frozenset({"SME007"})), 4),
-        ("old, header", GatePolicy(exit_zero=True), 0),
-        ("KASLR unknown", GatePolicy(exit_zero=True), 0),
-        ("old, machine, hit", GatePolicy(exit_zero=True), 0),
-        ("own section, header", GatePolicy(fail_on=Severity.NOTE), 0),
+        ("old, machine, clear", Tolerance(fail_on=Severity.WARNING), 1),
+        ("old, machine, clear", Tolerance(Severity.WARNING, ignored=frozenset({"SME007"})), 0),
+        ("KASLR unknown", Tolerance(allow_undecided=True), 0),
+        ("KASLR unknown, hit", Tolerance(allow_undecided=True), 1),
+        ("old, header", Tolerance(ignored=frozenset({"SME007"})), 4),
+        ("old, header", Tolerance(exit_zero=True), 0),
+        ("KASLR unknown", Tolerance(exit_zero=True), 0),
+        ("old, machine, hit", Tolerance(exit_zero=True), 0),
+        ("own section, header", Tolerance(fail_on=Severity.NOTE), 0),
     ],
 )
-def test_policies(name: str, policy: GatePolicy, code: int) -> None:
-    assert exit_status(answer(name), policy) == code
+def test_what_is_tolerated(name: str, tolerance: Tolerance, code: int) -> None:
+    assert exit_status(answer(name), tolerance) == code
 
 
 def test_stated_loader_and_mode_win_over_those_of_the_load() -> None:

@@ -31,3 +31,6 @@ RULES: dict[str, Rule] = {
     )
 }
 """The catalogue, in the order of the ids."""
+
+STATIC_RULES = frozenset(rule.id for rule in (*ownership.RULES, *section.RULES))
+"""Those that need neither a load nor a machine."""

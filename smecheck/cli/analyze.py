@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.cli.parameters import HELP_NAMES, enum_option, report_targets
+from smecheck.cli.parameters import HELP_NAMES, enum_option, kcidb_build, report_targets
 from smecheck.cli.question import FILE_OPTIONS, question_of, question_options
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
 from smecheck.model.finding import Severity
+from smecheck.model.tolerance import Tolerance
 from smecheck.record import replace
 from smecheck.report.render import Format
 
@@ -25,6 +26,7 @@ Examples:
   smecheck analyze vmlinux
   smecheck analyze vmlinux --iomem iomem.txt --segments kexec.log --kaslr off --explain
   ssh host sudo cat /proc/iomem | smecheck analyze vmlinux --iomem - --segments load.yaml
+  smecheck analyze vmlinuz --report junit=smecheck.xml --report markdown=summary.md
 
 \b
 Exit codes, the same for every format:
@@ -55,6 +57,12 @@ Exit codes, the same for every format:
     callback=report_targets,
     multiple=True,
     help="Write one more report; may be repeated.",
+)
+@click.option(
+    "--kcidb-build",
+    metavar="ORIGIN:ID",
+    callback=kcidb_build,
+    help="The build that kcidb rows belong to, as its submitter named it.",
 )
 @enum_option(
     "--fail-on",
@@ -92,19 +100,18 @@ def analyze(kernel: str, **options: Any) -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:
-        if report_format is Format.JSON and not options["quiet"]:
-            _print_error_document(
-                error if isinstance(error, SmecheckError) else InternalError.of(error)
-            )
+        if not (report_format.is_for_people or options["quiet"]):
+            known = error if isinstance(error, SmecheckError) else InternalError.of(error)
+            _print_error(known, report_format)
         raise
 
 
-def _print_error_document(error: SmecheckError) -> None:
+def _print_error(error: SmecheckError, report_format: Format) -> None:
     from smecheck.cli.output import write_stdout
-    from smecheck.report.error_report import error_json
+    from smecheck.report.render import render_error
 
     with contextlib.suppress(OutputError):
-        write_stdout(error_json(error), encoding="utf-8")
+        write_stdout(render_error(error, report_format), encoding="utf-8")
 
 
 def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int:
@@ -112,16 +119,16 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
     extra = [(_format_named(name), path) for name, path in options["reports"]]
 
     from smecheck.analysis import analyze as answer
-    from smecheck.cli.outcome import GatePolicy, exit_status
+    from smecheck.cli.outcome import exit_status
     from smecheck.cli.output import write_file, write_stdout
     from smecheck.report.render import RenderOptions, render
 
     ignored = _known_rules(options["ignore"])
     report = _with_policy(answer(question_of(kernel, options)), options)
-    policy = GatePolicy(
+    tolerance = Tolerance(
         options["fail_on"], options["allow_undecided"], options["exit_zero"], ignored
     )
-    status = exit_status(report, policy)
+    status = exit_status(report, tolerance)
     color = wants_color(options["color"], to_stdout=options["output"] is None)
     render_options = RenderOptions(
         explain=options["explain"],
@@ -129,6 +136,8 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
         width=width(),
         unicode=speaks_unicode(to_stdout=options["output"] is None),
         exit_code=status,
+        tolerance=tolerance,
+        kcidb_build=options["kcidb_build"],
     )
     for_file = replace(render_options, color=False, unicode=True)
     written = render(report, report_format, render_options)
@@ -137,7 +146,7 @@ def _analyze(kernel: str, report_format: Format, options: dict[str, Any]) -> int
     if options["output"] is not None:
         write_file(options["output"], written)
     elif not options["quiet"]:
-        write_stdout(written, encoding="utf-8" if report_format is Format.JSON else None)
+        write_stdout(written, encoding=None if report_format.is_for_people else "utf-8")
     return int(status)
 
 

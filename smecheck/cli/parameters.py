@@ -61,6 +61,16 @@ def report_targets(
     return targets
 
 
+def kcidb_build(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse what KCIDB would: the origin is lower case, and a colon ends it."""
+    import re
+
+    if value is not None and not re.fullmatch(r"[a-z0-9_]+:.+", value):
+        message = f"{value!r} is not of the form ORIGIN:ID, the origin of a-z, 0-9 and _"
+        raise click.BadParameter(message, ctx, param)
+    return value
+
+
 def enum_option(name: str, *names: str, enum: type[E], **settings: Any) -> Decorator:
     """Return an option whose value is a member of ``enum``, named by its value."""
 

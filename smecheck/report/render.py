@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from smecheck.model.tolerance import Tolerance
 from smecheck.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smecheck.errors import SmecheckError
     from smecheck.model.report import Report
 
 
@@ -20,6 +24,27 @@ class Format(Enum):
     """One line per fact, for pipes."""
     JSON = "json"
     """``smecheck/report-v1``, for programs."""
+    MARKDOWN = "markdown"
+    """For tickets, mails and the summary of a CI job."""
+    JUNIT = "junit"
+    """JUnit XML, for GitLab, Jenkins and Beaker."""
+    KTAP = "ktap"
+    """The kernel's test format."""
+    GITHUB = "github"
+    """Annotations of GitHub Actions."""
+    SARIF = "sarif"
+    """SARIF 2.1.0, for code scanning."""
+    KCIDB = "kcidb"
+    """Rows for KernelCI's common database."""
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether it is for eyes alone: in their terminal's encoding, and errors as two lines."""
+        return self in (Format.TEXT, Format.PLAIN)
+
+
+ReportWriter: TypeAlias = "Callable[[Report, RenderOptions], str]"
+ErrorWriter: TypeAlias = "Callable[[SmecheckError], str]"
 
 
 @record
@@ -35,21 +60,68 @@ class RenderOptions:
     """Whether the output can show more than ASCII; only text asks."""
     exit_code: int
     """What the program will exit with."""
+    tolerance: Tolerance = Tolerance()
+    """What of the report counts as failure."""
+    kcidb_build: str | None = None
+    """The build that KCIDB rows belong to: ``ORIGIN:ID``."""
 
 
 def render(report: Report, chosen: Format, options: RenderOptions) -> str:
     """Write ``report`` in the format that was chosen; the text ends with a line break."""
+    write, _ = _writers(chosen)
+    return write(report, options)
+
+
+def render_error(error: SmecheckError, chosen: Format) -> str:
+    """Write a failure in the format that was chosen; empty for those that people read.
+
+    They have it on standard error, where it goes in any case.
+    """
+    _, write = _writers(chosen)
+    return write(error)
+
+
+def _writers(chosen: Format) -> tuple[ReportWriter, ErrorWriter]:
     match chosen:
         case Format.TEXT:
             from smecheck.report.text_report import render_text
 
-            return render_text(report, options)
+            return render_text, _nothing
         case Format.PLAIN:
             from smecheck.report.plain_report import render_plain
 
-            return render_plain(report, options)
+            return render_plain, _nothing
         case Format.JSON:
+            from smecheck.report.error_report import error_json
             from smecheck.report.json_report import render_json
 
-            return render_json(report, options)
+            return render_json, error_json
+        case Format.MARKDOWN:
+            from smecheck.report.markdown_report import markdown_error, render_markdown
+
+            return render_markdown, markdown_error
+        case Format.JUNIT:
+            from smecheck.report.junit_report import junit_error, render_junit
+
+            return render_junit, junit_error
+        case Format.KTAP:
+            from smecheck.report.ktap_report import ktap_error, render_ktap
+
+            return render_ktap, ktap_error
+        case Format.GITHUB:
+            from smecheck.report.github_report import github_error, render_github
+
+            return render_github, github_error
+        case Format.SARIF:
+            from smecheck.report.sarif_report import render_sarif, sarif_error
+
+            return render_sarif, sarif_error
+        case Format.KCIDB:
+            from smecheck.report.kcidb_report import kcidb_error, render_kcidb
+
+            return render_kcidb, kcidb_error
     assert_never(chosen)
+
+
+def _nothing(_error: SmecheckError) -> str:
+    return ""

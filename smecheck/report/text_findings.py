@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from smecheck.model.finding import Finding, Severity
+from smecheck.report.finding_words import place_of
 from smecheck.report.text_tables import Words, grid
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def findings_table(findings: Sequence[Finding], words: Words) -> Table:
 
 def _body(finding: Finding, words: Words, *, with_remedy: bool) -> Text:
     lines = [Text(words(finding.message))]
-    place = _place(finding)
+    place = place_of(finding)
     if place:
         lines.append(Text(words(place)))
     if finding.condition is not None:
@@ -46,15 +47,3 @@ def _body(finding: Finding, words: Words, *, with_remedy: bool) -> Text:
     if with_remedy and finding.remedy:
         lines.append(Text.assemble(("next: ", "bold"), words(finding.remedy)))
     return Text("\n").join(lines)
-
-
-def _place(finding: Finding) -> str:
-    """Return the range that is hit, and how much of the other party it is."""
-    span, other = finding.span, finding.other
-    if other is None:
-        return repr(span) if span is not None else ""
-    if span is None:
-        return f"{other.name} {other.span!r}"
-    if span == other.span:
-        return f"{span!r}, all of {other.name}"
-    return f"{span!r} of {other.name} {other.span!r}"

@@ -6,7 +6,6 @@ next comes last, just above the prompt, and every number in between can be copie
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -15,13 +14,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from smecheck.evidence import Known
-from smecheck.model.report import Basis, Report, Verdict
+from smecheck.model.report import Report, Verdict
 from smecheck.report.facts import boot_facts, kernel_facts
 from smecheck.report.lanes import scene_of
 from smecheck.report.ruler import draw
 from smecheck.report.safe_text import printable
-from smecheck.report.text_findings import SEVERITY_STYLES, findings_table
+from smecheck.report.text_findings import findings_table
 from smecheck.report.text_tables import (
     Words,
     derivation_table,
@@ -31,6 +29,7 @@ from smecheck.report.text_tables import (
     proof_table,
     segments_table,
 )
+from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,16 +43,11 @@ _LEAST_WIDTH = 60
 """Below this many columns the longest span would be broken; lines are left to the terminal then."""
 _INDENT = 2
 
-_VERDICTS = {
-    Verdict.CLEAR: ("CLEAR", "bold green"),
-    Verdict.COLLISION: ("COLLISION", "bold red"),
-    Verdict.UNDECIDED: ("UNDECIDED", "bold yellow"),
-    Verdict.NOT_APPLICABLE: ("NOT APPLICABLE", "bold cyan"),
-}
-_BASES = {
-    Basis.PROOF: "holds on every machine",
-    Basis.MACHINE: "holds for this machine and this load",
-    Basis.PARTIAL: "facts are missing",
+_VERDICT_STYLES = {
+    Verdict.CLEAR: "bold green",
+    Verdict.COLLISION: "bold red",
+    Verdict.UNDECIDED: "bold yellow",
+    Verdict.NOT_APPLICABLE: "bold cyan",
 }
 _PROVEN = "holds for this boot: the workarea lies inside what is kept to the kernel, on any machine"
 _NOT_PROVEN = "fails for this boot: the workarea is not wholly inside what is kept to the kernel"
@@ -115,31 +109,13 @@ def _parts(
 
 
 def _verdict(report: Report, options: RenderOptions, words: Words) -> Table:
-    word, style = _VERDICTS[report.verdict]
+    word, style = VERDICT_WORDS[report.verdict], _VERDICT_STYLES[report.verdict]
     verdict = Text.assemble(
         (word, style), f"  ({report.basis.value})  ", (words(report.headline), "bold")
     )
     table = _titled(Text("VERDICT", "bold"), verdict)
-    table.add_row("", Text(words(f"{_context(report)}; exit {options.exit_code}"), "dim"))
+    table.add_row("", Text(words(f"{context_of(report)}; exit {options.exit_code}"), "dim"))
     return table
-
-
-def _context(report: Report) -> str:
-    """Return on one line which kernel and which boot the verdict is about, and how far it holds."""
-    boot, image = report.boot, report.image
-    release = image.release.value if isinstance(image.release, Known) else "of unknown release"
-    scheme = report.facts.scheme
-    loader, kaslr = boot.loader, boot.kaslr
-    return "; ".join(
-        (
-            _BASES[report.basis],
-            f"kernel {release}",
-            f"scheme {scheme.value.value if isinstance(scheme, Known) else 'unknown'}",
-            boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),
-            f"SME {boot.sme.value}",
-            f"KASLR {('on' if kaslr.value else 'off') if isinstance(kaslr, Known) else 'unknown'}",
-        )
-    )
 
 
 def _evidence(
@@ -159,12 +135,7 @@ def _evidence(
 
 def _count(report: Report) -> str:
     """Return ``2 errors, 1 note; smecheck explain RULE tells more``."""
-    counts = Counter(finding.severity for finding in report.findings)
-    number = ", ".join(
-        f"{counts[severity]} {severity.value}{'' if counts[severity] == 1 else 's'}"
-        for severity in SEVERITY_STYLES
-        if counts[severity]
-    )
+    number = findings_count(report.findings)
     return f"{number} (smecheck explain {report.findings[0].rule} tells more)"
 
 

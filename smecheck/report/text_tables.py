@@ -10,11 +10,12 @@ from rich.text import Text
 
 from smecheck.quantity import address_text, size_text
 from smecheck.report.counterexample_files import counterexample_text
+from smecheck.report.placement_rows import extent_rows, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from smecheck.model.placement import Extents, Placement
+    from smecheck.model.placement import Placement
     from smecheck.model.proof import Proof, ProofPath
     from smecheck.model.report import Report
     from smecheck.model.segments import SegmentList
@@ -45,37 +46,13 @@ def placements_table(report: Report, words: Words) -> Table:
     for _ in report.placements:
         table.add_column(min_width=_LONGEST_ADDRESS, max_width=_READABLE, overflow="fold")
     table.add_row("scheme", *(Text(p.scheme.value, "bold") for p in report.placements))
-    table.add_row("status", *(_status(placement) for placement in report.placements))
-    rows: tuple[tuple[str, Callable[[Extents], str]], ...] = (
-        ("in place", lambda extents: repr(extents.in_place)),
-        ("start", lambda extents: address_text(extents.start)),
-        ("written to", lambda extents: address_text(extents.written_end)),
-        ("at worst to", lambda extents: address_text(extents.worst_end)),
-        ("mapped to", lambda extents: address_text(extents.mapped_end)),
-        ("length", lambda extents: size_text(extents.worst.size)),
-    )
-    for name, show in rows:
-        table.add_row(name, *(_extent(placement, name, show) for placement in report.placements))
+    table.add_row("status", *(status_of(placement) for placement in report.placements))
+    for name, cells in extent_rows(report):
+        table.add_row(name, *cells)
     table.add_row("owner", *(Text(p.owner.value, "bold") for p in report.placements))
     table.add_row("", *(words(placement.owner_reason) for placement in report.placements))
     table.add_row("note", *(words(placement.reason) for placement in report.placements))
     return table
-
-
-def _status(placement: Placement) -> str:
-    which = "this kernel" if placement.actual else "what would be"
-    return which if placement.extents is not None else f"{which}, place undetermined"
-
-
-def _extent(placement: Placement, name: str, show: Callable[[Extents], str]) -> str:
-    if placement.extents is not None:
-        exact = name == "written to" and not placement.written_is_exact
-        return show(placement.extents) + (" or further" if exact else "")
-    if placement.offsets is None:
-        return "unknown"
-    if name == "length":
-        return show(placement.offsets)
-    return f"_text + {show(placement.offsets)}"
 
 
 def facts_table(facts: Iterable[FactLine], words: Words) -> Table:

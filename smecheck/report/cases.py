@@ -1,0 +1,127 @@
+"""A report as test cases, for the formats that know only those: JUnit, KTAP, KCIDB.
+
+The first case is the verdict, then there is one for every rule, each under a name that does not
+change from one build to the next. A case has failed exactly where it makes the exit status so.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from smecheck.checks.catalogue import RULES, STATIC_RULES
+from smecheck.model.finding import Finding
+from smecheck.model.report import Report, Verdict
+from smecheck.record import record
+from smecheck.report.finding_words import finding_lines
+from smecheck.report.safe_text import printable
+
+if TYPE_CHECKING:
+    from smecheck.checks.rule import Rule
+    from smecheck.model.placement import Placement
+    from smecheck.model.tolerance import Tolerance
+
+
+class Outcome(Enum):
+    """What became of a case."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    """Open, and that counts as a failure."""
+    EXCUSED = "excused"
+    """Failed or open, but an option says that this does not count."""
+    SKIPPED = "skipped"
+    """There was nothing to look at."""
+
+
+@record
+class Case:
+    """One test case. Its texts are printable, each in one line."""
+
+    id: str
+    """``verdict``, or the id of a rule."""
+    title: str
+    """What is tested, in words that hold whatever comes of it."""
+    outcome: Outcome
+    summary: str
+    """Why, in a line; empty where a rule found nothing."""
+    details: tuple[str, ...] = ()
+    """All there is to say of it."""
+
+
+def cases_of(report: Report, tolerance: Tolerance) -> tuple[Case, ...]:
+    """Return the case of the verdict and those of all rules, in the order of the catalogue."""
+    return (
+        _verdict(report, tolerance),
+        *(_rule(rule, report, tolerance) for rule in RULES.values()),
+    )
+
+
+def suite_name(report: Report) -> str:
+    """Return what the cases are about."""
+    return printable(report.image.source)
+
+
+def _verdict(report: Report, tolerance: Tolerance) -> Case:
+    match report.verdict:
+        case Verdict.CLEAR:
+            outcome = Outcome.PASSED
+        case Verdict.NOT_APPLICABLE:
+            outcome = Outcome.SKIPPED
+        case Verdict.COLLISION:
+            failed = any(map(tolerance.counts, report.findings))
+            outcome = Outcome.FAILED if failed else Outcome.EXCUSED
+        case Verdict.UNDECIDED:
+            counts = tolerance.open_question_counts
+            outcome = Outcome.UNDECIDED if counts else Outcome.EXCUSED
+    summary = f"{report.verdict.value} ({report.basis.value}): {report.headline}"
+    details = (summary, f"next: {report.next_step}")
+    title = "the workarea is the kernel's own, or clear of everything"
+    return Case("verdict", title, outcome, printable(summary), tuple(map(printable, details)))
+
+
+def _rule(rule: Rule, report: Report, tolerance: Tolerance) -> Case:
+    findings = [finding for finding in report.findings if finding.rule == rule.id]
+    title = f'rule out "{rule.title}"'
+    if not findings:
+        reason = _not_looked_at(rule, report)
+        outcome = Outcome.PASSED if reason is None else Outcome.SKIPPED
+        return Case(rule.id, title, outcome, printable(reason or ""))
+    counted = list(filter(tolerance.counts, findings))
+    excuse = tolerance.excuse(findings[0])
+    first = (counted or findings)[0]
+    summary = f"{first.severity.value}: {first.message}"
+    if counted:
+        outcome = Outcome.FAILED
+    elif excuse is not None:
+        outcome, summary = Outcome.EXCUSED, f"{excuse}: {summary}"
+    else:
+        outcome = Outcome.PASSED
+    details = (printable(line) for finding in findings for line in _lines(finding))
+    return Case(rule.id, title, outcome, printable(summary), tuple(details))
+
+
+def _lines(finding: Finding) -> tuple[str, ...]:
+    message, *further = finding_lines(finding)
+    return (f"{finding.severity.value}: {message}", *further)
+
+
+def _not_looked_at(rule: Rule, report: Report) -> str | None:
+    """Return why a rule without findings has not passed: what it needs was not there."""
+    if report.verdict is Verdict.NOT_APPLICABLE and not rule.about_load:
+        return "no workarea is used"
+    placement = report.actual
+    if rule.id in STATIC_RULES:
+        return None if placement and placement.offsets else _unplaced(placement)
+    if report.segments is None:
+        return "no segments of a load were given"
+    if report.memory is None:
+        return "no memory map of a machine was given"
+    if rule.about_load or (placement and placement.extents):
+        return None
+    return _unplaced(placement)
+
+
+def _unplaced(placement: Placement | None) -> str:
+    return placement.reason if placement else "where the workarea lies is not known"

@@ -1,0 +1,84 @@
+"""The report as workflow commands of GitHub Actions: annotations on the run and in its log.
+
+A clear answer annotates nothing; it is one line of the log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.checks.catalogue import RULES
+from smecheck.model.finding import Severity
+from smecheck.model.report import Report, Verdict
+from smecheck.report.file_place import file_and_line
+from smecheck.report.finding_words import finding_lines
+from smecheck.report.safe_text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smecheck.errors import SmecheckError
+    from smecheck.model.finding import Finding
+    from smecheck.report.render import RenderOptions
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+
+
+def render_github(report: Report, options: RenderOptions) -> str:
+    """Return an annotation for every finding and for a verdict that is open."""
+    return "".join(f"{line}\n" for line in _lines(report, options))
+
+
+def github_error(error: SmecheckError) -> str:
+    """Return a failure as an annotation."""
+    lines = (error.message, f"next: {error.help_text}")
+    return _command("error", error.where, f"smecheck: {error.nothing_done}", lines) + "\n"
+
+
+def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
+    source = report.image.source
+    for finding in report.findings:
+        yield _finding(finding, source, options)
+    if report.verdict is Verdict.UNDECIDED:
+        command = "error" if options.tolerance.open_question_counts else "notice"
+        lines = (report.headline, f"next: {report.next_step}")
+        yield _command(command, source, "smecheck: undecided", lines)
+    yield _log_line(f"smecheck: {report.verdict.value} ({report.basis.value}): {report.headline}")
+
+
+def _finding(finding: Finding, source: str, options: RenderOptions) -> str:
+    excuse = options.tolerance.excuse(finding)
+    command = _COMMANDS[finding.severity] if excuse is None else "notice"
+    lines = finding_lines(finding)
+    if excuse is not None:
+        lines = (*lines, f"does not count: {excuse}")
+    rule = RULES.get(finding.rule)
+    title = f"{finding.rule}: {rule.title}" if rule else finding.rule
+    return _command(command, source, title, lines)
+
+
+def _command(name: str, where: str | None, title: str, lines: tuple[str, ...]) -> str:
+    """Write a workflow command.
+
+    What must be escaped, and how, is in the runner's ActionCommand.cs: the values of properties end
+    at a comma, names at a colon.
+    """
+    properties = {"title": title}
+    if where:
+        file, line = file_and_line(where)
+        properties |= {"file": file, "line": str(line)}
+    shown = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{name} {shown}::{_data(chr(10).join(map(printable, lines)))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+def _log_line(text: str) -> str:
+    # The runner obeys its older form of commands, ##[name], anywhere in a line.
+    return printable(text).replace("##[", "##\\x5b")

@@ -1,0 +1,56 @@
+"""The report as KTAP, the kernel's own test format (Documentation/dev-tools/ktap.rst).
+
+What failed is ``not ok``; an open question that counts is ``not ok`` with the directive ERROR.
+What does not count, and what there was nothing to look at for, is ``ok`` with the directive SKIP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from smecheck.report.cases import Case, Outcome, cases_of, suite_name
+from smecheck.report.safe_text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smecheck.errors import SmecheckError
+    from smecheck.model.report import Report
+    from smecheck.report.render import RenderOptions
+
+
+def render_ktap(report: Report, options: RenderOptions) -> str:
+    """Return one test for the verdict and one for every rule."""
+    return "".join(f"{line}\n" for line in _lines(report, options))
+
+
+def ktap_error(error: SmecheckError) -> str:
+    """Return a failure: no test was run."""
+    where = f"{printable(error.where)}: " if error.where else ""
+    return f"KTAP version 1\nBail out! {where}{printable(error.message)}\n"
+
+
+def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
+    cases = cases_of(report, options.tolerance)
+    yield "KTAP version 1"
+    yield f"1..{len(cases)}"
+    yield f"# smecheck analyze {suite_name(report)}"
+    for number, case in enumerate(cases, start=1):
+        # What is said of a test stands before its result.
+        yield from (f"# {line}" for line in case.details)
+        yield _result(number, case)
+
+
+def _result(number: int, case: Case) -> str:
+    name = f"{number} - {case.id}: {case.title}"
+    match case.outcome:
+        case Outcome.PASSED:
+            return f"ok {name}"
+        case Outcome.FAILED:
+            return f"not ok {name}"
+        case Outcome.UNDECIDED:
+            return f"not ok {name} # ERROR {case.summary}"
+        case Outcome.EXCUSED | Outcome.SKIPPED:
+            return f"ok {name} # SKIP {case.summary}"
+        case _:
+            assert_never(case.outcome)

@@ -1,0 +1,83 @@
+"""The report as Markdown, for tickets, mails and the summary of a CI job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.report.finding_words import finding_lines
+from smecheck.report.markdown_text import code, words
+from smecheck.report.placement_rows import extent_rows, status_of
+from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from smecheck.errors import SmecheckError
+    from smecheck.model.finding import Finding
+    from smecheck.model.report import Report
+    from smecheck.report.render import RenderOptions
+
+
+def render_markdown(report: Report, options: RenderOptions) -> str:
+    """Return verdict, findings, placement, premises and the next step."""
+    return "".join(f"{line}\n" for line in _lines(report, options))
+
+
+def markdown_error(error: SmecheckError) -> str:
+    """Return a failure and its next step."""
+    where = f"{code(error.where)}: " if error.where else ""
+    lines = ["### smecheck: nothing was analyzed", "", f"{where}{words(error.message)}"]
+    if error.help_text:
+        lines += ["", f"**Next:** {words(error.help_text)}"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
+    yield f"### smecheck: {VERDICT_WORDS[report.verdict]} ({report.basis.value})"
+    yield ""
+    yield f"**{words(report.headline)}**"
+    yield ""
+    yield f"{code(report.image.source)}: {words(context_of(report))}; exit {options.exit_code}"
+    if report.findings:
+        yield from _titled(f"Findings: {findings_count(report.findings)}")
+        for finding in report.findings:
+            yield from _finding(finding, options)
+    yield from _titled("Placement (spans are half-open)")
+    yield from _placement(report)
+    yield from _list("Premises", report.assumptions)
+    yield from _list("Not checked", report.not_checked)
+    yield from _list("Inputs", (f"{source.path} ({source.kind})" for source in report.inputs))
+    yield ""
+    yield f"**Next:** {words(report.next_step)}"
+
+
+def _titled(title: str) -> tuple[str, ...]:
+    return ("", f"#### {title}", "")
+
+
+def _finding(finding: Finding, options: RenderOptions) -> Iterator[str]:
+    message, *further = finding_lines(finding)
+    excuse = options.tolerance.excuse(finding)
+    if excuse is not None:
+        further.append(f"does not count: {excuse}")
+    yield f"- **{finding.severity.value.upper()} {words(finding.rule)}** {words(message)}"
+    # Paragraphs of their own in the item, so that they stay lines in every reader.
+    yield from (line for text in further for line in ("", f"  {words(text)}"))
+
+
+def _placement(report: Report) -> Iterator[str]:
+    heads = (f"{p.scheme.value} ({status_of(p)})" for p in report.placements)
+    yield _row("", heads)
+    yield "|---|---|---|"
+    yield from (_row(name, cells) for name, cells in extent_rows(report))
+    yield _row("owner", (f"{p.owner.value}: {p.owner_reason}" for p in report.placements))
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"| {name} | {' | '.join(map(words, cells))} |"
+
+
+def _list(title: str, texts: Iterable[str]) -> Iterator[str]:
+    items = [f"- {words(text)}" for text in texts]
+    if items:
+        yield from (*_titled(title), *items)

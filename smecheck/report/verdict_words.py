@@ -1,0 +1,54 @@
+"""The verdict in words: what every format for people says first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from smecheck.evidence import Known
+from smecheck.model.finding import Severity
+from smecheck.model.report import Basis, Report, Verdict
+from smecheck.quantity import count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from smecheck.model.finding import Finding
+
+VERDICT_WORDS = {
+    Verdict.CLEAR: "CLEAR",
+    Verdict.COLLISION: "COLLISION",
+    Verdict.UNDECIDED: "UNDECIDED",
+    Verdict.NOT_APPLICABLE: "NOT APPLICABLE",
+}
+_BASES = {
+    Basis.PROOF: "holds on every machine",
+    Basis.MACHINE: "holds for this machine and this load",
+    Basis.PARTIAL: "facts are missing",
+}
+
+
+def context_of(report: Report) -> str:
+    """Return on one line which kernel and which boot the verdict is about, and how far it holds."""
+    boot, image = report.boot, report.image
+    release = image.release.value if isinstance(image.release, Known) else "of unknown release"
+    scheme = report.facts.scheme
+    loader, kaslr = boot.loader, boot.kaslr
+    return "; ".join(
+        (
+            _BASES[report.basis],
+            f"kernel {release}",
+            f"scheme {scheme.value.value if isinstance(scheme, Known) else 'unknown'}",
+            boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),
+            f"SME {boot.sme.value}",
+            f"KASLR {('on' if kaslr.value else 'off') if isinstance(kaslr, Known) else 'unknown'}",
+        )
+    )
+
+
+def findings_count(findings: Iterable[Finding]) -> str:
+    """Return how many there are of each severity: ``2 errors, 1 note``."""
+    counts = Counter(finding.severity for finding in findings)
+    return ", ".join(
+        count_text(counts[severity], severity.value) for severity in Severity if counts[severity]
+    )
