@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 
 import pytest
@@ -16,7 +17,7 @@ from smecheck import __version__
 from smecheck.checks.catalogue import RULES
 from smecheck.errors import ExitCode
 
-COMMANDS = ("analyze", "describe", "explain", "rules", "schema")
+COMMANDS = ("analyze", "completion", "describe", "explain", "rules", "schema")
 SCHEMAS = sorted(path.name for path in (files("smecheck") / "schemas").iterdir())
 
 
@@ -30,8 +31,9 @@ def test_version(option: str) -> None:
     found = run(option)
     assert (found.status, found.err) == (0, "")
     (line,) = found.out.splitlines()
-    assert line.startswith("smecheck")
-    assert __version__ in line
+    assert line.startswith(f"smecheck {__version__} (python ")
+    for package in ("pyelftools", "lz4", "click", "rich"):
+        assert f", {package} {version(package)}" in line
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

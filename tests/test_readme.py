@@ -25,6 +25,13 @@ def test_options_exist() -> None:
     assert named <= set(known)
 
 
+def test_help_block_is_what_help_prints() -> None:
+    section = README.partition("## Commands")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    _, _, printed = run("--help").out.partition("\nCommands:")
+    assert block == f"Commands:{printed.partition(chr(10) * 2)[0]}\n"
+
+
 def test_formats_exist() -> None:
     (choices,) = re.findall(r"--format \[(.*)\]", run("analyze", "--help").out)
     named = set(re.findall(r"--format (\w+)", README))

@@ -11,17 +11,20 @@ from typing import NoReturn
 
 import click
 
-from smecheck import __version__
 from smecheck.errors import ExitCode, InternalError, OutputError, SmecheckError, UsageError
 
 _COMMANDS = {
     "analyze": "smecheck.cli.analyze:analyze",
+    "completion": "smecheck.cli.completion:completion",
     "describe": "smecheck.cli.describe:describe",
     "explain": "smecheck.cli.rules:explain",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",
 }
 """The commands, imported only when they run or when the help lists them."""
+
+COMPLETE_VARIABLE = "_SMECHECK_COMPLETE"
+"""The environment variable by which click knows that a shell asks for completions."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -55,7 +58,19 @@ class LazyGroup(click.Group):
 
         module, attribute = target.split(":")
         command: click.Command = getattr(import_module(module), attribute)
+        if COMPLETE_VARIABLE in os.environ:
+            from smecheck.cli.completion import with_values
+
+            return with_values(command)
         return command
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from smecheck.cli.version import version_text
+
+        click.echo(version_text())
+        ctx.exit()
 
 
 @click.group(
@@ -63,11 +78,14 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )
-@click.version_option(
-    __version__,
+@click.option(
     "-V",
     "--version",
-    message=f"smecheck {__version__} (python {sys.version.split()[0]})",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of smecheck and of what it is built on.",
 )
 def cli() -> None:
     """Find what the SME workarea of a Linux kernel collides with, before kexec or kdump does.
@@ -96,9 +114,10 @@ def _run() -> int:
         result = cli.main(standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except SystemExit:
-        # Outside standalone mode click exits, with 1, in one case only: the reader went away.
-        return ExitCode.READER_GONE
+    except SystemExit as error:
+        # Outside standalone mode click exits in two cases only: after completions, with 0, and
+        # with 1 when the reader went away.
+        return ExitCode.READER_GONE if error.code else ExitCode.OK
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
