@@ -15,6 +15,7 @@ from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import Boot, BootRequest, Paging, Path, SmeState, Switch
 from smecheck.model.kernel import KernelImage, LoadSegment, SetupHeader
 from smecheck.model.memory import MemoryMap
+from smecheck.model.proof import Way
 from smecheck.model.report import Report
 from smecheck.model.segments import (
     Mode,
@@ -162,7 +163,7 @@ def test_vmlinux_runs_where_it_is_linked(role: SegmentRole) -> None:
     assert value_of(report.boot.kaslr) is False
     assert report.boot.base_is_certain
     assert report.proof is not None
-    assert [path.path for path in report.proof.paths if path.taken] == ["elf"]
+    assert [path.path for path in report.proof.paths if path.taken] == [Way.ELF]
     assert report.proof.holds
     assert report.actual is not None
     assert report.actual.extents is not None

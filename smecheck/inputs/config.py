@@ -2,7 +2,8 @@
 
 Of the ten thousand options those are kept that bear on where a kernel runs and on its SME code. An
 option that is not in the file stays unknown, since later versions no longer have some of them; only
-where a whole configuration leaves out SME itself, the kernel has none.
+where a whole configuration leaves out SME itself, the kernel has none, and where it leaves out
+whether SME is on by default, the kernel no longer has that option and leaves SME off.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ OPTIONS = (
 """The options that are kept."""
 
 _SME = "CONFIG_AMD_MEM_ENCRYPT"
+_DEFAULT = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
 _AROUND_SME = ("CONFIG_X86_64", "CONFIG_PHYSICAL_START")
 """Options of every x86-64 kernel, one before that of SME in the file, one behind it. Since v4.14 it
 is left out only where what it depends on is off (arch/x86/Kconfig: CPU_SUP_AMD)."""
@@ -109,6 +111,9 @@ def parse_config(text: str, name: str) -> KernelConfig | None:
     if title is not None and not around and _SME not in options:
         options[_SME] = "n"
         origins[_SME] = f"{name}: not among its options"
+    if title is not None and not around and options.get(_SME) == "y" and _DEFAULT not in options:
+        options[_DEFAULT] = "n"
+        origins[_DEFAULT] = f"{name}: not among its options, so it was removed (29956748339a, v6.9)"
     return KernelConfig(name, _version(title, text, name), options, origins)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known, T, Unknown, value_of
+from smecheck.evidence import Fact, Known, T, Unknown
 from smecheck.model.boot import (
     NO_INITRD_ASSUMED,
     Boot,
@@ -18,7 +18,7 @@ from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Generation
 from smecheck.model.segments import Mode, SegmentList, SegmentRole
-from smecheck.placement.cmdline import has_word, last_value
+from smecheck.placement.cmdline import has_word
 from smecheck.placement.decompressor import UnpackRules, landing
 from smecheck.placement.running import running_kernel
 from smecheck.quantity import address_text, size_text
@@ -51,9 +51,7 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     kaslr = _kaslr(evidence, cmdline)
     load_address = _load_address(evidence)
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
-    sme, sme_evidence = _sme(request, cmdline)
-    if sme is SmeState.UNKNOWN and value_of(evidence.facts.sme_code) is not False:
-        evidence.assumptions.append(f"SME is taken to be active: {sme_evidence[0]}")
+    sme, sme_evidence = _sme(evidence, cmdline, path)
     _overridden(evidence)
     paging = _paging(evidence, cmdline)
     initrd = _initrd(evidence)
@@ -175,24 +173,31 @@ def _kernel_base(
     return Unknown("no segments and no --load-address tell where the kernel runs"), False
 
 
-def _sme(request: BootRequest, cmdline: Fact[str]) -> tuple[SmeState, tuple[str, ...]]:
-    if request.sme is Switch.OFF:
+def _sme(
+    evidence: BootEvidence, cmdline: Fact[str], path: Path
+) -> tuple[SmeState, tuple[str, ...]]:
+    state, texts = _sme_as_stated(evidence)
+    if state is SmeState.UNKNOWN and isinstance(cmdline, Known):
+        from smecheck.placement.sme_state import SmeEvidence, sme_state
+
+        segments = evidence.segments
+        is_elf = segments is not None and is_elf_load(evidence.image, segments)
+        state, texts = sme_state(SmeEvidence(evidence.image, evidence.facts, cmdline, path, is_elf))
+    if state is SmeState.UNKNOWN:
+        evidence.assumptions.append(f"SME is taken to be active: {texts[0]}")
+    return state, texts
+
+
+def _sme_as_stated(evidence: BootEvidence) -> tuple[SmeState, tuple[str, ...]]:
+    """Return what is to be said of SME without a command line."""
+    sme_code, stated = evidence.facts.sme_code, evidence.request.sme
+    if isinstance(sme_code, Known) and not sme_code.value:
+        return SmeState.INACTIVE, (f"the kernel has no SME code ({sme_code.origin})",)
+    if stated is Switch.OFF:
         return SmeState.INACTIVE, ("--sme off",)
-    if request.sme is Switch.ON:
+    if stated is Switch.ON:
         return SmeState.ACTIVE, ("--sme on",)
-    if isinstance(cmdline, Unknown):
-        return SmeState.UNKNOWN, ("the command line of the kernel is not known",)
-    value = last_value(cmdline.value, "mem_encrypt")
-    if value == "off":
-        return SmeState.INACTIVE, (f"mem_encrypt=off on the command line ({cmdline.origin})",)
-    if value == "on":
-        return SmeState.UNKNOWN, (
-            f"mem_encrypt=on on the command line ({cmdline.origin}): active if the CPU has SME, "
-            "the firmware enables it (SYSCFG bit 23) and no hypervisor runs",
-        )
-    return SmeState.UNKNOWN, (
-        f"no mem_encrypt= on the command line ({cmdline.origin}): the default depends on the build",
-    )
+    return SmeState.UNKNOWN, ("the command line of the kernel is not known",)
 
 
 def _paging(evidence: BootEvidence, cmdline: Fact[str]) -> Fact[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def has_word(cmdline: str, word: str) -> bool:
     """Tell whether ``word`` is a whole word of ``cmdline``.
@@ -11,11 +13,24 @@ def has_word(cmdline: str, word: str) -> bool:
     return word in cmdline.split()
 
 
+def word_position(cmdline: str, word: str) -> int:
+    """Return where ``word`` first stands as a whole word, counted from 1; 0 if it does not.
+
+    arch/x86/boot/cmdline.c, cmdline_find_option_bool(): words end at bytes up to a space.
+    """
+    found = re.search(rf"(?<![^\0- ]){re.escape(word)}(?![^\0- ])", cmdline)
+    return 0 if found is None else found.start() + 1
+
+
+def values(cmdline: str, option: str) -> list[str]:
+    """Return the values of each ``option=value`` of ``cmdline``, in order."""
+    prefix = f"{option}="
+    return [word[len(prefix) :] for word in cmdline.split() if word.startswith(prefix)]
+
+
 def last_value(cmdline: str, option: str) -> str | None:
     """Return the value of the last ``option=value`` of ``cmdline``.
 
     arch/x86/lib/cmdline.c, cmdline_find_option(): the last occurrence wins.
     """
-    prefix = f"{option}="
-    values = [word[len(prefix) :] for word in cmdline.split() if word.startswith(prefix)]
-    return values[-1] if values else None
+    return next(reversed(values(cmdline, option)), None)

@@ -38,7 +38,13 @@ IDENTITY_FILE_SYMBOL = "mem_encrypt_identity.c"
 INITRD_AWARE_SYMBOLS = ("__sme_map_range", "sme_prepare_pgd")
 """Local functions that came with the initrd and the PTEs, v4.15 (107cd2532181, cc5f01e28d6c)."""
 
-IDENTITY_SYMBOLS = ("_text", "_end", "__bss_start", "sme_workarea", SME_CODE_SYMBOLS[0])
+SWITCH_SYMBOLS = ("sme_cmdline_on", "sme_cmdline_off")
+"""Local data of sme_enable() up to v6.8: the values of mem_encrypt= that it knows."""
+
+IDENTITY_SYMBOLS = (
+    *("_text", "_end", "__bss_start", "sme_workarea", SME_CODE_SYMBOLS[0]),
+    *SWITCH_SYMBOLS,
+)
 """The symbols that say what an image is, where its section headers tell the scheme."""
 
 GENERATION_SYMBOLS = (IDENTITY_FILE_SYMBOL, *INITRD_AWARE_SYMBOLS, *SME_CODE_SYMBOLS[1:])

@@ -1,0 +1,198 @@
+"""Whether the kernel that is booted uses SME: every variant of its switch, and what tells it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import kernel, segment_list
+
+from smecheck.analysis import Question, analyze
+from smecheck.evidence import Known, Unknown
+from smecheck.model.boot import BootRequest, Path, SmeState, Switch
+from smecheck.model.kernel import KernelImage
+from smecheck.model.report import Report, Verdict
+from smecheck.placement.cmdline import word_position
+from smecheck.placement.identity import SWITCH_SYMBOLS
+from smecheck.record import replace
+from smecheck.span import Span
+
+OLD, NEW = kernel("5.0-old"), kernel("6.1.0-56-cloud-amd64")
+ON, OFF = SWITCH_SYMBOLS
+DEFAULT = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
+ACTIVE, INACTIVE, UNKNOWN = SmeState.ACTIVE, SmeState.INACTIVE, SmeState.UNKNOWN
+
+
+def with_symbols(image: KernelImage, *names: str, release: str = "6.1.0") -> KernelImage:
+    """Return the image with a whole symbol table that has these names."""
+    symbols = {**image.symbols, **dict.fromkeys(names, 0xFFFFFFFF831A7000)}
+    return replace(
+        image, symbols=symbols, symbols_complete=True, release=Known(release, "the banner")
+    )
+
+
+OF_BUILD = with_symbols(OLD, ON, OFF, release="5.0.0")
+ON_ONLY = with_symbols(NEW, ON)
+IN_DECOMPRESSOR = with_symbols(NEW, release="6.12.117+deb12-cloud-amd64")
+
+
+def built(image: KernelImage, default: str) -> KernelImage:
+    return replace(image, config={"CONFIG_AMD_MEM_ENCRYPT": "y", DEFAULT: default})
+
+
+def answer(image: KernelImage, cmdline: str | None, path: Path = Path.KEXEC) -> Report:
+    return analyze(Question(image, BootRequest(cmdline=cmdline, path=path)))
+
+
+def state(image: KernelImage, cmdline: str | None, path: Path = Path.KEXEC) -> SmeState:
+    return answer(image, cmdline, path).boot.sme
+
+
+@pytest.mark.parametrize(
+    ("image", "without", "on", "off", "other", "off_on", "on_off", "off_on_off"),
+    [
+        # The image does not tell which variant it has.
+        (NEW, UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN),
+        (built(NEW, "n"), INACTIVE, UNKNOWN, INACTIVE, INACTIVE, UNKNOWN, INACTIVE, UNKNOWN),
+        (built(NEW, "y"), UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN),
+        # The scheme rules out the decompressor of v6.9; the last value counts.
+        (OLD, UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN, UNKNOWN, INACTIVE, INACTIVE),
+        (OF_BUILD, UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN, UNKNOWN, INACTIVE, INACTIVE),
+        (built(OF_BUILD, "n"), INACTIVE, UNKNOWN, INACTIVE, INACTIVE, UNKNOWN, INACTIVE, INACTIVE),
+        # cbebd68f59f0 may be in it or not: no option then means off in spite of the build.
+        (built(OF_BUILD, "y"), UNKNOWN, UNKNOWN, INACTIVE, UNKNOWN, UNKNOWN, INACTIVE, INACTIVE),
+        (ON_ONLY, INACTIVE, UNKNOWN, INACTIVE, INACTIVE, UNKNOWN, INACTIVE, INACTIVE),
+        # The decompressor believes the word whose first place comes later.
+        (IN_DECOMPRESSOR, INACTIVE, UNKNOWN, INACTIVE, INACTIVE, UNKNOWN, INACTIVE, UNKNOWN),
+    ],
+)
+def test_each_variant_of_the_switch(
+    image: KernelImage,
+    without: SmeState,
+    on: SmeState,
+    off: SmeState,
+    other: SmeState,
+    off_on: SmeState,
+    on_off: SmeState,
+    off_on_off: SmeState,
+) -> None:
+    on_, off_ = "mem_encrypt=on", "mem_encrypt=off"
+    assert state(image, "quiet") is without
+    assert state(image, f"quiet {on_}") is on
+    assert state(image, f"{off_} quiet") is off
+    assert state(image, "mem_encrypt=On") is other
+    assert state(image, f"{off_} {on_}") is off_on
+    assert state(image, f"{on_} {off_}") is on_off
+    assert state(image, f"{off_} {on_} {off_}") is off_on_off
+    assert state(image, None) is UNKNOWN
+
+
+def test_the_version_alone_decides_nothing() -> None:
+    for release in ("4.14.0", "5.10.0", "6.5.0", "6.12.117+deb12-amd64"):
+        named = replace(NEW, release=Known(release, "the banner"))
+        assert state(named, "quiet") is UNKNOWN
+    # Nor do symbols that may have left out local data (kallsyms), or not be all.
+    no_data = {name: at for name, at in NEW.symbols.items() if name != "sme_workarea"}
+    assert state(replace(IN_DECOMPRESSOR, symbols=no_data), "quiet") is UNKNOWN
+    assert state(replace(IN_DECOMPRESSOR, symbols_complete=False), "quiet") is UNKNOWN
+    assert state(replace(ON_ONLY, symbols_complete=False), "quiet") is UNKNOWN
+    # A table without the two names, and no v6.9: this program may just not have asked for them.
+    assert state(with_symbols(NEW, release="6.1.0"), "quiet") is UNKNOWN
+
+
+def test_a_first_boot_may_go_through_the_efi_stub() -> None:
+    first = Path.FIRST_BOOT
+    # The stub believes the last of them, the decompressor the later of the first ones.
+    assert (
+        state(IN_DECOMPRESSOR, "mem_encrypt=off mem_encrypt=on mem_encrypt=off", first) is UNKNOWN
+    )
+    assert state(IN_DECOMPRESSOR, "mem_encrypt=on,x", first) is UNKNOWN
+    assert state(IN_DECOMPRESSOR, "mem_encrypt=on,x") is INACTIVE
+    assert state(IN_DECOMPRESSOR, "mem_encrypt=on mem_encrypt=off", first) is INACTIVE
+    assert state(IN_DECOMPRESSOR, "quiet", first) is INACTIVE
+    # The stub, unlike all others, reads a command line that is built in.
+    built_in = answer(IN_DECOMPRESSOR, "quiet", first).boot.sme_evidence
+    assert any("CONFIG_CMDLINE" in text for text in built_in)
+    assert not any("CONFIG_CMDLINE" in t for t in answer(ON_ONLY, "quiet", first).boot.sme_evidence)
+
+
+def test_a_vmlinux_without_its_decompressor_never_turns_it_on_since_v6_9() -> None:
+    spans = [Span.sized(load.paddr, load.memsz) for load in NEW.loads]
+    whole = segment_list(kernel=spans[0])
+    parts = replace(
+        whole,
+        segments=tuple(segment_list(kernel=span).segments[0] for span in sorted(spans)),
+        cmdline=Known("mem_encrypt=on", "a test"),
+    )
+    for image, expected in ((IN_DECOMPRESSOR, INACTIVE), (ON_ONLY, UNKNOWN), (NEW, UNKNOWN)):
+        boot = analyze(Question(image, BootRequest(), parts)).boot
+        assert boot.sme is expected
+    assert state(IN_DECOMPRESSOR, "mem_encrypt=on") is UNKNOWN
+
+
+def test_a_header_that_asks_for_it_is_believed() -> None:
+    other = {**NEW.header.other, "xloadflags": 0xFF}
+    asked = replace(IN_DECOMPRESSOR, header=replace(NEW.header, other=other))
+    assert state(asked, "mem_encrypt=off") is UNKNOWN
+
+
+def test_a_kernel_without_the_code_is_inactive_whatever_is_said() -> None:
+    bare = replace(OLD, symbols={"_text": 0, "_end": 0}, symbols_complete=True)
+    for stated in Switch:
+        boot = analyze(Question(bare, BootRequest(sme=stated, cmdline="mem_encrypt=on"))).boot
+        assert boot.sme is INACTIVE
+        assert "no SME code" in boot.sme_evidence[0]
+        assert not any("SME is taken" in text for text in boot.assumptions)
+
+
+def test_inactive_is_not_applicable_and_not_clear() -> None:
+    segments = segment_list(
+        kernel=Span.sized(0x10000000, 0xD41000), boot_params=Span.sized(0x10E00000, 0x1000)
+    )
+    question = Question(built(OLD, "n"), BootRequest(cmdline="nokaslr"), segments)
+    found = analyze(question)
+    assert found.verdict is Verdict.NOT_APPLICABLE
+    assert not found.findings
+    assert "off is the default" in found.headline
+    assert f"{DEFAULT}=n" in found.headline
+    on = replace(question, boot=BootRequest(cmdline="nokaslr mem_encrypt=on"))
+    assert analyze(on).verdict is Verdict.COLLISION
+    unknown = replace(question, image=OLD)
+    assert analyze(unknown).verdict is Verdict.COLLISION
+    assert any("SME is taken to be active" in text for text in analyze(unknown).assumptions)
+
+
+def test_evidence_names_what_decides_and_the_variants() -> None:
+    decides, variants = answer(ON_ONLY, "quiet").boot.sme_evidence
+    assert "mem_encrypt=on only" in decides
+    assert ON in variants
+    assert OFF in variants
+    assert "29956748339a" in variants
+    decides, variants, why = answer(NEW, "quiet").boot.sme_evidence
+    assert "depends on the build" in decides
+    assert "nothing in the image tells" in variants
+    assert f"{DEFAULT} is not known" in why
+
+
+def test_untrusted_values_are_shown_as_data() -> None:
+    (text, _, _) = answer(OLD, "mem_encrypt=\x1b[31mred").boot.sme_evidence
+    assert "\x1b" not in text
+    assert "?[31mred" in text
+
+
+@given(st.lists(st.sampled_from(["a", "ab", "b", "a=", "", "\t", "\x01"]), max_size=8))
+def test_word_position_is_where_the_kernel_finds_it(words: list[str]) -> None:
+    cmdline = " ".join(words)
+    expected = 0
+    for match in re.finditer(r"[^\x00-\x20]+", cmdline):
+        if match[0] == "a" and not expected:
+            expected = match.start() + 1
+    assert word_position(cmdline, "a") == expected
+
+
+def test_unknown_is_the_answer_without_a_command_line() -> None:
+    found = answer(OLD, None).boot
+    assert isinstance(found.cmdline, Unknown)
+    assert found.sme_evidence == ("the command line of the kernel is not known",)
