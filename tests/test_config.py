@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,18 @@ def test_a_line_without_end_takes_no_time() -> None:
     with pytest.raises(MalformedInput):
         parse(line)
     assert parse("CONFIG_KASAN=y\n" * 200_000).origins == {"CONFIG_KASAN": "config:200000"}
+
+
+def test_a_text_without_end_takes_no_memory() -> None:
+    line = f'CONFIG_KASAN="{"x" * (4 << 20)}'
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedInput):
+            parse(line)
+        assert parse(f'{line}"').options["CONFIG_KASAN"] == "x" * (4 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.text(st.sampled_from('CONFIG_KASAN=yn#is ot"\\\n\r'), max_size=60))

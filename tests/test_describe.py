@@ -138,6 +138,13 @@ def check(
     assert found.keys() == expected.keys()
 
 
+def test_a_section_of_the_type_null() -> None:
+    # As fuzzing found: YAML takes the bare word for no value.
+    elf = vmlinux()
+    elf.sections.append(Section(".odd", "NULL", TEXT))
+    check(image_of(elf), BootRequest())
+
+
 @pytest.mark.parametrize("request_name", REQUESTS)
 @pytest.mark.parametrize("name", ELF_FILES)
 def test_elf_files(name: str, request_name: str) -> None:
@@ -393,19 +400,11 @@ def with_sections(*sections: Section) -> bytes:
     return Elf([text, *sections], None, [Load(TEXT, 0x1000000, 1, 1)]).build()
 
 
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        (with_sections(Section("s", "NOBITS", 2**64 - 1, size=2)), "beyond the 64 bits"),
-        (with_sections(*(Section("s") for _ in range(12_000))), "more than 100000 nodes"),
-    ],
-    ids=range(2),
-)
-def test_what_no_description_can_say_is_refused(tmp_path: Path, data: bytes, problem: str) -> None:
+def test_what_no_description_can_say_is_refused(tmp_path: Path) -> None:
     path, written = tmp_path / "vmlinux", tmp_path / "kernel.yaml"
-    path.write_bytes(data)
+    path.write_bytes(with_sections(*(Section("s") for _ in range(12_000))))
     status, out, err = run("describe", str(path), "-o", str(written))
     assert (status, out) == (3, "")
     assert not written.exists()
     assert err.startswith(f"smecheck: error: {path}: cannot be described: the description:")
-    assert problem in err
+    assert "more than 100000 nodes" in err

@@ -234,6 +234,34 @@ def test_a_lying_offset_is_named() -> None:
         read(elf)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"filesz": 0x6D4001}, "a LOAD of 0x6d4000 bytes has 0x6d4001 bytes in the file"),
+        ({"memsz": 0x80000000}, "a LOAD at 0xffffffff81000000"),
+        ({"paddr": (1 << 64) - 0x1000}, "a LOAD at 0xfffffffffffff000"),
+    ],
+)
+def test_a_load_of_no_addresses_is_refused(changes: dict[str, int], words: str) -> None:
+    # As fuzzing found: it was taken, and its description was not.
+    elf = vmlinux()
+    elf.loads[0] = replace(elf.loads[0], **changes)
+    with pytest.raises(MalformedInput, match=words):
+        read(elf)
+
+
+def test_a_section_of_no_addresses_is_refused() -> None:
+    elf = vmlinux()
+    notes = next(section for section in elf.sections if section.name == ".notes")
+    notes.address = (1 << 64) - notes.length
+    read(elf)
+    notes.address += 1
+    with pytest.raises(MalformedInput, match=r"section \.notes at 0xf+c9 .* beyond the 64 bits"):
+        read(elf)
+    notes.flags = 0
+    read(elf)
+
+
 def test_symbol_table_without_names() -> None:
     elf = vmlinux(stripped=True)
     elf.sections.append(Section(".symtab", "SYMTAB", data=bytes(48), flags=0, link=99))

@@ -27,19 +27,20 @@ from smecheck.span import SpanSet, align_up
 def segments_overlap(situation: Situation) -> Iterator[Observation]:
     """Two segments of the load share memory.
 
-    kexec refuses overlapping segments, so a list that has them is wrong, or of two loads.
+    kexec refuses overlapping segments, so a list that has them is wrong, or of two loads. Each
+    segment is held against the one below it that reaches furthest.
     """
-    segments = situation.segments.segments if situation.segments else ()
-    for index, upper in enumerate(segments):
-        for lower in segments[:index]:
-            shared = lower.span & upper.span
-            if shared:
-                yield Observation(
-                    message=f"{lower.role.value} and {upper.role.value} share "
-                    f"{size_text(shared.size)}",
-                    span=shared,
-                    other=segment_party(upper),
-                )
+    lower: Segment | None = None
+    for upper in situation.segments.segments if situation.segments else ():
+        shared = lower.span & upper.span if lower else None
+        if lower and shared:
+            yield Observation(
+                message=f"{lower.role.value} and {upper.role.value} share {size_text(shared.size)}",
+                span=shared,
+                other=segment_party(upper),
+            )
+        if lower is None or upper.span.end > lower.span.end:
+            lower = upper
 
 
 @rule(

@@ -45,7 +45,7 @@ _OPTION = re.compile(
     r"^(?P<name>CONFIG_\w+)=(?P<value>[^\n]*+)|^# (?P<unset>CONFIG_\w+) is not set\b",
     re.MULTILINE | re.ASCII,
 )
-_VALUE = re.compile(r'[ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?P<text>(?:[^"\\]|\\.)*)"')
+_VALUE = re.compile(r'[ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?P<text>(?:[^"\\]|\\.)*+)"')
 _TITLE = re.compile(r"^# Linux/(\S+) ([0-9]\S*) Kernel Configuration\b", re.MULTILINE)
 _ARCHITECTURES = ("x86", "x86_64")
 

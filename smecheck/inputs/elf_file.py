@@ -16,6 +16,7 @@ _HEADER_SIZE = 64
 _SECTION_ENTRY_SIZE = 64
 _PROGRAM_ENTRY_SIZE = 56
 _SHF_ALLOC = 2
+_ADDRESSES_END = 1 << 64
 _NAMES_LIMIT = 4 << 20
 _ENTRIES_LIMIT = 1 << 16
 _TAKE_WHOLE_FILE = "the file is truncated or damaged: copy it again"
@@ -156,20 +157,13 @@ class ElfFile:
         ]
 
     def read_loads(self) -> tuple[LoadSegment, ...]:
-        """Read the LOAD program headers."""
+        """Read the LOAD program headers.
+
+        Raises:
+            MalformedInput: one of them is of no range of addresses.
+        """
         return tuple(
-            LoadSegment(
-                header["p_vaddr"],
-                header["p_paddr"],
-                header["p_filesz"],
-                header["p_memsz"],
-                "".join(
-                    letter
-                    for letter, bit in zip("RWE", (4, 2, 1), strict=True)
-                    if header["p_flags"] & bit
-                ),
-                header["p_offset"],
-            )
+            self._load(header)
             for header in self._program_headers()
             if header["p_type"] == "PT_LOAD"
         )
@@ -204,19 +198,7 @@ class ElfFile:
             for at in range(0, len(table), _SECTION_ENTRY_SIZE)
         ]
         names = self._section_names(headers)
-        return [
-            ElfSection(
-                name=_name_at(names, header["sh_name"]),
-                type=str(header["sh_type"]).removeprefix("SHT_"),
-                flags=header["sh_flags"],
-                address=header["sh_addr"],
-                offset=header["sh_offset"],
-                size=header["sh_size"],
-                link=header["sh_link"],
-                info=header["sh_info"],
-            )
-            for header in headers
-        ]
+        return [self._section(header, names) for header in headers]
 
     def iter_notes(self, data: bytes) -> list[tuple[bytes, int, bytes]]:
         """Split a note section into (name, type, description); a broken rest is left out."""
@@ -233,6 +215,36 @@ class ElfFile:
             notes.append((name, _note_type(header["n_type"]), data[description_at:end]))
             at = end + 3 & ~3
         return notes
+
+    def _load(self, header: Any) -> LoadSegment:
+        vaddr, paddr, memsz = header["p_vaddr"], header["p_paddr"], header["p_memsz"]
+        if header["p_filesz"] > memsz:
+            what = f"{address_text(header['p_filesz'])} bytes in the file, more than"
+            raise self._malformed(f"a LOAD of {address_text(memsz)} bytes has {what} that")
+        self._check_addresses(max(vaddr, paddr), memsz, "a LOAD")
+        letters = zip("RWE", (4, 2, 1), strict=True)
+        flags = "".join(letter for letter, bit in letters if header["p_flags"] & bit)
+        return LoadSegment(vaddr, paddr, header["p_filesz"], memsz, flags, header["p_offset"])
+
+    def _section(self, header: Any, names: bytes) -> ElfSection:
+        section = ElfSection(
+            name=_name_at(names, header["sh_name"]),
+            type=str(header["sh_type"]).removeprefix("SHT_"),
+            flags=header["sh_flags"],
+            address=header["sh_addr"],
+            offset=header["sh_offset"],
+            size=header["sh_size"],
+            link=header["sh_link"],
+            info=header["sh_info"],
+        )
+        if section.is_allocated:
+            self._check_addresses(section.address, section.size, f"section {section.name}")
+        return section
+
+    def _check_addresses(self, address: int, size: int, what: str) -> None:
+        if address + size > _ADDRESSES_END:
+            place = f"{address_text(address)} (0x{size:x} bytes)"
+            raise self._malformed(f"{what} at {place} ends beyond the 64 bits of an address")
 
     def _section_names(self, headers: list[Any]) -> bytes:
         index = self._header["e_shstrndx"]

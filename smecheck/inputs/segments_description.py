@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smecheck.inputs.recorded_load import SEGMENTS_LIMIT
 from smecheck.inputs.yaml_fields import Fields, open_description
 from smecheck.inputs.yaml_nodes import integer, member, one_line
 from smecheck.model.segments import (
@@ -42,7 +43,10 @@ def read_segments_description(text: str, name: str) -> SegmentList:
 
 
 def _segments(fields: Fields) -> tuple[Segment, ...]:
-    read = [_segment(item) for item in fields.each("segments", _SEGMENT_KEYS, required=True)]
+    given = fields.each("segments", _SEGMENT_KEYS, required=True)
+    if len(given) > SEGMENTS_LIMIT:
+        fields.problem("segments", f"more than {SEGMENTS_LIMIT} segments; kexec takes 16")
+    read = [_segment(item) for item in given[:SEGMENTS_LIMIT]]
     segments = [segment for segment in read if segment is not None]
     return tuple(sorted(segments, key=lambda segment: segment.span))
 

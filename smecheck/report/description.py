@@ -87,7 +87,7 @@ def _section(section: Section) -> str:
         "name": _text(section.name),
         "address": address_text(section.address),
         "size": address_text(section.size),
-        "type": section.type,
+        "type": None if section.type is None else _text(section.type),
     }
     return _flow(fields)
 

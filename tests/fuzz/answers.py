@@ -1,0 +1,91 @@
+"""What is done with an input that was read: it is analyzed, reported, described, as users do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from zlib import crc32
+
+from recorded import kernel
+
+from smecheck.analysis import Question, analyze
+from smecheck.errors import SmecheckError
+from smecheck.inputs.kernel_description import read_kernel_description
+from smecheck.model.boot import BootRequest, Switch
+from smecheck.model.kernel import KernelConfig, KernelImage
+from smecheck.model.memory import MemoryMap
+from smecheck.model.segments import SegmentList
+from smecheck.placement.agreement import config_contradiction, contradiction
+from smecheck.placement.merge import merge, with_config
+from smecheck.report.description import kernel_description
+from smecheck.report.render import Format, RenderOptions, render
+
+OPTIONS = RenderOptions(explain=True, color=False, width=100, unicode=True, exit_code=0)
+PLACED = BootRequest(load_address=0x7C000000, kaslr=Switch.OFF)
+KERNEL = kernel("5.0-old")
+OTHER = kernel("6.1.0-56-amd64")
+
+
+def of_kernel(image: KernelImage) -> None:
+    """Analyze the kernel, and hold it against the kernel that its description reads back to."""
+    told = _report(Question(image, PLACED))
+    again = read_kernel_description(kernel_description(image), "described.yaml")
+    described = _report(Question(again, PLACED))
+    for key in ("verdict", "basis", "image", "placements", "findings", "proof"):
+        if told[key] != described[key]:
+            raise AssertionError(f"{key} of the description differs: {told[key]}, {described[key]}")
+
+
+def of_complement(image: KernelImage) -> None:
+    """Put the list together with a kernel, unless they contradict each other."""
+    of_kernel(image)
+    for known in (KERNEL, OTHER):
+        if contradiction(known, image) is None:
+            _report(Question(merge(known, image), PLACED))
+
+
+def of_config(config: KernelConfig) -> None:
+    """Put the configuration together with a kernel, unless they contradict each other."""
+    for known in (KERNEL, OTHER):
+        if config_contradiction(known, config) is None:
+            _report(Question(with_config(known, config), PLACED))
+
+
+def of_memory(memory: MemoryMap) -> None:
+    """Analyze a kernel on that machine."""
+    _report(Question(KERNEL, PLACED, None, memory))
+
+
+def of_segments(segments: SegmentList) -> None:
+    """Analyze a kernel that was loaded so."""
+    for known in (KERNEL, OTHER):
+        _report(Question(known, BootRequest(), segments))
+
+
+def _report(question: Question) -> Any:
+    """Return the JSON report without what may differ; one in eight is printed, too."""
+    report = analyze(question)
+    written = render(report, Format.JSON, OPTIONS)
+    if crc32(written.encode()) % 8 == 0:
+        for chosen in (Format.PLAIN, Format.TEXT):
+            _printable(render(report, chosen, OPTIONS))
+    document = json.loads(written)
+    for placement in document["placements"]:
+        for step in placement["derivation"]:
+            del step["source"]
+    return document
+
+
+def _printable(text: str) -> None:
+    """Refuse what would be obeyed by a terminal."""
+    unprintable = {character for character in text if not character.isprintable()} - {"\n"}
+    if unprintable:
+        raise AssertionError(f"raw characters in a report: {unprintable!r}")
+
+
+def check_error(error: SmecheckError, path: str) -> None:
+    """Refuse an error that does not say which file, or not what to do."""
+    if not (error.where or "").startswith(path):
+        raise AssertionError(f"an error of another file: {error.where!r}: {error.message}")
+    if not error.message or not error.help_text:
+        raise AssertionError(f"an error without words: {error!r} {error.help_text!r}")

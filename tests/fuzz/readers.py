@@ -1,0 +1,49 @@
+"""The readers that are fuzzed, and what they begin with. A further reader is one further line.
+
+Each takes a path, as every border of smecheck does. ``use`` does with what was read what the
+program does: what a reader lets through must not hurt anybody behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import answers
+import seeds
+
+from smecheck.inputs.config import read_config
+from smecheck.inputs.iomem import read_iomem
+from smecheck.inputs.kernel import read_kernel
+from smecheck.inputs.segments import read_segments
+from smecheck.inputs.symbol_list import read_symbols
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader, inputs to break for it, and what comes of an input that it takes."""
+
+    name: str
+    read: Callable[[str], Any]
+    make: Callable[[Random], bytes]
+    use: Callable[[Any], object] = lambda _: None
+
+
+READERS = (
+    Reader("elf", read_kernel, seeds.elf, answers.of_kernel),
+    Reader("bzimage", read_kernel, seeds.bzimage, answers.of_kernel),
+    Reader("payload", read_kernel, seeds.payload, answers.of_kernel),
+    Reader("compressed", read_kernel, seeds.compressed, answers.of_kernel),
+    Reader("uki", read_kernel, seeds.uki, answers.of_kernel),
+    Reader("description", read_kernel, seeds.texts("kernels/*.yaml"), answers.of_kernel),
+    Reader("list-as-kernel", read_kernel, seeds.texts("symbols/*"), answers.of_kernel),
+    Reader("symbols", read_symbols, seeds.texts("symbols/*"), answers.of_complement),
+    Reader("config", read_config, seeds.config, answers.of_config),
+    Reader("iomem", read_iomem, seeds.texts("iomem/*.txt"), answers.of_memory),
+    Reader("kexec-log", read_segments, seeds.texts("kexec/*.txt"), answers.of_segments),
+    Reader("kernel-log", read_segments, seeds.texts("kexec/*.dmesg.txt"), answers.of_segments),
+    Reader("segments", read_segments, seeds.segments, answers.of_segments),
+)
+"""All of them; ``--reader NAME`` chooses."""

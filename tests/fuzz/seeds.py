@@ -1,0 +1,173 @@
+"""Inputs, right or wrong in one way: recorded text, and files of the tests' own writers.
+
+A mutated archive is damaged and no more; so what is inside is broken before it is packed as well.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import bzimage_writer
+import elfwriter
+from bzimage_writer import PACKERS, PeSection, pe_program
+from mutations import NUMBERS, mutated
+from recorded import DATA, kernel
+
+SAMPLES = DATA.parents[1] / "samples"
+PACKED_WITH = {**PACKERS, "lz4 frame": bzimage_writer.pack_lz4_frame}
+CONFIG = (
+    "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.192 Kernel Configuration\n#\n"
+    'CONFIG_CC_VERSION_TEXT="gcc (Debian 12.2.0-14) 12.2.0"\nCONFIG_X86_64=y\n'
+    "CONFIG_BLK_DEV_INITRD=y\nCONFIG_AMD_MEM_ENCRYPT=y\n# CONFIG_KASAN is not set\n"
+    "CONFIG_PHYSICAL_START=0x1000000\nCONFIG_RELOCATABLE=y\nCONFIG_RANDOMIZE_BASE=y\n"
+    "CONFIG_PHYSICAL_ALIGN=0x200000\nCONFIG_X86_5LEVEL=y\n"
+)
+HEADERS = {
+    "setup_sects": 8, "protocol": 16, "jump": 8, "boot_flag": 16, "kernel_version": 16,
+    "kernel_alignment": 32, "relocatable": 8, "payload_offset": 32, "payload_length": 32,
+    "pref_address": 64, "init_size": 32, "output_len": 32,
+}  # fmt: skip
+"""Fields of a bzImage, and their bits."""
+
+
+def texts(pattern: str) -> Callable[[Random], bytes]:
+    """Return a maker of recorded texts, the names of which match ``pattern``, and broken ones."""
+
+    def make(random: Random) -> bytes:
+        return mutated(random, random.choice(_contents(pattern)), text=True)
+
+    return make
+
+
+@cache
+def _contents(pattern: str) -> tuple[bytes, ...]:
+    paths = sorted(Path(DATA).glob(pattern))
+    if not paths:
+        raise FileNotFoundError(pattern)
+    return tuple(path.read_bytes()[: 256 << 10] for path in paths)
+
+
+def segments(random: Random) -> bytes:
+    """Return a description of segments."""
+    made = b"schema: smecheck/segments-v1\nloader: kexec_load\nmode: crash\nsegments:\n"
+    for name in ("kernel", "initrd", "boot_params", "purgatory", "elfcorehdr", "other"):
+        start = random.randrange(1 << 40) & ~0xFFF
+        made += f"  - {{name: {name}, start: {start:#x}, size: 0x3f98000}}\n".encode()
+    return mutated(random, made, text=True)
+
+
+def config(random: Random) -> bytes:
+    """Return a configuration, in gzip or not."""
+    made = CONFIG.encode()
+    if random.random() < 0.5:
+        return mutated(random, made, text=True)
+    return mutated(random, gzip.compress(mutated(random, made, text=True), 1), text=False)
+
+
+def elf(random: Random) -> bytes:
+    """Return a vmlinux."""
+    return mutated(random, _vmlinux(random), text=False)
+
+
+def bzimage(random: Random) -> bytes:
+    """Return a bzImage with a header that lies."""
+    image = bzimage_writer.bzimage(*_packed(random, _vmlinux(random)))
+    for name, bits in HEADERS.items():
+        if random.random() < 0.15:
+            near = random.choice((*NUMBERS, getattr(image, name) or 0)) + random.choice((-1, 0, 1))
+            setattr(image, name, near & ((1 << bits) - 1))
+    return mutated(random, image.build(), text=False)
+
+
+def payload(random: Random) -> bytes:
+    """Return a bzImage with a kernel that is broken inside."""
+    return bzimage_writer.bzimage(*_packed(random, elf(random))).build()
+
+
+def compressed(random: Random) -> bytes:
+    """Return a vmlinux that was compressed as a file."""
+    content = elf(random) if random.random() < 0.5 else _vmlinux(random)
+    return mutated(random, PACKED_WITH[random.choice(list(PACKED_WITH))](content), text=False)
+
+
+def uki(random: Random) -> bytes:
+    """Return a UKI."""
+    inner = bzimage(random)
+    sections = [
+        PeSection(b".osrel", b"ID=debian\n"),
+        PeSection(b".cmdline", b"ro nokaslr\0"),
+        PeSection(b".linux", inner),
+    ]
+    random.shuffle(sections)
+    return mutated(random, pe_program(sections), text=False)
+
+
+def _packed(random: Random, content: bytes) -> tuple[bytes, str]:
+    return content, random.choice(list(PACKERS))
+
+
+def _vmlinux(random: Random) -> bytes:
+    return _built(random.randrange(_KINDS))
+
+
+_KINDS = 12
+
+
+@cache
+def _built(kind: int) -> bytes:
+    """Return a sound vmlinux: with and without symbols, section, SME, real headers."""
+    recorded = ("5.0-old", "6.1.0-56-amd64", "6.12.117+deb12-cloud-amd64")
+    made = (
+        elfwriter.vmlinux,
+        lambda: elfwriter.vmlinux(stripped=True, init_data=b"mem_encrypt\0"),
+        lambda: elfwriter.vmlinux(sme=False),
+        lambda: elfwriter.vmlinux(scratch=".init.scratch", release="6.1.0", scratch_size=0x4000),
+        lambda: elfwriter.vmlinux(scratch=".sme", scratch_size=0x4000),
+        lambda: elfwriter.vmlinux(
+            scratch=".init.scratch", scratch_type="NOBITS", scratch_size=0x400000
+        ),
+        lambda: elfwriter.vmlinux(stripped=True, release=None),
+        lambda: elfwriter.vmlinux(
+            local_symbols={"__sme_map_range": elfwriter.TEXT, "sme_prepare_pgd": elfwriter.TEXT},
+            file_symbols=("mem_encrypt_identity.c",),
+        ),
+        _with_configuration,
+        *(lambda name=name: _with_headers_of(name) for name in recorded),
+    )
+    return made[kind]().build()
+
+
+def _with_configuration() -> elfwriter.Elf:
+    packed = b"IKCFG_ST" + gzip.compress(CONFIG.encode(), 1) + b"IKCFG_ED"
+    made = elfwriter.vmlinux(stripped=True)
+    rodata = next(section for section in made.sections if section.name == ".rodata")
+    rodata.data += packed
+    return made
+
+
+def _with_headers_of(name: str) -> elfwriter.Elf:
+    """Return the section and program headers of a real kernel, around little content."""
+    image = kernel(name)
+    banner = b"Linux version 6.1.0-56-amd64 (builder@host) #1 SMP\n\0"
+    sections = [
+        elfwriter.Section(
+            section.name,
+            section.type if section.type in ("NOTE", "NOBITS") else "PROGBITS",
+            section.address,
+            data=banner if section.name == ".rodata" else b"",
+            size=min(section.size, 256) if section.type != "NOBITS" else section.size,
+        )
+        for section in image.sections
+    ]
+    loads = [
+        elfwriter.Load(
+            load.vaddr, load.paddr, load.filesz, load.memsz, load.flags, load.offset or 0
+        )
+        for load in image.loads
+    ]
+    symbols = [elfwriter.Symbol(name, value) for name, value in image.symbols.items()]
+    return elfwriter.Elf(sections, symbols, loads)

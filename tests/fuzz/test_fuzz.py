@@ -1,0 +1,79 @@
+"""A short campaign with each run of the tests; ``python -m tests.fuzz`` makes long ones."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 10
+
+
+def test_broken_inputs_are_refused_or_harmless(tmp_path: Path) -> None:
+    arguments = ("--inputs", "20000", "--seconds", str(SECONDS), "--keep", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stderr}{done.stdout}"
+    lines = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert len(lines) >= 13
+    for name, inputs, taken, refused, failed, *_ in lines:
+        # Each had its turn, refused something and took something.
+        assert int(taken) > 0, name
+        assert int(refused) > 0, name
+        assert failed == "0", name
+        assert int(inputs) == int(taken) + int(refused)
+
+
+def test_a_reader_that_fails_is_seen(tmp_path: Path) -> None:
+    """A harness that cannot fail is none: with a reader that has a bug, a hang and a hunger."""
+    script = f"""
+import sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
+import time
+import campaign
+from readers import Reader
+campaign.CPU_LIMIT = 1.0
+
+def read(path):
+    kind = open(path, "rb").read()
+    if kind == b"1":
+        raise KeyError("a bug")
+    if kind == b"2":
+        end = time.process_time() + 1.5
+        while time.process_time() < end:
+            pass
+    if kind == b"3":
+        bytearray(300 << 20)
+    if kind == b"4":
+        import os
+        os.abort()
+
+numbers = iter(range(100))
+reader = Reader("buggy", read, lambda random: str(next(numbers)).encode())
+outcome = campaign.run_batch(reader, 1, range(6))
+print(outcome.taken)
+for failure in outcome.failures:
+    print(failure.number, failure.what.strip().splitlines()[-1])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    shown = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    wanted = (
+        "KeyError: 'a bug'",
+        r"took 1\.\d s of CPU",
+        r"the process grew to 3\d\d MiB",
+        r"the process died or hung \(exit code -6\)",
+    )
+    assert len(shown) == 5
+    for line, words in zip(shown[1:], wanted, strict=True):
+        assert re.search(words, line), line
