@@ -39,7 +39,7 @@ _MAGICS = (
 _TEXTS = (
     (
         re.compile(r"BIOS-e820|\[mem 0x"),
-        "is a kernel log with a firmware map (e820), not a dump of /proc/iomem",
+        "is a kernel log with a firmware map (e820), not a dump of /proc/iomem: --dmesg takes it",
     ),
     (
         re.compile(r"nr_segments|segment\[[0-9]+\]|^MEMORY RANGES", re.MULTILINE),

@@ -4,13 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
+
+from smecheck.errors import UnreadableInput
+from smecheck.inputs.source import STDIN, UTF16_MARKS, decode_text, display_name, open_binary
 
 LINE_LIMIT = 64 << 10
 """Bytes of a line that are looked at; the longest that matters holds a command line of 2 KiB."""
 
+MESSAGE_LIMIT = 4 << 10
+"""Bytes of a line of a kernel log that can matter: a prefix, and a message of at most 1 KiB."""
+
+_HEAD_SIZE = 64 << 10
 _CHUNK = 1 << 20
 _COLOUR = re.compile(r"\x1b\[[0-9;]*+[A-Za-z]")  # dmesg --color=always, in a pipe
+
+
+def log_lines(path: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the numbered lines of a log; ``-`` is standard input.
+
+    Raises:
+        UnreadableInput: it cannot be read, is empty, or UTF-16.
+    """
+    with opened(path) as (head, stream):
+        if head.startswith(UTF16_MARKS):
+            decode_text(head, display_name(path))
+        yield from numbered_lines(chunks(head, stream))
+
+
+@contextmanager
+def opened(path: str) -> Iterator[tuple[bytes, BinaryIO]]:
+    """Open a text of any length; give its beginning, and the stream of what follows.
+
+    Raises:
+        UnreadableInput: it cannot be read, or is empty.
+    """
+    name = display_name(path)
+    stream = open_binary(path)
+    try:
+        head = stream.read(_HEAD_SIZE)
+        if not head.strip():
+            raise UnreadableInput("is empty", where=name, help_text="capture it again")
+        yield head, stream
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
+    finally:
+        if path != STDIN:
+            stream.close()
 
 
 def chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:

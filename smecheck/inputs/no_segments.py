@@ -5,7 +5,7 @@ from __future__ import annotations
 from smecheck.errors import InputError, WrongKind
 from smecheck.inputs.kexec_command import KexecCommand
 from smecheck.inputs.recorded_load import RecordedProblem
-from smecheck.inputs.text_kind import kind_of_text
+from smecheck.inputs.text_kind import KERNEL_LOG, kind_of_text
 from smecheck.record import record
 
 HOW_TO_PRINT = (
@@ -14,8 +14,6 @@ HOW_TO_PRINT = (
     "-s -d prints no address at all), Linux up to 6.7 with dynamic debug: echo 'file "
     "kernel/kexec_file.c +p' > /sys/kernel/debug/dynamic_debug/control"
 )
-
-_KERNEL_LOG = "a kernel log"
 
 
 @record
@@ -53,6 +51,6 @@ def _kind(sample: bytes) -> str:
     kind = kind_of_text(sample.decode("utf-8", "replace"))
     if kind is None:
         return "holds no segments of a kexec load"
-    if kind.description == _KERNEL_LOG:
+    if kind.description == KERNEL_LOG:
         return "is a kernel log without the segments of a kexec load"
     return f"is {kind.description}, not the text of a kexec load"

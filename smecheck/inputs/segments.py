@@ -10,14 +10,13 @@ from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.kernel_log import KernelLogReader
 from smecheck.inputs.kexec_debug import KexecDebugReader
-from smecheck.inputs.log_lines import chunks, line_text, numbered_lines
+from smecheck.inputs.log_lines import chunks, line_text, numbered_lines, opened
 from smecheck.inputs.no_segments import HOW_TO_PRINT, Traces, no_segments
 from smecheck.inputs.recorded_load import CAPTURE_AGAIN, LoadHistory, RecordedLoad, later
-from smecheck.inputs.source import STDIN, TEXT_LIMIT, decode_text, display_name, open_binary
+from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.record import replace
 
-_HEAD_SIZE = 64 << 10
 _DESCRIPTION = re.compile(
     rb"""^(?:\xef\xbb\xbf)?[ \t{'"]*+(?:schema['"]?[ \t]*+:[ \t'"]*+smecheck/|segments:)""",
     re.MULTILINE,
@@ -31,10 +30,11 @@ _FILE_LOAD_REFUSED = "kexec_file_load failed:"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_segments(path: str, mode: Mode | None = None) -> SegmentList:
+def read_segments(path: str, mode: Mode | None = None, *, first_line: int = 1) -> SegmentList:
     """Read the segments of a load; ``-`` is standard input.
 
     Where a log holds several loads, the last one is taken; with ``mode``, the last of that mode.
+    Lines of a log before ``first_line`` do not count.
 
     Raises:
         UnreadableInput: the file cannot be read.
@@ -42,22 +42,13 @@ def read_segments(path: str, mode: Mode | None = None) -> SegmentList:
         MalformedInput: a list of segments is cut off, or broken.
     """
     name = display_name(path)
-    stream = open_binary(path)
-    try:
-        head = stream.read(_HEAD_SIZE)
-        if not head.strip():
-            raise UnreadableInput("is empty", where=name, help_text="capture it again")
+    with opened(path) as (head, stream):
         if _DESCRIPTION.search(head):
             return _read_description(head, stream, name)
         if head.startswith(_UTF16_MARKS):
             decode_text(head, name)
-        return _read_log(head, chunks(head, stream), name, mode)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
-    finally:
-        if path != STDIN:
-            stream.close()
+        rows = numbered_lines(chunks(head, stream))
+        return _read_log(head, (row for row in rows if row[0] >= first_line), name, mode)
 
 
 def _read_description(head: bytes, stream: BinaryIO, name: str) -> SegmentList:
@@ -73,9 +64,11 @@ def _read_description(head: bytes, stream: BinaryIO, name: str) -> SegmentList:
     return read_segments_description(decode_text(data, name), name)
 
 
-def _read_log(head: bytes, pieces: Iterable[bytes], name: str, mode: Mode | None) -> SegmentList:
+def _read_log(
+    head: bytes, rows: Iterable[tuple[int, bytes]], name: str, mode: Mode | None
+) -> SegmentList:
     tools, kernel = KexecDebugReader(name), KernelLogReader(name)
-    for number, line in numbered_lines(pieces):
+    for number, line in rows:
         if not tools.wants_next and not _RELEVANT.search(line):
             continue
         text = line_text(line)

@@ -6,6 +6,7 @@ import re
 
 from smecheck.record import record
 
+KERNEL_LOG = "a kernel log"
 _SAMPLE = 64 << 10
 
 
@@ -46,9 +47,10 @@ _KINDS = (
         "give it with --config, and the kernel as KERNEL; a configuration alone places nothing",
     ),
     TextKind(
-        "a kernel log",
+        KERNEL_LOG,
         re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]", re.MULTILINE),
-        "give it with --segments, and a vmlinux or a description as KERNEL",
+        "give it with --dmesg, or with --segments for the segments alone, and a vmlinux or a "
+        "description as KERNEL",
     ),
 )
 

@@ -27,6 +27,10 @@ class E820Type(IntEnum):
     SOFT_RESERVED = 0xEFFFFFFF
 
 
+UNNAMED_TYPE = 0
+"""For a type that its source names in no known way: "Unknown E820 type". It is no RAM."""
+
+
 class FirmwareMapKind(Enum):
     """Where a firmware map was read from; they do not all show the same."""
 
@@ -60,6 +64,8 @@ class FirmwareMap:
     source: str
     kind: FirmwareMapKind
     ranges: tuple[FirmwareRange, ...]
+    remarks: tuple[str, ...] = ()
+    """What a reader of the answer must know of how the source was understood."""
 
 
 class EfiType(IntEnum):
@@ -72,6 +78,10 @@ class EfiType(IntEnum):
     RUNTIME_SERVICES_CODE = 5
     RUNTIME_SERVICES_DATA = 6
     CONVENTIONAL_MEMORY = 7
+    UNUSABLE_MEMORY = 8
+    ACPI_RECLAIM_MEMORY = 9
+    ACPI_MEMORY_NVS = 10
+    PERSISTENT_MEMORY = 14
     UNACCEPTED_MEMORY = 15
 
 

@@ -1,0 +1,124 @@
+"""Where one boot ends in a kernel log and the next one begins, and which of them counts."""
+
+from __future__ import annotations
+
+import re
+
+from smecheck.inputs import decompressor_lines
+from smecheck.inputs.dmesg_draft import BootDraft
+from smecheck.inputs.e820_lines import BOUNDARY, FIRMWARE_TABLES, E820Line, table_line
+from smecheck.model.kernel_log import Decompressor, KernelLog, LoggedBoot
+from smecheck.placement.cmdline import last_value
+
+_VERSION = re.compile(
+    rf"{BOUNDARY}Linux version ([0-9]{{1,3}}\.[0-9]{{1,4}}\S{{0,80}})(?: \(|\s*$)"
+)
+_MAP_BEGINS = re.compile(r"BIOS-provided physical RAM map:")
+_SHOWN_LINES = 6
+
+
+class BootReader:
+    """Reads a kernel log line by line; of all boots in it only the last one is kept."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._draft: BootDraft | None = None
+        self._done: LoggedBoot | None = None
+        """The last boot before the draft that tells anything."""
+        self._lines: list[int] = []
+        """Where the boots begin; of many, the first ones and the last one."""
+        self._count = 0
+        self._decompressor: Decompressor | None = None
+
+    @property
+    def wants_next(self) -> bool:
+        """Whether the next line matters, whatever it says."""
+        return self._draft is not None and self._draft.wants_next
+
+    def feed(self, line: int, text: str) -> None:
+        """Take in a line.
+
+        Raises:
+            MalformedInput: it is a line of the memory map, but broken.
+        """
+        decompressor = decompressor_lines.feed(self._decompressor, line, text, self._name)
+        if decompressor is not self._decompressor:
+            self._decompressor = decompressor
+            return
+        if match := _VERSION.search(text):
+            self._begin(line, begins=True).release = (line, match[1])
+            return
+        where = f"{self._name}:{line}"
+        row = table_line(text, where)
+        draft = self._draft
+        if row is not None:
+            if draft is None or self._is_another_map(draft, row):
+                draft = self._begin(line, begins=False)
+            draft.add_range(row)
+        elif _MAP_BEGINS.search(text) and (draft is None or draft.firmware):
+            self._begin(line, begins=False)
+        else:
+            (draft or self._begin(line, begins=False)).feed(where, text)
+
+    def _is_another_map(self, draft: BootDraft, row: E820Line) -> bool:
+        """Tell whether a firmware's map begins again; one of its lines may be quoted twice."""
+        if row.table not in FIRMWARE_TABLES:
+            return False
+        known = draft.tables.get(row.table, [])
+        if not known or row.range.span.start > known[-1].span.start:
+            return False
+        quoted = {(entry.span, entry.type) for entry in known[1:]}
+        return (row.range.span, row.range.type) not in quoted
+
+    def _begin(self, line: int, *, begins: bool) -> BootDraft:
+        self._close()
+        # What a decompressor wrote stands before the first line of its kernel.
+        decompressor, self._decompressor = self._decompressor, None
+        self._draft = BootDraft(self._name, line, decompressor, begins=begins)
+        return self._draft
+
+    def _close(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is None or not draft.tells:
+            return
+        self._done = draft.finish()
+        self._count += 1
+        del self._lines[_SHOWN_LINES - 1 :]
+        self._lines.append(draft.line)
+
+    def finish(self) -> KernelLog | None:
+        """Return what the log says, ``None`` if it says nothing."""
+        self._close()
+        boot = self._done
+        if boot is None and self._decompressor is not None:
+            boot = LoggedBoot(self._decompressor.line, begins=False, is_up=False)
+        if boot is None:
+            return None
+        return KernelLog(self._name, boot, self._decompressor, tuple(self._remarks(boot)))
+
+    def _remarks(self, boot: LoggedBoot) -> list[str]:
+        name, remarks = self._name, []
+        if self._count > 1:
+            shown = ", ".join(map(str, self._lines))
+            remarks.append(
+                f"{name}: the log holds {self._count} boots (from lines {shown}"
+                f"{', and more' if self._count > len(self._lines) else ''}); the last one, from "
+                f"line {boot.line}, counts"
+            )
+        cmdline = getattr(boot.cmdline, "value", "")
+        if last_value(cmdline, "elfcorehdr") is not None:
+            remarks.append(
+                f"{name}:{boot.line}: that boot is a crash kernel's: its memory map is what kexec "
+                "left to it, not the machine's; cut the log before it to ask about the machine"
+            )
+        if not boot.begins:
+            remarks.append(
+                f"{name}: the first lines of the boot are missing (a ring buffer that wrapped, or "
+                "a fragment): what is not in it is not known"
+            )
+        if self._decompressor is not None:
+            remarks.append(
+                f"{name}:{self._decompressor.line}: behind that boot a decompressor wrote, and its "
+                "kernel nothing"
+            )
+        return remarks
