@@ -18,7 +18,7 @@ from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Situation
 from smecheck.checks.verdict import Case, judge
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.boot import BootRequest, SmeState
+from smecheck.model.boot import Boot, BootRequest, SmeState
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
@@ -37,6 +37,8 @@ from smecheck.record import record, replace
 
 if TYPE_CHECKING:
     from smecheck.model.decompressor_view import DecompressorView
+    from smecheck.model.firmware import FirmwareMap
+    from smecheck.model.kernel_log import KernelLog
 
 
 @record
@@ -47,16 +49,20 @@ class Question:
     boot: BootRequest
     segments: SegmentList | None = None
     memory: MemoryMap | None = None
+    firmware: FirmwareMap | None = None
+    """/sys/firmware/memmap, or what stands for it."""
+    log: KernelLog | None = None
 
 
 def analyze(question: Question) -> Report:
     """Answer the question."""
-    image, memory = question.image, question.memory
+    image, memory = question.image, question.memory or _machine_memory(question)
     segments = _named(question.segments, image)
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
     boot = resolve_boot(BootEvidence(question.boot, image, facts, rules, segments, memory, []))
+    boot = _with_running_sme(boot, question.log)
     setting = Setting(image, facts, rules, boot, kept, segments, memory)
     placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
@@ -88,10 +94,37 @@ def analyze(question: Question) -> Report:
             *kept.assumptions,
             *boot.assumptions,
             *(segments.remarks if segments else ()),
+            *_machine_premises(question, memory),
         ),
         not_checked=not_checked(boot, actual, segments, memory),
-        inputs=_inputs(image, segments, memory),
+        inputs=_inputs(question, segments),
     )
+
+
+def _machine_memory(question: Question) -> MemoryMap | None:
+    """Make a memory map of what else tells the machine's memory."""
+    if question.log is None and question.firmware is None:
+        return None
+    from smecheck.placement.machine_memory import machine_memory
+
+    return machine_memory(question.log, question.firmware)
+
+
+def _machine_premises(question: Question, memory: MemoryMap | None) -> tuple[str, ...]:
+    if question.log is None and question.firmware is None:
+        return ()
+    from smecheck.placement.machine_memory import premises
+
+    return premises(memory, question.log, question.firmware)
+
+
+def _with_running_sme(boot: Boot, log: KernelLog | None) -> Boot:
+    """Put beside the evidence what the log says of SME in the kernel that wrote it."""
+    if log is None:
+        return boot
+    from smecheck.placement.running_sme import running_sme
+
+    return replace(boot, sme_evidence=(*boot.sme_evidence, running_sme(log)))
 
 
 def _named(segments: SegmentList | None, image: KernelImage) -> SegmentList | None:
@@ -143,13 +176,18 @@ def _proof(setting: Setting, question: Question, actual: Placement | None) -> Pr
     )
 
 
-def _inputs(
-    image: KernelImage, segments: SegmentList | None, memory: MemoryMap | None
-) -> tuple[InputUse, ...]:
+def _inputs(question: Question, segments: SegmentList | None) -> tuple[InputUse, ...]:
+    image, memory = question.image, question.memory
     uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
     uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
     if memory is not None:
         uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
+    if question.firmware is not None:
+        uses.append(InputUse(question.firmware.source, "memmap", ("firmware_map",)))
+    if question.log is not None:
+        from smecheck.placement.machine_memory import told_by
+
+        uses.append(InputUse(question.log.source, "dmesg", told_by(question.log.boot)))
     if segments is not None:
         roles = dict.fromkeys(segment.role.value for segment in segments.segments)
         uses.append(InputUse(segments.source, "segments", tuple(roles)))

@@ -96,7 +96,11 @@ def sample(name: str, root: Path = SAMPLES) -> tuple[str, ...]:
     """Return the arguments that analyze all that a sample consists of."""
     folder = root / name
     rest: list[str] = []
-    for option, file in (("--iomem", "iomem.txt"), ("--segments", "kexec.log")):
+    for option, file in (
+        ("--iomem", "iomem.txt"),
+        ("--dmesg", "dmesg.txt"),
+        ("--segments", "kexec.log"),
+    ):
         if (SAMPLES / name / file).exists():
             rest += [option, str(folder / file)]
     return ("analyze", str(folder / "kernel.yaml"), *rest)

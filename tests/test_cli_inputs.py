@@ -57,6 +57,7 @@ FILES: dict[str, bytes] = {
     "System.map-6.1": STUB.encode(),
     "config-6.1": b"#\n# Linux/x86 6.1.0 Kernel Configuration\n#\nCONFIG_AMD_MEM_ENCRYPT=y\n",
     "dmesg": b"[    0.000000] Linux version 6.1.0-56-amd64\n[    0.000000] Command line: ro\n",
+    "cut.log": b"[    0.0] BIOS-e820: [mem 0x0000000000000000-0x0000",
     "notes.txt": b"call the vendor\n",
     "aarch64": _elf(machine=183),
     "i386": _elf(elf_class=1),
@@ -97,7 +98,7 @@ AS_KERNEL = {
     "random": ("is a binary file, but no kernel", "YAML"),
     "System.map-6.1": ("is Debian's stub of a System.map: it holds no symbols", "-dbg, as"),
     "config-6.1": ("is a kernel configuration, not a kernel", "give it with --config"),
-    "dmesg": ("is a kernel log, not a kernel", "--segments"),
+    "dmesg": ("is a kernel log, not a kernel", "--dmesg"),
     str(IOMEM): ("is an iomem dump, not a kernel", "--iomem"),
     str(LOG): ("is output of kexec -d, not a kernel", "--segments"),
     "zeroed": ("is an iomem dump, not a kernel", "--iomem"),
@@ -132,6 +133,26 @@ AS_IOMEM = {
     "dmesg": ("is a kernel log, not a dump", "sudo cat /proc/iomem"),
     str(KERNEL): ("looks like YAML", "sudo cat /proc/iomem"),
     str(LOG): ("is output of kexec -d, not a dump", "sudo cat /proc/iomem"),
+}
+AS_DMESG = {
+    "empty": ("is empty", "again"),
+    "/dev/zero": ("is a device", "regular file"),
+    ".": ("is a directory", "file"),
+    "vmlinux": ("is a binary file", "sudo dmesg"),
+    "notes.txt": ("is no kernel log", "sudo dmesg"),
+    str(IOMEM): ("is an iomem dump, not a kernel log", "sudo dmesg"),
+    str(KERNEL): ("is no kernel log", "sudo dmesg"),
+    "cut.log": ("no whole line of an e820 map", "sudo dmesg"),
+}
+AS_MEMMAP = {
+    "empty": ("is empty", "again"),
+    "/dev/zero": ("is a device", "regular file"),
+    ".": ("is a directory, and not that of a firmware map", "/sys/firmware/memmap"),
+    "vmlinux": ("is a binary file", "grep . /sys/firmware/memmap"),
+    "dmesg": ("is a kernel log, and holds no firmware map", "grep . /sys/firmware/memmap"),
+    "notes.txt": ("holds no firmware map", "grep . /sys/firmware/memmap"),
+    str(IOMEM): ("is an iomem dump", "grep . /sys/firmware/memmap"),
+    "cut.log": ("no whole line of an e820 map", "sudo dmesg"),
 }
 AS_SEGMENTS = {
     "empty": ("is empty", "again"),
@@ -184,6 +205,16 @@ def test_given_as_kernel(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", AS_IOMEM)
 def test_given_as_iomem(name: str, folder: Path) -> None:
     refused(folder, name, AS_IOMEM[name], "vmlinux", "--iomem", name)
+
+
+@pytest.mark.parametrize("name", AS_DMESG)
+def test_given_as_dmesg(name: str, folder: Path) -> None:
+    refused(folder, name, AS_DMESG[name], "vmlinux", "--dmesg", name)
+
+
+@pytest.mark.parametrize("name", AS_MEMMAP)
+def test_given_as_memmap(name: str, folder: Path) -> None:
+    refused(folder, name, AS_MEMMAP[name], "vmlinux", "--memmap", name)
 
 
 @pytest.mark.parametrize("name", AS_SEGMENTS)
@@ -255,7 +286,7 @@ def test_an_elf_comes_through_pipes_and_redirections(folder: Path) -> None:
     assert piped.out.replace("<stdin>", "vmlinux") == run("analyze", "vmlinux", cwd=folder).out
 
 
-@pytest.mark.parametrize("option", ["KERNEL", "--iomem", "--segments"])
+@pytest.mark.parametrize("option", ["KERNEL", "--iomem", "--memmap", "--dmesg", "--segments"])
 @pytest.mark.parametrize("content", [b"", FILES["vmlinuz"]], ids=["nothing", "vmlinuz"])
 def test_standard_input_is_refused_by_its_name(option: str, content: bytes) -> None:
     arguments = ("-",) if option == "KERNEL" else (str(KERNEL), option, "-")
@@ -298,7 +329,7 @@ def test_a_hostile_name_is_shown_not_obeyed(form: str, tmp_path: Path) -> None:
         assert all(word in found.out for word in ("[/x]", "[bold]", "%s{0}"))
 
 
-@pytest.mark.parametrize("option", ["KERNEL", "--iomem", "--segments", "-o"])
+@pytest.mark.parametrize("option", ["KERNEL", "--iomem", "--memmap", "--dmesg", "--segments", "-o"])
 def test_a_hostile_name_in_an_error(option: str, tmp_path: Path) -> None:
     name = f"nosuch/{HOSTILE}"
     arguments = (name,) if option == "KERNEL" else (str(KERNEL), option, name)

@@ -27,6 +27,7 @@ VERDICTS = {
     "debian-6.1-kexec": ("clear", 0),
     "founding-failure": ("collision", 1),
     "founding-fixed": ("clear", 0),
+    "kdump-from-a-log": ("clear", 0),
     "no-sme": ("not-applicable", 0),
 }
 EXPLAINED = "founding-failure.explain.text"
@@ -95,7 +96,7 @@ def test_founding_failure_overwrites_boot_params_and_purgatory() -> None:
     assert document("founding-failure")["basis"] == "machine"
 
 
-@pytest.mark.parametrize("name", ["founding-fixed", "debian-6.1-kexec"])
+@pytest.mark.parametrize("name", ["founding-fixed", "debian-6.1-kexec", "kdump-from-a-log"])
 def test_fixed_kernels_are_proven_clear(name: str) -> None:
     found = document(name)
     assert found["basis"] == "proof"

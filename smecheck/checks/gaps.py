@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, Path
-from smecheck.model.memory import MemoryMap
+from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.segments import SegmentList
 from smecheck.quantity import count_text
@@ -31,10 +33,7 @@ def not_checked(
 def _of_machine(memory: MemoryMap | None) -> list[str]:
     if memory is None:
         return ["whether the workarea lies in memory: no memory map was given"]
-    gaps = [
-        f"memory that {memory.source} does not show: firmware tables (ESRT, EFI) and memblock "
-        "reservations are missing from it by design"
-    ]
+    gaps = [f"memory that {memory.source} does not show: {_not_shown(memory.kind)}"]
     if not memory.complete:
         gaps.append(f"what {memory.source} leaves out: it is a fragment of a map")
     if memory.ignored_lines:
@@ -43,6 +42,35 @@ def _of_machine(memory: MemoryMap | None) -> list[str]:
             f"(first: line {memory.ignored_lines[0]})"
         )
     return gaps
+
+
+def _not_shown(kind: MapKind) -> str:
+    """Say what is missing from a memory map of that kind by design."""
+    match kind:
+        case MapKind.IOMEM:
+            return (
+                "firmware tables (ESRT, EFI) and memblock reservations are missing from it by "
+                "design"
+            )
+        case MapKind.KERNEL_LOG:
+            return (
+                "it is the e820 map of the kernel that wrote the log; memory that was added or "
+                "taken later, firmware tables (ESRT, EFI), memblock reservations and the place of "
+                "the running kernel are missing from it"
+            )
+        case MapKind.FIRMWARE:
+            return (
+                "it is the firmware's map; what the kernel and its command line (mem=, memmap=) "
+                "took from it, memory that was added later, firmware tables (ESRT, EFI) and "
+                "memblock reservations are missing from it"
+            )
+        case MapKind.EFI:
+            return (
+                "it is the map of the EFI firmware; what the boot loader, the kernel and its "
+                "command line made of it, and memblock reservations are missing from it"
+            )
+        case _:
+            assert_never(kind)
 
 
 def _of_load(boot: Boot, segments: SegmentList | None) -> list[str]:

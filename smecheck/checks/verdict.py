@@ -211,12 +211,14 @@ def _missing(case: Case) -> tuple[str, str] | None:
     if case.memory is None:
         return (
             "no segment is hit, but whether the workarea is memory at all is not known",
-            "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem)",
+            "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem), or "
+            "--dmesg, which tells it too",
         )
     if case.boot.path is Path.KDUMP and not case.memory.crash_kernel:
         return (
             f"{case.memory.source} shows no Crash kernel: whether the workarea leaves it is open",
-            "give the memory map of the boot in which the crash kernel was loaded",
+            "give the memory map of the boot in which the crash kernel was loaded (--iomem), or "
+            "its kernel log (--dmesg)",
         )
     return None
 

@@ -17,13 +17,24 @@ from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 if TYPE_CHECKING:
     from smecheck.analysis import Question
 
-_INPUT_OPTIONS = ("iomem", "segments")
+_INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments")
 
 FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
 """The options that name a file to read beside KERNEL."""
 
 _OPTIONS = (
     click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root."),
+    click.option(
+        "--memmap",
+        metavar="FILE",
+        help="The firmware's memory map: grep . /sys/firmware/memmap/*/*, or a kernel log.",
+    ),
+    click.option(
+        "--dmesg",
+        metavar="FILE",
+        help="Kernel log of the machine: memory map, crashkernel reservation, kexec_file's "
+        "segments. Stands in for --iomem and --segments.",
+    ),
     click.option(
         "--segments",
         metavar="FILE",
@@ -78,7 +89,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     from smecheck.inputs.complements import read_complemented
 
     image = read_complemented(kernel, complements)
-    segments = memory = None
+    segments = memory = firmware = log = None
     if options["segments"] is not None:
         from smecheck.inputs.segments import read_segments
 
@@ -87,7 +98,21 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
         from smecheck.inputs.iomem import read_iomem
 
         memory = read_iomem(options["iomem"])
-    return Question(image, request, segments, memory)
+    if options["memmap"] is not None:
+        from smecheck.inputs.memmap import read_memmap
+
+        firmware = read_memmap(options["memmap"])
+    if options["dmesg"] is not None:
+        from smecheck.inputs.dmesg import read_dmesg
+
+        log = read_dmesg(options["dmesg"])
+        if segments is None:
+            from smecheck.inputs.log_segments import segments_in_log
+
+            log, segments = segments_in_log(
+                options["dmesg"], log, options["loader"], options["mode"]
+            )
+    return Question(image, request, segments, memory, firmware, log)
 
 
 def _request(options: dict[str, Any]) -> BootRequest:

@@ -1,7 +1,8 @@
-"""The physical memory of a machine as its resource tree tells it."""
+"""The physical memory of a machine, as its resource tree or its firmware's map tells it."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from smecheck.record import record
@@ -29,16 +30,31 @@ management of early AMD64, laid over RAM (arch/x86/kernel/aperture_64.c).
 """
 
 
+class MapKind(Enum):
+    """What a memory map was made of; they do not all show the same."""
+
+    IOMEM = "iomem"
+    """/proc/iomem: the resource tree of the running kernel."""
+    KERNEL_LOG = "dmesg"
+    """The e820 table that a kernel printed, and what it changed in it."""
+    FIRMWARE = "memmap"
+    """The e820 table as the firmware gave it."""
+    EFI = "efi"
+    """The EFI memory map."""
+
+
 @record
 class Region:
-    """One resource: a line of /proc/iomem."""
+    """One resource: a line of /proc/iomem, or an entry of a firmware's map."""
 
     name: str
     span: Span
     depth: int
     """Nesting, 0 at the top."""
     line: int
-    """Line number in the source, from 1."""
+    """Line number in the source, from 1; 0 where ``where`` tells the place."""
+    where: str | None = None
+    """The place, where it is not a line of the map's own source."""
 
 
 @record
@@ -53,6 +69,16 @@ class MemoryMap:
     """What is "System RAM" and not claimed by firmware inside it."""
     ignored_lines: tuple[int, ...] = ()
     """Lines that are no resources, by number."""
+    kind: MapKind = MapKind.IOMEM
+
+    @property
+    def shows_kernel(self) -> bool:
+        """Whether what the running kernel put into memory, "Crash kernel" too, would be in it."""
+        return self.kind is MapKind.IOMEM and self.complete
+
+    def where(self, region: Region) -> str:
+        """Say where a region stands: ``iomem.txt:12``."""
+        return region.where or f"{self.source}:{region.line}"
 
     def named(self, name: str) -> Iterator[Region]:
         """Yield the regions of exactly that name."""

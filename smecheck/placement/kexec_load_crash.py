@@ -87,7 +87,7 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
 
 def _refuse_unknown_kernel(memory: MemoryMap) -> None:
     """Refuse where /proc/iomem does not show one running kernel (get_kernel_paddr())."""
-    if len(list(memory.named("Kernel code"))) != 1 and memory.complete:
+    if len(list(memory.named("Kernel code"))) != 1 and memory.shows_kernel:
         raise LoadRefused(Refusal("Cannot determine kernel physical load addr"))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from smecheck.model.load import LoadRequest, Refusal
-from smecheck.model.memory import MemoryMap
+from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.placement.assumptions import Assumptions
 from smecheck.placement.bzimage_facts import NotPredictable
-from smecheck.placement.stand_in import iomem_of_firmware
+from smecheck.placement.machine_memory import memory_of_firmware
 from smecheck.span import Span
 
 NOT_RESERVED = Refusal("Memory for crashkernel is not reserved")
@@ -27,7 +27,7 @@ def known_iomem(request: LoadRequest, assumptions: Assumptions) -> MemoryMap:
     if request.firmware is None:
         raise NotPredictable("neither /proc/iomem nor the firmware's memory map is given")
     assumptions.say("/proc/iomem shows the ranges of the firmware's memory map and nothing else")
-    return iomem_of_firmware(request.firmware, request.host.crash_kernel)
+    return memory_of_firmware(request.firmware, request.host.crash_kernel)
 
 
 def reservations_of(request: LoadRequest, memory: MemoryMap) -> tuple[Span, ...]:
@@ -39,6 +39,7 @@ def reservations_of(request: LoadRequest, memory: MemoryMap) -> tuple[Span, ...]
     reserved = tuple(region.span for region in memory.crash_kernel)[:_LIMIT]
     if not reserved and request.host.crash_kernel is not None:
         return (request.host.crash_kernel,)
-    if not reserved and not memory.complete:
-        raise NotPredictable(f"{memory.source}, a fragment of a map, shows no Crash kernel")
+    if not reserved and not memory.shows_kernel:
+        what = "no whole /proc/iomem" if memory.kind is MapKind.IOMEM else "no /proc/iomem"
+        raise NotPredictable(f"{memory.source}, {what}, shows no Crash kernel")
     return reserved

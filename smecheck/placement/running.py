@@ -18,7 +18,7 @@ def running_kernel(memory: MemoryMap, image: KernelImage, facts: KernelFacts) ->
     code = memory.first("Kernel code")
     if code is None:
         return Unknown(f"{memory.source} has no line Kernel code")
-    origin = f"{memory.source}:{code.line}: Kernel code"
+    origin = f"{memory.where(code)}: Kernel code"
     bss = memory.first("Kernel bss")
     bss_start = _bss_start(image)
     if bss is None or bss_start is None or not isinstance(facts.text, Known):
@@ -28,7 +28,7 @@ def running_kernel(memory: MemoryMap, image: KernelImage, facts: KernelFacts) ->
     if shown != linked:
         return Unknown(
             f"another kernel runs there: its Kernel bss begins {address_text(shown)} behind "
-            f"Kernel code ({memory.source}:{bss.line}), this kernel's {address_text(linked)}"
+            f"Kernel code ({memory.where(bss)}), this kernel's {address_text(linked)}"
         )
     return Known(code.span.start, f"{origin}; Kernel bss fits this kernel")
 
