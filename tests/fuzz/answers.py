@@ -12,7 +12,9 @@ from smecheck.analysis import Question, analyze
 from smecheck.errors import SmecheckError
 from smecheck.inputs.kernel_description import read_kernel_description
 from smecheck.model.boot import BootRequest, Switch
+from smecheck.model.firmware import FirmwareMap
 from smecheck.model.kernel import KernelConfig, KernelImage
+from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import SegmentList
 from smecheck.placement.agreement import config_contradiction, contradiction
@@ -54,6 +56,17 @@ def of_config(config: KernelConfig) -> None:
 def of_memory(memory: MemoryMap) -> None:
     """Analyze a kernel on that machine."""
     _report(Question(KERNEL, PLACED, None, memory))
+
+
+def of_log(log: KernelLog) -> None:
+    """Analyze a kernel on the machine that the log tells of."""
+    for known in (KERNEL, OTHER):
+        _report(Question(known, PLACED, log=log))
+
+
+def of_firmware(firmware: FirmwareMap) -> None:
+    """Analyze a kernel on a machine with that map."""
+    _report(Question(KERNEL, PLACED, firmware=firmware))
 
 
 def of_segments(segments: SegmentList) -> None:

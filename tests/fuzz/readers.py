@@ -15,8 +15,10 @@ import answers
 import seeds
 
 from smecheck.inputs.config import read_config
+from smecheck.inputs.dmesg import read_dmesg
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.kernel import read_kernel
+from smecheck.inputs.memmap import read_memmap
 from smecheck.inputs.segments import read_segments
 from smecheck.inputs.symbol_list import read_symbols
 
@@ -44,6 +46,9 @@ READERS = (
     Reader("iomem", read_iomem, seeds.texts("iomem/*.txt"), answers.of_memory),
     Reader("kexec-log", read_segments, seeds.texts("kexec/*.txt"), answers.of_segments),
     Reader("kernel-log", read_segments, seeds.texts("kexec/*.dmesg.txt"), answers.of_segments),
+    Reader("dmesg", read_dmesg, seeds.texts("machine-logs/*.dmesg.txt"), answers.of_log),
+    Reader("console", read_dmesg, seeds.texts("machine-logs/*.console.txt"), answers.of_log),
+    Reader("memmap", read_memmap, seeds.texts("machine-logs/*.memmap.txt"), answers.of_firmware),
     Reader("segments", read_segments, seeds.segments, answers.of_segments),
 )
 """All of them; ``--reader NAME`` chooses."""
