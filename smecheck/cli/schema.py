@@ -7,7 +7,7 @@ import click
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 
-SCHEMAS = ("error-v1", "kernel-v1", "report-v1", "segments-v1")
+SCHEMAS = ("boot-v1", "error-v1", "kernel-v1", "report-v1", "segments-v1")
 
 
 @click.command(epilog="\b\nExamples:\n  smecheck schema report-v1", context_settings=HELP_NAMES)

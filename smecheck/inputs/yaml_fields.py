@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMAS = ("smecheck/kernel-v1", "smecheck/segments-v1", "smecheck/host-v1")
+SCHEMAS = (
+    "smecheck/kernel-v1",
+    "smecheck/segments-v1",
+    "smecheck/host-v1",
+    "smecheck/boot-v1",
+)
 """What ``schema`` may say: the kinds of descriptions that there are."""
 
 NOT_GIVEN = Unknown("not in the description")

@@ -1,0 +1,69 @@
+"""What a decompressor finds in memory: boot_params, and what they point to."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Unknown
+from smecheck.model.firmware import EfiMap, FirmwareMap
+from smecheck.record import record
+from smecheck.span import Span
+
+SETUP_INDIRECT = 1 << 31
+"""arch/x86/include/uapi/asm/setup_data.h: the node's data say where the real data lie."""
+
+
+@record
+class SetupDataNode:
+    """One node of the setup_data list."""
+
+    span: Span
+    """Its header of 16 bytes and its data."""
+    type: int
+    target: Span | None = None
+    """Where the data of a SETUP_INDIRECT lie; ``None`` for other nodes, and where it is nested."""
+
+
+@record
+class SratRange:
+    """One memory range of the ACPI System Resource Affinity Table."""
+
+    span: Span
+    hot_pluggable: bool
+
+
+@record
+class Srat:
+    """The memory ranges of an SRAT, in its order."""
+
+    source: str
+    ranges: tuple[SratRange, ...]
+    broken: bool = False
+    """It has a subtable without a length, so that the decompressor gives up reading it."""
+
+
+_NOT_GIVEN = Unknown("not given")
+
+
+@record
+class EarlyBoot:
+    """The memory of a machine as the decompressor sees it."""
+
+    source: str
+    e820: Fact[FirmwareMap]
+    """The e820 table of boot_params, 128 entries at most."""
+    efi: Fact[EfiMap | None]
+    """The EFI memory map; ``None`` where boot_params carry no EFI signature."""
+    cmdline: Fact[str]
+    cmdline_address: Fact[int] = _NOT_GIVEN
+    """0 where there is no command line."""
+    boot_params_address: Fact[int] = _NOT_GIVEN
+    initrd: Fact[Span | None] = _NOT_GIVEN
+    """``None`` where ramdisk_image and ramdisk_size are 0; its size may be 0 where the first is
+    not."""
+    setup_data: Fact[tuple[SetupDataNode, ...]] = _NOT_GIVEN
+    srat: Fact[Srat | None] = _NOT_GIVEN
+    five_levels: Fact[bool] = _NOT_GIVEN
+    """Whether CR4.LA57 is set when the decompressor runs."""
+    output: Fact[int] = _NOT_GIVEN
+    """Where the kernel is unpacked to if KASLR does not move it."""
+    input: Fact[int] = _NOT_GIVEN
+    """Where the compressed payload lies, in the copy of the decompressor that runs."""

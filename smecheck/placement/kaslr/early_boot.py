@@ -1,0 +1,65 @@
+"""The memory that a decompressor finds, put together from boot_params and a description."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Known, Unknown, first_known
+from smecheck.model.boot_params import BootParams
+from smecheck.model.early_boot import EarlyBoot
+from smecheck.model.firmware import EfiMap
+from smecheck.quantity import address_text
+
+KEXEC_LOADER_TYPE = 0xD0
+"""type_of_loader as both kexec-tools and kexec_file_load set it: LOADER_TYPE_KEXEC << 4."""
+
+
+def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
+    """Return what boot_params tell; what they only point to stays unknown."""
+    name = params.source
+    cmdline_address = Known(params.cmdline_address, f"{name}: cmd_line_ptr")
+    if params.cmdline_address == 0:
+        cmdline = Known("", f"{name}: cmd_line_ptr is 0")
+    return EarlyBoot(
+        source=name,
+        e820=Known(params.e820, f"{name}: e820_table"),
+        efi=_efi(params),
+        cmdline=cmdline,
+        cmdline_address=cmdline_address,
+        boot_params_address=Unknown("a copy of boot_params does not tell where they lay"),
+        initrd=Known(params.initrd, f"{name}: ramdisk_image"),
+        setup_data=Known((), f"{name}: setup_data is 0")
+        if params.setup_data == 0
+        else Unknown(
+            f"the setup_data list from {address_text(params.setup_data)} on was not given"
+        ),
+    )
+
+
+def completed(described: EarlyBoot, by: EarlyBoot) -> EarlyBoot:
+    """Return what is described, completed by what else is known."""
+    return EarlyBoot(
+        source=by.source,
+        e820=first_known(described.e820, by.e820),
+        efi=first_known(described.efi, by.efi),
+        cmdline=first_known(described.cmdline, by.cmdline),
+        cmdline_address=first_known(described.cmdline_address, by.cmdline_address),
+        boot_params_address=first_known(described.boot_params_address, by.boot_params_address),
+        initrd=first_known(described.initrd, by.initrd),
+        setup_data=first_known(described.setup_data, by.setup_data),
+        srat=first_known(described.srat, by.srat),
+        five_levels=first_known(described.five_levels, by.five_levels),
+        output=first_known(described.output, by.output),
+        input=first_known(described.input, by.input),
+    )
+
+
+def _efi(params: BootParams) -> Fact[EfiMap | None]:
+    efi, name = params.efi, params.source
+    if efi is None:
+        return Known(None, f"{name} has no EFI signature")
+    if params.loader_type == KEXEC_LOADER_TYPE:
+        # setup_efi_state(), arch/x86/kernel/kexec-bzimage64.c: the runtime map is all there is.
+        return Known(EfiMap(name, ()), f"{name}: {efi.signature}, and kexec passes runtime ranges")
+    return Unknown(
+        f"{name} has the EFI signature {efi.signature}, so the EFI memory map counts; it was not "
+        "given"
+    )
