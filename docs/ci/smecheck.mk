@@ -1,0 +1,19 @@
+# make smecheck: build bzImage, then check its SME workarea. For the x86 kernel's own Makefiles:
+#
+#   cp smecheck.mk LINUX/scripts/
+#   echo 'include $(srctree)/scripts/smecheck.mk' >> LINUX/arch/x86/Makefile
+#
+# Options for smecheck go into SMECHECKFLAGS, also on the command line:
+#
+#   make O=build SMECHECKFLAGS='--report junit=smecheck.xml' smecheck
+
+SMECHECK ?= smecheck
+SMECHECKFLAGS ?=
+
+quiet_cmd_smecheck = SMECHK  $(KBUILD_IMAGE)
+      cmd_smecheck = $(SMECHECK) analyze vmlinux --bzimage $(KBUILD_IMAGE) \
+		     --config $(KCONFIG_CONFIG) $(SMECHECKFLAGS)
+
+PHONY += smecheck
+smecheck: bzImage
+	$(call cmd,smecheck)
