@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.checks.apply import run_rules
+from smecheck.checks.apply import findings_of, rule_results
 from smecheck.checks.gaps import not_checked
-from smecheck.checks.rule import Situation
+from smecheck.checks.rule import Lack, Situation
 from smecheck.checks.verdict import Case, judge
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Boot, BootRequest, SmeState
@@ -25,6 +25,7 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.proof import Counterexample, Proof, Way
 from smecheck.model.report import InputUse, Report
+from smecheck.model.rule_result import Outcome
 from smecheck.model.segments import SegmentList, SegmentOrigin
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
 from smecheck.placement.decompressor import unpack_rules
@@ -70,8 +71,8 @@ def analyze(question: Question) -> Report:
     situation = Situation(
         image, facts, boot, actual or placements[0], kept, segments, memory, moved
     )
-    in_use = actual is not None and boot.sme is not SmeState.INACTIVE
-    findings = run_rules(situation, workarea_in_use=in_use)
+    checks = rule_results(situation, no_workarea=_no_workarea(facts, boot, actual))
+    findings = findings_of(checks)
     proof = _proof(setting, question, actual)
     judgement = judge(Case(facts, boot, actual, proof, findings, segments, memory))
     return Report(
@@ -98,6 +99,7 @@ def analyze(question: Question) -> Report:
         ),
         not_checked=not_checked(boot, actual, segments, memory),
         inputs=_inputs(question, segments),
+        checks=checks,
     )
 
 
@@ -149,6 +151,19 @@ def _decompressor(
     from smecheck.placement.decompressor_view import decompressor_view
 
     return decompressor_view(image, facts, kept)
+
+
+def _no_workarea(facts: KernelFacts, boot: Boot, actual: Placement | None) -> Lack | None:
+    """Say why no workarea is used, or that nothing tells where it would be."""
+    if value_of(facts.sme_code) is False:
+        return Lack(Outcome.NOT_APPLICABLE, "the kernel has no SME code")
+    if boot.sme is SmeState.INACTIVE:
+        return Lack(Outcome.NOT_APPLICABLE, f"SME is off ({boot.sme_evidence[0]})")
+    if actual is not None:
+        return None
+    scheme = facts.scheme
+    why = scheme.reason if isinstance(scheme, Unknown) else scheme.origin
+    return Lack(Outcome.SKIPPED, f"the scheme of the kernel is not known: {why}")
 
 
 def _proof(setting: Setting, question: Question, actual: Placement | None) -> Proof | None:

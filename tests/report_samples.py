@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TypeVar
 
+from smecheck.checks.catalogue import RULES
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, Initrd, Path, SmeState
 from smecheck.model.decompressor_view import (
@@ -28,6 +29,7 @@ from smecheck.model.memory import MemoryMap, Region, usable_ram
 from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
 from smecheck.model.proof import Proof, ProofPath, Way
 from smecheck.model.report import Basis, InputUse, Report, Verdict
+from smecheck.model.rule_result import Outcome
 from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.record import field_names, replace
 from smecheck.span import Span
@@ -140,7 +142,7 @@ def proof(offsets: Extents, reserved: int) -> Proof:
     return Proof(margin >= 0, False, (path,))
 
 
-def collision(base: int = BASE) -> Report:
+def _collision(base: int = BASE) -> Report:
     """An old kernel as crash kernel: four segments and the vmcore are overwritten."""
     offsets = extents(0xA16000)
     own = offsets.moved(base)
@@ -219,9 +221,9 @@ def collision(base: int = BASE) -> Report:
     )
 
 
-def undecided() -> Report:
+def _undecided() -> Report:
     """The same kernel without a header, a load or a machine: only offsets are known."""
-    known = collision()
+    known = _collision()
     boot = replace(
         known.boot,
         path=Path.KEXEC,
@@ -252,7 +254,7 @@ def undecided() -> Report:
     )
 
 
-def not_applicable() -> Report:
+def _not_applicable() -> Report:
     """A kernel without SME code, of which not even ``_end`` is known."""
     known = undecided()
     nothing = (
@@ -272,7 +274,7 @@ def not_applicable() -> Report:
     )
 
 
-def clear() -> Report:
+def _clear() -> Report:
     """A kernel of today: its workarea is a section, every loader keeps it to the kernel."""
     known = undecided()
     offsets = extents(0x3430000)
@@ -298,10 +300,39 @@ def clear() -> Report:
     )
 
 
-SAMPLES = (collision, undecided, not_applicable, clear)
+_OF_THE_PROGRAM = {"rule", "title", "path"}
+"""Fields whose texts are never read from anywhere: of rules, and the names of ways to load."""
 
-_OF_THE_PROGRAM = {"rule", "path"}
-"""Fields whose texts are never read from anywhere: ids of rules and of ways to load."""
+
+def asked(report: Report, skipped: str = "") -> Report:
+    """Return the report with an outcome for every rule, as its findings tell."""
+    checks = []
+    for rule in RULES.values():
+        found = tuple(finding for finding in report.findings if finding.rule == rule.id)
+        if found:
+            checks.append(replace(rule.result(Outcome.FAILED), findings=found))
+        else:
+            checks.append(rule.result(Outcome.SKIPPED if skipped else Outcome.PASSED, skipped))
+    return replace(report, checks=tuple(checks))
+
+
+def collision(base: int = BASE) -> Report:
+    return asked(_collision(base))
+
+
+def undecided() -> Report:
+    return asked(_undecided(), "no segments of a load are known")
+
+
+def not_applicable() -> Report:
+    return asked(_not_applicable(), "the kernel has no SME code")
+
+
+def clear() -> Report:
+    return asked(_clear())
+
+
+SAMPLES = (collision, undecided, not_applicable, clear)
 
 
 def retold(thing: T, text: str) -> T:

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from smecheck import __version__
 from smecheck.checks.catalogue import RULES
 from smecheck.errors import ExitCode
+from smecheck.report.rule_pages import rule_text
 
 COMMANDS = ("analyze", "completion", "describe", "explain", "rules", "schema")
 SCHEMAS = sorted(path.name for path in (files("smecheck") / "schemas").iterdir())
@@ -92,7 +93,9 @@ def test_explain() -> None:
     assert (found.status, found.err) == (0, "")
     rule = RULES["SME001"]
     assert found.out.startswith("## SME001\n")
-    assert rule.documentation in found.out
+    text = rule_text(rule)
+    for part in (text.checks, text.matters, text.passes, text.fails, text.sources):
+        assert part in found.out
     assert rule.remedy in found.out
     assert run("explain", "sme001") == found
 

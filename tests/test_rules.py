@@ -15,11 +15,11 @@ from recorded import kernel, segment_list
 from smecheck.analysis import Question, analyze
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.rule import Rule
-from smecheck.evidence import Known
+from smecheck.evidence import Known, Unknown
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import BootRequest, Paging, Switch
 from smecheck.model.finding import Finding, Severity
-from smecheck.model.kernel import KernelImage, Section
+from smecheck.model.kernel import KernelImage, Misfit, Section
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode
 from smecheck.record import replace
@@ -27,6 +27,7 @@ from smecheck.span import Span
 
 OLD = kernel("5.0-old")
 NEW = kernel("6.1.0-56-amd64")
+NEWER = kernel("6.12.117+deb12-amd64")
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 WRITTEN_END, WORST_END, MAPPED_END = 0x10E07000, 0x10E2B000, 0x11000000
 UNMOVED = BootRequest(cmdline="nokaslr mem_encrypt=on")
@@ -98,7 +99,7 @@ def running(bss: int) -> MemoryMap:
     return machine(code, f"  {bss:08x}-01ffffff : Kernel bss")
 
 
-def with_header(image: KernelImage, **fields: int) -> KernelImage:
+def with_header(image: KernelImage, **fields: int | bool) -> KernelImage:
     known = {name: Known(value, "a test") for name, value in fields.items()}
     return replace(image, header=replace(image.header, **known))
 
@@ -112,6 +113,30 @@ def scratch(offset: int = 0x3600000, size: int = 4 << 20, kind: str = "PROGBITS"
 
 def released(version: str) -> KernelImage:
     return replace(OLD, release=Known(version, "a test"), sections_complete=True)
+
+
+def reserving(address: int, image: KernelImage = OLD) -> KernelImage:
+    symbols = {**image.symbols, "__end_of_kernel_reserve": address}
+    unknown = Unknown("a test")
+    return replace(image, symbols=symbols, release=unknown, sections_complete=True)
+
+
+def configured(image: KernelImage, **options: str) -> KernelImage:
+    return replace(image, config=options)
+
+
+def flagged(xloadflags: int) -> KernelImage:
+    return replace(NEW, header=replace(NEW.header, other={"xloadflags": xloadflags}))
+
+
+def loads(image: KernelImage, shorter: int) -> KernelImage:
+    *others, last = image.loads
+    size = last.memsz - shorter
+    return replace(image, loads=(*others, replace(last, filesz=size, memsz=size)))
+
+
+def at_symbol(address: int) -> KernelImage:
+    return replace(NEW, symbols={**NEW.symbols, "sme_workarea": address})
 
 
 def alone(rule: str, what: str, image: KernelImage, *seen: Seen) -> Case:
@@ -172,6 +197,8 @@ REPEATED = error(Span(0x6FE9E000, 0x6FF50000))
 FEWEST = "more than the fewest pages"
 LEFT_OUT = "a fragment of a map, leaves out no System RAM"
 ALL_PAGES = "all the pages that the kernel allows for are used"
+INSTRUMENTED = "before the kernel's page tables is instrumented"
+STRANGER = Misfit("bzImage", "vmlinux", "the release", "6.1.0-55", "6.1.0-56")
 UNNAMED = "this unnamed segment is the initrd"
 DECOMPRESSOR = "the tables in use at that moment are the decompressor's"
 HIDDEN_CRASH = replace(HIDDEN_INITRD, mode=Mode.CRASH)
@@ -278,8 +305,33 @@ CASES = [
     Case("SME022", "rounded up", (), {"kernel": KERNEL}, with_header(OLD, init_size=0xD40001)),
     alone("SME023", "5.3", released("5.3.0-1-amd64"), error()),
     alone("SME023", "5.2", released("5.2.21")),
+    alone("SME023", "its symbol", reserving(0xFFFFFFFF81A00000), error()),
+    alone("SME011", "the end a page off", scratch(size=0x401000), warning()),
+    alone("SME014", "a frame too high", scratch(0x3800000), warning()),
+    alone("SME014", "before the reserved end", reserving(0xFFFFFFFF84800000, scratch()), error()),
     Case("SME024", "a frame on", (error(),), {"kernel": KERNEL}, request=ELSEWHERE),
     moved("SME024", "moved by KASLR", 0x30000000),
+    alone("SME026", "less than the kernel", with_header(NEW, init_size=0x342F000), error()),
+    alone("SME026", "as large as the kernel", with_header(NEW, init_size=0x3430000)),
+    alone("SME026", "linked elsewhere", with_header(NEW, pref_address=0x1200000), error()),
+    alone("SME026", "no SME", configured(NEW, CONFIG_AMD_MEM_ENCRYPT="n"), error()),
+    alone("SME026", "SME", configured(NEW, CONFIG_AMD_MEM_ENCRYPT="y")),
+    alone("SME026", "a stranger", replace(NEW, misfits=(STRANGER,)), error()),
+    alone("SME027", "a byte short", loads(NEW, shorter=1), error()),
+    alone("SME027", "to the byte", NEW),
+    alone("SME027", "none", replace(NEW, loads=NEW.loads[:1]), error(None, "names every LOAD")),
+    alone("SME028", "inside", at_symbol(0xFFFFFFFF84700000), error()),
+    alone("SME028", "outside", at_symbol(0xFFFFFFFF84400000), error()),
+    alone("SME028", "at the beginning", at_symbol(0xFFFFFFFF84600000)),
+    alone("SME029", "1 MiB", with_header(NEW, kernel_alignment=1 << 20), error()),
+    alone("SME029", "16 MiB", with_header(NEW, kernel_alignment=1 << 24)),
+    alone("SME029", "32-bit", flagged(0x7E), error()),
+    alone("SME029", "not relocatable", with_header(NEW, relocatable=False), warning()),
+    alone("SME029", "not above 4 GiB", flagged(0x7D), warning()),
+    alone("SME030", "KASAN", configured(NEW, CONFIG_KASAN="y"), warning(None, INSTRUMENTED)),
+    alone("SME030", "KMSAN in 6.1", configured(NEW, CONFIG_KMSAN="y"), warning(None, INSTRUMENTED)),
+    alone("SME030", "KMSAN in 6.12", configured(NEWER, CONFIG_KMSAN="y")),
+    alone("SME030", "none of them", configured(NEW, CONFIG_KASAN="n", CONFIG_KCOV="y")),
     within("SME025", "a page out", crash_kernel(0x10D40000), error(KERNEL), request=CRASH),
     within("SME025", "inside", crash_kernel(0x10D41000), request=CRASH),
 ]

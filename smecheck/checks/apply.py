@@ -1,29 +1,34 @@
-"""The rules applied: those that the situation has something for, in one sorted list of findings."""
+"""The rules applied: those that the situation has something for, each with its outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from smecheck.checks.rule import Rule, Situation
-from smecheck.model.finding import Finding
+from smecheck.checks.rule import Lack, Rule, Situation
+from smecheck.model.finding import Finding, Severity
+from smecheck.model.rule_result import Outcome, RuleResult
 
 
-def run_rules(situation: Situation, *, workarea_in_use: bool) -> tuple[Finding, ...]:
-    """Apply the rules; the worst findings first, then by rule and address.
+def rule_results(situation: Situation, *, no_workarea: Lack | None) -> tuple[RuleResult, ...]:
+    """Apply the rules, and say of each what came of it, in the order of the ids.
 
     Args:
         situation: what to look at.
-        workarea_in_use: ``False`` leaves only the rules about the load.
+        no_workarea: why no workarea is used, or none is known; leaves only the rules about the
+            build and the load.
     """
-    findings = [
-        finding
-        for rule in _applicable(situation)
-        if workarea_in_use or rule.about_load
-        for finding in rule.findings(situation)
-    ]
+    results: dict[str, RuleResult] = {}
+    for rule in applicable(situation):
+        results[rule.id] = _result(rule, situation, no_workarea, results)
+    return tuple(results[rule_id] for rule_id in sorted(results))
+
+
+def findings_of(results: Iterable[RuleResult]) -> tuple[Finding, ...]:
+    """Return all findings; the worst first, then by rule and address."""
+    found = [finding for result in results for finding in result.findings]
     return tuple(
         sorted(
-            findings,
+            found,
             key=lambda finding: (
                 finding.severity.rank,
                 finding.rule,
@@ -33,11 +38,32 @@ def run_rules(situation: Situation, *, workarea_in_use: bool) -> tuple[Finding, 
     )
 
 
-def _applicable(situation: Situation) -> Iterator[Rule]:
-    """Yield the rules that can have findings; a bare kernel does not pay for those of a machine."""
-    from smecheck.checks import ownership, section
+def _result(
+    rule: Rule, situation: Situation, no_workarea: Lack | None, before: dict[str, RuleResult]
+) -> RuleResult:
+    lack = no_workarea if rule.needs_workarea else None
+    lack = lack or _broken_ground(rule, before) or rule.lack(situation)
+    if lack is not None:
+        return rule.result(lack.outcome, lack.reason)
+    return rule.applied(situation)
 
-    yield from (*ownership.RULES, *section.RULES)
+
+def _broken_ground(rule: Rule, before: dict[str, RuleResult]) -> Lack | None:
+    """Return why ``rule`` has nothing to stand on, if one that it builds on has failed."""
+    for rule_id in rule.after:
+        if before[rule_id].severity is Severity.ERROR:
+            return Lack(Outcome.SKIPPED, f"skipped because {rule_id} failed")
+    return None
+
+
+def applicable(situation: Situation) -> Iterator[Rule]:
+    """Yield the rules that can have findings; a bare kernel does not pay for those of a machine.
+
+    A rule comes behind those that it builds on.
+    """
+    from smecheck.checks import build, ownership, section, section_image
+
+    yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
     if situation.segments is not None or situation.memory is not None:
         from smecheck.checks import crash_reservation, in_place, load, mapped, ram, written
 

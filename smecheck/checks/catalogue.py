@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smecheck.checks import (
+    build,
     crash_reservation,
     in_place,
     load,
@@ -10,6 +11,7 @@ from smecheck.checks import (
     ownership,
     ram,
     section,
+    section_image,
     written,
 )
 from smecheck.checks.rule import Rule
@@ -18,6 +20,7 @@ RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in sorted(
         (
+            *build.RULES,
             *written.RULES,
             *mapped.RULES,
             *ram.RULES,
@@ -25,12 +28,10 @@ RULES: dict[str, Rule] = {
             *crash_reservation.RULES,
             *ownership.RULES,
             *section.RULES,
+            *section_image.RULES,
             *load.RULES,
         ),
         key=lambda rule: rule.id,
     )
 }
 """The catalogue, in the order of the ids."""
-
-STATIC_RULES = frozenset(rule.id for rule in (*ownership.RULES, *section.RULES))
-"""Those that need neither a load nor a machine."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
 from smecheck.model.boot import Path
 from smecheck.model.finding import Effect, Severity
@@ -19,6 +20,7 @@ from smecheck.span import Span, SpanSet
     Severity.ERROR,
     effect=Effect.COLLISION,
     phrase="leaves the crash reservation",
+    needs=(needs.crash_kernel, needs.places, needs.memory),
     remedy="at once: mem_encrypt=off on the crash kernel's command line; for good: " + OWN_SECTION,
 )
 def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
@@ -27,6 +29,11 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     The memory behind the reservation belongs to the kernel that crashed, whose image is to be
     saved. The crash kernel may come up and the dump may look whole; at the physical range of this
     finding it holds page tables and copied kernel text instead.
+
+    Passes: a reservation that ends at 0x10e07000, where the surely written part does.
+    Fails: one that ends at 0x10e06000.
+    Sources: kexec list, 2019-06-04, "The current SME implementation fails kexec/kdump kernel
+    booting"; experiments old-p-* (docs/evidence.md).
     """
     extents, memory = situation.extents, situation.memory
     if extents is None or memory is None or situation.boot.path is not Path.KDUMP:
@@ -49,6 +56,7 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     Severity.ERROR,
     effect=Effect.CONTRADICTION,
     about_load=True,
+    needs=(needs.crash_kernel, needs.segments, needs.memory),
     remedy="give the memory map of the boot in which this crash kernel was loaded",
 )
 def kernel_outside_reservation(situation: Situation) -> Iterator[Observation]:
@@ -56,6 +64,10 @@ def kernel_outside_reservation(situation: Situation) -> Iterator[Observation]:
 
     kexec -p places segments in the reservation only. Where the map shows it elsewhere, map and load
     are of different boots or machines, and nothing that follows from both means anything.
+
+    Passes: a crash kernel whose segment lies inside "Crash kernel".
+    Fails: one that reaches a page out of it.
+    Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v6.12.
     """
     memory, segments = situation.memory, situation.segments
     if memory is None or segments is None or situation.boot.path is not Path.KDUMP:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.model.finding import Effect, Severity
@@ -17,6 +18,7 @@ from smecheck.span import Span
     "a segment is encrypted in place with the kernel",
     Severity.ERROR,
     effect=Effect.COLLISION,
+    needs=(needs.places, needs.segments),
     remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
     "usually covers it, or move the segment",
 )
@@ -26,6 +28,11 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     The kernel is encrypted in place in whole 2 MiB frames, in both schemes, so whatever shares its
     last frame is encrypted with it. boot_params and the command line are read unencrypted later:
     they are garbage then. An initrd is encrypted twice.
+
+    Passes: boot_params directly behind init_size of the kernel segment.
+    Fails: boot_params at 0x10bff000, with _end at 0x10a16000: the same 2 MiB frame.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, kernel_end = ALIGN(_end, PMD_SIZE), v4.14 to
+    v6.12; Documentation/arch/x86/boot.rst, init_size.
     """
     extents, base = situation.extents, situation.boot.kernel_base
     if extents is None or isinstance(base, Unknown):
@@ -54,6 +61,7 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     "SME018",
     "the kernel does not run where it is loaded",
     Severity.WARNING,
+    needs=(needs.segments, needs.places),
     remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 and "
     "kernels since v6.9 do)",
 )
@@ -63,6 +71,11 @@ def kernel_leaves_its_segment(situation: Situation) -> Iterator[Observation]:
     A relocatable kernel runs at its load address rounded up to kernel_alignment, but never below
     LOAD_PHYSICAL_ADDR; one that is not relocatable always runs there. kexec-tools before 2.0.30 and
     kexec_file_load before v6.9 (43b1d3e68ee7) may load lower.
+
+    Passes: a kernel loaded at pref_address, 0x1000000.
+    Fails: one loaded at 0xe00000, which runs at 0x1000000.
+    Sources: arch/x86/boot/compressed/head_64.S, the target of the decompression, v4.14 to
+    v6.12; 43b1d3e68ee7 (v6.9).
     """
     boot = situation.boot
     if not isinstance(boot.load_address, Known) or not isinstance(boot.kernel_base, Known):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Path
@@ -22,6 +23,7 @@ from smecheck.span import SpanSet, align_up
     "two segments overlap",
     Severity.ERROR,
     about_load=True,
+    needs=(needs.segments,),
     remedy="check the segment list: kexec refuses such a load",
 )
 def segments_overlap(situation: Situation) -> Iterator[Observation]:
@@ -29,6 +31,10 @@ def segments_overlap(situation: Situation) -> Iterator[Observation]:
 
     kexec refuses overlapping segments, so a list that has them is wrong, or of two loads. Each
     segment is held against the one below it that reaches furthest.
+
+    Passes: boot_params at 0x10d41000, behind a kernel segment that ends there.
+    Fails: boot_params at 0x10d40000.
+    Sources: kernel/kexec_core.c, sanity_check_segment_list(), v5.0 to v6.12.
     """
     lower: Segment | None = None
     for upper in situation.segments.segments if situation.segments else ():
@@ -49,6 +55,7 @@ def segments_overlap(situation: Situation) -> Iterator[Observation]:
     Severity.ERROR,
     effect=Effect.CONTRADICTION,
     about_load=True,
+    needs=(needs.segments, needs.memory),
     remedy="check that the memory map and the segments are of the same boot of the same machine",
 )
 def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
@@ -57,6 +64,11 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     Either map and segments are not of the same boot, or kexec placed it by the firmware's map,
     which ignores memory that the command line excludes (memmap=, mem=). kexec also uses the first
     page of memory, which /proc/iomem shows as Reserved.
+
+    Passes: boot_params up to 0x7ffe0000, where System RAM ends.
+    Fails: boot_params a page further up.
+    Sources: kexec/arch/i386/kexec-x86-common.c, get_memory_ranges(), kexec-tools 2.0.25: which
+    map kexec places by.
     """
     memory = situation.memory
     if memory is None or situation.segments is None:
@@ -80,6 +92,7 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     "the load was refused",
     Severity.ERROR,
     about_load=True,
+    needs=(needs.segments,),
     remedy="load again; until then the kernel that was loaded before, or none, is in place",
 )
 def load_refused(situation: Situation) -> Iterator[Observation]:
@@ -87,6 +100,10 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
 
     ``kexec -d`` prints the whole segment list all the same, twice. What is said of the placement
     holds for a load with these segments; this one is not in memory.
+
+    Passes: the output of a load that ended without a word.
+    Fails: "kexec_load failed: Cannot assign requested address" below the list.
+    Sources: kexec/kexec.c, my_load() and do_kexec_file_load(), kexec-tools 2.0.25.
     """
     if situation.segments is not None and situation.segments.refusal is not None:
         yield Observation(
@@ -99,6 +116,7 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
     "another kernel runs on the machine",
     Severity.WARNING,
     about_load=True,
+    needs=(needs.first_boot, needs.memory),
     remedy="give the kernel that runs there, or --load-address",
 )
 def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
@@ -106,6 +124,10 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
 
     For a first boot the map then tells nothing of this kernel's place. The kernel that kexec loads
     may well differ from the running one, so it is no finding there.
+
+    Passes: a Kernel bss as far from Kernel code as __bss_start is from _text.
+    Fails: one that is a page nearer.
+    Sources: arch/x86/kernel/setup.c, setup_arch(), the resources of the kernel, v5.0 to v6.12.
     """
     if situation.memory is None or situation.boot.path is not Path.FIRST_BOOT:
         return
@@ -120,6 +142,7 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
     Severity.ERROR,
     effect=Effect.CONTRADICTION,
     about_load=True,
+    needs=(needs.segments,),
     remedy="give the kernel that was loaded, or the load of this kernel",
 )
 def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
@@ -129,6 +152,11 @@ def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
     kexec-tools 2.0.30 reserves the file's size only. Another size means another build, and what
     holds for this kernel does not hold for the one that was loaded. Without its header, the kernel
     is at least as large as from ``_text`` to ``_end``, and as the payload that its ELF file makes.
+
+    Passes: a kernel segment of init_size, rounded up to a page.
+    Fails: one that is a page larger.
+    Sources: kexec/arch/x86_64/kexec-bzImage64.c and kexec/arch/i386/kexec-bzImage.c,
+    kexec-tools 2.0.25; arch/x86/kernel/kexec-bzimage64.c.
     """
     segments, image = situation.segments, situation.image
     if segments is None or is_elf_load(image, segments):
@@ -154,12 +182,18 @@ def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
     Severity.ERROR,
     effect=Effect.CONTRADICTION,
     about_load=True,
+    needs=(needs.segments, needs.moved_by_kaslr),
     remedy="check --load-address, --kaslr and the command line against each other",
 )
 def runs_elsewhere_without_kaslr(situation: Situation) -> Iterator[Observation]:
     """KASLR is off, but --load-address is not where the decompressor puts the loaded kernel.
 
     Without KASLR a kernel runs at its segment's address, aligned, and nowhere else.
+
+    Passes: nokaslr, loaded at 0x10000000, and --load-address 0x10000000.
+    Fails: the same with --load-address 0x10200000.
+    Sources: arch/x86/boot/compressed/head_64.S and kaslr.c, choose_random_location(), v5.0 to
+    v6.12.
     """
     kaslr, base, load_address = (
         situation.boot.kaslr,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
@@ -20,6 +21,7 @@ from smecheck.span import Span, SpanSet
     "the initrd loses its encryption bit",
     Severity.ERROR,
     effect=Effect.COLLISION,
+    needs=(needs.places, needs.segments),
     remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
 def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
@@ -31,6 +33,11 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     through a mapping that does not encrypt. The kernel later reads plain bytes as encrypted ones:
     "Initramfs unpacking failed". Frames that the initrd covers wholly keep their bit. Seen in the
     page tables of a v5.0 kernel; the death was shown by garbling those pages.
+
+    Passes: an initrd at 0x11000000, where the mapped part ends, or one of whole 2 MiB frames.
+    Fails: an initrd of 2 MiB at 0x10fff000: its first page.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_map_range_decrypted(), v5.0;
+    experiments old-l-c-2g-mmC and old-l-c-2g-mmC-garble (docs/evidence.md).
     """
     extents = situation.extents
     if extents is None or not _initrd_is_encrypted_here(situation):
@@ -55,6 +62,7 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     "SME010",
     "a segment lies in the mapped, unwritten part of the workarea",
     Severity.NOTE,
+    needs=(needs.places, needs.segments),
     remedy="nothing to do for this load; the next load may place it lower",
 )
 def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
@@ -62,6 +70,10 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
 
     boot_params, purgatory and the like are not encrypted in place, so a decrypted mapping does them
     no harm; kernels with such neighbours came up in every run. It is no alarm, but it is luck.
+
+    Passes: purgatory at 0x11000000, where the mapped part ends.
+    Fails: purgatory at 0x10fff000, written to 0x10e07000 (a note).
+    Sources: experiments of docs/evidence.md in which kernels with such neighbours came up.
     """
     extents = situation.extents
     if extents is None:
@@ -83,6 +95,7 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
     "SME019",
     "the initrd does not begin on a page",
     Severity.WARNING,
+    needs=(needs.initrd_place,),
     remedy="load the initrd at a page boundary",
 )
 def unaligned_initrd(situation: Situation) -> Iterator[Observation]:
@@ -91,6 +104,10 @@ def unaligned_initrd(situation: Situation) -> Iterator[Observation]:
     __sme_map_range_pte() puts the physical address into the page-table entry as it is, so its low
     bits become flags. Every loader that is known keeps the initrd page-aligned; the kernel does not
     check it.
+
+    Passes: an initrd at 0x20000000.
+    Fails: one at 0x20000001.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, __sme_map_range_pte(), v5.0 to v6.12.
     """
     initrd = situation.boot.initrd
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
 from smecheck.model.finding import Severity
-from smecheck.model.kernel import Scheme
+from smecheck.model.kernel import SECTION_SCHEMES, Scheme
 from smecheck.model.placement import Owner
 from smecheck.model.segments import SegmentRole
 from smecheck.placement.proof import room_to_grow
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
+_COVER_THE_SECTION = (
+    "look at what keeps the section in the payload, so that init_size reaches over it: PROGBITS, "
+    "inside the last LOAD; until then keep SME off in the kernel that is loaded"
+)
+
 
 @rule(
     "SME007",
     "nobody owns the workarea",
     Severity.ERROR,
+    needs=(needs.distances, needs.owner),
+    after=("SME026",),
     remedy="use a kernel with .init.scratch (v5.3 and later, or a backport of e1bfa87399e3), or "
     "keep SME off in the kernel that is loaded",
 )
@@ -28,6 +36,11 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     Whether something else lies there is then a matter of the machine, the loader and the size of
     the initrd. Without a machine this is an error: it is what a gate on kernel builds must stop.
     With a machine it is a warning beside the machine's own verdict.
+
+    Passes: init_size 0x1000000 of a kernel whose workarea is mapped to _text + 0x1000000.
+    Fails: init_size 0xfff000, one page less.
+    Sources: arch/x86/boot/header.S, init_size; arch/x86/boot/compressed/misc.c, needed_size,
+    v5.0 to v6.12; e1bfa87399e3 and c603a309cc75 (v5.3), which made the section.
     """
     placement = situation.placement
     if placement.owner is not Owner.NOBODY or placement.offsets is None:
@@ -53,6 +66,7 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
         message=f"_text + {address_text(unowned.start)} to _text + {address_text(unowned.end)} "
         f"belong to nobody: {placement.owner_reason}",
         span=unowned.moved(base.value) if isinstance(base, Known) else None,
+        remedy=_COVER_THE_SECTION if placement.scheme in SECTION_SCHEMES.values() else "",
     )
 
 
@@ -60,6 +74,9 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     "SME008",
     "the workarea is safe by luck",
     Severity.WARNING,
+    static=True,
+    needs=(needs.distances, needs.owner),
+    after=("SME026", "SME023"),
     remedy="check every build of this kernel, or move to one with .init.scratch",
 )
 def safe_by_luck(situation: Situation) -> Iterator[Observation]:
@@ -70,6 +87,11 @@ def safe_by_luck(situation: Situation) -> Iterator[Observation]:
     a smaller payload (another compressor, fewer relocations), or by a kernel that grows where the
     payload does not (.bss, .brk). How far ``_end`` may move with the same init_size is said; it
     is rounded up to 2 MiB, so within its frame it moves for nothing, and then by whole frames.
+
+
+    Passes: a kernel with .init.scratch, which needs no luck.
+    Fails: a v5.0 kernel whose init_size reaches over the workarea.
+    Sources: arch/x86/boot/header.S, ZO_INIT_SIZE, v5.0.
     """
     placement, init_size = situation.placement, situation.image.header.init_size
     by_luck = placement.owner in (Owner.KERNEL_SEGMENT, Owner.INIT_SIZE)

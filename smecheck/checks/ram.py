@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
 from smecheck.evidence import Unknown
 from smecheck.model.finding import Effect, Party, Severity
@@ -21,6 +22,7 @@ from smecheck.span import Span, SpanSet
     Severity.ERROR,
     effect=Effect.COLLISION,
     phrase="is not all System RAM",
+    needs=(needs.places, needs.memory),
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )
@@ -32,6 +34,12 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     single byte was copied. It happens with the default layout of kexec -l, which puts the kernel
     at the top of RAM, even where no segment lies above it. A part that is only mapped, not
     written, does no harm by itself. "RAM buffer" is most likely memory: a warning.
+
+    Passes: System RAM up to 0x10e07000: what is behind is only mapped (a note).
+    Fails: System RAM up to 0x10e06000, one page less than is written.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_encrypt_kernel(), execute_end;
+    arch/x86/kernel/head_64.S, no exception handler yet, v5.0; arch/x86/kernel/e820.c, "RAM
+    buffer".
     """
     extents, memory = situation.extents, situation.memory
     if extents is None or memory is None:
@@ -69,6 +77,7 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     Severity.ERROR,
     effect=Effect.COLLISION,
     phrase="may not be mapped at entry",
+    needs=(needs.segments, needs.moved_by_kaslr, needs.places),
     remedy="at once: boot it with nokaslr where that is clear; for good: " + OWN_SECTION,
 )
 def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
@@ -77,6 +86,11 @@ def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
     Up to v5.9 the decompressor that moves a kernel maps only the image, the command line and
     boot_params. A workarea behind the image in a 1 GiB frame of its own then needs a new table,
     which would be built in the very memory that is not mapped: a triple fault.
+
+    Passes: a kernel at 0x3f000000 whose workarea lies in the same 1 GiB frame.
+    Fails: one at 0x3f200000, whose workarea begins at 0x3fe00000 and reaches over 0x40000000.
+    Sources: arch/x86/boot/compressed/kaslr_64.c, initialize_identity_maps(), v5.0;
+    arch/x86/boot/compressed/ident_map_64.c since v5.10.
     """
     extents, boot = situation.extents, situation.boot
     if extents is None or isinstance(boot.kernel_base, Unknown) or not situation.kernel_moved:

@@ -11,6 +11,7 @@ from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, Placement
+from smecheck.model.rule_result import Outcome, RuleResult
 from smecheck.model.segments import Segment, SegmentList, SegmentRole
 from smecheck.placement.proof import Reservations
 from smecheck.record import record
@@ -84,6 +85,20 @@ Check = Callable[[Situation], Iterable[Observation]]
 
 
 @record
+class Lack:
+    """Why a rule cannot be asked, or has nothing to look at."""
+
+    outcome: Outcome
+    """``SKIPPED`` or ``NOT_APPLICABLE``."""
+    reason: str
+    """As a clause: ``no memory map is known``."""
+
+
+Need = Callable[[Situation], Lack | None]
+"""What a rule needs of a situation; ``None`` where it is there."""
+
+
+@record
 class Rule:
     """One rule."""
 
@@ -97,15 +112,43 @@ class Rule:
     """What its errors say of the workarea in the headline."""
     about_load: bool
     """Whether it looks at the load rather than at the workarea, so that it applies without one."""
+    about_build: bool
+    """Whether it looks at the files of the build rather than at the workarea; likewise."""
+    static: bool
+    """Whether it is decided by the kernel alone, without a machine."""
+    needs: tuple[Need, ...]
+    """What must be known, or there, for the rule to say anything; the first that is not tells."""
+    after: tuple[str, ...]
+    """Ids of the rules that it builds on: an error of one of them leaves it nothing to say."""
     remedy: str
     """The next step, for findings that do not name a better one."""
     check: Check
     documentation: str
     """Its page: what it looks at, why that matters, where it is known from."""
 
+    @property
+    def needs_workarea(self) -> bool:
+        """Whether it is about the workarea, so that there must be one that is used."""
+        return not (self.about_load or self.about_build)
+
+    def lack(self, situation: Situation) -> Lack | None:
+        """Return the first need that is not met."""
+        lacks = (need(situation) for need in self.needs)
+        return next((lack for lack in lacks if lack is not None), None)
+
+    def result(self, outcome: Outcome, reason: str = "") -> RuleResult:
+        """Return the outcome of a rule that found nothing, or was not asked."""
+        return RuleResult(self.id, self.title, self.static, outcome, reason)
+
+    def applied(self, situation: Situation) -> RuleResult:
+        """Apply the rule to a situation that meets its needs."""
+        found = tuple(self.findings(situation))
+        outcome = Outcome.FAILED if found else Outcome.PASSED
+        return RuleResult(self.id, self.title, self.static, outcome, findings=found)
+
     def findings(self, situation: Situation) -> list[Finding]:
-        """Apply the rule; every finding carries the situation's premise and a next step."""
-        premise = None if self.about_load else situation.premise
+        """Return the findings; each carries the situation's premise and a next step."""
+        premise = situation.premise if self.needs_workarea else None
         static = situation.sme_premise
         return [
             Finding(
@@ -115,7 +158,7 @@ class Rule:
                 span=seen.span,
                 other=seen.other,
                 condition=_joined(
-                    premise if seen.span or self.about_load else static, seen.condition
+                    premise if seen.span or not self.needs_workarea else static, seen.condition
                 ),
                 remedy=seen.remedy or self.remedy,
                 effect=self._effect(seen),
@@ -140,13 +183,30 @@ def rule(
     effect: Effect = Effect.NONE,
     phrase: str = "",
     about_load: bool = False,
+    about_build: bool = False,
+    static: bool = False,
+    needs: tuple[Need, ...] = (),
+    after: tuple[str, ...] = (),
     remedy: str,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a check function; its docstring is the rule's documentation."""
 
     def make(check: Check) -> Rule:
-        page = _page(check.__doc__ or "")
-        return Rule(rule_id, title, severity, effect, phrase, about_load, remedy, check, page)
+        return Rule(
+            id=rule_id,
+            title=title,
+            severity=severity,
+            effect=effect,
+            phrase=phrase,
+            about_load=about_load,
+            about_build=about_build,
+            static=static,
+            needs=needs,
+            after=after,
+            remedy=remedy,
+            check=check,
+            documentation=_page(check.__doc__ or ""),
+        )
 
     return make
 

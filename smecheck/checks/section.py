@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
 from smecheck.model.finding import Effect, Severity
@@ -17,6 +18,8 @@ from smecheck.quantity import address_text, size_text
     "SME009",
     "the page tables leave the workarea's section",
     Severity.ERROR,
+    needs=(needs.own_section, needs.distances),
+    after=("SME012",),
     remedy="load a smaller initrd",
 )
 def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
@@ -25,6 +28,12 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     No kernel checks workarea_len against the section. The computed length exceeds it from an
     initrd of 235 GiB and a page on with 4-level paging (228 GiB and a page with 5), the pages
     really written exceed it somewhat later.
+
+    Passes: an initrd of 235 GiB with 4-level paging.
+    Fails: one of 235 GiB and a byte.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_encrypt_kernel() and sme_pgtable_calc(),
+    v5.3 to v6.12: no comparison with sizeof(sme_workarea); runs of the compiled code
+    (docs/evidence.md).
     """
     section, offsets, text = situation.facts.section, situation.placement.offsets, _text(situation)
     if section is None or offsets is None or text is None:
@@ -51,14 +60,23 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     Severity.ERROR,
     effect=Effect.COLLISION,
     phrase="begins in the middle of a 2 MiB frame",
+    static=True,
+    needs=(needs.own_section,),
     remedy="look at the linker script: . = ALIGN(HPAGE_SIZE) must stand before the section",
 )
 def section_misaligned(situation: Situation) -> Iterator[Observation]:
-    """The section does not begin on a 2 MiB boundary.
+    """The section does not begin, or does not end, on a 2 MiB boundary.
 
     The workarea is mapped with 2 MiB entries only; a start in the middle of a frame maps, and so
     decrypts, the end of the kernel with it. ``sh_addralign`` says nothing here (it is 32 in every
-    real kernel); the address does.
+    real kernel); the address does. An end elsewhere does no harm by itself, but the linker script
+    was not what it should be: a warning.
+
+    Passes: a section at 0xffffffff83a00000 of 4 MiB.
+    Fails: one at 0xffffffff83a01000.
+    Sources: arch/x86/kernel/vmlinux.lds.S, . = ALIGN(HPAGE_SIZE) before and behind
+    .init.scratch, e1bfa87399e3 (v5.3); arch/x86/mm/mem_encrypt_identity.c,
+    __sme_map_range_pmd().
     """
     section = situation.facts.section
     if section is not None and section.address % PMD_SIZE:
@@ -66,18 +84,30 @@ def section_misaligned(situation: Situation) -> Iterator[Observation]:
             message=f"{section.name} begins at {address_text(section.address)}, "
             f"{size_text(section.address % PMD_SIZE)} behind a 2 MiB boundary",
         )
+    elif section is not None and section.size >= SECTION_SIZE and section.end % PMD_SIZE:
+        yield Observation(
+            message=f"{section.name} ends at {address_text(section.end)}, "
+            f"{size_text(section.end % PMD_SIZE)} behind a 2 MiB boundary",
+            severity=Severity.WARNING,
+        )
 
 
 @rule(
     "SME012",
     "the workarea's section is too small",
     Severity.ERROR,
+    static=True,
+    needs=(needs.own_section,),
     remedy="look at sme_workarea[] in the source: it has SECTION_SIZE bytes",
 )
 def section_too_small(situation: Situation) -> Iterator[Observation]:
     """The section is smaller than the 4 MiB that the kernel maps.
 
     What is behind it is then mapped decrypted, and written, although it is not the workarea.
+
+    Passes: a section of 0x400000 bytes.
+    Fails: one of 0x200000 bytes.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_workarea[2 * PMD_SIZE], v5.3 to v6.12.
     """
     section = situation.facts.section
     if section is not None and section.size < SECTION_SIZE:
@@ -91,6 +121,8 @@ def section_too_small(situation: Situation) -> Iterator[Observation]:
     "SME013",
     "the workarea's section is not in the file",
     Severity.WARNING,
+    static=True,
+    needs=(needs.own_section,),
     remedy="check that init_size of the bzImage covers the section; make the section "
     "PROGBITS again",
 )
@@ -100,6 +132,11 @@ def section_not_in_file(situation: Situation) -> Iterator[Observation]:
     ``_end`` lies before the section, so the kernel's own part of init_size never covers it. What
     does is the payload, and only because the section happens to be PROGBITS. As NOBITS it can fall
     out of init_size without a word: the failure of 2019 again.
+
+    Passes: a section of type PROGBITS, as in every kernel that was measured.
+    Fails: a section of type NOBITS.
+    Sources: arch/x86/boot/header.S, VO_INIT_SIZE is _end - _text; section headers of Debian's
+    6.1 and 6.12.
     """
     section = situation.facts.section
     if section is not None and section.type == "NOBITS":
@@ -110,26 +147,48 @@ def section_not_in_file(situation: Situation) -> Iterator[Observation]:
 
 @rule(
     "SME014",
-    "the workarea's section lies inside the kernel",
+    "the workarea's section does not follow the kernel",
     Severity.ERROR,
     effect=Effect.COLLISION,
     phrase="lies inside the kernel",
+    static=True,
+    needs=(needs.own_section, needs.distances),
+    after=("SME011",),
     remedy="look at the linker script: .init.scratch follows _end directly",
 )
 def section_displaced(situation: Situation) -> Iterator[Observation]:
-    """The section begins before ``_end`` rounded up to 2 MiB.
+    """The section does not begin at ``_end`` rounded up to 2 MiB.
 
     Since v5.3 it stands directly behind ``_end``. Inside the kernel it would be encrypted in place
-    while it is the copy buffer.
+    while it is the copy buffer, and before __end_of_kernel_reserve it is never given back. Further
+    up it does no harm as long as it is inside the image, but it is not what the linker script says:
+    a warning.
+
+    Passes: a section at _text + 0x2a00000 behind an _end of _text + 0x2830000.
+    Fails: one at _text + 0x2800000; one at _text + 0x2c00000 (a warning).
+    Sources: arch/x86/kernel/vmlinux.lds.S, .init.scratch, e1bfa87399e3, and
+    __end_of_kernel_reserve, c603a309cc75 (v5.3).
     """
     section, offsets, text = situation.facts.section, situation.placement.offsets, _text(situation)
     if section is None or offsets is None or text is None:
         return
     distance = section.address - text
+    begins = f"{section.name} begins at _text {_signed(distance)}"
+    reserved = situation.image.symbols.get("__end_of_kernel_reserve")
     if distance < offsets.in_place.end:
         yield Observation(
-            message=f"{section.name} begins at _text {_signed(distance)}, inside what is encrypted "
-            f"in place (to _text {_signed(offsets.in_place.end)})",
+            message=f"{begins}, inside what is encrypted in place (to _text "
+            f"{_signed(offsets.in_place.end)})",
+        )
+    elif reserved is not None and section.address < reserved:
+        yield Observation(
+            message=f"{begins}, before __end_of_kernel_reserve (_text {_signed(reserved - text)})",
+        )
+    elif distance > offsets.in_place.end:
+        yield Observation(
+            message=f"{begins}, {size_text(distance - offsets.in_place.end)} behind _end rounded "
+            "up to 2 MiB",
+            severity=Severity.WARNING,
         )
 
 
@@ -137,19 +196,32 @@ def section_displaced(situation: Situation) -> Iterator[Observation]:
     "SME023",
     "the workarea's section is missing",
     Severity.ERROR,
+    static=True,
     remedy="look at the linker script and the linker: .init.scratch was dropped or renamed",
 )
 def section_missing(situation: Situation) -> Iterator[Observation]:
     """A kernel of v5.3 or later with SME code has no section for its workarea.
 
     It keeps its workarea in memory of nobody, like the kernels up to v5.2. The version is the
-    banner's; the missing section is the image's.
+    banner's, or shows by __end_of_kernel_reserve, which came with the section; the missing section
+    is the image's. A section where the configuration says that there is no SME code, or the other
+    way round, is a matter of SME026.
+
+    Passes: a 6.1 kernel with .init.scratch; a 5.2 kernel without.
+    Fails: a 5.3 kernel without; one of unknown version whose symbols name
+    __end_of_kernel_reserve.
+    Sources: arch/x86/kernel/vmlinux.lds.S, e1bfa87399e3 and c603a309cc75 (both v5.3).
     """
     release, scheme = situation.image.release, situation.facts.scheme
-    after_end = isinstance(scheme, Known) and scheme.value is Scheme.AFTER_END
-    if after_end and isinstance(release, Known) and is_v5_3_or_later(release.value):
+    if not isinstance(scheme, Known) or scheme.value is not Scheme.AFTER_END:
+        return
+    if isinstance(release, Known) and is_v5_3_or_later(release.value):
         yield Observation(
             message=f"the banner says {release.value}, but there is no section .init.scratch",
+        )
+    elif "__end_of_kernel_reserve" in situation.image.symbols:
+        yield Observation(
+            message="there is a symbol __end_of_kernel_reserve, but no section .init.scratch",
         )
 
 
@@ -163,10 +235,10 @@ def _text(situation: Situation) -> int | None:
 
 
 RULES = (
-    page_tables_leave_section,
+    section_missing,
     section_misaligned,
     section_too_small,
+    page_tables_leave_section,
     section_not_in_file,
     section_displaced,
-    section_missing,
 )

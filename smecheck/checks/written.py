@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.checks import needs
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
@@ -30,6 +31,7 @@ the decompressor's image; they are in use while the workarea is set up."""
     "the workarea is written over a segment",
     Severity.ERROR,
     effect=Effect.COLLISION,
+    needs=(needs.places, needs.segments),
     remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
 )
 def written_over_segment(situation: Situation) -> Iterator[Observation]:
@@ -43,6 +45,11 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
 
     An initrd that begins inside the copy buffer is damaged further up as well: the first 2 MiB that
     are copied back repeat themselves there. That range is a finding of its own.
+
+    Passes: boot_params at 0x10e07000, where the surely written part ends.
+    Fails: boot_params at 0x10e06000, its last page.
+    Sources: arch/x86/mm/mem_encrypt_boot.S, sme_encrypt_execute() and __enc_copy, v5.0; every
+    page of RAM of guests with emulated SME, compared before and after (docs/evidence.md).
     """
     extents = situation.extents
     if extents is None:
@@ -60,6 +67,7 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
     "the workarea may be written over a segment",
     Severity.ERROR,
     effect=Effect.COLLISION,
+    needs=(needs.places, needs.segments),
     remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
     "--iomem), or treat it as a collision",
 )
@@ -69,6 +77,11 @@ def worst_case_over_segment(situation: Situation) -> Iterator[Observation]:
     The kernel computes a length for its page tables that it hardly ever uses up. How many pages it
     really writes follows exactly where generation, paging, initrd and the page tables at entry are
     known; then this rule is silent. Otherwise everything up to the computed length may be written.
+
+    Passes: boot_params at 0x10e2b000, where the computed length ends.
+    Fails: boot_params at 0x10e2a000, while the place of the initrd is not known.
+    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_pgtable_calc() and workarea_len, v5.0 to
+    v6.12.
     """
     extents = situation.extents
     if extents is None or situation.placement.written_is_exact:

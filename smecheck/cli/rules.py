@@ -9,11 +9,26 @@ from smecheck.cli.parameters import HELP_NAMES
 from smecheck.errors import UsageError
 
 
-@click.command(epilog="\b\nExamples:\n  smecheck rules", context_settings=HELP_NAMES)
-def rules() -> None:
+@click.command(
+    epilog="\b\nExamples:\n  smecheck rules\n  smecheck rules --format json",
+    context_settings=HELP_NAMES,
+)
+@click.option(
+    "--format",
+    "list_format",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    help="json: with all that explain prints, described by `smecheck schema rules-v1`.",
+)
+def rules(list_format: str) -> None:
     """List the rules: id, severity, title."""
     from smecheck.checks.catalogue import RULES
 
+    if list_format == "json":
+        from smecheck.report.rule_pages import rules_json
+
+        write_stdout(rules_json(RULES.values()), encoding="utf-8")
+        return
     write_stdout(
         "".join(f"{rule.id}  {rule.severity.value:7}  {rule.title}\n" for rule in RULES.values())
     )

@@ -7,13 +7,18 @@ import click
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 
-SCHEMAS = ("boot-v1", "error-v1", "kernel-v1", "report-v1", "segments-v1")
+SCHEMAS = ("boot-v1", "error-v1", "kernel-v1", "report-v1", "rules-v1", "segments-v1")
 
 
-@click.command(epilog="\b\nExamples:\n  smecheck schema report-v1", context_settings=HELP_NAMES)
-@click.argument("name", type=click.Choice(SCHEMAS))
+_EPILOG = "\b\nNames:\n" + "".join(f"  {name}\n" for name in SCHEMAS)
+
+
+@click.command(
+    epilog=f"{_EPILOG}\n\b\nExamples:\n  smecheck schema report-v1", context_settings=HELP_NAMES
+)
+@click.argument("name", metavar="NAME", type=click.Choice(SCHEMAS))
 def schema(name: str) -> None:
-    """Print the JSON Schema of a report, of an error, or of a YAML description."""
+    """Print the JSON Schema of what smecheck reads or writes."""
     from importlib.resources import files
 
     text = files("smecheck").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")

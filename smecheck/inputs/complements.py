@@ -7,13 +7,17 @@ different builds are refused, with the fact that shows it: put together they des
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Known
 from smecheck.inputs.kernel import read_kernel
-from smecheck.model.kernel import KernelConfig, KernelImage
+from smecheck.model.kernel import KernelConfig, KernelImage, Misfit
 from smecheck.placement.identity import identify, link_address_problem
-from smecheck.record import record
+from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SAME_BUILD = "give files of one build, or leave one of them out"
 
@@ -40,25 +44,58 @@ def read_complemented(kernel: str, complements: Complements) -> KernelImage:
         WrongKind: one is something else than it should be, or they are of different builds.
         MalformedInput: one is broken, or they make no kernel together.
     """
-    image = read_kernel(kernel)
-    if not complements.paths:
-        return image
-    from smecheck.placement.merge import merge, with_config
+    images, config = _read_all(kernel, complements)
+    for misfit in _misfits(images, config):
+        raise _different(misfit)
+    return _together(images, config)
 
-    images = [image]
+
+def read_with_misfits(kernel: str, complements: Complements) -> KernelImage:
+    """Read a kernel with what complements it, of that what is of the same build.
+
+    What is of another build is left out and noted on the image: for a check on builds that is an
+    answer, where for others it is a question that cannot be meant.
+
+    Raises:
+        UnreadableInput: a file cannot be read.
+        WrongKind: one is something else than it should be.
+        MalformedInput: one is broken, or they make no kernel together.
+    """
+    images, config = _read_all(kernel, complements)
+    misfits = tuple(_misfits(images, config))
+    strangers = {misfit.source for misfit in misfits}
+    fitting = [images[0], *(image for image in images[1:] if image.source not in strangers)]
+    if config is not None and config.source in strangers:
+        config = None
+    return replace(_together(fitting, config), misfits=misfits)
+
+
+def _read_all(
+    kernel: str, complements: Complements
+) -> tuple[list[KernelImage], KernelConfig | None]:
+    """Read each file by itself."""
+    images = [read_kernel(kernel)]
     if complements.bzimage is not None:
         images.append(_read_bzimage(complements.bzimage))
     if complements.symbols is not None:
         from smecheck.inputs.symbol_list import read_symbols
 
         images.append(read_symbols(complements.symbols))
-    config = None
-    if complements.config is not None:
-        from smecheck.inputs.config import read_config
+    if complements.config is None:
+        return images, None
+    from smecheck.inputs.config import read_config
 
-        config = read_config(complements.config)
-    _refuse_different_builds(images, config)
-    for other in images[1:]:
+    return images, read_config(complements.config)
+
+
+def _together(images: list[KernelImage], config: KernelConfig | None) -> KernelImage:
+    """Make one kernel of what is of one build."""
+    image, *others = images
+    if not others and config is None:
+        return image
+    from smecheck.placement.merge import merge, with_config
+
+    for other in others:
         image = merge(image, other)
     if config is not None:
         image = with_config(image, config)
@@ -79,24 +116,28 @@ def _read_bzimage(path: str) -> KernelImage:
     return image
 
 
-def _refuse_different_builds(images: list[KernelImage], config: KernelConfig | None) -> None:
+def _misfits(images: list[KernelImage], config: KernelConfig | None) -> Iterator[Misfit]:
+    """Yield which source contradicts an earlier one, and in what."""
+    if len(images) == 1 and config is None:
+        return
     from smecheck.placement.agreement import config_contradiction, contradiction
 
     for one, other in combinations(images, 2):
         found = contradiction(one, other)
         if found is not None:
-            raise _different(one.source, other.source, found.fact, found.one, found.other)
+            yield Misfit(other.source, one.source, found.fact, found.other, found.one)
     if config is None:
         return
     for image in images:
         found = config_contradiction(image, config)
         if found is not None:
-            raise _different(image.source, config.source, found.fact, found.one, found.other)
+            yield Misfit(config.source, image.source, found.fact, found.other, found.one)
 
 
-def _different(one: str, other: str, fact: str, ones: str, others: str) -> WrongKind:
+def _different(misfit: Misfit) -> WrongKind:
     return WrongKind(
-        f"is not of the same build as {one}: {fact}: {ones} there, {others} here",
-        where=other,
+        f"is not of the same build as {misfit.other}: {misfit.fact}: {misfit.others} there, "
+        f"{misfit.stated} here",
+        where=misfit.source,
         help_text=_SAME_BUILD,
     )

@@ -22,8 +22,10 @@ OPTIONS = (
     "CONFIG_AMD_MEM_ENCRYPT",
     "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT",  # up to v6.8: what no mem_encrypt= means
     "CONFIG_BLK_DEV_INITRD",  # whether sme_encrypt_kernel() looks for an initrd
-    "CONFIG_IMA_KEXEC",
+    "CONFIG_GCOV_PROFILE_ALL",  # these three may instrument the early code
     "CONFIG_KASAN",
+    "CONFIG_KMSAN",
+    "CONFIG_IMA_KEXEC",
     "CONFIG_PHYSICAL_ALIGN",
     "CONFIG_PHYSICAL_START",
     "CONFIG_RANDOMIZE_BASE",

@@ -115,6 +115,20 @@ class Complement:
 
 
 @record
+class Misfit:
+    """A source that is of another build than the image, so that nothing was taken from it."""
+
+    source: str
+    other: str
+    """The source that it contradicts."""
+    fact: str
+    """What they differ in."""
+    stated: str
+    others: str
+    """What each says of it."""
+
+
+@record
 class KernelConfig:
     """What a kernel's configuration says that matters here."""
 
@@ -158,6 +172,8 @@ class KernelImage:
     """Where symbols and options were read, by name, as far as there is more to say than that."""
     complements: tuple[Complement, ...] = ()
     """The sources besides ``source``."""
+    misfits: tuple[Misfit, ...] = ()
+    """Sources that were given as complements, and are not of this build."""
 
     def section(self, name: str) -> Section | None:
         """Return the section of that name."""

@@ -12,6 +12,7 @@ from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.proof import Proof
+from smecheck.model.rule_result import RuleResult
 from smecheck.model.segments import SegmentList
 from smecheck.record import record
 
@@ -71,6 +72,8 @@ class Report:
     assumptions: tuple[str, ...]
     not_checked: tuple[str, ...]
     inputs: tuple[InputUse, ...]
+    checks: tuple[RuleResult, ...] = ()
+    """What came of every rule that was asked, by id."""
 
     @property
     def actual(self) -> Placement | None:

@@ -42,7 +42,8 @@ SWITCH_SYMBOLS = ("sme_cmdline_on", "sme_cmdline_off")
 """Local data of sme_enable() up to v6.8: the values of mem_encrypt= that it knows."""
 
 IDENTITY_SYMBOLS = (
-    *("_text", "_end", "__bss_start", "sme_workarea", SME_CODE_SYMBOLS[0]),
+    *("_text", "_end", "__bss_start", "__end_of_kernel_reserve", "sme_workarea"),
+    SME_CODE_SYMBOLS[0],
     *SWITCH_SYMBOLS,
 )
 """The symbols that say what an image is, where its section headers tell the scheme."""

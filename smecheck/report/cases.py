@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from smecheck.checks.catalogue import RULES, STATIC_RULES
+from smecheck.checks.catalogue import RULES
 from smecheck.model.finding import Finding
 from smecheck.model.report import Report, Verdict
 from smecheck.record import record
@@ -18,7 +18,6 @@ from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
-    from smecheck.model.placement import Placement
     from smecheck.model.tolerance import Tolerance
 
 
@@ -108,20 +107,8 @@ def _lines(finding: Finding) -> tuple[str, ...]:
 
 
 def _not_looked_at(rule: Rule, report: Report) -> str | None:
-    """Return why a rule without findings has not passed: what it needs was not there."""
-    if report.verdict is Verdict.NOT_APPLICABLE and not rule.about_load:
-        return "no workarea is used"
-    placement = report.actual
-    if rule.id in STATIC_RULES:
-        return None if placement and placement.offsets else _unplaced(placement)
-    if report.segments is None:
-        return "no segments of a load were given"
-    if report.memory is None:
-        return "no memory map of a machine was given"
-    if rule.about_load or (placement and placement.extents):
-        return None
-    return _unplaced(placement)
-
-
-def _unplaced(placement: Placement | None) -> str:
-    return placement.reason if placement else "where the workarea lies is not known"
+    """Return why a rule without findings has not passed: it was not asked, or could not be."""
+    asked = next((result for result in report.checks if result.rule == rule.id), None)
+    if asked is None:
+        return "neither a machine nor a load was given"
+    return asked.reason or None

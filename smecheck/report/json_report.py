@@ -16,6 +16,7 @@ from smecheck.model.kernel import Scheme, Section
 from smecheck.model.placement import Extents, Placement
 from smecheck.model.proof import Counterexample, Proof
 from smecheck.model.report import Report
+from smecheck.model.rule_result import Outcome, RuleResult
 from smecheck.model.segments import Segment, SegmentList
 from smecheck.quantity import address_text
 from smecheck.report.rule_pages import rule_url
@@ -57,6 +58,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "advice": None,
             "kaslr": None,
             "findings": [_finding(finding) for finding in report.findings],
+            "checks": [_check(result) for result in report.checks],
             "assumptions": list(report.assumptions),
             "not_checked": list(report.not_checked),
             "inputs": [
@@ -235,6 +237,15 @@ def _finding(finding: Finding) -> Json:
         "other": _or_null(finding.other, _party),
         "remedy": finding.remedy,
         "url": rule_url(finding.rule),
+    }
+
+
+def _check(result: RuleResult) -> Json:
+    asked = result.outcome in (Outcome.PASSED, Outcome.FAILED)
+    return {
+        "rule": result.rule,
+        "outcome": result.outcome.value,
+        "reason": None if asked else result.reason,
     }
 
 

@@ -11,6 +11,7 @@ from smecheck.model.finding import Finding
 from smecheck.model.placement import Extents, Placement, Step
 from smecheck.model.proof import Proof, ProofPath
 from smecheck.model.report import Report
+from smecheck.model.rule_result import RuleResult
 from smecheck.quantity import address_text, size_text
 from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
@@ -48,6 +49,8 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
         yield from _load(report.segments)
     if report.proof is not None:
         yield from _proof(report.proof)
+    if options.explain:
+        yield from map(_check, report.checks)
     yield from (f"assumption: {text}" for text in report.assumptions)
     yield from (f"not-checked: {text}" for text in report.not_checked)
     for source in report.inputs:
@@ -72,6 +75,11 @@ def _finding(finding: Finding) -> str:
         f"finding: {finding.rule} {finding.severity.value} {finding.confidence.value} "
         f"{span} {party}: {'; '.join(clauses)}"
     )
+
+
+def _check(result: RuleResult) -> str:
+    reason = f" ({result.reason})" if result.reason else ""
+    return f"check: {result.rule} {result.outcome.value}{reason}"
 
 
 def _placement(placement: Placement) -> Iterator[str]:

@@ -1,16 +1,64 @@
-"""The documentation of the rules, as Markdown, out of the rules themselves."""
+"""The documentation of the rules, as Markdown or JSON, out of the rules themselves."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from smecheck.model.finding import Effect
+from smecheck.record import record
 
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
 
+RULES_SCHEMA = "smecheck/rules-v1"
+
 _DOCUMENT = "docs/rules.md"
+_PARTS = ("Passes", "Fails", "Sources")
+_EFFECTS = {
+    Effect.COLLISION: "An error of this rule makes the verdict `collision`.",
+    Effect.CONTRADICTION: "An error of this rule makes the verdict `undecided`: the inputs "
+    "contradict each other.",
+    Effect.NONE: "",
+}
+_INTRODUCTION = """\
+# The rules
+
+The rules' own texts, as `smecheck explain` prints them. Addresses around 0x10000000 in the examples
+are of the small v5.0 kernel of the experiments, loaded at 256 MiB: its `_end` is 0x10a16000, its
+workarea is written from 0x10c00000 to 0x10e07000 and mapped to 0x11000000.
+
+Static rules are decided by the kernel alone; `smecheck gate` asks them of every build.
+"""
+
+
+@record
+class RuleText:
+    """The parts of a rule's documentation."""
+
+    checks: str
+    """What it looks at, in a sentence."""
+    matters: str
+    """Why that matters: paragraphs."""
+    passes: str
+    """An example that passes."""
+    fails: str
+    """One that fails."""
+    sources: str
+
+
+def rule_text(rule: Rule) -> RuleText:
+    """Take a rule's documentation apart: its first paragraph, the others, the labelled ends."""
+    pattern = "|".join(_PARTS)
+    prose, *labelled = re.split(rf"^({pattern}): ", rule.documentation, flags=re.MULTILINE)
+    parts = {
+        label: " ".join(text.split())
+        for label, text in zip(labelled[::2], labelled[1::2], strict=True)
+    }
+    checks, _, matters = prose.strip().partition("\n\n")
+    passes, fails, sources = (parts.get(label, "") for label in _PARTS)
+    return RuleText(checks, matters, passes, fails, sources)
 
 
 def rule_url(rule_id: str) -> str:
@@ -20,23 +68,54 @@ def rule_url(rule_id: str) -> str:
 
 def rule_page(rule: Rule) -> str:
     """Return the page of one rule."""
-    decides = {
-        Effect.COLLISION: "An error of this rule makes the verdict `collision`.",
-        Effect.CONTRADICTION: "An error of this rule makes the verdict `undecided`: the inputs "
-        "contradict each other.",
-        Effect.NONE: "",
-    }[rule.effect]
+    text = rule_text(rule)
+    scope = ", static" if rule.static else ""
+    after = " and ".join(rule.after)
+    examples = [f"- {label}: {said}" for label, said in _examples(text) if said]
     parts = [
         f"## {rule.id}",
-        f"**{rule.title[0].upper()}{rule.title[1:]}** ({rule.severity.value})",
-        rule.documentation,
-        decides,
+        f"**{rule.title[0].upper()}{rule.title[1:]}** ({rule.severity.value}{scope})",
+        text.checks,
+        text.matters,
+        _EFFECTS[rule.effect],
+        f"It has nothing to say where {after} failed, and is skipped then." if after else "",
+        "\n".join(examples),
         f"Next step: {rule.remedy}.",
+        f"Sources: {text.sources}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def rules_document(rules: Iterable[Rule]) -> str:
     """Return the document with the pages of all rules."""
-    intro = "# The rules\n\nThe rules' own texts, as `smecheck explain` prints them.\n"
-    return "\n".join([intro, *(rule_page(rule) for rule in rules)])
+    return "\n".join([_INTRODUCTION, *(rule_page(rule) for rule in rules)])
+
+
+def rules_json(rules: Iterable[Rule]) -> str:
+    """Return the ``smecheck/rules-v1`` document."""
+    from smecheck.report.safe_text import json_text
+
+    return json_text({"schema": RULES_SCHEMA, "rules": [_rule_object(rule) for rule in rules]})
+
+
+def _examples(text: RuleText) -> tuple[tuple[str, str], ...]:
+    return ("passes", text.passes), ("fails", text.fails)
+
+
+def _rule_object(rule: Rule) -> dict[str, object]:
+    text = rule_text(rule)
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "severity": rule.severity.value,
+        "effect": rule.effect.value,
+        "static": rule.static,
+        "after": list(rule.after),
+        "checks": text.checks,
+        "matters": text.matters,
+        "passes": text.passes,
+        "fails": text.fails,
+        "remedy": rule.remedy,
+        "sources": text.sources,
+        "url": rule_url(rule.id),
+    }

@@ -22,6 +22,7 @@ from smecheck.report.safe_text import printable
 from smecheck.report.text_findings import findings_table
 from smecheck.report.text_tables import (
     Words,
+    checks_table,
     derivation_table,
     facts_table,
     grid,
@@ -126,6 +127,9 @@ def _evidence(
         yield from _section("SEGMENTS", words(segments.source), segments_table(segments, words))
     if not options.explain:
         return
+    if report.checks:
+        title = "what came of each that was asked"
+        yield from _section("RULES", title, checks_table(report.checks, words))
     for placement in report.placements:
         if placement.derivation:
             which = "this kernel" if placement.actual else "what would be"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smecheck.model.placement import Placement
     from smecheck.model.proof import Proof, ProofPath
     from smecheck.model.report import Report
+    from smecheck.model.rule_result import RuleResult
     from smecheck.model.segments import SegmentList
     from smecheck.report.facts import FactLine
 
@@ -114,6 +115,15 @@ def segments_table(segments: SegmentList, words: Words) -> Table:
             segment.origin.value,
             Text(words(segment.where), "dim"),
         )
+    return table
+
+
+def checks_table(checks: Iterable[RuleResult], words: Words) -> Table:
+    """Return the rules that were asked: what came of them, what they ask or why they could not."""
+    table = grid(3, gap=2)
+    for result in checks:
+        told = result.reason or result.title
+        table.add_row(result.rule, result.outcome.value, Text(words(told), "dim"))
     return table
 
 

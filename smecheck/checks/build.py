@@ -1,0 +1,179 @@
+"""The build: its files belong together, its header suits the kernel, its early code can run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from smecheck.checks import needs
+from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.evidence import Known, Unknown
+from smecheck.model.finding import Effect, Severity
+from smecheck.model.kernel import KernelConfig
+from smecheck.placement.agreement import config_contradiction
+from smecheck.placement.constants import PMD_SIZE, START_KERNEL_MAP
+from smecheck.quantity import address_text, size_text
+from smecheck.record import replace
+
+_XLF_KERNEL_64 = 1 << 0
+_XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1
+"""arch/x86/include/uapi/asm/bootparam.h; header.S sets the second with CONFIG_RELOCATABLE."""
+
+_INSTRUMENTED = {
+    "CONFIG_KASAN": "was seen to keep kernels with active SME from booting",
+    "CONFIG_KMSAN": "is kept out of mem_encrypt_identity.o by v6.12's Makefile, not by v6.1's",
+    "CONFIG_GCOV_PROFILE_ALL": "is kept out of mem_encrypt_identity.o by no Makefile that is known",
+}
+"""Options that instrument all code, and what is known of them. Not here, since arch/x86/mm/Makefile
+keeps them out and nothing else is known: KCOV, KCSAN, the function tracer, the stack protector."""
+
+_EXEMPT_FROM_KMSAN = (6, 12)
+
+
+@rule(
+    "SME026",
+    "the files are of different builds",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
+    about_build=True,
+    static=True,
+    remedy="give the files of one build: those that one run of make has left",
+)
+def different_builds(situation: Situation) -> Iterator[Observation]:
+    """What is said of the kernel cannot all be of the same build.
+
+    The vmlinux tells where the workarea is, the bzImage how much memory is kept for the kernel. Of
+    two builds they prove nothing together, and a bzImage that was left over from an earlier build
+    is how a gate comes to pass what nobody ships. Compared are build-id, release, distances between
+    symbols, places of sections, the fields of the setup header and the configuration.
+
+    Passes: a vmlinux, and a bzImage whose payload has the same build-id.
+    Fails: a vmlinux of 6.1.0-56, and a bzImage that says 6.1.0-55; an init_size of 0x2800000 for a
+    kernel that has 0x2830000 from _text to _end.
+    Sources: arch/x86/boot/header.S, init_size is never below VO_INIT_SIZE, and pref_address is
+    LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v6.12).
+    """
+    image = situation.image
+    for misfit in image.misfits:
+        yield Observation(
+            message=f"{misfit.source} is not of the same build as {misfit.other}: {misfit.fact}: "
+            f"{misfit.others} there, {misfit.stated} here",
+        )
+    yield from _header_of_another_build(situation)
+    if image.config:
+        config = KernelConfig(image.source, Unknown("not asked"), image.config, {})
+        found = config_contradiction(replace(image, config={}), config)
+        if found is not None:
+            yield Observation(
+                message=f"the configuration is not that of the image: {found.fact}: {found.other} "
+                f"in the configuration, {found.one} in the image",
+            )
+
+
+@rule(
+    "SME029",
+    "the setup header does not suit a kernel with SME",
+    Severity.ERROR,
+    about_build=True,
+    static=True,
+    needs=(needs.setup_header,),
+    after=("SME026",),
+    remedy="look at CONFIG_PHYSICAL_ALIGN and CONFIG_RELOCATABLE, and at what wrote the header",
+)
+def unsuitable_header(situation: Situation) -> Iterator[Observation]:
+    """A field of the setup header makes loaders put the kernel where it cannot run.
+
+    The early code maps in 2 MiB steps: a kernel whose ``_text`` is not on such a boundary spins in
+    __startup_64(), so kernel_alignment must be a multiple of it. Without XLF_KERNEL_64 loaders take
+    the 32-bit entry. A kernel that is not relocatable, or does not say that it may lie above 4 GiB,
+    cannot run in most crash reservations: that is a warning, since it may be meant.
+
+    Passes: kernel_alignment 0x200000, relocatable, xloadflags 0x7f.
+    Fails: kernel_alignment 0x100000; xloadflags 0x7e; not relocatable (warning).
+    Sources: Documentation/arch/x86/boot.rst; arch/x86/boot/header.S, xloadflags, v6.1 and v6.12;
+    arch/x86/kernel/head64.c, __startup_64().
+    """
+    header = situation.image.header
+    alignment, flags = header.kernel_alignment, header.other.get("xloadflags")
+    if isinstance(alignment, Known) and alignment.value % PMD_SIZE:
+        yield Observation(
+            message=f"kernel_alignment is {size_text(alignment.value)}, no multiple of 2 MiB",
+        )
+    if flags is not None and not flags & _XLF_KERNEL_64:
+        yield Observation(message=f"xloadflags {flags:#x} lacks XLF_KERNEL_64")
+    if not isinstance(header.relocatable, Known):
+        return
+    if not header.relocatable.value:
+        yield Observation(
+            message="the kernel is not relocatable: it runs at pref_address only, which no crash "
+            "reservation holds",
+            severity=Severity.WARNING,
+        )
+    elif flags is not None and not flags & _XLF_CAN_BE_LOADED_ABOVE_4G:
+        yield Observation(
+            message=f"the kernel is relocatable, but xloadflags {flags:#x} lacks "
+            "XLF_CAN_BE_LOADED_ABOVE_4G",
+            severity=Severity.WARNING,
+        )
+
+
+@rule(
+    "SME030",
+    "the early SME code may be instrumented",
+    Severity.WARNING,
+    static=True,
+    needs=(needs.configuration,),
+    remedy="build the kernel that is to boot with SME without that option",
+)
+def instrumented_early_code(situation: Situation) -> Iterator[Observation]:
+    """The configuration instruments all code, perhaps also that which sets the workarea up.
+
+    It runs from an identity mapping, before the kernel's own page tables. A call into a sanitizer's
+    shadow memory, or a counter at its link address, is a page fault without a handler there. The
+    kernel's Makefiles keep most instrumentation out of these files; what they are not known to keep
+    out is reported, under the condition that it is in.
+
+    Passes: CONFIG_KCOV=y with CONFIG_KASAN unset.
+    Fails: CONFIG_KASAN=y.
+    Sources: arch/x86/mm/Makefile, KCOV_INSTRUMENT_, KASAN_SANITIZE_, KMSAN_SANITIZE_ and
+    CFLAGS_REMOVE_mem_encrypt_identity.o, v6.1 and v6.12; linux-kernel, 2020-06-13, "AMD SME + KASAN
+    = doom".
+    """
+    for option, known in _INSTRUMENTED.items():
+        if situation.image.config.get(option) != "y":
+            continue
+        if option == "CONFIG_KMSAN" and _is_exempt_from_kmsan(situation.image.release):
+            continue
+        yield Observation(
+            message=f"{option}=y {known}",
+            condition="the code that runs before the kernel's page tables is instrumented",
+        )
+
+
+def _header_of_another_build(situation: Situation) -> Iterator[Observation]:
+    facts, header = situation.facts, situation.image.header
+    if not isinstance(facts.text, Known):
+        return
+    text, init_size, pref = facts.text.value, header.init_size, header.pref_address
+    if isinstance(facts.end, Known) and isinstance(init_size, Known):
+        size = facts.end.value - text
+        if init_size.value < size:
+            yield Observation(
+                message=f"init_size is {address_text(init_size.value)}, less than the "
+                f"{address_text(size)} from _text to _end",
+            )
+    if isinstance(pref, Known) and not situation.image.symbols_shifted:
+        linked = text - START_KERNEL_MAP
+        if pref.value != linked:
+            yield Observation(
+                message=f"pref_address is {address_text(pref.value)}, but _text is linked for "
+                f"{address_text(linked)}",
+            )
+
+
+def _is_exempt_from_kmsan(release: Known[str] | Unknown) -> bool:
+    match = re.match(r"(\d+)\.(\d+)", release.value) if isinstance(release, Known) else None
+    return match is not None and (int(match[1]), int(match[2])) >= _EXEMPT_FROM_KMSAN
+
+
+RULES = (different_builds, unsuitable_header, instrumented_early_code)

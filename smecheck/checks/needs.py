@@ -1,0 +1,126 @@
+"""What rules need of a situation before they can say anything, each with the reason if it lacks."""
+
+from __future__ import annotations
+
+from smecheck.checks.rule import Lack, Situation
+from smecheck.evidence import Known, Unknown
+from smecheck.model.boot import Path
+from smecheck.model.kernel import SECTION_SCHEMES
+from smecheck.model.placement import Owner
+from smecheck.model.rule_result import Outcome
+
+
+def distances(situation: Situation) -> Lack | None:
+    """Need to know where the workarea lies, as a distance from ``_text``."""
+    if situation.placement.offsets is None:
+        return _skipped(situation.placement.reason)
+    return None
+
+
+def places(situation: Situation) -> Lack | None:
+    """Need to know where in physical memory the workarea lies."""
+    if situation.extents is not None:
+        return None
+    base = situation.boot.kernel_base
+    return _skipped(base.reason if isinstance(base, Unknown) else situation.placement.reason)
+
+
+def owner(situation: Situation) -> Lack | None:
+    """Need to know what is kept to the kernel."""
+    if situation.placement.owner is Owner.UNKNOWN:
+        return _skipped(situation.placement.owner_reason)
+    return None
+
+
+def own_section(situation: Situation) -> Lack | None:
+    """Need a kernel whose workarea is a section."""
+    if situation.facts.section is None:
+        return _not_applicable(f"the kernel has no section {' or '.join(SECTION_SCHEMES)}")
+    return None
+
+
+def segments(situation: Situation) -> Lack | None:
+    """Need to know what is loaded."""
+    if situation.segments is None:
+        return _skipped("no segments of a load are known")
+    return None
+
+
+def memory(situation: Situation) -> Lack | None:
+    """Need to know the memory of the machine."""
+    if situation.memory is None:
+        return _skipped("no memory map is known")
+    return None
+
+
+def first_boot(situation: Situation) -> Lack | None:
+    """Need the boot to be the running kernel's own."""
+    if situation.boot.path is not Path.FIRST_BOOT:
+        return _not_applicable(f"the boot that is asked about is a {situation.boot.path.value}")
+    return None
+
+
+def crash_kernel(situation: Situation) -> Lack | None:
+    """Need the boot to be that of a crash kernel, and its reservation to be known."""
+    if situation.boot.path is not Path.KDUMP:
+        return _not_applicable("the kernel is not loaded as a crash kernel")
+    known = situation.memory
+    if known is not None and not known.crash_kernel:
+        return _skipped(f"{known.source} shows no Crash kernel")
+    return None
+
+
+def moved_by_kaslr(situation: Situation) -> Lack | None:
+    """Need a kernel that is known to run elsewhere than it was loaded."""
+    if not situation.kernel_moved:
+        return _not_applicable("the kernel is not known to run elsewhere than it was loaded")
+    return None
+
+
+def initrd_place(situation: Situation) -> Lack | None:
+    """Need an initrd whose place is known."""
+    initrd = situation.boot.initrd
+    if initrd.span is not None:
+        return None
+    if initrd.size == 0:
+        return _not_applicable(f"there is no initrd ({initrd.origin})")
+    return _skipped("where the initrd lies is not known")
+
+
+def setup_header(situation: Situation) -> Lack | None:
+    """Need a setup header."""
+    header = situation.image.header
+    known = (header.init_size, header.kernel_alignment, header.relocatable)
+    if any(isinstance(fact, Known) for fact in known) or header.other:
+        return None
+    # Not in the words of the source: a description of the kernel would have others.
+    return _skipped("the setup header is not known (--bzimage)")
+
+
+def configuration(situation: Situation) -> Lack | None:
+    """Need the kernel's configuration."""
+    if not situation.image.config:
+        return _skipped("the kernel's configuration is not known (--config)")
+    return None
+
+
+def program_headers(situation: Situation) -> Lack | None:
+    """Need the program headers of the vmlinux."""
+    if not situation.image.loads:
+        return _skipped("the program headers of the vmlinux are not known")
+    return None
+
+
+def workarea_symbol(situation: Situation) -> Lack | None:
+    """Need the symbol of the workarea."""
+    if "sme_workarea" not in situation.image.symbols:
+        return _skipped("the symbol sme_workarea is not known")
+    return None
+
+
+def _skipped(reason: str) -> Lack:
+    return Lack(Outcome.SKIPPED, reason)
+
+
+def _not_applicable(reason: str) -> Lack:
+    return Lack(Outcome.NOT_APPLICABLE, reason)

@@ -1,0 +1,42 @@
+"""What came of a rule: that it was asked is part of the answer, whatever it said."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from smecheck.model.finding import Finding, Severity
+from smecheck.record import record
+
+
+class Outcome(Enum):
+    """How a rule ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """It has findings; their severity says how bad that is."""
+    SKIPPED = "skipped"
+    """It could not be asked: a fact is missing, or a rule that it builds on has failed."""
+    NOT_APPLICABLE = "not-applicable"
+    """There is nothing of the kind that it looks at."""
+
+
+@record
+class RuleResult:
+    """The outcome of one rule in one situation."""
+
+    rule: str
+    """The id: ``SME001``."""
+    title: str
+    static: bool
+    """Whether it looks at the kernel alone, so that its outcome is the same on every machine."""
+    outcome: Outcome
+    reason: str = ""
+    """Why it was skipped, or does not apply; empty otherwise."""
+    findings: tuple[Finding, ...] = ()
+    """What it found; none unless it failed."""
+
+    @property
+    def severity(self) -> Severity | None:
+        """That of the worst finding."""
+        found = [finding.severity for finding in self.findings]
+        return min(found, key=lambda severity: severity.rank, default=None)
