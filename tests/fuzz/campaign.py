@@ -32,6 +32,7 @@ MEMORY_LIMIT = 256 << 20
 _STUCK = 30
 """Seconds by the clock, on a machine that has other things to do."""
 _CRASHED = 120
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 _ADDRESS_SPACE = 4 << 30
 
 
@@ -109,7 +110,7 @@ def _run_in_child(reader: Reader, seed: int, numbers: range) -> tuple[Outcome, i
 def _in_child(pipe: Any, reader: Reader, seed: int, numbers: range) -> None:
     signal.signal(signal.SIGALRM, _stuck)
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    with tempfile.TemporaryDirectory(prefix="smecheck-fuzz-") as folder:
+    with tempfile.TemporaryDirectory(prefix="smecheck-fuzz-", dir=_IN_MEMORY) as folder:
         path = Path(folder) / "input"
         for number in numbers:
             path.write_bytes(input_of(reader, seed, number))

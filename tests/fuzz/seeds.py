@@ -6,6 +6,7 @@ A mutated archive is damaged and no more; so what is inside is broken before it 
 from __future__ import annotations
 
 import gzip
+import lzma
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,24 @@ from random import Random
 
 import bzimage_writer
 import elfwriter
-from bzimage_writer import PACKERS, PeSection, pe_program
+from bzimage_writer import PACKERS, BzImage, PeSection, pe_program
 from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
 
 SAMPLES = DATA.parents[1] / "samples"
-PACKED_WITH = {**PACKERS, "lz4 frame": bzimage_writer.pack_lz4_frame}
+_SMALL = {"preset": 0, "dict_size": 1 << 16}
+"""A dictionary of the kernel's size would take longer to set up than all the rest."""
+PACKED_WITH = {
+    **PACKERS,
+    "xz": lambda data: lzma.compress(
+        data,
+        check=lzma.CHECK_CRC32,
+        filters=[{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, **_SMALL}],
+    ),
+    "lzma": lambda data: lzma.compress(
+        data, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, **_SMALL}]
+    ),
+}
 CONFIG = (
     "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.192 Kernel Configuration\n#\n"
     'CONFIG_CC_VERSION_TEXT="gcc (Debian 12.2.0-14) 12.2.0"\nCONFIG_X86_64=y\n'
@@ -75,7 +88,7 @@ def elf(random: Random) -> bytes:
 
 def bzimage(random: Random) -> bytes:
     """Return a bzImage with a header that lies."""
-    image = bzimage_writer.bzimage(*_packed(random, _vmlinux(random)))
+    image = _bzimage(random, _vmlinux(random))
     for name, bits in HEADERS.items():
         if random.random() < 0.15:
             near = random.choice((*NUMBERS, getattr(image, name) or 0)) + random.choice((-1, 0, 1))
@@ -85,13 +98,14 @@ def bzimage(random: Random) -> bytes:
 
 def payload(random: Random) -> bytes:
     """Return a bzImage with a kernel that is broken inside."""
-    return bzimage_writer.bzimage(*_packed(random, elf(random))).build()
+    return _bzimage(random, elf(random)).build()
 
 
 def compressed(random: Random) -> bytes:
     """Return a vmlinux that was compressed as a file."""
     content = elf(random) if random.random() < 0.5 else _vmlinux(random)
-    return mutated(random, PACKED_WITH[random.choice(list(PACKED_WITH))](content), text=False)
+    packers = {**PACKED_WITH, "lz4 frame": bzimage_writer.pack_lz4_frame}
+    return mutated(random, packers[random.choice(list(packers))](content), text=False)
 
 
 def uki(random: Random) -> bytes:
@@ -106,8 +120,10 @@ def uki(random: Random) -> bytes:
     return mutated(random, pe_program(sections), text=False)
 
 
-def _packed(random: Random, content: bytes) -> tuple[bytes, str]:
-    return content, random.choice(list(PACKERS))
+def _bzimage(random: Random, content: bytes) -> BzImage:
+    compression = random.choice(list(PACKED_WITH))
+    output_len = None if compression == "gzip" else len(content)
+    return BzImage(PACKED_WITH[compression](content), output_len)
 
 
 def _vmlinux(random: Random) -> bytes:

@@ -1,0 +1,166 @@
+"""Real kernels, of a folder that SMECHECK_KERNELS names: every form of each gives one answer.
+
+Any folder will do that holds vmlinuz files at any depth, such as packages that were unpacked, with
+the vmlinux of their debug packages beside them: it is matched by the release in its name. The
+payload is unpacked and its section headers are read by other code than smecheck's own.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import os
+import struct
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lz4.block
+import pytest
+from bzimage_writer import zstd
+from commandline import run
+from elftools.elf.elffile import ELFFile
+from recorded import DATA
+
+pytestmark = pytest.mark.real
+
+PLACED = ("--load-address", "0x10000000", "--kaslr", "off", "--paging", "4", "--sme", "on")
+FOLDER = os.environ.get("SMECHECK_KERNELS")
+if not FOLDER:
+    reason = "NO REAL KERNEL WAS READ: SMECHECK_KERNELS does not name a folder of them"
+    pytest.skip(reason, allow_module_level=True)
+ONES = sorted(Path(FOLDER).rglob("vmlinuz*"))
+if not ONES:
+    raise FileNotFoundError(f"SMECHECK_KERNELS={FOLDER} holds no vmlinuz")
+DEBUG = {path.name.partition("-")[2]: path for path in Path(FOLDER).rglob("vmlinux-*")}
+
+
+def release_of(path: Path) -> str:
+    return path.name.partition("-")[2]
+
+
+KERNELS = pytest.mark.parametrize("vmlinuz", ONES, ids=release_of)
+DEBUGGED = pytest.mark.parametrize(
+    "vmlinuz", [path for path in ONES if release_of(path) in DEBUG], ids=release_of
+)
+RECORDED = pytest.mark.parametrize(
+    "vmlinuz",
+    [path for path in ONES if (DATA / "kernels" / f"{release_of(path)}.yaml").exists()],
+    ids=release_of,
+)
+
+
+@cache
+def answer(*arguments: str, cwd: Path | None = None) -> Any:
+    found = run("analyze", *arguments, "--format", "json", cwd=cwd)
+    assert found.status in (0, 1, 4), found.err
+    return found.document
+
+
+def extents(document: Any) -> Any:
+    """Return all addresses of a report, and the extents under both schemes."""
+    keys = ("scheme", "text", "end", "image_size", "generation", "release")
+    kernel = {key: document["kernel"][key] for key in keys}
+    ends = ("start", "written_end", "worst_end", "mapped_end", "in_place", "length", "offsets")
+    keys = ("scheme", "actual", "status", "written_is_exact", *ends)
+    return kernel, [{key: place[key] for key in keys} for place in document["placements"]]
+
+
+@cache
+def unpacked(vmlinuz: Path) -> bytes:
+    """Return the payload of a bzImage, unpacked by the libraries alone."""
+    data = vmlinuz.read_bytes()
+    start, length = struct.unpack_from("<II", data, 0x248)
+    start += ((data[0x1F1] or 4) + 1) * 512
+    packed = data[start : start + length]
+    (output_len,) = struct.unpack("<I", packed[-4:])
+    whole = _unpack(packed)
+    assert len(whole) == output_len
+    return whole
+
+
+def _unpack(packed: bytes) -> bytes:
+    without_length = packed[:-4]
+    if packed.startswith(b"\x1f\x8b"):
+        return zlib.decompress(packed, 31)
+    if packed.startswith(b"BZh"):
+        return bz2.decompress(without_length)
+    if packed.startswith((b"\xfd7zXZ", b"\x5d\0\0")):
+        return lzma.decompress(without_length)
+    if packed.startswith(b"\x28\xb5\x2f\xfd"):
+        return bytes(zstd.decompress(without_length))
+    assert packed.startswith(b"\x02\x21\x4c\x18"), packed[:8]
+    blocks, at = [], 4
+    while at < len(without_length):
+        (size,) = struct.unpack_from("<I", packed, at)
+        blocks.append(lz4.block.decompress(packed[at + 4 : at + 4 + size], 8 << 20))
+        at += 4 + size
+    return b"".join(blocks)
+
+
+@KERNELS
+def test_it_is_what_its_section_headers_say(vmlinuz: Path) -> None:
+    document = answer(str(vmlinuz))
+    sections = {
+        section.name: section.header
+        for section in ELFFile(io.BytesIO(unpacked(vmlinuz))).iter_sections()
+    }
+    kernel = document["kernel"]
+    assert int(kernel["text"], 16) == sections[".text"].sh_addr
+    brk = sections[".brk"]
+    assert int(kernel["end"], 16) == (brk.sh_addr + brk.sh_size + 0xFFF) & ~0xFFF
+    if ".init.scratch" in sections:
+        scratch = sections[".init.scratch"]
+        assert kernel["scheme"] == "init-scratch"
+        assert kernel["section"] == {
+            "name": ".init.scratch",
+            "start": f"{scratch.sh_addr:#x}",
+            "size": scratch.sh_size,
+            "type": scratch.sh_type.removeprefix("SHT_"),
+        }
+    assert kernel["release"] == release_of(vmlinuz)
+    image = document["image"]
+    assert image["output_len"] == len(unpacked(vmlinuz))
+    assert image["output_len"] < kernel["init_size"]
+    assert image["needed_size"] >= max(image["output_len"], kernel["image_size"])
+
+
+@KERNELS
+def test_the_vmlinux_inside_gives_the_same(vmlinuz: Path, tmp_path: Path) -> None:
+    (tmp_path / "vmlinux").write_bytes(unpacked(vmlinuz))
+    inside = answer("vmlinux", *PLACED, cwd=tmp_path)
+    assert extents(inside) == extents(answer(str(vmlinuz), *PLACED))
+    assert inside["kernel"]["section"] == answer(str(vmlinuz), *PLACED)["kernel"]["section"]
+
+
+@KERNELS
+def test_its_description_gives_the_same(vmlinuz: Path, tmp_path: Path) -> None:
+    description = tmp_path / "kernel.yaml"
+    assert run("describe", str(vmlinuz), "-o", str(description)).status == 0
+    for options in ((), PLACED):
+        by_file = answer(str(vmlinuz), *options)
+        described = answer(str(description), *options)
+        assert extents(described) == extents(by_file)
+        for key in ("verdict", "basis", "findings", "proof", "image", "exit_code"):
+            assert described[key] == by_file[key], key
+
+
+@DEBUGGED
+def test_the_debug_vmlinux_gives_the_same(vmlinuz: Path) -> None:
+    debug = DEBUG[release_of(vmlinuz)]
+    assert extents(answer(str(debug), *PLACED)) == extents(answer(str(vmlinuz), *PLACED))
+    both = answer(str(debug), "--bzimage", str(vmlinuz), *PLACED)
+    assert both["verdict"] == answer(str(vmlinuz), *PLACED)["verdict"]
+
+
+@RECORDED
+def test_the_recorded_layout_gives_the_same(vmlinuz: Path) -> None:
+    description = DATA / "kernels" / f"{release_of(vmlinuz)}.yaml"
+    by_file, recorded = answer(str(vmlinuz), *PLACED), answer(str(description), *PLACED)
+    if by_file["image"]["output_len"] != recorded["image"]["output_len"]:
+        pytest.skip(f"another build of {release_of(vmlinuz)} than the one that was recorded")
+    assert extents(recorded) == extents(by_file)
+    for key in ("verdict", "proof", "image"):
+        assert recorded[key] == by_file[key], key
