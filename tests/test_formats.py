@@ -50,7 +50,7 @@ def written(report: Report, form: Format, *, status: int = 1, **tolerated: objec
 
 
 def ignoring(*rules: str) -> dict[str, object]:
-    return {"ignored": frozenset(rules)}
+    return {"ignored": rules}
 
 
 def read(form: Format, text: str) -> object:

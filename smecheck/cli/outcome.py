@@ -1,10 +1,52 @@
-"""The exit status of a report, the same whatever format it is printed in."""
+"""What counts as failure, and the exit status that follows: the same whatever the format."""
 
 from __future__ import annotations
 
-from smecheck.errors import ExitCode
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from smecheck.cli.parameters import enum_option
+from smecheck.errors import ExitCode, UsageError
+from smecheck.model.finding import Severity
 from smecheck.model.report import Report, Verdict
 from smecheck.model.tolerance import Tolerance
+
+_OPTIONS = (
+    enum_option(
+        "--fail-on",
+        enum=Severity,
+        default="error",
+        help="From which severity on findings make the exit status 1.",
+    ),
+    click.option("--allow-undecided", is_flag=True, help="An open question is no failure."),
+    click.option("--exit-zero", is_flag=True, help="Findings and open questions are no failure."),
+    click.option(
+        "--ignore", metavar="RULE", multiple=True, help="Findings of RULE do not count; repeatable."
+    ),
+)
+
+
+def failure_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what counts as failure."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def tolerance_of(options: dict[str, Any]) -> Tolerance:
+    """Return what the options let pass.
+
+    Raises:
+        UsageError: ``--ignore`` names no rule.
+    """
+    return Tolerance(
+        fail_on=options["fail_on"],
+        allow_undecided=options["allow_undecided"],
+        exit_zero=options["exit_zero"],
+        ignored=_known_rules(options["ignore"]),
+    )
 
 
 def exit_status(report: Report, tolerance: Tolerance) -> ExitCode:
@@ -14,3 +56,16 @@ def exit_status(report: Report, tolerance: Tolerance) -> ExitCode:
     if report.verdict is Verdict.UNDECIDED and tolerance.open_question_counts:
         return ExitCode.UNDECIDED
     return ExitCode.OK
+
+
+def _known_rules(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names:
+        from smecheck.checks.catalogue import RULES
+
+        for name in names:
+            if name not in RULES:
+                raise UsageError(
+                    f"--ignore {name!r}: there is no such rule",
+                    help_text="smecheck rules lists them",
+                )
+    return names

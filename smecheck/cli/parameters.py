@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from smecheck.quantity import parse_integer
+from smecheck.report.render import Format
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 """Settings of every command."""
@@ -50,14 +51,19 @@ def initrd_size(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 def report_targets(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> list[tuple[str, str]]:
+) -> list[tuple[Format, str]]:
     """Split each ``FORMAT=FILE``."""
     targets = []
     for value in values:
-        report_format, separator, path = value.partition("=")
+        name, separator, path = value.partition("=")
         if not separator or not path:
             raise click.BadParameter(f"{value!r} is not of the form FORMAT=FILE", ctx, param)
-        targets.append((report_format, path))
+        try:
+            targets.append((Format(name), path))
+        except ValueError:
+            known = ", ".join(member.value for member in Format)
+            message = f"there is no format {name!r}, only {known}"
+            raise click.BadParameter(message, ctx, param) from None
     return targets
 
 

@@ -15,7 +15,7 @@ class Tolerance:
     allow_undecided: bool = False
     exit_zero: bool = False
     """Neither findings nor an open question count."""
-    ignored: frozenset[str] = frozenset()
+    ignored: tuple[str, ...] = ()
     """Ids of rules whose findings do not count."""
 
     @property
@@ -32,3 +32,13 @@ class Tolerance:
         if finding.rule in self.ignored:
             return f"--ignore {finding.rule}"
         return "--exit-zero" if self.exit_zero else None
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What the exit status leaves out of account, said so that no report hides it."""
+        said = [f"findings of {rule} do not count for the exit status" for rule in self.ignored]
+        if self.exit_zero:
+            said.append(
+                "neither findings nor open questions count for the exit status (--exit-zero)"
+            )
+        return tuple(said)

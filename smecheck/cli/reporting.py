@@ -1,0 +1,167 @@
+"""How a command reports: the options for it, where the reports go, failures among them.
+
+Everything is rendered before anything is written, and files come before standard output: whoever
+reads there that a report was written finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
+from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
+from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
+from smecheck.record import record, replace
+from smecheck.report.render import Format, RenderOptions
+
+if TYPE_CHECKING:
+    from smecheck.model.tolerance import Tolerance
+
+_OPTIONS = (
+    enum_option(
+        "--format",
+        "report_format",
+        enum=Format,
+        help="Default: text on a terminal, plain in a pipe.",
+    ),
+    click.option("--explain", is_flag=True, help="Show every derivation with formula and source."),
+    click.option("-o", "--output", metavar="FILE", help="Write the report there."),
+    click.option(
+        "--report",
+        "reports",
+        metavar="FORMAT=FILE",
+        callback=report_targets,
+        multiple=True,
+        help="Write one more report; may be repeated.",
+    ),
+    click.option(
+        "--kcidb-build",
+        metavar="ORIGIN:ID",
+        callback=kcidb_build,
+        help="The build that kcidb rows belong to, as its submitter named it.",
+    ),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Of text output.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status tells."),
+    click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck."),
+)
+
+
+def reporting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say how it reports."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@record
+class Reporting:
+    """What the options ask for."""
+
+    format: Format
+    output: str | None
+    """A file; ``None`` for standard output."""
+    files: tuple[tuple[Format, str], ...]
+    """Further reports."""
+    explain: bool
+    color: str
+    quiet: bool
+    kcidb_build: str | None
+
+    def deliver(
+        self, write: Callable[[Format, RenderOptions], str], status: int, tolerance: Tolerance
+    ) -> None:
+        """Write all reports.
+
+        Args:
+            write: renders the report in a format.
+            status: what the program will exit with.
+            tolerance: what of the report counts as failure.
+
+        Raises:
+            OutputError: one of them cannot be written.
+        """
+        from smecheck.cli.output import write_file, write_stdout
+
+        to_stdout = self.output is None
+        options = RenderOptions(
+            explain=self.explain,
+            color=wants_color(self.color, to_stdout=to_stdout),
+            width=width(),
+            unicode=speaks_unicode(to_stdout=to_stdout),
+            exit_code=status,
+            tolerance=tolerance,
+            kcidb_build=self.kcidb_build,
+        )
+        for_file = replace(options, color=False, unicode=True)
+        text = write(self.format, options)
+        files = [(path, write(chosen, for_file)) for chosen, path in self.files]
+        for path, written in files:
+            write_file(path, written)
+        if self.output is not None:
+            write_file(self.output, text)
+        elif not self.quiet:
+            write_stdout(text, encoding=None if self.format.is_for_people else "utf-8")
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """Print a failure in the format that was chosen, on its way to standard error."""
+        try:
+            yield
+        except (BrokenPipeError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            if not (self.format.is_for_people or self.quiet):
+                known = error if isinstance(error, SmecheckError) else InternalError.of(error)
+                self._print(known)
+            raise
+
+    def _print(self, error: SmecheckError) -> None:
+        from smecheck.cli.output import write_stdout
+        from smecheck.report.render import render_error
+
+        with contextlib.suppress(OutputError):
+            write_stdout(render_error(error, self.format), encoding="utf-8")
+
+    def refuse_overwriting(self, inputs: Iterable[str | None]) -> None:
+        """Refuse outputs that are inputs, or the same file twice.
+
+        Raises:
+            UsageError: one of them is.
+        """
+        outputs = [*([self.output] if self.output else []), *(path for _, path in self.files)]
+        others = [path for path in inputs if path not in (None, "-")]
+        for index, path in enumerate(outputs):
+            if any(_is_same_file(path, other) for other in (*others, *outputs[:index])):
+                raise UsageError(
+                    "would overwrite an input or another report",
+                    where=path,
+                    help_text="name another",
+                )
+
+
+def reporting_of(options: dict[str, Any]) -> Reporting:
+    """Return what the options ask for."""
+    output = None if options["output"] == "-" else options["output"]
+    return Reporting(
+        format=options["report_format"] or default_format(output),
+        output=output,
+        files=tuple(options["reports"]),
+        explain=options["explain"],
+        color=options["color"],
+        quiet=options["quiet"],
+        kcidb_build=options["kcidb_build"],
+    )
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
