@@ -69,7 +69,16 @@ def analyze(question: Question) -> Report:
     actual = next((placement for placement in placements if placement.actual), None)
     moved = moved_by_kaslr(boot, rules)
     situation = Situation(
-        image, facts, boot, actual or placements[0], kept, segments, memory, moved
+        image,
+        facts,
+        boot,
+        actual or placements[0],
+        kept,
+        segments,
+        memory,
+        moved,
+        question.firmware,
+        question.log,
     )
     checks = rule_results(situation, no_workarea=_no_workarea(facts, boot, actual))
     findings = findings_of(checks)
@@ -97,7 +106,7 @@ def analyze(question: Question) -> Report:
             *(segments.remarks if segments else ()),
             *_machine_premises(question, memory),
         ),
-        not_checked=not_checked(boot, actual, segments, memory),
+        not_checked=not_checked(boot, actual, segments, memory, question.log),
         inputs=_inputs(question, segments),
         checks=checks,
     )

@@ -16,10 +16,13 @@ from smecheck.analysis import Question, analyze
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.rule import Rule
 from smecheck.evidence import Known, Unknown
+from smecheck.inputs.dmesg_boot import BootReader
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import BootRequest, Paging, Switch
 from smecheck.model.finding import Finding, Severity
+from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.model.kernel import KernelImage, Misfit, Section
+from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode
 from smecheck.record import replace
@@ -74,13 +77,24 @@ class Case:
     request: BootRequest = UNMOVED
     memory: MemoryMap | None = None
     refusal: str | None = None
+    log: KernelLog | None = None
+    firmware: FirmwareMap | None = None
 
     @property
     def findings(self) -> list[Finding]:
         segments = segment_list(**self.spans) if self.spans else None
         if segments is not None:
             segments = replace(segments, refusal=self.refusal)
-        report = analyze(Question(self.image, self.request, segments, self.memory))
+        report = analyze(
+            Question(
+                self.image,
+                self.request,
+                segments,
+                self.memory,
+                firmware=self.firmware,
+                log=self.log,
+            )
+        )
         return [finding for finding in report.findings if finding.rule == self.rule]
 
 
@@ -189,6 +203,72 @@ def loaded(rule: str, what: str, *seen: Seen, kernel: Span = KERNEL) -> Case:
     return Case(rule, what, seen, {"kernel": kernel})
 
 
+def log_of(*lines: str) -> KernelLog:
+    reader = BootReader("dmesg")
+    for number, line in enumerate(lines, 1):
+        reader.feed(number, line)
+    log = reader.finish()
+    assert log is not None
+    return log
+
+
+def e820(*rows: tuple[int, int, str], begin: str = "") -> tuple[str, ...]:
+    """Return the lines of a log about a firmware's map, and about what every kernel changes."""
+    table = tuple(f"BIOS-e820: [mem {a:#018x}-{b - 1:#018x}] {name}" for a, b, name in rows)
+    return (*([begin] if begin else []), *table, TRIM)
+
+
+def listed(*rows: tuple[int, int, str]) -> FirmwareMap:
+    found = log_of(*e820(*rows)).boot.firmware_map
+    assert found is not None
+    return replace(found, kind=FirmwareMapKind.SYSFS, source="memmap")
+
+
+def sources(
+    rule: str,
+    what: str,
+    *seen: Seen,
+    memory: MemoryMap | None = None,
+    log: KernelLog | None = None,
+    firmware: FirmwareMap | None = None,
+    request: BootRequest = UNMOVED,
+) -> Case:
+    """Return a load of the kernel at 256 MiB on a machine that several sources tell of."""
+    spans = {"kernel": KERNEL, "boot_params": FAR}
+    known = memory or machine()
+    return Case(rule, what, seen, spans, OLD, request, known, log=log, firmware=firmware)
+
+
+def reserved_by(*lines: str, memory: MemoryMap, what: str, seen: tuple[Seen, ...] = ()) -> Case:
+    log = log_of("[    0.0] Command line: crashkernel=256M", *e820(*SAME), *lines)
+    return sources("SME041", what, *seen, memory=memory, log=log, request=CRASH)
+
+
+TRIM = "e820: update [mem 0x00000000-0x00000fff] usable ==> reserved"
+SAME = ((0, 0xA0000, "usable"), (0x100000, 0x7FFE0000, "usable"))
+HOLED = (
+    (0, 0xA0000, "usable"),
+    (0x100000, 0x10C00000, "usable"),
+    (0x10C00000, 0x10E00000, "reserved"),
+    (0x10E00000, 0x7FFE0000, "usable"),
+)
+ABOVE = (*SAME[:1], (0x100000, 0x70000000, "usable"), (0x70000000, 0x7FFE0000, "reserved"))
+ADDED = (*SAME, (0x100000000, 0x140000000, "usable"))
+USER = tuple(line.replace("BIOS-e820", "user") for line in e820(*SAME))
+MORE = (*SAME, (0x100000000, 0x180000000, "usable"))
+TOLD = "Reserving 256MB of memory at 192MB for crashkernel (System RAM: 2047MB)"
+NEWER_WORDS = "crashkernel reserved: 0x000000000c000000 - 0x000000001c000000 (256 MB)"
+FAILED = "crashkernel reservation failed - No suitable area found."
+ESRT = "esrt: Reserving ESRT space from 0x0000000010001f98 to 0x0000000010001fd0."
+RUNTIME = "efi: mem01: [Runtime Data |RUN|  |  |WB|WT|WC|UC] range=[0x{:016x}-0x{:016x}] (0MB)"
+DIED = ("input_data: 0x46cb3a8", "output: {:#x}", "kernel_total_size: {:#x}")
+
+
+def died(output: int, size: int) -> KernelLog:
+    lines = (line.format(value) for line, value in zip(DIED, (0, output, size), strict=True))
+    return log_of(*e820(*SAME), *lines)
+
+
 LAST_WRITTEN, LAST_MAPPED = at(WRITTEN_END - PAGE), at(MAPPED_END - PAGE)
 UNWRITTEN, BEYOND_WORST = Span(WRITTEN_END, MAPPED_END), Span(WORST_END, MAPPED_END)
 WORST = Span(WRITTEN_END, WORST_END)
@@ -208,6 +288,10 @@ A_PAGE_MORE = at(0x10000000, 0xD42000)
 BUFFER = machine("10e06000-11ffffff : RAM buffer", ram_end=0x10E06000)
 NO_RAM, NO_FRAME = machine(ram_end=0x10E06000), machine(ram_end=0x10BFF000)
 FRAGMENT = machine(ram_end=0x10E06000, whole=False)
+HOT_ADDED = machine("100000000-13fffffff : System RAM")
+KMEM = machine(
+    "100000000-13fffffff : Persistent Memory", "  100000000-13fffffff : System RAM (kmem)"
+)
 
 CASES = [
     beside("SME001", "the last page", error(LAST_WRITTEN), boot_params=LAST_WRITTEN),
@@ -334,6 +418,70 @@ CASES = [
     alone("SME030", "none of them", configured(NEW, CONFIG_KASAN="n", CONFIG_KCOV="y")),
     within("SME025", "a page out", crash_kernel(0x10D40000), error(KERNEL), request=CRASH),
     within("SME025", "inside", crash_kernel(0x10D41000), request=CRASH),
+    sources("SME040", "log agrees", log=log_of(*e820(*SAME)), firmware=listed(*SAME)),
+    sources("SME040", "log, workarea", error(at(0x10C00000, FRAME)), log=log_of(*e820(*HOLED))),
+    sources("SME040", "list, workarea", error(at(0x10C00000, FRAME)), firmware=listed(*HOLED)),
+    sources(
+        "SME040", "memmap= in the log", log=log_of(*e820(*HOLED), *USER), firmware=listed(*HOLED)
+    ),
+    sources("SME040", "console", warning(at(1 << 32, GIB)), log=log_of(*e820(*ADDED)[:-1])),
+    sources("SME040", "elsewhere", warning(Span(0x70000000, 0x7FFE0000)), firmware=listed(*ABOVE)),
+    sources(
+        "SME040", "hot-added", warning(at(1 << 32, GIB)), memory=HOT_ADDED, firmware=listed(*SAME)
+    ),
+    sources("SME040", "kmem", memory=KMEM, firmware=listed(*SAME)),
+    sources("SME040", "a fragment", memory=FRAGMENT, firmware=listed(*SAME)),
+    sources("SME040", "mem=", note(Span(1 << 32, 6 * GIB)), firmware=listed(*MORE)),
+    sources(
+        "SME040",
+        "firmware and log",
+        warning(Span(1 << 32, 6 * GIB)),
+        log=log_of(*e820(*SAME)),
+        firmware=listed(*MORE),
+    ),
+    reserved_by(TOLD, memory=crash_kernel(0x1C000000), what="both"),
+    reserved_by(NEWER_WORDS, memory=crash_kernel(0x1C000000), what="newer words"),
+    reserved_by(TOLD, memory=machine(), what="lost", seen=(error(Span(0xC000000, 0x1C000000)),)),
+    reserved_by(TOLD, memory=FRAGMENT, what="not in the fragment"),
+    reserved_by(
+        TOLD,
+        memory=crash_kernel(0x1B000000),
+        what="shrunk",
+        seen=(note(Span(0x1B000000, 0x1C000000)),),
+    ),
+    reserved_by(
+        TOLD.replace("192MB", "208MB"),
+        memory=crash_kernel(0x1C000000),
+        what="another place",
+        seen=(error(Span(0xD000000, 0x1D000000)),),
+    ),
+    reserved_by(
+        FAILED,
+        memory=crash_kernel(0x1C000000),
+        what="failed",
+        seen=(warning(Span(0xC000000, 0x1C000000)),),
+    ),
+    sources("SME042", "ESRT", warning(at(0x10001F98, 0x38)), log=log_of(*e820(*SAME), ESRT)),
+    sources(
+        "SME042",
+        "runtime services, the last written page",
+        error(LAST_WRITTEN),
+        log=log_of(*e820(*SAME), RUNTIME.format(WRITTEN_END - PAGE, 0x10EFFFFF)),
+    ),
+    sources(
+        "SME042",
+        "runtime services, a page on",
+        log=log_of(*e820(*SAME), RUNTIME.format(WRITTEN_END, 0x10EFFFFF)),
+    ),
+    sources(
+        "SME042",
+        "a table",
+        note(at(0x10000018, 1)),
+        log=log_of(*e820(*SAME), "efi:  ACPI 2.0=0x79993000  MEMATTR=0x10000018"),
+    ),
+    sources("SME043", "this one", log=died(0x10000000, 0xA16000)),
+    sources("SME043", "another place", error(), log=died(0x10200000, 0xA16000)),
+    sources("SME043", "another kernel", error(), log=died(0x10000000, 0xA17000)),
 ]
 
 

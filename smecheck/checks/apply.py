@@ -69,3 +69,7 @@ def applicable(situation: Situation) -> Iterator[Rule]:
 
         yield from (*load.RULES, *written.RULES, *mapped.RULES, *ram.RULES)
         yield from (*in_place.RULES, *crash_reservation.RULES)
+    if situation.log is not None or situation.firmware is not None:
+        from smecheck.checks import firmware_memory, sources
+
+        yield from (*sources.RULES, *firmware_memory.RULES)

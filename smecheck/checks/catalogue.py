@@ -5,6 +5,7 @@ from __future__ import annotations
 from smecheck.checks import (
     build,
     crash_reservation,
+    firmware_memory,
     in_place,
     load,
     mapped,
@@ -12,6 +13,7 @@ from smecheck.checks import (
     ram,
     section,
     section_image,
+    sources,
     written,
 )
 from smecheck.checks.rule import Rule
@@ -30,6 +32,8 @@ RULES: dict[str, Rule] = {
             *section.RULES,
             *section_image.RULES,
             *load.RULES,
+            *sources.RULES,
+            *firmware_memory.RULES,
         ),
         key=lambda rule: rule.id,
     )

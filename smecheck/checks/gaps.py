@@ -6,6 +6,7 @@ from typing import assert_never
 
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, Path
+from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.segments import SegmentList
@@ -17,9 +18,10 @@ def not_checked(
     placement: Placement | None,
     segments: SegmentList | None,
     memory: MemoryMap | None,
+    log: KernelLog | None = None,
 ) -> tuple[str, ...]:
     """List what the answer leaves open."""
-    gaps = [*_of_machine(memory), *_of_load(boot, segments)]
+    gaps = [*_of_machine(memory), *_of_firmware(log), *_of_load(boot, segments)]
     if boot.path is Path.KDUMP and memory is not None and not memory.crash_kernel:
         gaps.append(f"the crash reservation: {memory.source} has no line Crash kernel")
     if not boot.base_is_certain and isinstance(boot.kernel_base, Known):
@@ -42,6 +44,15 @@ def _of_machine(memory: MemoryMap | None) -> list[str]:
             f"(first: line {memory.ignored_lines[0]})"
         )
     return gaps
+
+
+def _of_firmware(log: KernelLog | None) -> list[str]:
+    if log is None or log.boot.efi_map is not None or not log.boot.efi_tables:
+        return []
+    return [
+        f"memory that the EFI firmware keeps: {log.source} has no EFI memory map (efi=debug on the "
+        "command line of the running kernel prints it)"
+    ]
 
 
 def _not_shown(kind: MapKind) -> str:

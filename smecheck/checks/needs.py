@@ -6,6 +6,7 @@ from smecheck.checks.rule import Lack, Situation
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Path
 from smecheck.model.kernel import SECTION_SCHEMES
+from smecheck.model.memory import MapKind
 from smecheck.model.placement import Owner
 from smecheck.model.rule_result import Outcome
 
@@ -50,6 +51,51 @@ def memory(situation: Situation) -> Lack | None:
     """Need to know the memory of the machine."""
     if situation.memory is None:
         return _skipped("no memory map is known")
+    return None
+
+
+def two_maps(situation: Situation) -> Lack | None:
+    """Need the memory of the machine from two sources."""
+    memory, log = situation.memory, situation.log
+    sources = (
+        memory is not None and memory.kind is MapKind.IOMEM,
+        log is not None and (log.boot.firmware_map or log.boot.efi_map) is not None,
+        situation.firmware is not None,
+    )
+    return None if sum(sources) > 1 else _skipped("only one source tells the memory map")
+
+
+def resource_tree(situation: Situation) -> Lack | None:
+    """Need /proc/iomem."""
+    known = situation.memory
+    if known is None or known.kind is not MapKind.IOMEM:
+        return _skipped("no /proc/iomem is known")
+    return None
+
+
+def log(situation: Situation) -> Lack | None:
+    """Need the kernel log of the machine."""
+    return None if situation.log is not None else _skipped("no kernel log is known (--dmesg)")
+
+
+def efi_lines(situation: Situation) -> Lack | None:
+    """Need what a kernel log says of the EFI firmware."""
+    told = situation.log
+    if told is None:
+        return log(situation)
+    boot = told.boot
+    if boot.efi_map is None and boot.esrt is None and not boot.efi_tables:
+        return _skipped(f"{told.source} says nothing of EFI memory")
+    return None
+
+
+def unfinished_kernel(situation: Situation) -> Lack | None:
+    """Need a kernel log that ends in a decompressor."""
+    told = situation.log
+    if told is None:
+        return log(situation)
+    if told.unfinished is None:
+        return _not_applicable(f"{told.source} does not end in a decompressor's lines")
     return None
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot
 from smecheck.model.finding import Effect, Finding, Party, Severity
+from smecheck.model.firmware import FirmwareMap
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
+from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, Placement
 from smecheck.model.rule_result import Outcome, RuleResult
@@ -32,6 +34,10 @@ class Situation:
     memory: MemoryMap | None
     kernel_moved: bool
     """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
+    firmware: FirmwareMap | None = None
+    """The firmware's own map, where one was given."""
+    log: KernelLog | None = None
+    """The kernel log of the machine, where one was given."""
 
     @property
     def extents(self) -> Extents | None:

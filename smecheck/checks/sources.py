@@ -1,0 +1,208 @@
+"""What several sources say of one machine is compared, never merged in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks import needs
+from smecheck.checks.map_pair import Difference, is_firmwares, ram_without
+from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.model.boot import Path
+from smecheck.model.finding import Effect, Party, Severity
+from smecheck.model.kernel_log import CrashReservation, LoggedBoot
+from smecheck.model.memory import MapKind, MemoryMap, Region
+from smecheck.placement.machine_memory import is_exact, machine_memory, memory_of_firmware
+from smecheck.quantity import address_text, size_text
+from smecheck.span import Span, SpanSet
+
+_MIB = 1 << 20
+_FROM_ONE_BOOT = "give maps and logs of the same boot of the same machine"
+_TAKEN = "the kernel or its command line (mem=, memmap=) took it"
+
+
+@rule(
+    "SME040",
+    "two memory maps contradict each other",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    needs=(needs.two_maps,),
+    remedy=_FROM_ONE_BOOT,
+)
+def maps_contradict(situation: Situation) -> Iterator[Observation]:
+    """One map calls memory RAM, another one of the same machine does not.
+
+    /proc/iomem is held against the e820 map of the kernel log, the firmware's map against the one
+    that the log begins with, or else against /proc/iomem. Where the workarea or a segment lies in
+    what they disagree on, nothing that follows from either counts: an error. Elsewhere it is a
+    warning that they are perhaps not of one boot. A kernel whose command line has mem= or memmap=
+    sees other memory than its firmware tells, and memory that was added to a running machine is in
+    no firmware's map; kexec_load of kexec-tools goes by the firmware's map all the same.
+
+    Passes: a log of the boot whose /proc/iomem it is; one that has not the hot-added memory.
+    Fails: a map that says Reserved where the workarea lies, beside an iomem that says System RAM.
+    Sources: arch/x86/kernel/e820.c, e820_table, e820_table_firmware, v5.0 to v6.12; guests
+    (docs/evidence.md), in which all of them agree.
+    """
+    for one, other in _pairs(situation):
+        for more, less in ((one, other), (other, one)):
+            for difference in ram_without(more, less):
+                yield _contradiction(situation, more, less, difference)
+
+
+@rule(
+    "SME041",
+    "kernel log and memory map tell different crash reservations",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    needs=(needs.log, needs.resource_tree),
+    remedy="reboot, and compare again before loading: where the log tells a reservation that "
+    "/proc/iomem does not show, kexec -p finds none",
+)
+def reservations_contradict(situation: Situation) -> Iterator[Observation]:
+    """The log says where memory was reserved for a crash kernel, /proc/iomem shows it elsewhere.
+
+    Or not at all: kernels before fc7f27cda843 (v6.9) could lose "Crash kernel" from the resource
+    tree when the setup_data of an earlier kexec lay in the way. kexec -p then says that memory is
+    not reserved. A reservation that became smaller at its end was shrunk through
+    /sys/kernel/kexec_crash_size; /proc/iomem is the newer one. For any other difference, log and
+    map are not of the same boot. It is an error where the boot that is asked about is a crash
+    kernel's, else a warning.
+
+    Passes: "Reserving 256MB of memory at 192MB" beside a Crash kernel of that place.
+    Fails: the same line beside a whole /proc/iomem without a line Crash kernel.
+    Sources: kernel/crash_core.c and arch/x86/kernel/setup.c, v5.0 to v6.12; fc7f27cda843.
+    """
+    memory, log = situation.memory, situation.log
+    if memory is None or log is None or memory.kind is not MapKind.IOMEM:
+        return
+    boot = log.boot
+    shown = list(memory.crash_kernel)
+    for told in boot.crash_reservations:
+        match = next((r for r in shown if _begins_alike(r, told, boot)), None)
+        if match is not None:
+            shown.remove(match)
+            yield from _other_end(memory, match, told, boot)
+        elif shown or memory.complete:
+            yield _lost(situation, memory, told, shown)
+    if not boot.crash_reservations and boot.crash_failures:
+        failure = boot.crash_failures[0]
+        for region in shown:
+            yield Observation(
+                severity=Severity.WARNING,
+                message=f"{failure.where} says that nothing was reserved ({failure.text}), "
+                f"{memory.where(region)} shows Crash kernel",
+                span=region.span,
+                other=Party(region.name, region.span),
+                remedy=_FROM_ONE_BOOT,
+            )
+
+
+def _pairs(situation: Situation) -> Iterator[tuple[MemoryMap, MemoryMap]]:
+    """Yield the pairs of maps that should be the same."""
+    memory, firmware, log = situation.memory, situation.firmware, situation.log
+    logged = None if log is None else machine_memory(log, None)
+    is_iomem = memory is not None and memory.kind is MapKind.IOMEM
+    if memory is not None and is_iomem and logged is not None:
+        yield memory, logged
+    if firmware is None:
+        return
+    listed = memory_of_firmware(firmware, None)
+    if log is not None and log.boot.firmware_map is not None:
+        yield listed, memory_of_firmware(log.boot.firmware_map, None)
+    elif memory is not None and is_iomem:
+        yield memory, listed
+
+
+def _contradiction(
+    situation: Situation,
+    ram_map: MemoryMap,
+    other_map: MemoryMap,
+    difference: Difference,
+) -> Observation:
+    span, other = difference.span, difference.other
+    touched = next((name for name, used in _used(situation) if used.overlaps(span)), None)
+    # A kernel takes RAM from its firmware's map for many reasons; it adds none but by hotplug. What
+    # it took is not in a log from a console, which leaves out the lines "e820: update".
+    of_firmware = is_firmwares(ram_map) and not is_firmwares(other_map)
+    is_partial = ram_map.kind is MapKind.KERNEL_LOG and not _shows_changes(situation)
+    if of_firmware:
+        severity = Severity.NOTE
+    elif touched and other is not None and not is_partial:
+        severity = Severity.ERROR
+    else:
+        severity = Severity.WARNING
+    said = "shows nothing there" if other is None else f"says {other.name}"
+    place = other_map.source if other is None else other_map.where(other)
+    more = f", and in {difference.more} more places" if difference.more else ""
+    hit = f"; {touched} lies there" if touched else ""
+    return Observation(
+        severity=severity,
+        message=f"{ram_map.where(difference.ram)} says System RAM, {place} {said}: "
+        f"{size_text(span.size)} at {address_text(span.start)}{more}{hit}"
+        + (f" ({_TAKEN})" if of_firmware else ""),
+        span=span,
+        other=Party(other.name, other.span) if other else None,
+        remedy="nothing to do, unless kexec_load places a segment there" if of_firmware else "",
+    )
+
+
+def _shows_changes(situation: Situation) -> bool:
+    return situation.log is not None and bool(situation.log.boot.changes)
+
+
+def _used(situation: Situation) -> Iterator[tuple[str, Span]]:
+    """Yield what is written to, by name."""
+    if situation.extents is not None and situation.placement.actual:
+        extents = situation.extents
+        yield "the workarea", Span(extents.in_place.start, max(extents.worst_end, extents.start))
+    for segment in situation.segments.segments if situation.segments else ():
+        yield segment.role.value, segment.span
+
+
+def _begins_alike(region: Region, told: CrashReservation, boot: LoggedBoot) -> bool:
+    slack = 0 if is_exact(told, boot) else _MIB
+    return 0 <= region.span.start - told.span.start <= slack
+
+
+def _other_end(
+    memory: MemoryMap, region: Region, told: CrashReservation, boot: LoggedBoot
+) -> Iterator[Observation]:
+    slack = 0 if is_exact(told, boot) else 2 * _MIB
+    further = region.span.end - told.span.end
+    if 0 <= further <= slack:
+        return
+    shrunk = further < 0
+    yield Observation(
+        severity=Severity.NOTE if shrunk else Severity.WARNING,
+        message=f"{told.where} tells a crash reservation up to {address_text(told.span.end)}, "
+        f"{memory.where(region)} shows it up to {address_text(region.span.end)}"
+        + (": it was shrunk (/sys/kernel/kexec_crash_size)" if shrunk else ""),
+        span=next(iter(SpanSet([told.span]) - SpanSet([region.span])), region.span),
+        other=Party(region.name, region.span),
+        remedy="nothing to do: the memory map counts" if shrunk else _FROM_ONE_BOOT,
+    )
+
+
+def _lost(
+    situation: Situation, memory: MemoryMap, told: CrashReservation, shown: list[Region]
+) -> Observation:
+    of_crash_kernel = situation.boot.path is Path.KDUMP
+    if shown:
+        region = shown[0]
+        what = f"{memory.where(region)} shows Crash kernel at {address_text(region.span.start)}"
+        party = Party(region.name, region.span)
+    else:
+        what, party = f"{memory.source} has no line Crash kernel", None
+    return Observation(
+        severity=Severity.ERROR if of_crash_kernel else Severity.WARNING,
+        message=f"{told.where} tells a crash reservation of {size_text(told.span.size)} at "
+        f"{address_text(told.span.start)}, but {what}",
+        span=told.span,
+        other=party,
+        remedy=_FROM_ONE_BOOT if shown else "",
+    )
+
+
+RULES = (maps_contradict, reservations_contradict)
