@@ -148,8 +148,8 @@ MACHINE = parse_iomem(
 )
 HOLE = parse_iomem("00000000-00000fff : Reserved\n00100000-3fffffff : System RAM\n", "iomem")
 UNMOVED = BootRequest(kaslr=Switch.OFF)
-IN_NEXT_FRAME = 0x3F400000
-"""Its workarea begins at 0x40000000."""
+IN_NEXT_FRAME = 0x3F200000
+"""Its workarea ends at 0x40200000, its segment at 0x3ff41000."""
 
 
 def place(

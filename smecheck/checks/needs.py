@@ -26,6 +26,16 @@ def places(situation: Situation) -> Lack | None:
     return _skipped(base.reason if isinstance(base, Unknown) else situation.placement.reason)
 
 
+def entry_tables(situation: Situation) -> Lack | None:
+    """Need to know whether the page tables at entry reach the workarea."""
+    tables = situation.placement.tables
+    if tables is None:
+        return places(situation)
+    if isinstance(tables.added, Unknown) and not tables.unreached:
+        return _skipped(tables.added.reason)
+    return None
+
+
 def owner(situation: Situation) -> Lack | None:
     """Need to know what is kept to the kernel."""
     if situation.placement.owner is Owner.UNKNOWN:

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from smecheck.checks import needs
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
-from smecheck.evidence import Unknown
 from smecheck.model.finding import Effect, Party, Severity
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents
-from smecheck.placement.constants import EXECUTE_LEN
-from smecheck.placement.entry_tables import frames_with_tables
+from smecheck.placement.constants import EXECUTE_LEN, PUD_SIZE
 from smecheck.quantity import address_text, size_text
-from smecheck.span import Span, SpanSet
+from smecheck.span import Span, SpanSet, align_down
 
 
 @rule(
@@ -73,39 +71,46 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
 
 @rule(
     "SME020",
-    "the page tables at entry may not reach the workarea",
+    "the page tables at entry do not reach the workarea",
     Severity.ERROR,
     effect=Effect.COLLISION,
-    phrase="may not be mapped at entry",
-    needs=(needs.segments, needs.moved_by_kaslr, needs.places),
-    remedy="at once: boot it with nokaslr where that is clear; for good: " + OWN_SECTION,
+    phrase="is not mapped at entry",
+    needs=(needs.entry_tables,),
+    remedy="at once: boot it with nokaslr where that is clear, or load it lower in memory (kexec "
+    "--mem-max); for good: " + OWN_SECTION,
 )
 def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
-    """The workarea begins another 1 GiB frame than the kernel, and KASLR moved the kernel.
+    """Mapping the workarea takes a page table, and its place is not mapped: a triple fault.
 
-    Up to v5.9 the decompressor that moves a kernel maps only the image, the command line and
-    boot_params. A workarea behind the image in a 1 GiB frame of its own then needs a new table,
-    which would be built in the very memory that is not mapped: a triple fault.
+    sme_encrypt_kernel() maps the workarea in the page tables that it finds. Where a 1 GiB frame of
+    it has no table yet, it builds one 0x202000 behind the workarea's start. If that place is not
+    mapped either, the kernel dies before a single byte was copied. The kernel's own frames are
+    always mapped, so this takes a workarea that begins, or goes on in, another 1 GiB frame.
+
+    Which tables those are depends on the boot. kexec maps System RAM and the segments (and ACPI
+    and EFI tables, which makes it conditional where they may lie in that frame). Up to v5.9 a
+    decompressor that moves a kernel maps the image, the command line and boot_params; since v5.10
+    it always builds its own tables. startup_32() maps 0 to 4 GiB. A section that is in the file was
+    unpacked where it is, so it is mapped. The compiled code of v5.0 and 6.1 faulted in each of the
+    recorded runs whose tables did not reach, and in no other.
 
     Passes: a kernel at 0x3f000000 whose workarea lies in the same 1 GiB frame.
-    Fails: one at 0x3f200000, whose workarea begins at 0x3fe00000 and reaches over 0x40000000.
-    Sources: arch/x86/boot/compressed/kaslr_64.c, initialize_identity_maps(), v5.0;
-    arch/x86/boot/compressed/ident_map_64.c since v5.10.
+    Fails: one at 0x3f200000 whose workarea reaches over 0x40000000, where there is no memory, or
+    where KASLR put it there.
+    Sources: sme_prepare_pgd(), v5.0 to v6.12; init_pgtable(), arch/x86/kernel/machine_kexec_64.c;
+    arch/x86/boot/compressed/kaslr_64.c, initialize_identity_maps(), v5.0, and ident_map_64.c since
+    v5.10; d794734c9bbf, 8570978ea030.
     """
-    extents, boot = situation.extents, situation.boot
-    if extents is None or isinstance(boot.kernel_base, Unknown) or not situation.kernel_moved:
+    tables = situation.placement.tables
+    if tables is None:
         return
-    if situation.facts.section is not None:
-        return
-    reached = frames_with_tables(
-        boot.kernel_base.value, extents, situation.segments, moved_by_kaslr=True
-    )
-    for span in SpanSet([extents.mapped]) - reached:
+    for span in tables.unreached:
         yield Observation(
-            message=f"the workarea reaches {size_text(span.size)} into the 1 GiB frame at "
-            f"{address_text(span.start)}, which the decompressor's page tables need not map",
+            message=f"{size_text(span.size)} of the workarea lie in the 1 GiB frame at "
+            f"{address_text(align_down(span.start, PUD_SIZE))}, which {tables.tables} do not map: "
+            "the kernel faults before it writes anything",
             span=span,
-            condition="KASLR chose the place and nothing else of the boot lies in that frame",
+            condition=tables.condition,
         )
 
 

@@ -130,7 +130,9 @@ def _phrases(colliding: list[Finding]) -> list[str]:
         certain = any(finding.condition is None for finding in met)
         verb = "collides" if certain else "may collide"
         phrases.append(f"{verb} with {', '.join(names)}")
-    return phrases + list(dict.fromkeys(f.phrase for f in colliding if f.phrase))
+    certain_ones = {finding.phrase for finding in colliding if finding.condition is None}
+    said = dict.fromkeys(finding.phrase for finding in colliding if finding.phrase)
+    return phrases + [p if p in certain_ones else f"perhaps {p}" for p in said]
 
 
 def _proven(case: Case) -> Judgement | None:

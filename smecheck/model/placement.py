@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
+from smecheck.evidence import Fact
 from smecheck.model.kernel import Scheme
 from smecheck.record import record
-from smecheck.span import Span
+from smecheck.span import Span, SpanSet
 
 
 class Generation(Enum):
@@ -83,6 +84,20 @@ class Extents:
 
 
 @record
+class TablesAtEntry:
+    """Whether the page tables at entry let the workarea be mapped."""
+
+    added: Fact[int]
+    """Tables that mapping it takes out of the workarea, each one page that is written."""
+    unreached: SpanSet
+    """What the kernel faults on; empty where it does not, or where that is not known."""
+    condition: str | None
+    """What it takes for that fault; ``None`` where it is certain."""
+    tables: str
+    """Which tables, or why they reach it."""
+
+
+@record
 class Placement:
     """The workarea under one scheme."""
 
@@ -100,3 +115,5 @@ class Placement:
     owner: Owner
     owner_reason: str
     derivation: tuple[Step, ...]
+    tables: TablesAtEntry | None = None
+    """Of the page tables at entry; ``None`` where the place of the kernel is not known."""

@@ -7,12 +7,21 @@ from smecheck.model.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
+from smecheck.model.placement import (
+    Extents,
+    Generation,
+    Owner,
+    Placement,
+    Step,
+    TablesAtEntry,
+)
 from smecheck.model.segments import SegmentList
+from smecheck.placement.boot import is_elf_load
 from smecheck.placement.constants import PAGE_SIZE, SECTION_SIZE
 from smecheck.placement.decompressor import UnpackRules
-from smecheck.placement.entry_tables import entry_tables_reach
+from smecheck.placement.entry_tables import EntryEvidence, reached, tables_at_entry
 from smecheck.placement.generations import GENERATION_RULES, GenerationRules
+from smecheck.placement.identity import banner_version
 from smecheck.placement.ownership import moved_by_kaslr, owner_by_image, owner_by_load
 from smecheck.placement.proof import Reservations
 from smecheck.placement.workarea import KernelLayout, Reach, reach_anywhere, reach_at
@@ -92,7 +101,9 @@ def _for_all(reaches: list[Reach]) -> tuple[Extents, tuple[Step, ...]]:
     return combined, tuple(steps)
 
 
-def _exactness(setting: Setting, extents: Extents, base: int, candidates: _Candidates) -> Fact[str]:
+def _exactness(
+    setting: Setting, base: int, candidates: _Candidates, tables: TablesAtEntry
+) -> Fact[str]:
     """Say why nothing behind ``written_end`` is written, or why that is not known."""
     initrd = setting.boot.initrd
     if initrd.size and initrd.span is None:
@@ -103,8 +114,9 @@ def _exactness(setting: Setting, extents: Extents, base: int, candidates: _Candi
         return Unknown("this code builds 4-level tables under 5-level paging")
     if len({reach.extents.written_end for reach in candidates.reaches(base)}) > 1:
         return Unknown("the candidates for generation and paging differ")
-    reached = [_entry_tables_reach(setting, extents, rules) for rules in candidates.rules]
-    return next((fact for fact in reached if isinstance(fact, Unknown)), reached[0])
+    if isinstance(tables.added, Unknown):
+        return tables.added
+    return Known(tables.added.origin, "page tables at entry")
 
 
 def offsets_anywhere(setting: Setting, scheme: Scheme) -> Extents | None:
@@ -138,13 +150,16 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
     offsets, steps = candidates.anywhere()
     base = setting.boot.kernel_base
     extents: Extents | None = None
+    tables: TablesAtEntry | None = None
     if isinstance(base, Unknown):
         exact, reason = False, base.reason
     else:
         extents, steps = _for_all(candidates.reaches(base.value))
+        tables = _tables_at_entry(setting, extents, base.value, candidates)
+        extents, added = _with_added(extents, tables)
         offsets = extents.moved(-base.value)
-        steps = (Step("kernel_base", base.value, base.origin, _LANDING), *steps)
-        known = _exactness(setting, extents, base.value, candidates)
+        steps = (Step("kernel_base", base.value, base.origin, _LANDING), *steps, *added)
+        known = _exactness(setting, base.value, candidates, tables)
         exact = isinstance(known, Known)
         reason = (
             f"written_end is exact: {known.value}"
@@ -154,7 +169,9 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
     owner, owner_reason = _owner(setting, offsets, extents, scheme, actual=actual)
     if not actual:
         reason = f"{_would_be(scheme, setting, candidates.layout)}; {reason}"
-    return Placement(scheme, actual, extents, offsets, exact, reason, owner, owner_reason, steps)
+    return Placement(
+        scheme, actual, extents, offsets, exact, reason, owner, owner_reason, steps, tables
+    )
 
 
 def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout | Unknown:
@@ -175,14 +192,50 @@ def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
     return (Generation.V4_17,) if scheme is Scheme.AFTER_END else (Generation.V5_3,)
 
 
-def _entry_tables_reach(setting: Setting, extents: Extents, rules: GenerationRules) -> Fact[str]:
-    section = setting.facts.section
-    if rules.in_section and section is not None and section.type == "PROGBITS":
-        return Known("the section was unpacked there with the image", f"section {section.name}")
-    moved = moved_by_kaslr(setting.boot, setting.rules)
-    return entry_tables_reach(
-        extents, setting.boot, setting.segments, setting.memory, moved_by_kaslr=moved
+def _tables_at_entry(
+    setting: Setting, extents: Extents, base: int, candidates: _Candidates
+) -> TablesAtEntry:
+    section, segments = setting.facts.section, setting.segments
+    in_section = all(rules.in_section for rules in candidates.rules)
+    may_build_own = in_section or _is_v5_10_or_later(setting.image)
+    output_len, needed_size = setting.image.header.output_len, setting.kept.needed_size
+    if in_section and section is not None and section.type == "PROGBITS":
+        return reached("the section was unpacked there with the image")
+    return tables_at_entry(
+        EntryEvidence(
+            base=base,
+            base_is_certain=setting.boot.base_is_certain,
+            path=setting.boot.path,
+            extents=extents,
+            levels=candidates.levels,
+            segments=segments,
+            memory=setting.memory,
+            moved_by_kaslr=moved_by_kaslr(setting.boot, setting.rules),
+            without_decompressor=segments is not None and is_elf_load(setting.image, segments),
+            may_build_own=may_build_own,
+            output_size=value_of(output_len if may_build_own else needed_size) or 0,
+        )
     )
+
+
+def _is_v5_10_or_later(image: KernelImage) -> bool:
+    version = banner_version(image.release.value) if isinstance(image.release, Known) else None
+    return version is not None and version >= (5, 10)
+
+
+def _with_added(extents: Extents, tables: TablesAtEntry) -> tuple[Extents, tuple[Step, ...]]:
+    """Return the extents with the tables that mapping the workarea takes besides."""
+    added = value_of(tables.added)
+    if not added:
+        return extents, ()
+    written_end = extents.written_end + added * PAGE_SIZE
+    step = Step(
+        "written_end",
+        written_end,
+        f"{size_text(added * PAGE_SIZE)} more: {added} tables that the tables at entry lack",
+        "sme_prepare_pgd(); " + tables.tables,
+    )
+    return replace(extents, written_end=written_end), (step,)
 
 
 def _owner(

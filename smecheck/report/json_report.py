@@ -13,7 +13,7 @@ from smecheck.evidence import Fact, Known, value_of, why
 from smecheck.model.boot import Boot
 from smecheck.model.finding import Finding, Party
 from smecheck.model.kernel import Scheme, Section
-from smecheck.model.placement import Extents, Placement
+from smecheck.model.placement import Extents, Placement, TablesAtEntry
 from smecheck.model.proof import Counterexample, Proof
 from smecheck.model.report import Report
 from smecheck.model.rule_result import Outcome, RuleResult
@@ -141,6 +141,7 @@ def _placement(placement: Placement) -> Json:
         "length": None if extents is None else extents.worst.size,
         "written_is_exact": placement.written_is_exact,
         "offsets": None if placement.offsets is None else _extents(placement.offsets),
+        "tables_at_entry": _or_null(placement.tables, _tables),
         "owner": placement.owner.value,
         "owner_reason": placement.owner_reason,
         "derivation": [
@@ -152,6 +153,16 @@ def _placement(placement: Placement) -> Json:
             }
             for step in placement.derivation
         ],
+    }
+
+
+def _tables(tables: TablesAtEntry) -> Json:
+    added = value_of(tables.added)
+    return {
+        "added": added,
+        "unreached": [_span(span) for span in tables.unreached],
+        "condition": tables.condition,
+        "reason": why(tables.added),
     }
 
 

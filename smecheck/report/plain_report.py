@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.evidence import value_of, why
 from smecheck.model.finding import Finding
-from smecheck.model.placement import Extents, Placement, Step
+from smecheck.model.placement import Extents, Placement, Step, TablesAtEntry
 from smecheck.model.proof import Proof, ProofPath
 from smecheck.model.report import Report
 from smecheck.model.rule_result import RuleResult
@@ -94,9 +95,18 @@ def _placement(placement: Placement) -> Iterator[str]:
         yield from _extents(key, extents)
         yield f"{key}.length: {size_text(extents.worst.size)}"
     yield f"{key}.written-is-exact: {yes_or_no(placement.written_is_exact)}"
+    if placement.tables is not None:
+        yield f"{key}.tables-at-entry: {_tables(placement.tables)}"
     yield f"{key}.owner: {placement.owner.value} ({placement.owner_reason})"
     if placement.offsets is not None:
         yield from _extents(f"{key}.offset", placement.offsets)
+
+
+def _tables(tables: TablesAtEntry) -> str:
+    added = value_of(tables.added)
+    count = "unknown" if added is None else f"{added} added"
+    condition = f"; if {tables.condition}" if tables.condition else ""
+    return f"{count} ({why(tables.added)}{condition})"
 
 
 def _extents(key: str, extents: Extents) -> Iterator[str]:
