@@ -10,7 +10,7 @@ import click
 from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, question_of, question_options
-from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.cli.reporting import picture_options, reporting_of, reporting_options
 
 _EPILOG = """
 \b
@@ -35,6 +35,7 @@ Exit codes, the same for every format:
 @click.argument("kernel", metavar="KERNEL")
 @question_options
 @reporting_options
+@picture_options
 @failure_options
 def analyze(kernel: str, **options: Any) -> int:
     """Say where the SME workarea of KERNEL lies and what it collides with.
@@ -52,11 +53,11 @@ def analyze(kernel: str, **options: Any) -> int:
 
         from smecheck.analysis import analyze as answer
         from smecheck.record import replace
-        from smecheck.report.render import render
+        from smecheck.report.render import draw, render
 
         report = answer(question_of(kernel, options))
         premises = (*report.assumptions, *tolerance.statements)
         report = replace(report, assumptions=premises)
         status = exit_status(report, tolerance)
-        reporting.deliver(partial(render, report), status, tolerance)
+        reporting.deliver(partial(render, report), status, tolerance, draw=partial(draw, report))
         return int(status)

@@ -17,7 +17,7 @@ from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
 from smecheck.record import record, replace
-from smecheck.report.render import Format, RenderOptions
+from smecheck.report.render import Format, Picture, RenderOptions
 
 if TYPE_CHECKING:
     from smecheck.model.tolerance import Tolerance
@@ -55,10 +55,22 @@ _OPTIONS = (
     click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck."),
 )
 
+_PICTURES = (
+    click.option("--save-svg", metavar="FILE", help="Draw the text report as a picture there."),
+    click.option("--save-html", metavar="FILE", help="The same as a page of HTML."),
+)
+
 
 def reporting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how it reports."""
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options for pictures of its report."""
+    for option in reversed(_PICTURES):
         command = option(command)
     return command
 
@@ -76,9 +88,16 @@ class Reporting:
     color: str
     quiet: bool
     kcidb_build: str | None
+    pictures: tuple[tuple[Picture, str], ...]
+    """Pictures of the report, each with its file."""
 
     def deliver(
-        self, write: Callable[[Format, RenderOptions], str], status: int, tolerance: Tolerance
+        self,
+        write: Callable[[Format, RenderOptions], str],
+        status: int,
+        tolerance: Tolerance,
+        *,
+        draw: Callable[[Picture, RenderOptions], str] | None = None,
     ) -> None:
         """Write all reports.
 
@@ -86,6 +105,7 @@ class Reporting:
             write: renders the report in a format.
             status: what the program will exit with.
             tolerance: what of the report counts as failure.
+            draw: renders the report as a picture, for commands with :func:`picture_options`.
 
         Raises:
             OutputError: one of them cannot be written.
@@ -105,6 +125,8 @@ class Reporting:
         for_file = replace(options, color=False, unicode=True)
         text = write(self.format, options)
         files = [(path, write(chosen, for_file)) for chosen, path in self.files]
+        if draw is not None:
+            files += [(path, draw(picture, for_file)) for picture, path in self.pictures]
         for path, written in files:
             write_file(path, written)
         if self.output is not None:
@@ -138,7 +160,8 @@ class Reporting:
         Raises:
             UsageError: one of them is.
         """
-        outputs = [*([self.output] if self.output else []), *(path for _, path in self.files)]
+        outputs = [self.output] if self.output is not None else []
+        outputs += [path for _, path in (*self.files, *self.pictures)]
         others = [path for path in inputs if path not in (None, "-")]
         for index, path in enumerate(outputs):
             if any(_is_same_file(path, other) for other in (*others, *outputs[:index])):
@@ -152,6 +175,7 @@ class Reporting:
 def reporting_of(options: dict[str, Any]) -> Reporting:
     """Return what the options ask for."""
     output = None if options["output"] == "-" else options["output"]
+    pictures = ((picture, options.get(f"save_{picture.value}")) for picture in Picture)
     return Reporting(
         format=options["report_format"] or default_format(output),
         output=output,
@@ -160,6 +184,7 @@ def reporting_of(options: dict[str, Any]) -> Reporting:
         color=options["color"],
         quiet=options["quiet"],
         kcidb_build=options["kcidb_build"],
+        pictures=tuple((picture, path) for picture, path in pictures if path is not None),
     )
 
 

@@ -49,17 +49,23 @@ class Case:
     """All there is to say of it."""
 
 
-def cases_of(report: Report, tolerance: Tolerance) -> tuple[Case, ...]:
+@record
+class Suite:
+    """The cases about one thing."""
+
+    name: str
+    cases: tuple[Case, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any case makes the exit status one of failure."""
+        return any(case.outcome in (Outcome.FAILED, Outcome.UNDECIDED) for case in self.cases)
+
+
+def suite_of(report: Report, tolerance: Tolerance) -> Suite:
     """Return the case of the verdict and those of all rules, in the order of the catalogue."""
-    return (
-        _verdict(report, tolerance),
-        *(_rule(rule, report, tolerance) for rule in RULES.values()),
-    )
-
-
-def suite_name(report: Report) -> str:
-    """Return what the cases are about."""
-    return printable(report.image.source)
+    rules = (_rule(rule, report, tolerance) for rule in RULES.values())
+    return Suite(printable(report.image.source), (_verdict(report, tolerance), *rules))
 
 
 def _verdict(report: Report, tolerance: Tolerance) -> Case:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
 from smecheck.evidence import value_of
-from smecheck.report.cases import Case, Outcome, cases_of
+from smecheck.report.cases import Case, Outcome, suite_of
 from smecheck.report.safe_text import json_text, printable
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def render_kcidb(report: Report, options: RenderOptions) -> str:
         "inputs": [source.path for source in report.inputs],
     }
     key = "\n".join([build, *(f"{source.kind} {source.path}" for source in report.inputs)])
-    return _document([_row(case, build, key, misc) for case in cases_of(report, options.tolerance)])
+    return _document(
+        [_row(case, build, key, misc) for case in suite_of(report, options.tolerance).cases]
+    )
 
 
 def kcidb_error(error: SmecheckError) -> str:

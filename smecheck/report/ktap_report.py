@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.report.cases import Case, Outcome, cases_of, suite_name
+from smecheck.report.cases import Case, Outcome, Suite, suite_of
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def render_ktap(report: Report, options: RenderOptions) -> str:
     """Return one test for the verdict and one for every rule."""
-    return "".join(f"{line}\n" for line in _lines(report, options))
+    suite = suite_of(report, options.tolerance)
+    return "".join(f"{line}\n" for line in _tests(suite, f"smecheck analyze {suite.name}"))
 
 
 def ktap_error(error: SmecheckError) -> str:
@@ -30,12 +31,11 @@ def ktap_error(error: SmecheckError) -> str:
     return f"KTAP version 1\nBail out! {where}{printable(error.message)}\n"
 
 
-def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
-    cases = cases_of(report, options.tolerance)
+def _tests(suite: Suite, title: str) -> Iterator[str]:
     yield "KTAP version 1"
-    yield f"1..{len(cases)}"
-    yield f"# smecheck analyze {suite_name(report)}"
-    for number, case in enumerate(cases, start=1):
+    yield f"1..{len(suite.cases)}"
+    yield f"# {title}"
+    for number, case in enumerate(suite.cases, start=1):
         # What is said of a test stands before its result.
         yield from (f"# {line}" for line in case.details)
         yield _result(number, case)

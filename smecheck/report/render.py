@@ -43,6 +43,13 @@ class Format(Enum):
         return self in (Format.TEXT, Format.PLAIN)
 
 
+class Picture(Enum):
+    """How the text report is drawn."""
+
+    SVG = "svg"
+    HTML = "html"
+
+
 ReportWriter: TypeAlias = "Callable[[Report, RenderOptions], str]"
 ErrorWriter: TypeAlias = "Callable[[SmecheckError], str]"
 
@@ -70,6 +77,18 @@ def render(report: Report, chosen: Format, options: RenderOptions) -> str:
     """Write ``report`` in the format that was chosen; the text ends with a line break."""
     write, _ = _writers(chosen)
     return write(report, options)
+
+
+def draw(report: Report, picture: Picture, options: RenderOptions) -> str:
+    """Draw the text report of ``report``."""
+    from smecheck.report import picture as pictures
+
+    match picture:
+        case Picture.SVG:
+            return pictures.svg_picture(report, options)
+        case Picture.HTML:
+            return pictures.html_page(report, options)
+    assert_never(picture)
 
 
 def render_error(error: SmecheckError, chosen: Format) -> str:

@@ -18,6 +18,7 @@ _UNPRINTABLE = re.compile(
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: terminals act on them
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # every character with the property Bidi_Control
     "\u2028\u2029"  # line breaks to some readers
+    "\ufffe\uffff"  # no characters at all; XML cannot hold them
     "\ud800-\udfff"  # lone surrogates: undecodable bytes of a file name, cannot be encoded
     "]"
 )

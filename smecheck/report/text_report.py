@@ -57,11 +57,30 @@ _RULER_STYLES = {"workarea": "bold yellow", "hit": "bold red"}
 
 def render_text(report: Report, options: RenderOptions) -> str:
     """Return the report as text of ``options.width`` columns; the verdict is in its first line."""
-    width = max(_LEAST_WIDTH, options.width)
     stream = StringIO()
-    console = Console(
+    _print(report, options, _console(options, stream))
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def recorded(report: Report, options: RenderOptions) -> Console:
+    """Return a console on which the report was printed, to be exported as a picture."""
+    console = _console(options, StringIO(), record=True)
+    _print(report, options, console)
+    return console
+
+
+def _print(report: Report, options: RenderOptions, console: Console) -> None:
+    """Print the report, part by part."""
+    words = partial(printable, ascii_only=not options.unicode)
+    for part in _parts(report, options, words, console.width):
+        console.print(part)
+
+
+def _console(options: RenderOptions, stream: StringIO, *, record: bool = False) -> Console:
+    return Console(
         file=stream,
-        width=width,
+        width=max(_LEAST_WIDTH, options.width),
         height=100,  # without it rich takes both from the terminal
         color_system="standard" if options.color else None,
         force_terminal=options.color,
@@ -72,12 +91,8 @@ def render_text(report: Report, options: RenderOptions) -> str:
         markup=False,
         highlight=False,
         emoji=False,
+        record=record,
     )
-    words = partial(printable, ascii_only=not options.unicode)
-    for part in _parts(report, options, words, width):
-        console.print(part)
-    lines = stream.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _parts(
