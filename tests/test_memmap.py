@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,23 @@ def test_what_is_no_map(text: str, error: type[InputError], message: str, tmp_pa
     with pytest.raises(error, match=message) as caught:
         read_memmap(write(tmp_path, text))
     assert caught.value.help_text
+
+
+@pytest.mark.parametrize("by_stub", [False, True])
+@pytest.mark.parametrize("in_base64", [False, True])
+def test_boot_params(in_base64: bool, by_stub: bool, tmp_path: Path) -> None:
+    data = bytearray(4096)
+    if by_stub:  # as in guests that OVMF booted: no header, an EFI signature, type_of_loader
+        data[0x1C0:0x1C4], data[0x210] = b"EL64", 0x21
+    else:
+        data[0x202:0x206] = b"HdrS"
+    data[0x1E8] = 2
+    struct.pack_into("<QQIQQI", data, 0x2D0, 0, 0x9FC00, 1, 0x100000, 0x7FEE0000, 1)
+    path = tmp_path / "data"
+    path.write_bytes(base64.encodebytes(data) if in_base64 else data)
+    found = read_memmap(str(path))
+    assert found.kind is FirmwareMapKind.BOOT_PARAMS
+    assert [entry.span for entry in found.ranges] == [Span(0, 0x9FC00), Span(0x100000, 0x7FFE0000)]
 
 
 def test_another_folder(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ SIZE = 4096
 """sizeof(struct boot_params)."""
 
 _FILE_LIMIT = 64 << 10
-_MOST_ENTRIES = 128
+E820_ENTRIES = 128
 """E820_MAX_ENTRIES_ZEROPAGE: the e820 table ends there."""
 _MAGIC_AT, _MAGIC = 0x202, b"HdrS"
 _EFI_SIGNATURES = (b"EL64", b"EL32")
@@ -75,7 +75,10 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
     """
     if len(data) != SIZE:
         raise _no_boot_params(f"has {len(data)} bytes, boot_params has {SIZE}", name)
-    if data[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] != _MAGIC:
+    magic = data[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)]
+    # The EFI stub makes boot_params of its own, and copies no header into them.
+    by_stub = data[_EFI_AT : _EFI_AT + 4] in _EFI_SIGNATURES and data[_LOADER_TYPE_AT]
+    if magic != _MAGIC and not by_stub:
         raise _no_boot_params("has no HdrS at 0x202", name)
     return BootParams(
         source=name,
@@ -135,9 +138,9 @@ def _efi(data: bytes) -> EfiInfo | None:
 
 def _e820(data: bytes, name: str) -> tuple[FirmwareRange, ...]:
     count = data[_E820_COUNT_AT]
-    if count > _MOST_ENTRIES:
+    if count > E820_ENTRIES:
         raise MalformedInput(
-            f"e820_entries is {count}, the table has room for {_MOST_ENTRIES}",
+            f"e820_entries is {count}, the table has room for {E820_ENTRIES}",
             where=f"{name}: {_E820_COUNT_AT:#x}",
             help_text="copy the file again",
         )

@@ -25,7 +25,8 @@ def read_memmap(path: str) -> FirmwareMap:
     """Read a firmware map.
 
     Args:
-        path: a listing, a kernel log, ``-`` for standard input, or /sys/firmware/memmap itself.
+        path: a listing, a kernel log, ``-`` for standard input, boot_params, or
+            /sys/firmware/memmap itself.
 
     Raises:
         UnreadableInput: it cannot be read.
@@ -47,6 +48,10 @@ def read_memmap(path: str) -> FirmwareMap:
             )
         return FirmwareMap(name, FirmwareMapKind.SYSFS, ranges)
     found = log.finish()
+    if found is None and not is_folder and path != STDIN and len(sample) < _SAMPLE_SIZE:
+        table = _boot_params_table(path)
+        if table is not None:
+            return table
     if found is None or found.boot.firmware_map is None:
         raise _no_map(name, sample)
     return replace(found.boot.firmware_map, remarks=found.remarks)
@@ -94,6 +99,21 @@ def _feed_folder(listing: ListingReader, path: str) -> None:
 def _first_line(path: Path) -> str:
     with path.open("rb") as stream:
         return stream.readline(_FILE_LIMIT).decode("utf-8", "replace").strip()
+
+
+def _boot_params_table(path: str) -> FirmwareMap | None:
+    """Return the e820 table of boot_params, if the file is a copy of that."""
+    from smecheck.inputs.boot_params import E820_ENTRIES, read_boot_params
+
+    try:
+        table = read_boot_params(path).e820
+    except WrongKind:
+        return None
+    full = len(table.ranges) == E820_ENTRIES
+    return replace(
+        table,
+        remarks=(f"{table.source}: its table is full, the rest is in setup_data",) if full else (),
+    )
 
 
 def _no_map(name: str, sample: bytes) -> WrongKind:
