@@ -62,8 +62,9 @@ def analyze(question: Question) -> Report:
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
-    boot = resolve_boot(BootEvidence(question.boot, image, facts, rules, segments, memory, []))
-    boot = _with_running_sme(boot, question.log)
+    boot = resolve_boot(
+        BootEvidence(question.boot, image, facts, rules, segments, memory, [], question.log)
+    )
     setting = Setting(image, facts, rules, boot, kept, segments, memory)
     placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
@@ -127,15 +128,6 @@ def _machine_premises(question: Question, memory: MemoryMap | None) -> tuple[str
     from smecheck.placement.machine_memory import premises
 
     return premises(memory, question.log, question.firmware)
-
-
-def _with_running_sme(boot: Boot, log: KernelLog | None) -> Boot:
-    """Put beside the evidence what the log says of SME in the kernel that wrote it."""
-    if log is None:
-        return boot
-    from smecheck.placement.running_sme import running_sme
-
-    return replace(boot, sme_evidence=(*boot.sme_evidence, running_sme(log)))
 
 
 def _named(segments: SegmentList | None, image: KernelImage) -> SegmentList | None:

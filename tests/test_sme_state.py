@@ -11,8 +11,9 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import Question, analyze
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import BootRequest, Path, SmeState, Switch
+from smecheck.model.boot import Boot, BootRequest, Path, SmeState, Switch
 from smecheck.model.kernel import KernelImage
+from smecheck.model.kernel_log import Encryption, KernelLog, LoggedBoot
 from smecheck.model.report import Report, Verdict
 from smecheck.placement.cmdline import word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS
@@ -136,6 +137,41 @@ def test_a_header_that_asks_for_it_is_believed() -> None:
     other = {**NEW.header.other, "xloadflags": 0xFF}
     asked = replace(IN_DECOMPRESSOR, header=replace(NEW.header, other=other))
     assert state(asked, "mem_encrypt=off") is UNKNOWN
+
+
+def of_log(*features: str) -> KernelLog:
+    seen = Encryption(features, "Memory Encryption Features active: …", "dmesg.txt:9")
+    return KernelLog("dmesg.txt", LoggedBoot(1, begins=True, is_up=True, encryption=seen))
+
+
+def test_the_log_of_the_machine_says_whether_it_can() -> None:
+    def with_log(image: KernelImage, cmdline: str | None, *features: str) -> Boot:
+        request = BootRequest(cmdline=cmdline)
+        return analyze(Question(image, request, log=of_log(*features))).boot
+
+    assert with_log(OLD, "mem_encrypt=on", "SME").sme is ACTIVE
+    assert not any("SME is taken" in t for t in with_log(OLD, "mem_encrypt=on", "SME").assumptions)
+    # The kernel that ran there is another one: what this one does is for its own switch to say.
+    assert with_log(OLD, "quiet", "SME").sme is UNKNOWN
+    assert with_log(OLD, "mem_encrypt=off", "SME").sme is INACTIVE
+    assert with_log(OLD, None, "SME").sme is UNKNOWN
+    assert with_log(OLD, "mem_encrypt=on").sme is UNKNOWN
+    three = "mem_encrypt=off mem_encrypt=on mem_encrypt=off"
+    assert with_log(IN_DECOMPRESSOR, three, "SME").sme is ACTIVE
+    assert with_log(NEW, three, "SME").sme is UNKNOWN
+
+
+@pytest.mark.parametrize("features", [("SEV",), ("SEV", "SEV-ES"), ("SEV-SNP",), ("TDX",)])
+@pytest.mark.parametrize("cmdline", [None, "mem_encrypt=on"])
+def test_a_guest_with_encrypted_memory_has_no_workarea(
+    features: tuple[str, ...], cmdline: str | None
+) -> None:
+    found = analyze(Question(OLD, BootRequest(cmdline=cmdline), log=of_log(*features)))
+    assert found.boot.sme is INACTIVE
+    assert found.verdict is Verdict.NOT_APPLICABLE
+    assert features[0] in found.headline
+    stated = BootRequest(cmdline=cmdline, sme=Switch.ON)
+    assert analyze(Question(OLD, stated, log=of_log(*features))).boot.sme is ACTIVE
 
 
 def test_a_kernel_without_the_code_is_inactive_whatever_is_said() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.evidence import Fact, Known, T, Unknown
 from smecheck.model.boot import (
     NO_INITRD_ASSUMED,
@@ -25,6 +27,9 @@ from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span
 
+if TYPE_CHECKING:
+    from smecheck.model.kernel_log import KernelLog
+
 _FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
 
 
@@ -40,6 +45,8 @@ class BootEvidence:
     memory: MemoryMap | None
     assumptions: list[str]
     """What had to be assumed; filled while the boot is worked out."""
+    log: KernelLog | None = None
+    """Of the machine, from a kernel that ran there before."""
 
 
 def resolve_boot(evidence: BootEvidence) -> Boot:
@@ -177,19 +184,25 @@ def _sme(
     evidence: BootEvidence, cmdline: Fact[str], path: Path
 ) -> tuple[SmeState, tuple[str, ...]]:
     state, texts = _sme_as_stated(evidence)
-    if state is SmeState.UNKNOWN and isinstance(cmdline, Known):
+    if state is SmeState.UNKNOWN and (isinstance(cmdline, Known) or evidence.log is not None):
         from smecheck.placement.sme_state import SmeEvidence, sme_state
 
         segments = evidence.segments
         is_elf = segments is not None and is_elf_load(evidence.image, segments)
-        state, texts = sme_state(SmeEvidence(evidence.image, evidence.facts, cmdline, path, is_elf))
+        state, texts = sme_state(
+            SmeEvidence(evidence.image, evidence.facts, cmdline, path, is_elf, evidence.log)
+        )
+    if evidence.log is not None:
+        from smecheck.placement.running_sme import running_sme
+
+        texts = (*texts, running_sme(evidence.log))
     if state is SmeState.UNKNOWN:
         evidence.assumptions.append(f"SME is taken to be active: {texts[0]}")
     return state, texts
 
 
 def _sme_as_stated(evidence: BootEvidence) -> tuple[SmeState, tuple[str, ...]]:
-    """Return what is to be said of SME without a command line."""
+    """Return what is to be said of SME without a command line and without a log."""
     sme_code, stated = evidence.facts.sme_code, evidence.request.sme
     if isinstance(sme_code, Known) and not sme_code.value:
         return SmeState.INACTIVE, (f"the kernel has no SME code ({sme_code.origin})",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Path, SmeState
@@ -17,6 +18,9 @@ from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.placement.cmdline import last_value, values, word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS, banner_version
 from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.model.kernel_log import KernelLog
 
 _OPTION = "mem_encrypt"
 _DEFAULT = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
@@ -29,6 +33,11 @@ _XLF_MEM_ENCRYPTION = 0x80
 _IF_THE_MACHINE_CAN = (
     "active if the CPU has SME, the firmware enables it (SYSCFG bit 23) and no hypervisor runs"
 )
+
+_OF_GUESTS = ("SEV", "SEV-ES", "SEV-SNP", "TDX")
+"""Kinds of memory encryption that a guest has from its hypervisor; none has SME beside them."""
+
+_NO_CMDLINE = "the command line of the kernel is not known"
 
 _NO_BUILT_IN = (
     "assumed: no command line that is built in (CONFIG_CMDLINE) says otherwise; since v6.9 the EFI "
@@ -92,16 +101,26 @@ class SmeEvidence:
 
     image: KernelImage
     facts: KernelFacts
-    cmdline: Known[str]
+    cmdline: Fact[str]
     """Of the kernel that is booted."""
     path: Path
     without_decompressor: bool
     """A vmlinux ELF is started as it stands."""
+    log: KernelLog | None = None
+    """Of the machine, from a kernel that ran there before: evidence of CPU and firmware."""
 
 
 def sme_state(evidence: SmeEvidence) -> tuple[SmeState, tuple[str, ...]]:
     """Return the state, and what it follows from; the first text decides."""
-    cmdline = evidence.cmdline
+    cmdline, features = evidence.cmdline, _features(evidence.log)
+    guest = [feature for feature in features if feature in _OF_GUESTS]
+    if guest:
+        return SmeState.INACTIVE, (
+            f"the machine is a guest with encrypted memory ({', '.join(guest)}): there "
+            "sme_encrypt_kernel() returns at once, whatever the command line says",
+        )
+    if isinstance(cmdline, Unknown):
+        return SmeState.UNKNOWN, (_NO_CMDLINE,)
     switches, told_by = switches_of(evidence.image, evidence.facts)
     default = _default_of_build(evidence.image)
     answers = {_answer(switch, cmdline.value, evidence, default) for switch in switches}
@@ -110,14 +129,23 @@ def sme_state(evidence: SmeEvidence) -> tuple[SmeState, tuple[str, ...]]:
     why = default.origin if isinstance(default, Known) else default.reason
     if answers == {False}:
         by_stub = evidence.path is Path.FIRST_BOOT and _IN_DECOMPRESSOR in switches
-        meaning = _meaning(switches, default, evidence)
+        meaning = _meaning(switches, default, cmdline.value, evidence)
         return SmeState.INACTIVE, (f"{said}{meaning}", variants, *(_NO_BUILT_IN if by_stub else ()))
+    if answers == {True} and "SME" in features:
+        return SmeState.ACTIVE, (f"{said}, and it was active on this machine before", variants)
     if answers == {True}:
         return SmeState.UNKNOWN, (f"{said}: {_IF_THE_MACHINE_CAN}", variants)
     if last_value(cmdline.value, _OPTION) in ("on", "off"):
         meaning = "kernels differ in which of these counts, or in who reads it"
         return SmeState.UNKNOWN, (f"{said}: {meaning}", variants)
     return SmeState.UNKNOWN, (f"{said}: the default depends on the build", variants, why)
+
+
+def _features(log: KernelLog | None) -> tuple[str, ...]:
+    """Return the kinds of memory encryption that an earlier kernel used on the machine."""
+    if log is None or log.boot.encryption is None:
+        return ()
+    return log.boot.encryption.features
 
 
 def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch, ...], str]:
@@ -193,9 +221,11 @@ def _said(cmdline: str) -> str:
     return " and ".join(re.sub(r"[^!-~]", "?", text)[:40] for text in given) or f"no {_OPTION}="
 
 
-def _meaning(switches: tuple[SmeSwitch, ...], default: Fact[bool], evidence: SmeEvidence) -> str:
+def _meaning(
+    switches: tuple[SmeSwitch, ...], default: Fact[bool], cmdline: str, evidence: SmeEvidence
+) -> str:
     """Say why that leaves SME off."""
-    if last_value(evidence.cmdline.value, _OPTION) == "off":
+    if last_value(cmdline, _OPTION) == "off":
         return ""
     if evidence.without_decompressor and switches == (_IN_DECOMPRESSOR,):
         return ": a vmlinux is started without the decompressor, which alone heeds it"
