@@ -184,7 +184,7 @@ def statuses(text: str) -> dict[str, str]:
 
 def test_kcidb_has_a_row_for_every_rule() -> None:
     rows = readers.kcidb(written(collision(), Format.KCIDB))
-    assert [row["path"] for row in rows] == ["smecheck", *(f"smecheck.{rule}" for rule in RULES)]
+    assert [row["path"] for row in rows] == [f"smecheck.{case}" for case in ("verdict", *RULES)]
     assert len({row["id"] for row in rows}) == len(rows)
     assert statuses(written(collision(), Format.KCIDB))["smecheck.SME001"] == "FAIL"
     assert statuses(written(collision(), Format.KCIDB))["smecheck.SME006"] == "PASS"
@@ -204,7 +204,7 @@ def test_kcidb_has_a_row_for_every_rule() -> None:
 def test_kcidb_knows_every_verdict(
     sample: Callable[[], Report], tolerated: dict[str, object], status: str
 ) -> None:
-    assert statuses(written(sample(), Format.KCIDB, **tolerated))["smecheck"] == status
+    assert statuses(written(sample(), Format.KCIDB, **tolerated))["smecheck.verdict"] == status
 
 
 def test_kcidb_rows_belong_to_the_build_that_is_named() -> None:

@@ -30,8 +30,15 @@ class Outcome(Enum):
     """Open, and that counts as a failure."""
     EXCUSED = "excused"
     """Failed or open, but an option says that this does not count."""
+    UNREADABLE = "unreadable"
+    """What it was to look at could not be read."""
     SKIPPED = "skipped"
     """There was nothing to look at."""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it makes the exit status one of failure."""
+        return self in (Outcome.FAILED, Outcome.UNDECIDED, Outcome.UNREADABLE)
 
 
 @record
@@ -57,9 +64,9 @@ class Suite:
     cases: tuple[Case, ...]
 
     @property
-    def failed(self) -> bool:
-        """Whether any case makes the exit status one of failure."""
-        return any(case.outcome in (Outcome.FAILED, Outcome.UNDECIDED) for case in self.cases)
+    def is_bad(self) -> bool:
+        """Whether any case is."""
+        return any(case.outcome.is_bad for case in self.cases)
 
 
 def suite_of(report: Report, tolerance: Tolerance) -> Suite:

@@ -1,8 +1,9 @@
 """The report as JUnit XML, as GitLab, Jenkins and Beaker read it.
 
-What failed is a ``failure``; an open question that counts is an ``error``: the test could not be
-decided, and no reader shows that in green. What does not count, and what there was nothing to look
-at for, is ``skipped``. There are no times: the same input gives the same bytes.
+What failed is a ``failure``; an open question that counts and an input that cannot be read are an
+``error``: the test could not be decided, and no reader shows that in green. What does not count,
+and what there was nothing to look at for, is ``skipped``. There are no times: the same input gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def render_junit(report: Report, options: RenderOptions) -> str:
 def junit_error(error: SmecheckError) -> str:
     """Return a failure as a suite whose one case, ``input``, could not be run."""
     details = (error.message, f"next: {error.help_text}")
-    case = Case("input", "can be read", Outcome.UNDECIDED, error.message, details)
+    case = Case("input", "can be read", Outcome.UNREADABLE, error.message, details)
     suite = Suite(error.where or "smecheck", (case,))
     return junit_document((suite,), {"exit-code": str(int(error.exit_code))})
 
@@ -50,7 +51,7 @@ def junit_document(suites: Iterable[Suite], properties: Mapping[str, str]) -> st
         given = SubElement(element, "properties")
         for key, value in {"smecheck": __version__, **properties}.items():
             SubElement(given, "property", {"name": key, "value": printable(value)})
-        counts = Counter(_case(element, case) for case in suite.cases)
+        counts = Counter(_case(element, case, suite.name) for case in suite.cases)
         _count(element, counts)
         total += counts
     _count(root, total)
@@ -64,9 +65,11 @@ def _count(element: Element, counts: Counter[str]) -> None:
         element.set(plural, str(counts[tag]))
 
 
-def _case(suite: Element, case: Case) -> str:
+def _case(suite: Element, case: Case, class_name: str) -> str:
     name = printable(f"{case.id}: {case.title}")
-    return _result(SubElement(suite, "testcase", {"classname": "smecheck", "name": name}), case)
+    return _result(
+        SubElement(suite, "testcase", {"classname": printable(class_name), "name": name}), case
+    )
 
 
 def _result(element: Element, case: Case) -> str:
@@ -79,7 +82,7 @@ def _result(element: Element, case: Case) -> str:
             return ""
         case Outcome.FAILED:
             tag = "failure"
-        case Outcome.UNDECIDED:
+        case Outcome.UNDECIDED | Outcome.UNREADABLE:
             tag = "error"
         case Outcome.EXCUSED | Outcome.SKIPPED:
             tag = "skipped"

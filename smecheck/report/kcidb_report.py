@@ -6,19 +6,24 @@ build, and with it the origin, that the rows belong to.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
-from smecheck.evidence import value_of
-from smecheck.report.cases import Case, Outcome, suite_of
+from smecheck.evidence import Fact, value_of
+from smecheck.report.cases import Case, Outcome, Suite, suite_of
 from smecheck.report.safe_text import json_text, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from smecheck.errors import SmecheckError
     from smecheck.model.report import Report
     from smecheck.report.render import RenderOptions
 
 Json: TypeAlias = dict[str, object]
+Path: TypeAlias = tuple[str, ...]
+"""Of a test, below ``smecheck``; each part gets the characters that KCIDB takes."""
 
 _VERSION = {"major": 5, "minor": 3}
 """Of the schema: kcidb_io/schema/v05_03.py in kcidb-io."""
@@ -28,16 +33,19 @@ _STATUS = {
     Outcome.PASSED: "PASS",
     Outcome.FAILED: "FAIL",
     Outcome.UNDECIDED: "ERROR",  # "the status of the tested code is unknown"
+    Outcome.UNREADABLE: "MISS",  # "due to a failure in the test harness"
     Outcome.EXCUSED: "DONE",  # completed, and takes no part in a summary
     Outcome.SKIPPED: "SKIP",
 }
+_NO_PATH = re.compile("[^a-zA-Z0-9_-]")
 _LONGEST_EXCERPT = 16384
 """Characters of log_excerpt: maxLength in the schema."""
 
 
 def render_kcidb(report: Report, options: RenderOptions) -> str:
-    """Return the rows: one for the verdict, path ``smecheck``, and one for every rule."""
-    build = options.kcidb_build or _build_of(report)
+    """Return the rows: one for the verdict, path ``smecheck.verdict``, and one for every rule."""
+    image = report.image
+    build = options.kcidb_build or build_named(image.build_id, image.release, image.source)
     misc: Json = {
         "smecheck_version": __version__,
         "verdict": report.verdict.value,
@@ -45,17 +53,32 @@ def render_kcidb(report: Report, options: RenderOptions) -> str:
         "exit_code": options.exit_code,
         "inputs": [source.path for source in report.inputs],
     }
-    key = "\n".join([build, *(f"{source.kind} {source.path}" for source in report.inputs)])
-    return _document(
-        [_row(case, build, key, misc) for case in suite_of(report, options.tolerance).cases]
-    )
+    suite = suite_of(report, options.tolerance)
+    inputs = (f"{source.kind} {source.path}" for source in report.inputs)
+    return kcidb_document([((), suite)], build, misc, inputs)
+
+
+def kcidb_document(
+    suites: Iterable[tuple[Path, Suite]], build: str, misc: Json, inputs: Iterable[str]
+) -> str:
+    """Return the rows of all cases.
+
+    Args:
+        suites: each with where its cases are in the tree of tests, below ``smecheck``.
+        build: what was tested: ``ORIGIN:ID``.
+        misc: what else there is to say, the same for all.
+        inputs: what tells this run from others of the same build.
+    """
+    key = "\n".join([build, *inputs])
+    rows = [_row(case, path, build, key, misc) for path, suite in suites for case in suite.cases]
+    return _document(rows)
 
 
 def kcidb_error(error: SmecheckError) -> str:
     """Return a failure as a row of a build that nobody can know: nothing was tested."""
     build = f"{_ORIGIN}:{printable(error.where or 'unknown')}"
     row = {
-        **_identity("verdict", build, f"{build}\n{error.where}"),
+        **_identity(("verdict",), build, f"{build}\n{error.where}"),
         "status": "MISS",
         "comment": printable(error.message),
         "misc": {"smecheck_version": __version__, "exit_code": int(error.exit_code)},
@@ -67,15 +90,14 @@ def _document(rows: list[Json]) -> str:
     return json_text({"version": _VERSION, "tests": rows})
 
 
-def _build_of(report: Report) -> str:
-    image = report.image
-    known = value_of(image.build_id) or value_of(image.release) or image.source
-    return f"{_ORIGIN}:{printable(known)}"
+def build_named(build_id: Fact[str], release: Fact[str], source: str) -> str:
+    """Return a name for a build that its submitter did not name."""
+    return f"{_ORIGIN}:{printable(value_of(build_id) or value_of(release) or source)}"
 
 
-def _row(case: Case, build: str, key: str, misc: Json) -> Json:
+def _row(case: Case, path: Path, build: str, key: str, misc: Json) -> Json:
     row: Json = {
-        **_identity(case.id, build, key),
+        **_identity((*path, case.id), build, key),
         "status": _STATUS[case.outcome],
         "comment": f"{case.title}: {case.summary}" if case.summary else case.title,
         "misc": misc,
@@ -86,12 +108,13 @@ def _row(case: Case, build: str, key: str, misc: Json) -> Json:
     return row
 
 
-def _identity(case_id: str, build: str, key: str) -> Json:
+def _identity(path: Path, build: str, key: str) -> Json:
     """Return the keys of a row; the same build and inputs give the same."""
     from hashlib import sha256
 
     origin = build.partition(":")[0]
-    path = "smecheck" if case_id == "verdict" else f"smecheck.{case_id}"
-    digest = sha256(f"{path}\n{key}".encode("utf-8", "backslashreplace")).hexdigest()
-    row_id = f"{origin}:{path}-{digest[:32]}"
-    return {"id": row_id, "build_id": build, "origin": origin, "path": path}
+    dotted = ".".join(_NO_PATH.sub("_", part) for part in ("smecheck", *path))
+    told = "\n".join([*path, key])
+    digest = sha256(told.encode("utf-8", "backslashreplace")).hexdigest()
+    row_id = f"{origin}:{dotted}-{digest[:32]}"
+    return {"id": row_id, "build_id": build, "origin": origin, "path": dotted}

@@ -12,7 +12,7 @@ from smecheck.report.cases import Case, Outcome, Suite, suite_of
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from smecheck.errors import SmecheckError
     from smecheck.model.report import Report
@@ -25,6 +25,17 @@ def render_ktap(report: Report, options: RenderOptions) -> str:
     return "".join(f"{line}\n" for line in _tests(suite, f"smecheck analyze {suite.name}"))
 
 
+def ktap_document(suites: Sequence[Suite]) -> str:
+    """Return a document with a subtest for every suite."""
+    lines = ["KTAP version 1", f"1..{len(suites)}"]
+    for number, suite in enumerate(suites, start=1):
+        lines += (f"  {line}" for line in _tests(suite, f"Subtest: {suite.name}"))
+        # A number sign would begin a directive.
+        name = f"{number} - {suite.name.replace('#', ' ')}"
+        lines.append(f"not ok {name}" if suite.is_bad else f"ok {name}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def ktap_error(error: SmecheckError) -> str:
     """Return a failure: no test was run."""
     where = f"{printable(error.where)}: " if error.where else ""
@@ -33,8 +44,8 @@ def ktap_error(error: SmecheckError) -> str:
 
 def _tests(suite: Suite, title: str) -> Iterator[str]:
     yield "KTAP version 1"
-    yield f"1..{len(suite.cases)}"
     yield f"# {title}"
+    yield f"1..{len(suite.cases)}"
     for number, case in enumerate(suite.cases, start=1):
         # What is said of a test stands before its result.
         yield from (f"# {line}" for line in case.details)
@@ -42,13 +53,13 @@ def _tests(suite: Suite, title: str) -> Iterator[str]:
 
 
 def _result(number: int, case: Case) -> str:
-    name = f"{number} - {case.id}: {case.title}"
+    name = f"{number} - {case.id}: {case.title}".replace("#", " ")
     match case.outcome:
         case Outcome.PASSED:
             return f"ok {name}"
         case Outcome.FAILED:
             return f"not ok {name}"
-        case Outcome.UNDECIDED:
+        case Outcome.UNDECIDED | Outcome.UNREADABLE:
             return f"not ok {name} # ERROR {case.summary}"
         case Outcome.EXCUSED | Outcome.SKIPPED:
             return f"ok {name} # SKIP {case.summary}"

@@ -132,7 +132,8 @@ def _writers(chosen: Format) -> tuple[ReportWriter, ErrorWriter]:
 
             return render_github, github_error
         case Format.SARIF:
-            from smecheck.report.sarif_report import render_sarif, sarif_error
+            from smecheck.report.sarif_log import sarif_error
+            from smecheck.report.sarif_report import render_sarif
 
             return render_sarif, sarif_error
         case Format.KCIDB:
