@@ -102,7 +102,7 @@ WRONG = {
         "2:51: both size and end are given; leave one out"
     ),
     one("name: kernel, start: 1, size: 0"): (
-        "2:43: the size is 0; leave the segment out if nothing is there"
+        "2:43: the size is 0; leave it out if nothing is there"
     ),
     one("name: kernel, start: 0x10, end: 16"): "2:45: end 0x10 is not above start 0x10",
     one("name: kernel, start: 0xfffffffffffff001, size: 4K"): (

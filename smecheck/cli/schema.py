@@ -7,7 +7,15 @@ import click
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 
-SCHEMAS = ("boot-v1", "error-v1", "kernel-v1", "report-v1", "rules-v1", "segments-v1")
+SCHEMAS = (
+    "boot-v1",
+    "error-v1",
+    "host-v1",
+    "kernel-v1",
+    "report-v1",
+    "rules-v1",
+    "segments-v1",
+)
 
 
 _EPILOG = "\b\nNames:\n" + "".join(f"  {name}\n" for name in SCHEMAS)

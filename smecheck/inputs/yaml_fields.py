@@ -125,6 +125,11 @@ class Fields:
             return None
         return Fields(node, keys, self._problems, path=f"{self._path}{key}.")
 
+    def list_of(self, key: str, read: Reader[T]) -> list[T]:
+        """Read each item of the list that is the value of ``key``; wrong ones are left out."""
+        read_items = [self._read(node, read) for node in self.get(key, items) or ()]
+        return [item for item in read_items if item is not None]
+
     def each(self, key: str, keys: Collection[str], *, required: bool = False) -> list[Fields]:
         """Return the fields of each mapping in the list that is the value of ``key``.
 

@@ -37,6 +37,8 @@ class Host:
     """Whether kexec-tools adds its RNG seed."""
     purgatory_size: Fact[int] = _NOT_GIVEN
     """Bytes in memory of the purgatory of kexec-tools."""
+    kernel_purgatory_size: Fact[int] = _NOT_GIVEN
+    """Bytes in memory of the running kernel's own purgatory, which kexec_file_load uses."""
     firmware_map: FirmwareMap | None = None
     """/sys/firmware/memmap."""
     gbpages: Fact[bool] = _NOT_GIVEN

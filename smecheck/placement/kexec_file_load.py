@@ -13,6 +13,12 @@ from smecheck.model.segments import Mode, SegmentRole
 from smecheck.placement.assumptions import Assumptions
 from smecheck.placement.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
 from smecheck.placement.constants import PAGE_SIZE
+from smecheck.placement.core_headers import (
+    CPUS,
+    HOTPLUG_ASSUMED,
+    HOTPLUG_SIZE,
+    headers_size,
+)
 from smecheck.placement.file_load_rules import NEWEST, KernelChange
 from smecheck.placement.kernel_buffers import KernelBuffers
 from smecheck.placement.kexec_buffers import Buffer, LoadRefused
@@ -45,11 +51,6 @@ _SEED = 32
 _GRANULE = 16
 
 _EFI_DESCRIPTOR = 48
-_CPUS = 64
-_ELF_HEADER = 64
-_PROGRAM_HEADER = 56
-_HOTPLUG_SIZE = 0xE00B0
-"""crash_elfcorehdr_size: 64 + 56 * (2 + 8192 CPUs + 8192 ranges), as on Debian 6.12."""
 
 _LOW_MEMORY_END = 1 << 20
 _BACKUP_END = 640 << 10
@@ -102,19 +103,15 @@ def _place(load: _Load, buffers: KernelBuffers) -> str:
     if load.request.mode is Mode.CRASH:
         header = _add_crash_segments(load, buffers)
         cmdline = f"elfcorehdr={header.start:#x} {cmdline}"
-    buffers.add(
-        Buffer(
-            SegmentRole.PURGATORY,
-            PURGATORY_CONTENT,
-            PURGATORY_SIZE,
-            _LOAD,
-            lowest=_ABOVE_VECTORS,
-        )
-    )
-    load.assumptions.say(
+    purgatory = load.assumptions.take(
+        "kernel_purgatory",
+        load.request.host.kernel_purgatory_size,
+        PURGATORY_SIZE,
         f"the running kernel's purgatory takes {PURGATORY_SIZE:#x} bytes, as in Debian's kernels "
-        "6.1 and 6.12"
+        "6.1 and 6.12",
     )
+    content = PURGATORY_CONTENT if purgatory == PURGATORY_SIZE else None
+    buffers.add(Buffer(SegmentRole.PURGATORY, content, purgatory, _LOAD, lowest=_ABOVE_VECTORS))
     size = _parameters_size(load)
     buffers.add(Buffer(SegmentRole.BOOT_PARAMS, size, size, _LOAD, lowest=_ABOVE_VECTORS))
     lowest = _KERNEL_BASE
@@ -163,22 +160,21 @@ def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
     """Return the bytes of the ELF headers and what is kept for them."""
     host = load.request.host
     cpus = load.assumptions.take(
-        "cpus", host.cpus, _CPUS, f"{_CPUS} possible CPUs (elfcorehdr has a page up to some 65)"
+        "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (elfcorehdr has a page up to some 65)"
     )
     excluded = [region.span for region in load.memory.crash_kernel]
     if KernelChange.NO_BACKUP.is_in(load.kernel):
         excluded.append(Span(0, _LOW_MEMORY_END))
     ranges = SpanSet(system_ram(load.memory)) - SpanSet(excluded)
     headers = cpus + 1 + len(ranges) + 1
-    content = align_up(_ELF_HEADER + _PROGRAM_HEADER * headers, PAGE_SIZE)
+    content = align_up(headers_size(headers), PAGE_SIZE)
     if not KernelChange.CRASH_HOTPLUG.is_in(load.kernel):
         return content, content
     size = load.assumptions.take(
         "crash_elfcorehdr_size",
         host.crash_elfcorehdr_size,
-        _HOTPLUG_SIZE,
-        f"crash_elfcorehdr_size is {_HOTPLUG_SIZE:#x}, as of a kernel with CONFIG_CRASH_HOTPLUG "
-        "built for 8192 CPUs",
+        HOTPLUG_SIZE,
+        HOTPLUG_ASSUMED,
     )
     return content, max(size, content)
 

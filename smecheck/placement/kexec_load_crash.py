@@ -9,6 +9,12 @@ from smecheck.model.firmware import E820Type
 from smecheck.model.load import Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import SegmentRole
+from smecheck.placement.core_headers import (
+    CPUS,
+    HOTPLUG_ASSUMED,
+    HOTPLUG_SIZE,
+    headers_size,
+)
 from smecheck.placement.crash_map import CrashRange, backup_source, ranges_to_dump
 from smecheck.placement.kexec_buffers import Buffer, LoadRefused
 from smecheck.placement.load_state import LoadState, with_word
@@ -18,14 +24,6 @@ _SOURCE = "kexec-tools, crashdump-x86.c, load_crashdump_segments()"
 _ALIGN = 1024
 _ELFCOREHDR_MINIMUM = 16 << 10
 """kexec-tools, load_crashdump_segments(): room for a gap that some linkers left behind the bss."""
-
-_ELF64_SIZES = (64, 56)
-_ELF32_SIZES = (52, 32)
-"""Of an ELF header and of a program header."""
-
-_CPUS = 64
-_HOTPLUG_SIZE = 0xE00B0
-"""crash_elfcorehdr_size of a kernel with CONFIG_CRASH_HOTPLUG, 8192 CPUs and 8192 ranges."""
 
 
 def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -> str:
@@ -64,8 +62,8 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
         size = load.assumptions.take(
             "crash_elfcorehdr_size",
             load.request.host.crash_elfcorehdr_size,
-            _HOTPLUG_SIZE,
-            f"crash_elfcorehdr_size is {_HOTPLUG_SIZE:#x}, as of a kernel built for 8192 CPUs",
+            HOTPLUG_SIZE,
+            HOTPLUG_ASSUMED,
         )
         kept = max(align_up(size, _ALIGN), kept)
     header = load.buffers.add(
@@ -105,14 +103,13 @@ def _elfcorehdr_content(load: LoadState, ranges: list[CrashRange]) -> int:
     """
     host = load.request.host
     cpus = load.assumptions.take(
-        "cpus", host.cpus, _CPUS, f"{_CPUS} possible CPUs (elfcorehdr has 16 KiB up to some 250)"
+        "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (elfcorehdr has 16 KiB up to some 250)"
     )
     vmcoreinfo = load.assumptions.take(
         "vmcoreinfo", host.vmcoreinfo, True, "the running kernel provides vmcoreinfo"
     )
-    header, program_header = _ELF32_SIZES if load.options.elf32_headers else _ELF64_SIZES
-    count = cpus + int(vmcoreinfo) + len(ranges) + 1
-    return align_up(header + program_header * count, _ALIGN)
+    headers = cpus + int(vmcoreinfo) + len(ranges) + 1
+    return align_up(headers_size(headers), _ALIGN)
 
 
 def _with_rsdp(load: LoadState, cmdline: str) -> str:

@@ -21,7 +21,6 @@ class KexecOptions:
     no_efi: bool = False
     memmap_on_cmdline: bool = False
     hotplug: bool = False
-    elf32_headers: bool = False
     elf_arguments: str | None = None
     """``elf``, ``linux`` or ``none``: how an ELF file is started, where one of these is given."""
     preserves_context: bool = False
@@ -54,7 +53,6 @@ def parse_options(options: tuple[str, ...]) -> KexecOptions:
         no_efi="--noefi" in given,
         memmap_on_cmdline="--pass-memmap-cmdline" in given,
         hotplug="--hotplug" in given,
-        elf32_headers="--elf32-core-headers" in given,
         elf_arguments=styles[-1].removeprefix("--args-") if styles else None,
         preserves_context="--load-preserve-context" in given,
         cmdline=words[cmdline_at[-1]][1] if cmdline_at else None,

@@ -1,0 +1,148 @@
+"""Reading the system that loads a kernel from its description, ``smecheck/host-v1``.
+
+What a description leaves out is unknown; what is usual is assumed where it is needed, and listed.
+"""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact
+from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
+from smecheck.inputs.sysfs_memmap import type_of
+from smecheck.inputs.yaml_fields import NOT_GIVEN, Fields, open_description
+from smecheck.inputs.yaml_nodes import (
+    BadNodeError,
+    Node,
+    Reader,
+    boolean,
+    integer,
+    nonempty_line,
+    one_line,
+    quoted,
+)
+from smecheck.inputs.yaml_spans import SPAN_KEYS, span_of
+from smecheck.model.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.model.host import Host
+from smecheck.placement.kexec_options import parse_options
+from smecheck.placement.versions import parse_version
+from smecheck.span import Span
+
+SCHEMA = "smecheck/host-v1"
+
+_KEYS = (
+    "kexec_tools",
+    "kernel_release",
+    "kexec_options",
+    "cmdline",
+    "cpus",
+    "efi_runtime_entries",
+    "efi_descriptor_size",
+    "acpi_rsdp",
+    "vmcoreinfo",
+    "rng_seed",
+    "purgatory",
+    "kernel_purgatory",
+    "firmware_map",
+    "gbpages",
+    "crash_elfcorehdr_size",
+    "ima_kexec",
+    "crash_kernel",
+)
+_RANGE_KEYS = (*SPAN_KEYS, "type")
+_MOST_CPUS = 1 << 16
+"""Eight times what a kernel can be built for."""
+
+_MOST_ENTRIES = 1 << 16
+_LARGEST_DESCRIPTOR = 1 << 12
+_LARGEST_PURGATORY = 1 << 24
+
+
+def read_host(path: str) -> Host:
+    """Read a description of a host from a file, or from standard input for ``-``.
+
+    Raises:
+        InputError: it cannot be read, is not YAML, or not such a description.
+    """
+    name = display_name(path)
+    return read_host_description(decode_text(read_bounded(path, TEXT_LIMIT), name), name)
+
+
+def read_host_description(text: str, name: str) -> Host:
+    """Read the description ``text``, the contents of the file ``name``.
+
+    Raises:
+        MalformedInput: it is not YAML, or not such a description.
+    """
+    fields = open_description(text, name, SCHEMA, _KEYS)
+    host = Host(
+        source=name,
+        kexec_tools=fields.fact("kexec_tools", version),
+        kernel_release=fields.fact("kernel_release", version),
+        kexec_options=_options(fields),
+        cmdline=fields.fact("cmdline", one_line),
+        cpus=fields.fact("cpus", _from_to(1, _MOST_CPUS)),
+        efi_runtime_entries=fields.fact("efi_runtime_entries", _from_to(0, _MOST_ENTRIES)),
+        efi_descriptor_size=fields.fact("efi_descriptor_size", _from_to(1, _LARGEST_DESCRIPTOR)),
+        acpi_rsdp=fields.fact("acpi_rsdp", integer),
+        vmcoreinfo=fields.fact("vmcoreinfo", boolean),
+        rng_seed=fields.fact("rng_seed", boolean),
+        purgatory_size=_purgatory(fields, "purgatory"),
+        kernel_purgatory_size=_purgatory(fields, "kernel_purgatory"),
+        firmware_map=_firmware_map(fields, name),
+        gbpages=fields.fact("gbpages", boolean),
+        crash_elfcorehdr_size=fields.fact("crash_elfcorehdr_size", _from_to(1, 1 << 30)),
+        ima_kexec=fields.fact("ima_kexec", boolean),
+        crash_kernel=_crash_kernel(fields),
+    )
+    fields.finish()
+    return host
+
+
+def version(node: Node) -> str:
+    """Read a version, of which at least major and minor number are there."""
+    written = nonempty_line(node)
+    if parse_version(written) is None:
+        raise BadNodeError(node, f"{quoted(written)} is no version; write 2.0.25, or 6.1.0-56")
+    return written
+
+
+def _from_to(least: int, most: int) -> Reader[int]:
+    def read(node: Node) -> int:
+        value = integer(node)
+        if not least <= value <= most:
+            raise BadNodeError(node, f"{value:#x} is not from {least:#x} to {most:#x}")
+        return value
+
+    return read
+
+
+def _options(fields: Fields) -> tuple[str, ...]:
+    options = tuple(fields.list_of("kexec_options", nonempty_line))
+    try:
+        parse_options(options)
+    except ValueError as error:
+        fields.problem("kexec_options", f"an address among the options: {error}")
+    return options
+
+
+def _purgatory(fields: Fields, key: str) -> Fact[int]:
+    purgatory = fields.nested(key, ("size",))
+    if purgatory is None:
+        return NOT_GIVEN
+    return purgatory.fact("size", _from_to(1, _LARGEST_PURGATORY))
+
+
+def _firmware_map(fields: Fields, name: str) -> FirmwareMap | None:
+    if "firmware_map" not in fields:
+        return None
+    ranges = []
+    for item in fields.each("firmware_map", _RANGE_KEYS, required=True):
+        span = span_of(item)
+        kind = item.need("type", nonempty_line)
+        if span is not None and kind is not None:
+            ranges.append(FirmwareRange(span, type_of(kind), kind, item.where))
+    return FirmwareMap(name, FirmwareMapKind.HOST, tuple(ranges))
+
+
+def _crash_kernel(fields: Fields) -> Span | None:
+    reservation = fields.nested("crash_kernel", SPAN_KEYS)
+    return None if reservation is None else span_of(reservation)
