@@ -19,12 +19,13 @@ from smecheck.checks.rule import Lack, Situation
 from smecheck.checks.verdict import Case, judge
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Boot, BootRequest, SmeState
+from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
-from smecheck.model.memory import MemoryMap
+from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.proof import Counterexample, Proof, Way
-from smecheck.model.report import InputUse, Report
+from smecheck.model.report import Basis, InputUse, Report
 from smecheck.model.rule_result import Outcome
 from smecheck.model.segments import SegmentList, SegmentOrigin
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
@@ -38,8 +39,8 @@ from smecheck.record import record, replace
 
 if TYPE_CHECKING:
     from smecheck.model.decompressor_view import DecompressorView
-    from smecheck.model.firmware import FirmwareMap
     from smecheck.model.kernel_log import KernelLog
+    from smecheck.placement.predicted_load import Machine, PredictedLoad
 
 
 @record
@@ -53,17 +54,39 @@ class Question:
     firmware: FirmwareMap | None = None
     """/sys/firmware/memmap, or what stands for it."""
     log: KernelLog | None = None
+    machine: Machine | None = None
+    """What more is known of the machine that loads, and of what kexec is told."""
 
 
 def analyze(question: Question) -> Report:
-    """Answer the question."""
-    image, memory = question.image, question.memory or _machine_memory(question)
+    """Answer the question; where no load was recorded and one is asked about, predict it."""
+    question = _with_memory(question)
+    predicted = _predicted(question)
+    report = _answer(question, predicted)
+    if predicted is None or report.basis is Basis.PROOF:
+        return report
+    from smecheck.checks.what_if import what_would_change
+
+    changes = what_would_change(
+        predicted, report.verdict, lambda other: _answer(question, other).verdict
+    )
+    return replace(report, assumptions=(*report.assumptions, *changes))
+
+
+def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
+    """Answer the question for the load that it names, or for one that was predicted."""
+    image, memory = question.image, question.memory
     segments = _named(question.segments, image)
+    asked = question.boot
+    if predicted is not None and predicted.segments is not None:
+        segments = predicted.segments
+        asked = replace(asked, cmdline=None)  # what kexec passes on may differ
+    not_predicted = predicted.prediction.unknown if predicted is not None else None
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
     boot = resolve_boot(
-        BootEvidence(question.boot, image, facts, rules, segments, memory, [], question.log)
+        BootEvidence(asked, image, facts, rules, segments, memory, [], question.log)
     )
     setting = Setting(image, facts, rules, boot, kept, segments, memory)
     placements = place_both(setting)
@@ -107,10 +130,38 @@ def analyze(question: Question) -> Report:
             *(segments.remarks if segments else ()),
             *_machine_premises(question, memory),
         ),
-        not_checked=not_checked(boot, actual, segments, memory, question.log),
+        not_checked=not_checked(boot, actual, segments, memory, question.log, not_predicted),
         inputs=_inputs(question, segments),
         checks=checks,
     )
+
+
+def _predicted(question: Question) -> PredictedLoad | None:
+    """Predict the load, where one is asked about and none was recorded."""
+    boot = question.boot
+    says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
+    if question.segments is not None or not (says_load or question.machine is not None):
+        return None
+    from smecheck.placement.predicted_load import Machine, asked_load, predict_load
+
+    machine = question.machine if question.machine is not None else Machine()
+    known = replace(machine, memory=question.memory, firmware=question.firmware)
+    if question.log is not None:
+        from smecheck.placement.logged_host import machine_with_log
+
+        known = machine_with_log(known, question.log)
+    asked = asked_load(question.image, boot, known)
+    return None if asked is None else predict_load(asked)
+
+
+def _with_memory(question: Question) -> Question:
+    """Take the firmware's map from the host, and make a memory map, where none was given."""
+    host = question.machine.host if question.machine is not None else None
+    if question.firmware is None and host is not None and host.firmware_map is not None:
+        question = replace(question, firmware=host.firmware_map)
+    if question.memory is None:
+        question = replace(question, memory=_machine_memory(question))
+    return question
 
 
 def _machine_memory(question: Question) -> MemoryMap | None:
@@ -196,15 +247,20 @@ def _inputs(question: Question, segments: SegmentList | None) -> tuple[InputUse,
     image, memory = question.image, question.memory
     uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
     uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
-    if memory is not None:
+    if memory is not None and memory.kind is MapKind.IOMEM:
         uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
-    if question.firmware is not None:
+    if question.firmware is not None and question.firmware.kind is not FirmwareMapKind.HOST:
         uses.append(InputUse(question.firmware.source, "memmap", ("firmware_map",)))
     if question.log is not None:
         from smecheck.placement.machine_memory import told_by
 
         uses.append(InputUse(question.log.source, "dmesg", told_by(question.log.boot)))
-    if segments is not None:
+    host = question.machine.host if question.machine is not None else None
+    if host is not None and host.source is not None:
+        from smecheck.placement.host_facts import facts_of_host
+
+        uses.append(InputUse(host.source, "host", facts_of_host(host)))
+    if segments is not None and not segments.predicted:
         roles = dict.fromkeys(segment.role.value for segment in segments.segments)
         uses.append(InputUse(segments.source, "segments", tuple(roles)))
     return tuple(uses)

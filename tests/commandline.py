@@ -20,6 +20,13 @@ from jsonschema import Draft202012Validator
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
 PROGRAM = (sys.executable, "-m", "smecheck")
+ASKED = {
+    "dead-kdump": (
+        *("--mode", "crash", "--initrd", "1032939"),
+        *("--cmdline", "nokaslr mem_encrypt=on"),
+    )
+}
+"""What is asked of a sample that is not in its files."""
 FORMATS = ("text", "plain", "json")
 _KEPT = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
@@ -100,10 +107,11 @@ def sample(name: str, root: Path = SAMPLES) -> tuple[str, ...]:
         ("--iomem", "iomem.txt"),
         ("--dmesg", "dmesg.txt"),
         ("--segments", "kexec.log"),
+        ("--host", "host.yaml"),
     ):
         if (SAMPLES / name / file).exists():
             rest += [option, str(folder / file)]
-    return ("analyze", str(folder / "kernel.yaml"), *rest)
+    return ("analyze", str(folder / "kernel.yaml"), *rest, *ASKED.get(name, ()))
 
 
 @cache

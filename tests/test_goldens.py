@@ -24,6 +24,7 @@ UPDATE = os.environ.get("SMECHECK_UPDATE_GOLDENS") == "1"
 NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.is_dir())
 VERDICTS = {
     "crash-leaves-reservation": ("collision", 1),
+    "dead-kdump": ("collision", 1),
     "debian-6.1-kexec": ("clear", 0),
     "founding-failure": ("collision", 1),
     "founding-fixed": ("clear", 0),
@@ -102,6 +103,14 @@ def test_fixed_kernels_are_proven_clear(name: str) -> None:
     assert found["basis"] == "proof"
     assert found["proof"]["holds"] is True
     assert found["findings"] == []
+
+
+def test_a_dead_kdump_without_a_log_is_explained() -> None:
+    found = document("dead-kdump")
+    assert {segment["origin"] for segment in found["segments"]} == {"predicted"}
+    assert hits("dead-kdump", "SME001") == {"boot_params", "purgatory", "elfcorehdr", "backup"}
+    assert found["basis"] == "machine"
+    assert found["load"] == {"accepted": True, "refusal": None}
 
 
 def test_crash_kernel_leaves_its_reservation() -> None:

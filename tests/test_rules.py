@@ -24,7 +24,7 @@ from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.model.kernel import KernelImage, Misfit, Section
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import Mode
+from smecheck.model.segments import Loader, Mode
 from smecheck.record import replace
 from smecheck.span import Span
 
@@ -34,6 +34,7 @@ NEWER = kernel("6.12.117+deb12-amd64")
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 WRITTEN_END, WORST_END, MAPPED_END = 0x10E07000, 0x10E2B000, 0x11000000
 UNMOVED = BootRequest(cmdline="nokaslr mem_encrypt=on")
+PREDICTED_CRASH = replace(UNMOVED, mode=Mode.CRASH, loader=Loader.KEXEC_LOAD)
 HIDDEN_INITRD = replace(UNMOVED, initrd_size=1 << 20)
 """An initrd without a place: the number of page-table pages is not exact."""
 
@@ -375,6 +376,8 @@ CASES = [
     within("SME016", "fragment", FRAGMENT, error(FAR, LEFT_OUT)),
     Case("SME017", "refused", (error(),), {"kernel": KERNEL}, refusal="busy"),
     loaded("SME017", "accepted"),
+    Case("SME035", "no reservation", (error(),), request=PREDICTED_CRASH, memory=machine()),
+    Case("SME035", "a recorded load", (), {"kernel": KERNEL}, refusal="busy"),
     loaded("SME018", "a frame too low", warning(), kernel=at(0xE00000, 0xD41000)),
     loaded("SME018", "at pref_address", kernel=at(0x1000000, 0xD41000)),
     moved("SME018", "moved by KASLR", 0x30000000),

@@ -19,9 +19,20 @@ def not_checked(
     segments: SegmentList | None,
     memory: MemoryMap | None,
     log: KernelLog | None = None,
+    not_predicted: str | None = None,
 ) -> tuple[str, ...]:
-    """List what the answer leaves open."""
-    gaps = [*_of_machine(memory), *_of_firmware(log), *_of_load(boot, segments)]
+    """List what the answer leaves open.
+
+    Args:
+        boot: the boot that is asked about.
+        placement: of the kernel's own scheme.
+        segments: of the load.
+        memory: of the machine.
+        log: of the machine.
+        not_predicted: why the load could not be predicted, where that was tried.
+    """
+    load = _of_load(boot, segments, not_predicted)
+    gaps = [*_of_machine(memory), *_of_firmware(log), *load]
     if boot.path is Path.KDUMP and memory is not None and not memory.crash_kernel:
         gaps.append(f"the crash reservation: {memory.source} has no line Crash kernel")
     if not boot.base_is_certain and isinstance(boot.kernel_base, Known):
@@ -84,11 +95,19 @@ def _not_shown(kind: MapKind) -> str:
             assert_never(kind)
 
 
-def _of_load(boot: Boot, segments: SegmentList | None) -> list[str]:
+def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None) -> list[str]:
+    if segments is not None and segments.predicted:
+        return [
+            "whether the load is there, and where it really lies: it is predicted, not recorded",
+            "kexec's control pages and page tables: they are ordinary memory, not predictable",
+        ]
     if segments is not None:
         return ["kexec's control pages and page tables: no segment list shows them"]
     if boot.path is Path.FIRST_BOOT:
         return ["command line, initrd, boot_params and setup_data of the first boot"]
     if isinstance(boot.loader, Unknown):
         return ["the segments of a load: none were given"]
+    if not_predicted is not None:
+        loader = boot.loader.value.value
+        return [f"the segments that {loader} would place: not predictable, {not_predicted}"]
     return [f"the segments that {boot.loader.value.value} would place: none were given"]

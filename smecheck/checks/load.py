@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Path
 from smecheck.model.finding import Effect, Party, Severity
 from smecheck.model.kernel import KernelImage
@@ -63,7 +63,8 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
 
     Either map and segments are not of the same boot, or kexec placed it by the firmware's map,
     which ignores memory that the command line excludes (memmap=, mem=). kexec also uses the first
-    page of memory, which /proc/iomem shows as Reserved.
+    page of memory, which /proc/iomem shows as Reserved. A predicted load contradicts nothing: there
+    it is a warning that kexec would write to memory that the kernel does not take for its own.
 
     Passes: boot_params up to 0x7ffe0000, where System RAM ends.
     Fails: boot_params a page further up.
@@ -81,6 +82,7 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
                 f"({memory.name_at(span.start)})",
                 span=span,
                 other=Party(region.name, region.span) if region else None,
+                severity=Severity.WARNING if situation.segments.predicted else None,
                 condition=None
                 if memory.complete or region
                 else f"{memory.source}, a fragment of a map, leaves out no System RAM there",
@@ -105,10 +107,40 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
     Fails: "kexec_load failed: Cannot assign requested address" below the list.
     Sources: kexec/kexec.c, my_load() and do_kexec_file_load(), kexec-tools 2.0.25.
     """
-    if situation.segments is not None and situation.segments.refusal is not None:
+    segments = situation.segments
+    if segments is not None and not segments.predicted and segments.refusal is not None:
         yield Observation(
-            message=f"the load is not in memory: {situation.segments.refusal}",
+            message=f"the load is not in memory: {segments.refusal}",
         )
+
+
+@rule(
+    "SME035",
+    "kexec would refuse the load",
+    Severity.ERROR,
+    about_load=True,
+    needs=(needs.segments,),
+    remedy="give kexec what it lacks (a larger crashkernel=, a smaller initrd, a shorter command "
+    "line), or the load itself with --segments",
+)
+def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
+    """No load was recorded, and kexec could not place the one that is asked about.
+
+    The message is kexec's own, followed by what did not fit and the largest hole there was where it
+    was looked for. Without that load no kernel is in memory: there is nothing that the workarea
+    could collide with, and no kernel to boot.
+
+    Passes: a crash kernel of 13 MiB, for which 256 MiB are reserved.
+    Fails: the same with an initrd of 300 MiB: "Could not find a free area of memory of 0x12c00000
+    bytes".
+    Sources: kexec/kexec.c, locate_hole() and main(), kexec-tools 2.0.25; kernel/kexec_file.c,
+    kexec_locate_mem_hole(), v6.1 and v6.12.
+    """
+    segments = situation.segments
+    if segments is not None and segments.predicted and segments.refusal is not None:
+        loader = value_of(segments.loader)
+        name = loader.value if loader is not None else "kexec"
+        yield Observation(message=f"{name} would refuse the load: {segments.refusal}")
 
 
 @rule(
@@ -241,6 +273,7 @@ RULES = (
     segments_overlap,
     segment_outside_ram,
     load_refused,
+    load_would_be_refused,
     another_kernel_runs,
     segment_of_another_kernel,
     runs_elsewhere_without_kaslr,

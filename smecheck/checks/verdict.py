@@ -162,11 +162,16 @@ def _by_machine(case: Case) -> Judgement:
         return Judgement(
             Verdict.CLEAR,
             Basis.MACHINE,
-            "on this machine nothing of this load lies where the workarea is used",
+            f"on this machine nothing of {_load_name(case)} lies where the workarea is used",
             _IF_IT_STILL_DIES,
         )
     why, settle = missing
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
+
+
+def _load_name(case: Case) -> str:
+    predicted = case.segments is not None and case.segments.predicted
+    return "the predicted load" if predicted else "this load"
 
 
 def _missing(case: Case) -> tuple[str, str] | None:

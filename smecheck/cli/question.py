@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
+from smecheck.cli.host import host_options, machine_of
 from smecheck.cli.parameters import address, enum_option, initrd_size
 from smecheck.errors import UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
@@ -17,7 +18,7 @@ from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 if TYPE_CHECKING:
     from smecheck.analysis import Question
 
-_INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments")
+_INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host")
 
 FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
 """The options that name a file to read beside KERNEL."""
@@ -54,8 +55,13 @@ _OPTIONS = (
     ),
     click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted."),
     enum_option("--path", enum=Path, help="Which boot is asked about."),
-    enum_option("--loader", enum=Loader, help="The system call that loads."),
+    enum_option(
+        "--loader",
+        enum=Loader,
+        help="The system call that loads; without --segments, its placement is predicted.",
+    ),
     enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash)."),
+    *host_options,
     enum_option(
         "--kaslr",
         enum=Switch,
@@ -112,7 +118,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
             log, segments = segments_in_log(
                 options["dmesg"], log, options["loader"], options["mode"]
             )
-    return Question(image, request, segments, memory, firmware, log)
+    return Question(image, request, segments, memory, firmware, log, machine_of(options))
 
 
 def _request(options: dict[str, Any]) -> BootRequest:

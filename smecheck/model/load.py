@@ -62,6 +62,8 @@ class Prediction:
     cmdline: str
     """The command line that the kernel is started with."""
     assumptions: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
+    """The facts of the host that were assumed, by their names in its description."""
 
     @property
     def placed(self) -> bool:

@@ -78,6 +78,8 @@ class SegmentList:
     """How the load was refused, in the words of the source; ``None`` where nothing says so."""
     remarks: tuple[str, ...] = ()
     """What a reader of the answer must know of how the source was understood."""
+    predicted: bool = False
+    """Whether nobody recorded this load: it was worked out where kexec would put it."""
 
     def of(self, role: SegmentRole) -> tuple[Segment, ...]:
         """Return the segments of that role."""

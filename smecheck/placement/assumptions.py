@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, T
+from smecheck.model.load import Prediction, Refusal
+from smecheck.model.segments import Segment
 
 
 class Assumptions:
@@ -33,3 +35,14 @@ class Assumptions:
             self.facts.append(name)
         self.say(text)
         return usual
+
+    def prediction(
+        self,
+        segments: tuple[Segment, ...],
+        refusal: Refusal | None,
+        cmdline: str,
+        *,
+        unknown: str | None = None,
+    ) -> Prediction:
+        """Return what a load comes to, with all that was assumed on the way."""
+        return Prediction(segments, refusal, unknown, cmdline, tuple(self.texts), tuple(self.facts))

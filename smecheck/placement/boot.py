@@ -96,7 +96,7 @@ def _stated(value: T | None, option: str, from_load: Fact[T] | None) -> Fact[T]:
 def _overridden(evidence: BootEvidence) -> None:
     """List where the user's word stands against what the load says."""
     request, segments = evidence.request, evidence.segments
-    if segments is None:
+    if segments is None or segments.predicted:
         return
     for option, stated, loaded in (
         ("--loader", request.loader, segments.loader),
@@ -155,6 +155,8 @@ def _load_address(evidence: BootEvidence) -> Fact[int]:
     if segments is None:
         return Unknown("no segments")
     kernel = segments.of(SegmentRole.KERNEL)
+    if not kernel and segments.predicted:
+        return Unknown("the load would be refused: no kernel would be in memory")
     if not kernel:
         return Unknown(f"no segment of {segments.source} is known to be the kernel")
     lowest = min(kernel, key=lambda segment: segment.span.start)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from smecheck.model.load import ADDRESSES
+from smecheck.quantity import address_text
 from smecheck.record import record
 from smecheck.span import Span, align_down, align_up
 
@@ -23,6 +25,15 @@ class Wanted:
     """Where it must lie, whole."""
     from_top: bool
     """At the highest place that there is, not at the lowest."""
+
+    @property
+    def limits(self) -> str:
+        """Say where it must lie, for a derivation: `` from 0x1000000 on``."""
+        if self.within == ADDRESSES:
+            return ""
+        if self.within.end == ADDRESSES.end:
+            return f" from {address_text(self.within.start)} on"
+        return f" within {self.within}"
 
 
 @record

@@ -11,7 +11,7 @@ from smecheck.model.segments import Segment, SegmentOrigin
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.file_load_rules import KernelChange
 from smecheck.placement.holes import Wanted, largest_room
-from smecheck.placement.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec_buffers import PREDICTED_FROM, Buffer, LoadRefused
 from smecheck.placement.versions import Version
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet, align_down, align_up
@@ -114,7 +114,7 @@ class KernelBuffers:
                 placed,
                 content,
                 SegmentOrigin.PREDICTED,
-                f"predicted: {buffer.role.value}",
+                PREDICTED_FROM,
                 steps,
             )
         )

@@ -19,7 +19,8 @@ from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, align_up
 
-_WHERE = "predicted"
+PREDICTED_FROM = "prediction"
+"""What stands for the place in a file of a segment that was predicted."""
 
 
 class LoadRefused(Exception):
@@ -128,7 +129,7 @@ class KexecBuffers:
             raise LoadRefused(Refusal(text, span.size, None, role.value))
         kept = content if content is None else min(content, span.size)
         self.segments.append(
-            Segment(role, span, kept, SegmentOrigin.PREDICTED, f"{_WHERE}: {role.value}", steps)
+            Segment(role, span, kept, SegmentOrigin.PREDICTED, PREDICTED_FROM, steps)
         )
 
     def _is_valid(self, span: Span) -> bool:
@@ -178,9 +179,9 @@ def _start_formula(piece: Span, wanted: Wanted) -> str:
         return (
             f"align_down({address_text(room.end)} - {address_text(wanted.size)}, "
             f"{address_text(wanted.alignment)}): the highest hole that holds "
-            f"{size_text(wanted.size)} within {wanted.within}"
+            f"{size_text(wanted.size)}{wanted.limits}"
         )
     return (
         f"align_up({address_text(room.start)}, {address_text(wanted.alignment)}): the lowest hole "
-        f"that holds {size_text(wanted.size)} within {wanted.within}"
+        f"that holds {size_text(wanted.size)}{wanted.limits}"
     )

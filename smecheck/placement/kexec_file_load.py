@@ -83,7 +83,7 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
         return _refused("kexec_file_load failed: Exec format error", request, assumptions)
     ram = _candidates(load)
     if not ram and request.mode is Mode.CRASH:
-        return Prediction((), NOT_RESERVED, None, request.cmdline, tuple(assumptions.texts))
+        return assumptions.prediction((), NOT_RESERVED, request.cmdline)
     if cmdline_bytes(request.cmdline) + _ELFCOREHDR_WORD > image.cmdline_size:
         return _refused(_too_long(load), request, assumptions)
     buffers = KernelBuffers(ram, load.memory.source, kernel)
@@ -94,7 +94,7 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
     except LoadRefused as error:
         failed = error.refusal
     ordered = tuple(sorted(buffers.segments, key=lambda segment: segment.span))
-    return Prediction(ordered, failed, None, cmdline, tuple(assumptions.texts))
+    return assumptions.prediction(ordered, failed, cmdline)
 
 
 def _place(load: _Load, buffers: KernelBuffers) -> str:
@@ -275,5 +275,4 @@ def _too_long(load: _Load) -> str:
 
 
 def _refused(text: str, request: LoadRequest, assumptions: Assumptions) -> Prediction:
-    refusal = Refusal(text)
-    return Prediction((), refusal, None, request.cmdline, tuple(assumptions.texts))
+    return assumptions.prediction((), Refusal(text), request.cmdline)

@@ -41,7 +41,7 @@ def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Predic
         raise NotPredictable("--load-preserve-context places by rules of its own")
     load = _state(request, options, assumptions)
     if isinstance(load, Refusal):
-        return Prediction((), load, None, request.cmdline, tuple(assumptions.texts))
+        return assumptions.prediction((), load, request.cmdline)
     refusal: Refusal | None = None
     cmdline = _given_cmdline(request, options, assumptions)
     try:
@@ -50,7 +50,7 @@ def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Predic
     except LoadRefused as error:
         refusal = error.refusal
         segments = tuple(sorted(load.buffers.segments, key=lambda segment: segment.span))
-    return Prediction(segments, refusal, None, cmdline, tuple(assumptions.texts))
+    return assumptions.prediction(segments, refusal, cmdline)
 
 
 def _place(load: LoadState, cmdline: str) -> str:
@@ -91,9 +91,9 @@ def _state(
         raise NotPredictable("neither /proc/iomem nor the firmware's memory map is given")
     tools = tools_of(request, assumptions)
     firmware = _firmware_that_is_read(request, assumptions)
-    window = request.window & Span(
-        options.mem_min or 0, request.window.end if options.mem_max is None else options.mem_max + 1
-    )
+    low = options.mem_min or 0
+    end = request.window.end if options.mem_max is None else options.mem_max + 1
+    window = request.window & Span(low, max(low, end))
     iomem = request.memory
     reserved: tuple[Span, ...] = ()
     if request.mode is Mode.CRASH:

@@ -42,7 +42,7 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
         raise ValueError("a crash kernel is loaded by /proc/iomem")
     ranges = ranges_to_dump(memory, load.reserved)
     source = backup_source(ranges)
-    _refuse_unknown_kernel(memory)
+    _refuse_unknown_kernel(load, memory)
     usable = load.usable
     _set_usable(load, source)
     backup = load.buffers.add(
@@ -83,10 +83,13 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
     return cmdline
 
 
-def _refuse_unknown_kernel(memory: MemoryMap) -> None:
+def _refuse_unknown_kernel(load: LoadState, memory: MemoryMap) -> None:
     """Refuse where /proc/iomem does not show one running kernel (get_kernel_paddr())."""
-    if len(list(memory.named("Kernel code"))) != 1 and memory.shows_kernel:
+    if len(list(memory.named("Kernel code"))) == 1:
+        return
+    if memory.shows_kernel:
         raise LoadRefused(Refusal("Cannot determine kernel physical load addr"))
+    load.assumptions.say("/proc/iomem has a line Kernel code, without which kexec-tools gives up")
 
 
 def _set_usable(load: LoadState, source: Span) -> None:

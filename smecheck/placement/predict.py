@@ -32,8 +32,7 @@ def predict(request: LoadRequest) -> Prediction:
             case _:
                 assert_never(request.loader)
     except NotPredictable as error:
-        texts = tuple(assumptions.texts)
-        return Prediction((), None, error.reason, request.cmdline, texts)
+        return assumptions.prediction((), None, request.cmdline, unknown=error.reason)
 
 
 def default_loader(host: Host) -> Loader:

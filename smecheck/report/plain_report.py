@@ -45,9 +45,11 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
     for placement in report.placements:
         yield from _placement(placement)
         if options.explain:
-            yield from (_step(placement, step) for step in placement.derivation)
+            yield from (_step(placement.scheme.value, step) for step in placement.derivation)
     if report.segments is not None:
         yield from _load(report.segments)
+        for segment in report.segments.segments if options.explain else ():
+            yield from (_step(segment.role.value, step) for step in segment.derivation)
     if report.proof is not None:
         yield from _proof(report.proof)
     if options.explain:
@@ -117,13 +119,10 @@ def _extents(key: str, extents: Extents) -> Iterator[str]:
     yield f"{key}.mapped-end: {address_text(extents.mapped_end)}"
 
 
-def _step(placement: Placement, step: Step) -> str:
+def _step(name: str, step: Step) -> str:
     # The kernel's own notation in a source, ALIGN(…), is ours to write in ASCII.
     formula, source = (text.replace("…", "...") for text in (step.formula, step.source))
-    return (
-        f"derivation.{placement.scheme.value}: "
-        f"{step.name} = {address_text(step.value)} : {formula} : {source}"
-    )
+    return f"derivation.{name}: {step.name} = {address_text(step.value)} : {formula} : {source}"
 
 
 def _load(segments: SegmentList) -> Iterator[str]:

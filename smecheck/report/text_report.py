@@ -149,7 +149,11 @@ def _evidence(
         if placement.derivation:
             which = "this kernel" if placement.actual else "what would be"
             title = f"{placement.scheme.value} ({which})"
-            yield from _section("DERIVATION", title, derivation_table(placement, words))
+            yield from _section("DERIVATION", title, derivation_table(placement.derivation, words))
+    for segment in segments.segments if segments is not None else ():
+        if segment.derivation:
+            title = f"predicted {segment.role.value}"
+            yield from _section("DERIVATION", title, derivation_table(segment.derivation, words))
 
 
 def _count(report: Report) -> str:

@@ -15,7 +15,7 @@ from smecheck.report.placement_rows import extent_rows, status_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from smecheck.model.placement import Placement
+    from smecheck.model.placement import Step
     from smecheck.model.proof import Proof, ProofPath
     from smecheck.model.report import Report
     from smecheck.model.rule_result import RuleResult
@@ -127,13 +127,13 @@ def checks_table(checks: Iterable[RuleResult], words: Words) -> Table:
     return table
 
 
-def derivation_table(placement: Placement, words: Words) -> Table:
+def derivation_table(steps: tuple[Step, ...], words: Words) -> Table:
     """Return every step of the arithmetic: what, how, and from where."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for step in placement.derivation:
+    for step in steps:
         text = Text.assemble(words(step.formula), "\n", (words(step.source), "dim"))
         table.add_row(words(step.name), address_text(step.value), text)
     return table

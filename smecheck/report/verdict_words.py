@@ -34,9 +34,12 @@ def context_of(report: Report) -> str:
     release = image.release.value if isinstance(image.release, Known) else "of unknown release"
     scheme = report.facts.scheme
     loader, kaslr = boot.loader, boot.kaslr
+    basis = _BASES[report.basis]
+    if report.segments is not None and report.segments.predicted:
+        basis = basis.replace("this load", "the predicted load")
     return "; ".join(
         (
-            _BASES[report.basis],
+            basis,
             f"kernel {release}",
             f"scheme {scheme.value.value if isinstance(scheme, Known) else 'unknown'}",
             boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),

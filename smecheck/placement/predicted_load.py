@@ -1,0 +1,159 @@
+"""The load that is asked about where nobody recorded one: predicted, if enough is said of it."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.model.boot import BootRequest, Path
+from smecheck.model.firmware import FirmwareMap
+from smecheck.model.host import Host
+from smecheck.model.kernel import KernelImage
+from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
+from smecheck.model.memory import MemoryMap
+from smecheck.model.segments import Loader, Mode, SegmentList
+from smecheck.placement.kexec_buffers import PREDICTED_FROM
+from smecheck.placement.kexec_options import parse_options
+from smecheck.placement.predict import default_loader, predict
+from smecheck.quantity import size_text
+from smecheck.record import record
+from smecheck.span import Span
+
+_DEFAULT_LOADER = "default of kexec-tools"
+
+
+@record
+class Machine:
+    """The machine that loads, and what kexec is told."""
+
+    host: Host = Host()
+    memory: MemoryMap | None = None
+    firmware: FirmwareMap | None = None
+    window: Span = ADDRESSES
+    """What ``--mem-min`` and ``--mem-max`` leave."""
+
+
+@record
+class AskedLoad:
+    """A load to predict, and what had to be chosen for it."""
+
+    request: LoadRequest
+    loader: Known[Loader]
+    mode: Known[Mode]
+    cmdline: Fact[str]
+    """The command line that kexec is given."""
+    assumptions: tuple[str, ...]
+    initrd_assumed: bool
+    """Nobody said whether there is an initrd."""
+
+    @property
+    def loader_assumed(self) -> bool:
+        """Whether nobody said which system call loads."""
+        return self.loader.origin == _DEFAULT_LOADER
+
+
+@record
+class PredictedLoad:
+    """What a load comes to."""
+
+    asked: AskedLoad
+    prediction: Prediction
+    segments: SegmentList | None
+    """``None`` where it cannot be predicted."""
+
+
+def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> AskedLoad | None:
+    """Return the load that is asked about; ``None`` where no load is, or no memory is known."""
+    host = machine.host
+    firmware = machine.firmware if machine.firmware is not None else host.firmware_map
+    if boot.path is Path.FIRST_BOOT or (machine.memory is None and firmware is None):
+        return None
+    said = (boot.loader, boot.mode, boot.path, host.source)
+    if all(word is None for word in said) and host == Host():
+        return None
+    assumptions: list[str] = []
+    mode = _mode(boot, assumptions)
+    loader = _loader(boot, host, assumptions)
+    given = parse_options(host.kexec_options).cmdline
+    cmdline: Fact[str] = Unknown("the command line of the kernel is not known")
+    if boot.cmdline is not None:
+        cmdline = Known(boot.cmdline, "--cmdline")
+    elif given is not None:
+        cmdline = Known(given, f"{host.source}: kexec_options")
+    else:
+        assumptions.append("the command line is short, as far as it takes room (--cmdline)")
+    if boot.initrd_size is None:
+        assumptions.append("no initrd is loaded (--initrd to say otherwise)")
+    request = LoadRequest(
+        image=image,
+        loader=loader.value,
+        mode=mode.value,
+        memory=machine.memory,
+        firmware=firmware,
+        host=host,
+        initrd_size=boot.initrd_size or None,
+        cmdline=value_of(cmdline) or "",
+        window=machine.window,
+    )
+    return AskedLoad(request, loader, mode, cmdline, tuple(assumptions), boot.initrd_size is None)
+
+
+def predict_load(asked: AskedLoad) -> PredictedLoad:
+    """Predict the load, and put it as the segment list of one that was recorded."""
+    prediction = predict(asked.request)
+    if prediction.unknown is not None:
+        return PredictedLoad(asked, prediction, None)
+    refusal = prediction.refusal
+    cmdline = asked.cmdline
+    if isinstance(cmdline, Known) and cmdline.value != prediction.cmdline:
+        cmdline = Known(prediction.cmdline, f"{cmdline.origin}, as it is passed on")
+    segments = SegmentList(
+        source=PREDICTED_FROM,
+        segments=() if refusal is not None else prediction.segments,
+        loader=asked.loader,
+        mode=asked.mode,
+        cmdline=cmdline,
+        init_size=asked.request.image.header.init_size,
+        refusal=None if refusal is None else refusal_text(refusal),
+        remarks=(
+            f"the load is predicted, as {asked.loader.value.value} places it: none was recorded",
+            *asked.assumptions,
+            *prediction.assumptions,
+        ),
+        predicted=True,
+    )
+    return PredictedLoad(asked, prediction, segments)
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """Word a refusal: in the words of the program, then what did not fit and what there was."""
+    if refusal.size is None or not refusal.text.startswith(_NO_ROOM):
+        return refusal.text
+    largest = refusal.largest
+    room = "there was no hole at all" if largest is None else _room(largest)
+    return f"{refusal.text} ({size_text(refusal.size)} for {refusal.role}; {room})"
+
+
+_NO_ROOM = ("Could not find a free area", "kexec_file_load failed: Cannot assign")
+
+
+def _room(largest: Span) -> str:
+    return f"the largest hole there was is {size_text(largest.size)}, {largest}"
+
+
+def _mode(boot: BootRequest, assumptions: list[str]) -> Known[Mode]:
+    if boot.mode is not None:
+        return Known(boot.mode, "--mode")
+    if boot.path is not None:
+        mode = Mode.CRASH if boot.path is Path.KDUMP else Mode.LOAD
+        return Known(mode, f"--path {boot.path.value}")
+    assumptions.append("the next kernel is loaded, with kexec -l (--mode crash for a crash kernel)")
+    return Known(Mode.LOAD, "assumed")
+
+
+def _loader(boot: BootRequest, host: Host, assumptions: list[str]) -> Known[Loader]:
+    if boot.loader is not None:
+        return Known(boot.loader, "--loader")
+    loader = default_loader(host)
+    assumptions.append(
+        f"kexec uses {loader.value}, the default of this version of kexec-tools (--loader)"
+    )
+    return Known(loader, _DEFAULT_LOADER)

@@ -1,0 +1,218 @@
+"""Predicted loads as users ask for them: options, host descriptions, refusals, exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commandline import SAMPLES, run
+from recorded import DATA
+from recorded_loads import recorded_loads
+
+FABRICATED = recorded_loads("fabricated")
+KERNEL = str(DATA / "kernels" / "5.0-old.yaml")
+IOMEM = str(DATA / "founding" / "old-p-c-2g" / "iomem.txt")
+PUBLIC = [
+    case
+    for case in FABRICATED["cases"]
+    if not any(option in ("--noefi", "--pass-memmap-cmdline") for option in case["options"])
+][::6]
+"""Every sixth of those whose options are the same before and behind the command line."""
+
+_TYPES = {"R": "System RAM", "r": "Reserved", "A": "ACPI Tables", "N": "ACPI Non-volatile Storage"}
+_TYPES |= {"U": "Unusable memory", "P": "Persistent Memory", "L": "Persistent Memory (legacy)"}
+_TYPES |= {"X": "Unknown E820 type", "S": "Soft Reserved"}
+
+
+def described(case: dict[str, Any]) -> str:
+    lines = [
+        "schema: smecheck/host-v1",
+        "kexec_tools: 2.0.25",
+        f"kexec_options: [{', '.join(case['options'])}]",
+        f'cmdline: "{case["running"]}"',
+        f"cpus: {case['cpus']}",
+        f"efi_runtime_entries: {case['efi']}",
+        f"acpi_rsdp: {case['rsdp'] or 0:#x}",
+    ]
+    if case["memmap"] is not None:
+        lines.append("firmware_map:")
+        for word in case["memmap"].split():
+            start, end = word[1:].split("-")
+            lines.append(f"  - {{start: 0x{start}, end: 0x{end}, type: {_TYPES[word[0]]}}}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("case", PUBLIC, ids=lambda case: str(case["id"]))
+def test_a_fabricated_machine_through_the_command_line(
+    case: dict[str, Any], tmp_path: Path
+) -> None:
+    header = FABRICATED["headers"][case["kernel"]]
+    fields = "".join(f"  {name}: {value}\n" for name, value in header.items())
+    fields = fields.replace("relocatable: 1", "relocatable: true")
+    kernel = tmp_path / "kernel.yaml"
+    kernel.write_text(f"schema: smecheck/kernel-v1\nsetup_header:\n{fields}")
+    (tmp_path / "host.yaml").write_text(described(case))
+    (tmp_path / "iomem").write_text(case["iomem"])
+    found = run(
+        *("analyze", str(kernel), "--iomem", str(tmp_path / "iomem")),
+        *("--host", str(tmp_path / "host.yaml"), "--loader", "kexec_load"),
+        *("--mode", case["mode"], "--cmdline", case["cmdline"] or ""),
+        *("--initrd", str(case["initrd"] or 0), "--format", "json"),
+    )
+    document = found.document
+    if "segments" in case:
+        assert found.status == 4
+        assert document["verdict"] == "undecided"
+        shown = [[one["name"], one["start"], one["end"]] for one in document["segments"]]
+        assert shown == [one[:3] for one in case["segments"]]
+        assert document["load"] == {"accepted": True, "refusal": None}
+    else:
+        assert found.status == 1
+        assert document["segments"] == []
+        assert document["load"]["accepted"] is False
+        assert case["refusal"] in document["load"]["refusal"]
+        assert [one["rule"] for one in document["findings"] if one["severity"] == "error"] == [
+            "SME035"
+        ]
+
+
+def crash(*more: str, kernel: str = KERNEL, iomem: str = IOMEM) -> tuple[str, ...]:
+    return ("analyze", kernel, "--iomem", iomem, "--loader", "kexec_load", "--mode", "crash", *more)
+
+
+def test_no_room_names_size_and_largest_hole() -> None:
+    found = run(*crash("--initrd", "300M", "--cmdline", "nokaslr", "--format", "json"))
+    assert found.status == 1
+    refusal = found.document["load"]["refusal"]
+    assert (
+        "Could not find a free area of memory of 0x12c00000 bytes... locate_hole failed" in refusal
+    )
+    assert "300 MiB (0x12c00000) for initrd; the largest hole there was is" in refusal
+    assert found.document["verdict"] == "undecided"
+
+
+def test_no_reservation(tmp_path: Path) -> None:
+    lines = Path(IOMEM).read_text().splitlines()
+    (tmp_path / "iomem").write_text("\n".join(x for x in lines if "Crash kernel" not in x) + "\n")
+    found = run(*crash("--format", "plain", iomem=str(tmp_path / "iomem")))
+    assert "Memory for crashkernel is not reserved" in found.out
+    assert found.status == 1
+
+
+def test_a_command_line_that_is_too_long() -> None:
+    found = run(*crash("--cmdline", "x" * 2047, "--format", "json"))
+    assert "Kernel command line too long for kernel!" in found.document["load"]["refusal"]
+    fits = run(*crash("--cmdline", "x" * 2000, "--format", "json"))
+    assert fits.document["load"]["accepted"] is True
+
+
+def test_real_segments_win() -> None:
+    log = str(DATA / "founding" / "old-p-c-2g" / "segments.txt")
+    found = run(*crash("--segments", log, "--format", "json")).document
+    assert {one["origin"] for one in found["segments"]} == {"log"}
+    assert not any("predicted" in text for text in found["assumptions"])
+
+
+def test_nothing_is_predicted_for_a_first_boot_or_without_a_word_of_a_load() -> None:
+    for more in ((), ("--path", "first-boot")):
+        found = run("analyze", KERNEL, "--iomem", IOMEM, *more, "--format", "json")
+        assert found.document["segments"] == []
+        assert found.document["load"] is None
+
+
+def test_the_loader_follows_the_version_of_kexec_tools() -> None:
+    for version, loader in (("2.0.26", "kexec_load"), ("2.0.27", "kexec_file_load")):
+        found = run(
+            *("analyze", KERNEL, "--iomem", IOMEM, "--mode", "load"),
+            *("--kexec-tools", version, "--format", "json"),
+        )
+        assert found.document["boot"]["loader"] == loader
+
+
+def test_the_running_kernel_places_a_file_load() -> None:
+    starts = set()
+    for release in ("6.1.0-56-amd64", "6.8.0"):
+        found = run(
+            *("analyze", KERNEL, "--iomem", IOMEM, "--loader", "kexec_file_load"),
+            *("--running-kernel", release, "--cmdline", "nokaslr", "--format", "json"),
+        )
+        (purgatory,) = [s for s in found.document["segments"] if s["name"] == "purgatory"]
+        starts.add(purgatory["start"])
+    assert starts == {"0x9a000", "0x7ffdb000"}
+
+
+def test_the_window() -> None:
+    found = run(
+        *("analyze", KERNEL, "--iomem", IOMEM, "--loader", "kexec_load", "--cmdline", "nokaslr"),
+        *("--mem-min", "0x20000000", "--mem-max", "0x3fffffff", "--format", "json"),
+    )
+    for segment in found.document["segments"]:
+        assert int(segment["start"], 16) >= 0x20000000
+        assert int(segment["end"], 16) <= 0x40000000
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--mem-min", "2M", "--mem-max", "1M"), "--mem-min 0x200000 is not below"),
+        (("--kexec-tools", "newest"), "--kexec-tools 'newest' is no version"),
+        (("--running-kernel", ""), "--running-kernel '' is no version"),
+        (("--cpus", "0"), "--cpus 0: a machine has at least one"),
+    ],
+)
+def test_what_cannot_be_meant(options: tuple[str, ...], problem: str) -> None:
+    found = run(*crash(*options))
+    assert found.status == 2
+    assert found.problem[0].startswith(problem)
+
+
+def test_a_host_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").write_text("schema: smecheck/host-v1\ncpus: many\n")
+    found = run(*crash("--host", str(tmp_path / "host.yaml")))
+    assert found.status == 3
+    assert "host.yaml:2:7" in found.problem[0]
+
+
+def test_a_vmlinux_without_its_header_cannot_be_placed(tmp_path: Path) -> None:
+    text = Path(KERNEL).read_text()
+    (tmp_path / "kernel.yaml").write_text(text[: text.index("setup_header:")])
+    found = run(*crash("--format", "json", kernel=str(tmp_path / "kernel.yaml"))).document
+    assert found["segments"] == []
+    assert any("not predictable, init_size" in text for text in found["not_checked"])
+
+
+def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
+    """Up to 6.7 boot_params goes to the low 640K, since then just behind the kernel."""
+    (tmp_path / "iomem").write_text(
+        "00000000-00000fff : Reserved\n00001000-0009ffff : System RAM\n"
+        "00100000-7000bfff : System RAM\n  01000000-01ffffff : Kernel code\n"
+    )
+    asked = (
+        *("analyze", KERNEL, "--iomem", str(tmp_path / "iomem"), "--mode", "load"),
+        *("--loader", "kexec_file_load", "--cmdline", "nokaslr mem_encrypt=on", "--initrd", "0"),
+        *("--format", "json"),
+    )
+    assumed = run(*asked).document
+    assert assumed["verdict"] == "collision"
+    told = [text for text in assumed["assumptions"] if "was assumed, and it matters" in text]
+    assert told == [
+        "kernel_release was assumed, and it matters: as assumed, the verdict is collision; "
+        "with 4.18.0, the verdict would be clear"
+    ]
+    known = run(*asked, "--running-kernel", "6.1.0").document
+    assert known["verdict"] == "clear"
+    assert known["basis"] == "machine"
+    assert not any("it matters" in text for text in known["assumptions"])
+
+
+def test_explain_says_why_each_segment_lies_there() -> None:
+    found = run(*crash("--cmdline", "nokaslr", "--explain", "--format", "plain"))
+    for role in ("kernel", "boot_params", "purgatory", "elfcorehdr", "backup"):
+        lines = [x for x in found.out.splitlines() if x.startswith(f"derivation.{role}: ")]
+        assert [line.split()[1] for line in lines] == ["memsz", "hole", "start"]
+
+
+def test_the_sample_is_predicted_where_the_guest_put_it() -> None:
+    folder = SAMPLES / "dead-kdump"
+    assert (folder / "iomem.txt").read_text() == Path(IOMEM).read_text()
