@@ -70,7 +70,11 @@ def predicted(name: str, **changes: Any) -> Report:
     memory = read_iomem(str(DATA / "founding" / name / "iomem.txt"))
     return analyze(
         Question(
-            image, replace(boot, **changes), None, memory, Machine(HOST, None, None, told["window"])
+            image,
+            replace(boot, **changes),
+            None,
+            memory,
+            machine=Machine(HOST, window=told["window"]),
         )
     )
 

@@ -122,9 +122,9 @@ ROWS: dict[str, Row] = {
     "nothing": (described(""), said(), None, None, UNDECIDED, PARTIAL, 4),
     "segments, no map": (OLD, said(NOKASLR), load(), None, UNDECIDED, PARTIAL, 4),
     "segments, no map, hit": (OLD, said(NOKASLR), HIT, None, COLLISION, BY_MACHINE, 1),
-    "map, no segments": (
+    "map, no segments: they are predicted": (
         OLD,
-        *(said(NOKASLR, path=Path.KDUMP), None, MACHINE, UNDECIDED, PARTIAL, 1),
+        *(said(NOKASLR, path=Path.KDUMP), None, MACHINE, COLLISION, BY_MACHINE, 1),
     ),
     "map and place": (
         OLD,

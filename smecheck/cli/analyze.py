@@ -17,6 +17,7 @@ _EPILOG = """
 Examples:
   smecheck analyze vmlinux
   smecheck analyze vmlinux --iomem iomem.txt --segments kexec.log --kaslr off --explain
+  smecheck analyze vmlinuz --iomem iomem.txt --mode crash --kexec-tools 2.0.25 --initrd initrd.img
   ssh host sudo cat /proc/iomem | smecheck analyze vmlinux --iomem - --segments load.yaml
   smecheck analyze vmlinuz --report junit=smecheck.xml --report markdown=summary.md
 
@@ -44,7 +45,8 @@ def analyze(kernel: str, **options: Any) -> int:
     /proc/kallsyms) or a YAML description; - is standard input. What it lacks is taken from the
     files that --symbols, --bzimage and --config name, if they are of the same build.
     With nothing else, the answer is what holds on every machine. With the machine's memory map and
-    the segments of a kexec load, it is the answer for that load.
+    the segments of a kexec load, it is the answer for that load; without the segments, they are
+    predicted where --loader, --mode or --host tell of a load.
     """
     reporting = reporting_of(options)
     with reporting.failures():
