@@ -94,7 +94,7 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     "the load was refused",
     Severity.ERROR,
     about_load=True,
-    needs=(needs.segments,),
+    needs=(needs.recorded_load,),
     remedy="load again; until then the kernel that was loaded before, or none, is in place",
 )
 def load_refused(situation: Situation) -> Iterator[Observation]:
@@ -108,7 +108,7 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
     Sources: kexec/kexec.c, my_load() and do_kexec_file_load(), kexec-tools 2.0.25.
     """
     segments = situation.segments
-    if segments is not None and not segments.predicted and segments.refusal is not None:
+    if segments is not None and segments.refusal is not None:
         yield Observation(
             message=f"the load is not in memory: {segments.refusal}",
         )
@@ -119,7 +119,7 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
     "kexec would refuse the load",
     Severity.ERROR,
     about_load=True,
-    needs=(needs.segments,),
+    needs=(needs.predicted_load,),
     remedy="give kexec what it lacks (a larger crashkernel=, a smaller initrd, a shorter command "
     "line), or the load itself with --segments",
 )
@@ -137,7 +137,7 @@ def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
     kexec_locate_mem_hole(), v6.1 and v6.12.
     """
     segments = situation.segments
-    if segments is not None and segments.predicted and segments.refusal is not None:
+    if segments is not None and segments.refusal is not None:
         loader = value_of(segments.loader)
         name = loader.value if loader is not None else "kexec"
         yield Observation(message=f"{name} would refuse the load: {segments.refusal}")

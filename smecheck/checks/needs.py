@@ -57,6 +57,20 @@ def segments(situation: Situation) -> Lack | None:
     return None
 
 
+def recorded_load(situation: Situation) -> Lack | None:
+    """Need to know what was loaded from a record of it."""
+    if situation.segments is not None and situation.segments.predicted:
+        return _not_applicable("the load is predicted, not recorded")
+    return segments(situation)
+
+
+def predicted_load(situation: Situation) -> Lack | None:
+    """Need a load that nobody recorded, and that could be predicted."""
+    if situation.segments is not None and not situation.segments.predicted:
+        return _not_applicable("the load was recorded")
+    return segments(situation)
+
+
 def memory(situation: Situation) -> Lack | None:
     """Need to know the memory of the machine."""
     if situation.memory is None:
