@@ -17,7 +17,7 @@ from smecheck.checks.apply import findings_of, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.rule import Lack, Situation
 from smecheck.checks.verdict import Case, judge
-from smecheck.evidence import Known, Unknown, value_of
+from smecheck.evidence import Unknown, value_of
 from smecheck.model.boot import Boot, BootRequest, SmeState
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.model.identity import KernelFacts
@@ -30,6 +30,7 @@ from smecheck.model.rule_result import Outcome
 from smecheck.model.segments import SegmentList, SegmentOrigin
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
 from smecheck.placement.decompressor import unpack_rules
+from smecheck.placement.facts_used import used_of_kernel, used_of_memory
 from smecheck.placement.identity import identify
 from smecheck.placement.ownership import moved_by_kaslr
 from smecheck.placement.place import Setting, offsets_anywhere, place_both
@@ -245,10 +246,10 @@ def _proof(setting: Setting, question: Question, actual: Placement | None) -> Pr
 
 def _inputs(question: Question, segments: SegmentList | None) -> tuple[InputUse, ...]:
     image, memory = question.image, question.memory
-    uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
+    uses = [InputUse(image.source, image.kind.value, used_of_kernel(image))]
     uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
     if memory is not None and memory.kind is MapKind.IOMEM:
-        uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
+        uses.append(InputUse(memory.source, "iomem", used_of_memory(memory)))
     if question.firmware is not None and question.firmware.kind is not FirmwareMapKind.HOST:
         uses.append(InputUse(question.firmware.source, "memmap", ("firmware_map",)))
     if question.log is not None:
@@ -257,37 +258,10 @@ def _inputs(question: Question, segments: SegmentList | None) -> tuple[InputUse,
         uses.append(InputUse(question.log.source, "dmesg", told_by(question.log.boot)))
     host = question.machine.host if question.machine is not None else None
     if host is not None and host.source is not None:
-        from smecheck.placement.host_facts import facts_of_host
+        from smecheck.placement.facts_used import used_of_host
 
-        uses.append(InputUse(host.source, "host", facts_of_host(host)))
+        uses.append(InputUse(host.source, "host", used_of_host(host)))
     if segments is not None and not segments.predicted:
         roles = dict.fromkeys(segment.role.value for segment in segments.segments)
         uses.append(InputUse(segments.source, "segments", tuple(roles)))
     return tuple(uses)
-
-
-def _used_of_kernel(image: KernelImage) -> tuple[str, ...]:
-    facts = {
-        "release": image.release,
-        "build_id": image.build_id,
-        "init_size": image.header.init_size,
-        "kernel_alignment": image.header.kernel_alignment,
-        "pref_address": image.header.pref_address,
-        "relocatable": image.header.relocatable,
-        "output_len": image.header.output_len,
-    }
-    known = [name for name, fact in facts.items() if isinstance(fact, Known)]
-    parts = {
-        "symbols": image.symbols,
-        "sections": image.sections,
-        "program_headers": image.loads,
-        "config": image.config,
-    }
-    known += [name for name, part in parts.items() if part]
-    elsewhere = {name for part in image.complements for name in part.used}
-    return tuple(name for name in known if name not in elsewhere)
-
-
-def _used_of_memory(memory: MemoryMap) -> tuple[str, ...]:
-    names = ("System RAM", "Crash kernel", "Kernel code", "Kernel bss")
-    return tuple(name for name in names if memory.first(name) is not None)
