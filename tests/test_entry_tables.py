@@ -198,6 +198,11 @@ def test_firmware_tables_in_that_frame_make_it_conditional(name: str) -> None:
     assert "ACPI or EFI table" in (fault.condition or "")
     (fault,) = faults(answer(machine(f"90000000-90000fff : {name}")))
     assert fault.condition is None
+    bus = machine(
+        "50000000-5fffffff : PCI MMCONFIG 0000 [bus 00-ff]", "  50000000-5fffffff : Reserved"
+    )
+    (fault,) = faults(answer(bus))
+    assert fault.condition is None
 
 
 def test_without_the_machine_nothing_is_claimed() -> None:
@@ -205,6 +210,12 @@ def test_without_the_machine_nothing_is_claimed() -> None:
     for found in (answer(None), answer(fragment)):
         assert not faults(found)
         assert isinstance(tables(found).added, Unknown)
+
+
+def test_what_a_fragment_of_a_map_shows_is_mapped() -> None:
+    fragment = parse_iomem("00100000-7fffffff : System RAM\n", "iomem")
+    assert not fragment.complete
+    assert value_of(tables(answer(fragment)).added) == 0
 
 
 def test_a_table_whose_place_is_mapped_by_then_is_one_more_page() -> None:

@@ -113,6 +113,9 @@ def test_initrd_pages_without_encryption_bit_are_found(name: str) -> None:
 def test_page_tables_beyond_ram_are_found_with_or_without_a_neighbour(name: str) -> None:
     findings = [finding for finding in report(name).findings if finding.rule == "SME004"]
     assert any("triple fault" in finding.message for finding in findings)
+    (fault,) = (finding for finding in report(name).findings if finding.rule == "SME020")
+    assert fault.span == Span(0x80000000, 0x80200000)
+    assert fault.condition is None
 
 
 @pytest.mark.parametrize("name", ["old-p-c-1g", "old-p-c-2g", "old-p-s-2g"])

@@ -76,8 +76,8 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     effect=Effect.COLLISION,
     phrase="is not mapped at entry",
     needs=(needs.entry_tables,),
-    remedy="at once: boot it with nokaslr where that is clear, or load it lower in memory (kexec "
-    "--mem-max); for good: " + OWN_SECTION,
+    remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
+    "for good: " + OWN_SECTION,
 )
 def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
     """Mapping the workarea takes a page table, and its place is not mapped: a triple fault.

@@ -206,10 +206,16 @@ def _of_kexec(evidence: EntryEvidence) -> EntryTables:
     if evidence.segments is not None:
         spans += [segment.span for segment in evidence.segments.segments]
     memory = evidence.memory
+    if memory is not None:
+        spans += memory.system_ram
     if memory is None or not memory.complete:
         return EntryTables("kexec's page tables", _frames(SpanSet(spans), PMD_SIZE), None, None)
-    spans += memory.system_ram
-    firmware = (r.span for r in memory.regions if r.name.lower().startswith(_FIRMWARE_TABLES))
+    firmware = (
+        region.span
+        for region in memory.regions
+        # What is nested lies in RAM, or is a bus's.
+        if region.depth == 0 and region.name.lower().startswith(_FIRMWARE_TABLES)
+    )
     return EntryTables(
         "kexec's page tables",
         least=_frames(SpanSet(spans), PMD_SIZE),
