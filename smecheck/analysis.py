@@ -39,6 +39,7 @@ from smecheck.placement.ways import says_nothing, ways_of
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
+    from smecheck.model.cross_check import CrossCheck
     from smecheck.model.decompressor_view import DecompressorView
     from smecheck.model.kernel_log import KernelLog
     from smecheck.placement.predicted_load import Machine, PredictedLoad
@@ -57,6 +58,8 @@ class Question:
     log: KernelLog | None = None
     machine: Machine | None = None
     """What more is known of the machine that loads, and of what kexec is told."""
+    cross_check: bool = False
+    """Whether a recorded load is to be predicted as well, and held against the prediction."""
 
 
 def analyze(question: Question) -> Report:
@@ -64,6 +67,8 @@ def analyze(question: Question) -> Report:
     question = _with_memory(question)
     predicted = _predicted(question)
     report = _answer(question, predicted)
+    if question.cross_check and report.segments is not None and predicted is None:
+        report = replace(report, cross_check=_cross_checked(question, report.segments))
     if predicted is None or report.basis is Basis.PROOF:
         return report
     from smecheck.checks.what_if import what_would_change
@@ -143,7 +148,22 @@ def _predicted(question: Question) -> PredictedLoad | None:
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
     if question.segments is not None or not (says_load or question.machine is not None):
         return None
-    from smecheck.placement.predicted_load import Machine, asked_load, predict_load
+    from smecheck.placement.predicted_load import asked_load, predict_load
+
+    asked = asked_load(question.image, boot, _machine(question))
+    return None if asked is None else predict_load(asked)
+
+
+def _cross_checked(question: Question, recorded: SegmentList) -> CrossCheck:
+    """Hold a recorded load, its segments named, against the prediction of it."""
+    from smecheck.placement.cross_check import cross_check
+
+    return cross_check(question.image, question.boot, _machine(question), recorded)
+
+
+def _machine(question: Question) -> Machine:
+    """Put together what is known of the machine that loads."""
+    from smecheck.placement.predicted_load import Machine
 
     machine = question.machine if question.machine is not None else Machine()
     known = replace(machine, memory=question.memory, firmware=question.firmware)
@@ -151,8 +171,7 @@ def _predicted(question: Question) -> PredictedLoad | None:
         from smecheck.placement.logged_host import machine_with_log
 
         known = machine_with_log(known, question.log)
-    asked = asked_load(question.image, boot, known)
-    return None if asked is None else predict_load(asked)
+    return known
 
 
 def _with_memory(question: Question) -> Question:

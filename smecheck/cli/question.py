@@ -62,6 +62,11 @@ _OPTIONS = (
     ),
     enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash)."),
     *host_options,
+    click.option(
+        "--cross-check",
+        is_flag=True,
+        help="Predict the load that --segments tells as well, and show what differs.",
+    ),
     enum_option(
         "--kaslr",
         enum=Switch,
@@ -118,7 +123,21 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
             log, segments = segments_in_log(
                 options["dmesg"], log, options["loader"], options["mode"]
             )
-    return Question(image, request, segments, memory, firmware, log, machine_of(options))
+    if options["cross_check"] and segments is None:
+        raise UsageError(
+            "--cross-check holds a recorded load against the prediction, and no load is given",
+            help_text="give one with --segments, or with a kernel log (--dmesg) that holds it",
+        )
+    return Question(
+        image,
+        request,
+        segments,
+        memory,
+        firmware,
+        log,
+        machine_of(options),
+        cross_check=options["cross_check"],
+    )
 
 
 def _request(options: dict[str, Any]) -> BootRequest:

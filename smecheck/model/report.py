@@ -17,7 +17,8 @@ from smecheck.model.segments import SegmentList
 from smecheck.record import record
 
 if TYPE_CHECKING:
-    from smecheck.model.decompressor_view import DecompressorView
+    from smecheck.model.cross_check import CrossCheck
+from smecheck.model.decompressor_view import DecompressorView
 
 
 class Verdict(Enum):
@@ -74,6 +75,8 @@ class Report:
     inputs: tuple[InputUse, ...]
     checks: tuple[RuleResult, ...] = ()
     """What came of every rule that was asked, by id."""
+    cross_check: CrossCheck | None = None
+    """The recorded load beside the predicted one, where that was asked for."""
 
     @property
     def actual(self) -> Placement | None:

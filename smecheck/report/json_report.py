@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from smecheck import __version__
 from smecheck.evidence import Fact, Known, value_of, why
 from smecheck.model.boot import Boot
+from smecheck.model.cross_check import CrossCheck
 from smecheck.model.finding import Finding, Party
 from smecheck.model.kernel import Scheme, Section
 from smecheck.model.placement import Extents, Placement, TablesAtEntry
@@ -19,6 +20,7 @@ from smecheck.model.report import Report
 from smecheck.model.rule_result import Outcome, RuleResult
 from smecheck.model.segments import Segment, SegmentList
 from smecheck.quantity import address_text
+from smecheck.report.cross_check_words import outcome_text
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
 
@@ -54,6 +56,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "proof": _or_null(report.proof, _proof),
             "image": _or_null(report.decompressor, _image),
             "load": _or_null(segments, _load),
+            "cross_check": _or_null(report.cross_check, _cross_check),
             "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
             "advice": None,
             "kaslr": None,
@@ -235,6 +238,26 @@ def _room(margin: Fact[int]) -> Json | None:
 
 def _load(segments: SegmentList) -> Json:
     return {"accepted": segments.refusal is None, "refusal": segments.refusal}
+
+
+def _cross_check(check: CrossCheck) -> Json:
+    return {
+        "agrees": check.agrees,
+        "outcome": outcome_text(check),
+        "unknown": check.unknown,
+        "refusal": check.refusal,
+        "segments": [
+            {
+                "name": segment.role.value,
+                "match": segment.match.value,
+                "recorded": _or_null(segment.recorded, _span),
+                "predicted": _or_null(segment.predicted, _span),
+            }
+            for segment in check.segments
+        ],
+        "explained_by": list(check.explained_by),
+        "assumptions": list(check.assumptions),
+    }
 
 
 def _finding(finding: Finding) -> Json:

@@ -14,12 +14,14 @@ from smecheck.model.proof import Proof, ProofPath
 from smecheck.model.report import Report
 from smecheck.model.rule_result import RuleResult
 from smecheck.quantity import address_text, size_text
+from smecheck.report.cross_check_words import match_text, outcome_text
 from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smecheck.model.cross_check import CrossCheck
     from smecheck.model.segments import SegmentList
     from smecheck.report.render import RenderOptions
 
@@ -50,6 +52,8 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
         yield from _load(report.segments)
         for segment in report.segments.segments if options.explain else ():
             yield from (_step(segment.role.value, step) for step in segment.derivation)
+    if report.cross_check is not None:
+        yield from _cross_check(report.cross_check)
     if report.proof is not None:
         yield from _proof(report.proof)
     if options.explain:
@@ -133,6 +137,21 @@ def _load(segments: SegmentList) -> Iterator[str]:
         )
     if segments.refusal is not None:
         yield f"load.refusal: {segments.refusal}"
+
+
+def _cross_check(check: CrossCheck) -> Iterator[str]:
+    yield f"cross-check.agrees: {yes_or_no(check.agrees)}"
+    yield f"cross-check.outcome: {outcome_text(check)}"
+    for segment in check.segments:
+        recorded, predicted = (
+            "-" if span is None else repr(span) for span in (segment.recorded, segment.predicted)
+        )
+        yield (
+            f"cross-check.segment: {segment.role.value} {segment.match.value} "
+            f"{recorded} {predicted}: {match_text(segment)}"
+        )
+    yield from (f"cross-check.explained-by: {text}" for text in check.explained_by)
+    yield from (f"cross-check.assumption: {text}" for text in check.assumptions)
 
 
 def _proof(proof: Proof) -> Iterator[str]:

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from smecheck.model.report import Report, Verdict
+from smecheck.report.cross_check_words import outcome_text
 from smecheck.report.facts import boot_facts, kernel_facts
 from smecheck.report.lanes import scene_of
 from smecheck.report.ruler import draw
@@ -23,6 +24,7 @@ from smecheck.report.text_findings import findings_table
 from smecheck.report.text_tables import (
     Words,
     checks_table,
+    cross_check_table,
     derivation_table,
     facts_table,
     grid,
@@ -109,6 +111,13 @@ def _parts(
         examples = report.segments is None or options.explain
         table = proof_table(report.proof, words, with_examples=examples)
         yield from _section("PROOF", title, table)
+    if report.cross_check is not None:
+        check = report.cross_check
+        yield from _section(
+            "CROSS-CHECK", words(outcome_text(check)), cross_check_table(check, words)
+        )
+        if not check.agrees:
+            yield from _list("THE PREDICTION ASSUMES", check.assumptions, words)
     if report.findings:
         yield from _section("FINDINGS", _count(report), findings_table(report.findings, words))
     source = f"{report.image.source} ({report.image.kind.value})"

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, TypeAlias
 from rich.table import Table
 from rich.text import Text
 
+from smecheck.model.cross_check import Match
 from smecheck.quantity import address_text, size_text
 from smecheck.report.counterexample_files import counterexample_text
+from smecheck.report.cross_check_words import match_text
 from smecheck.report.placement_rows import extent_rows, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from smecheck.model.cross_check import CrossCheck
     from smecheck.model.placement import Step
     from smecheck.model.proof import Proof, ProofPath
     from smecheck.model.report import Report
@@ -115,6 +118,20 @@ def segments_table(segments: SegmentList, words: Words) -> Table:
             segment.origin.value,
             Text(words(segment.where), "dim"),
         )
+    return table
+
+
+def cross_check_table(check: CrossCheck, words: Words) -> Table:
+    """Return recorded and predicted segments side by side, the first lines for the differences."""
+    table = grid(4, gap=2)
+    if check.segments:
+        table.add_row("", "recorded", "predicted", "")
+    for segment in check.segments:
+        spans = ("-" if s is None else repr(s) for s in (segment.recorded, segment.predicted))
+        style = "" if segment.match is Match.SAME else "bold"
+        table.add_row(segment.role.value, *spans, Text(match_text(segment), style))
+    for text in check.explained_by:
+        table.add_row("agrees with", Text(words(text), "bold"), "", "")
     return table
 
 
