@@ -94,7 +94,8 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
     boot = resolve_boot(
         BootEvidence(asked, image, facts, rules, segments, memory, [], question.log)
     )
-    setting = Setting(image, facts, rules, boot, kept, segments, memory)
+    host = question.machine.host if question.machine is not None else None
+    setting = Setting(image, facts, rules, boot, kept, segments, memory, host)
     placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
     moved = moved_by_kaslr(boot, rules)

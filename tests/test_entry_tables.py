@@ -14,11 +14,13 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.finding import Finding
+from smecheck.model.host import Host
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import TablesAtEntry
 from smecheck.model.report import Report, Verdict
 from smecheck.placement.entry_tables import meet
+from smecheck.placement.predicted_load import Machine
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet, align_down, align_up
 
@@ -210,6 +212,25 @@ def test_without_the_machine_nothing_is_claimed() -> None:
     for found in (answer(None), answer(fragment)):
         assert not faults(found)
         assert isinstance(tables(found).added, Unknown)
+
+
+def test_a_kernel_that_is_entered_at_startup_32_has_its_tables() -> None:
+    spans = {"kernel": Span.sized(CROSSING, 0xD41000), "boot_params": BELOW}
+    for option, reached in (("--entry-32bit", True), ("--real-mode", True), ("--noefi", False)):
+        host = Machine(Host("host.yaml", kexec_options=(option,)))
+        load = segment_list(**spans)
+        found = analyze(Question(OLD, FOUR, load, machine(), machine=host))
+        assert bool(faults(found)) is not reached
+        # It is no memory all the same.
+        assert found.verdict is Verdict.COLLISION
+
+
+@pytest.mark.parametrize("gbpages", [True, False])
+def test_the_size_of_kexecs_pages_changes_nothing_for_a_frame_without_memory(gbpages: bool) -> None:
+    host = Machine(Host("host.yaml", gbpages=Known(gbpages, "host.yaml:2")))
+    spans = {"kernel": Span.sized(CROSSING, 0xD41000), "boot_params": BELOW}
+    found = analyze(Question(OLD, FOUR, segment_list(**spans), machine(), machine=host))
+    assert [fault.condition for fault in faults(found)] == [None]
 
 
 def test_what_a_fragment_of_a_map_shows_is_mapped() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Path
+from smecheck.model.host import Host
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, TablesAtEntry
 from smecheck.model.segments import SegmentList, SegmentRole
@@ -46,13 +47,16 @@ class EntryTables:
     """What it takes for ``least`` to be all; ``None`` where facts are missing to say that."""
 
 
+_STARTUP_32_TABLES = EntryTables("startup_32()'s page tables", SpanSet([_STARTUP_32]), None, None)
+"""arch/x86/boot/compressed/head_64.S: 0 to 4 GiB in 2 MiB pages, to which KASLR adds."""
+
 _OF_FIRST_BOOT = [
-    EntryTables("startup_32()'s page tables", SpanSet([_STARTUP_32]), None, None),
+    _STARTUP_32_TABLES,
     EntryTables("the page tables of a 64-bit boot loader", SpanSet(), None, None),
 ]
-"""arch/x86/boot/compressed/head_64.S maps 0 to 4 GiB in 2 MiB pages, to which KASLR adds. Loaders
-that enter in 64-bit mode bring their own: the firmware's map all memory, but what KASLR builds from
-there on, up to v5.9, is less, and where boot_params and the command line lie is not known."""
+"""Loaders that enter in 64-bit mode bring their own: the firmware's map all memory, but what KASLR
+builds from there on, up to v5.9, is less, and where boot_params and the command line lie is not
+known."""
 
 
 @record
@@ -87,6 +91,14 @@ class EntryEvidence:
     """The decompressor may be one that always builds its own tables: v5.10, 8570978ea030."""
     output_size: int
     """What a decompressor surely maps from ``base`` on, as far as that is known."""
+    host: Host | None
+    """The system that loads the kernel."""
+
+    @property
+    def enters_32bit(self) -> bool:
+        """Whether kexec was told to enter the kernel at startup_32()."""
+        options = self.host.kexec_options if self.host is not None else ()
+        return "--entry-32bit" in options or "--real-mode" in options
 
 
 def meet(mapped: SpanSet, workarea: Span, *, levels: int) -> Meeting:
@@ -185,10 +197,12 @@ def _possible_tables(evidence: EntryEvidence) -> list[EntryTables]:
         return _OF_FIRST_BOOT
     if evidence.without_decompressor:
         return [_of_kexec(evidence)]
-    if evidence.moved_by_kaslr:
+    if evidence.moved_by_kaslr and not evidence.enters_32bit:
         return [_of_decompressor(evidence, "KASLR chose the place")]
     if not evidence.base_is_certain:
         return []
+    if evidence.enters_32bit:
+        return [_STARTUP_32_TABLES]
     if evidence.may_build_own:
         own = _of_decompressor(evidence, "the decompressor builds tables of its own (v5.10)")
         return [_of_kexec(evidence), own]
@@ -216,10 +230,12 @@ def _of_kexec(evidence: EntryEvidence) -> EntryTables:
         # What is nested lies in RAM, or is a bus's.
         if region.depth == 0 and region.name.lower().startswith(_FIRMWARE_TABLES)
     )
+    gbpages = evidence.host.gbpages if evidence.host is not None else None
+    largest_page = PMD_SIZE if gbpages is not None and value_of(gbpages) is False else PUD_SIZE
     return EntryTables(
         "kexec's page tables",
         least=_frames(SpanSet(spans), PMD_SIZE),
-        most=_frames(SpanSet([*spans, *firmware]), PUD_SIZE),
+        most=_frames(SpanSet([*spans, *firmware]), largest_page),
         if_no_more="kexec maps no ACPI or EFI table in that 1 GiB frame",
     )
 

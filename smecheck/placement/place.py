@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.model.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
+from smecheck.model.host import Host
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.model.memory import MemoryMap
@@ -45,6 +46,8 @@ class Setting:
     kept: Reservations
     segments: SegmentList | None
     memory: MemoryMap | None
+    host: Host | None = None
+    """The system that loads the kernel."""
 
 
 def place_both(setting: Setting) -> tuple[Placement, Placement]:
@@ -213,6 +216,7 @@ def _tables_at_entry(
             moved_by_kaslr=moved_by_kaslr(setting.boot, setting.rules),
             without_decompressor=segments is not None and is_elf_load(setting.image, segments),
             may_build_own=may_build_own,
+            host=setting.host,
             output_size=value_of(output_len if may_build_own else needed_size) or 0,
         )
     )
