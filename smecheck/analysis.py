@@ -79,6 +79,15 @@ def analyze(question: Question) -> Report:
     return replace(report, assumptions=(*report.assumptions, *changes))
 
 
+def answer(question: Question) -> Report:
+    """Answer the question, without trying whether what was assumed of a load matters.
+
+    For whoever asks many questions that differ a little.
+    """
+    question = _with_memory(question)
+    return _answer(question, _predicted(question))
+
+
 def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
     """Answer the question for the load that it names, or for one that was predicted."""
     image, memory = question.image, question.memory

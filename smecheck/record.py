@@ -61,15 +61,23 @@ def _values(instance: object) -> tuple[object, ...]:
 
 
 def _init(self: Any, *positional: object, **named: object) -> None:
-    names = field_names(self)
-    given = dict(zip(names, positional, strict=False)) | named
-    if len(given) != len(positional) + len(named) or not given.keys() <= set(names):
+    names, defaults = self.__match_args__, self._defaults
+    assign = object.__setattr__
+    if len(positional) > len(names):
         raise TypeError(f"{type(self).__name__}() takes {', '.join(names)}, each once")
-    values = self._defaults | given
-    for name in names:
-        if name not in values:
+    for name, value in zip(names, positional, strict=False):
+        assign(self, name, value)
+    used = 0
+    for name in names[len(positional) :]:
+        if name in named:
+            assign(self, name, named[name])
+            used += 1
+        elif name in defaults:
+            assign(self, name, defaults[name])
+        else:
             raise TypeError(f"{type(self).__name__}() lacks {name}")
-        object.__setattr__(self, name, values[name])
+    if used != len(named):
+        raise TypeError(f"{type(self).__name__}() takes {', '.join(names)}, each once")
     post_init = getattr(self, "__post_init__", None)
     if post_init is not None:
         post_init()

@@ -20,12 +20,16 @@ MAY_IMPORT = {
     "placement": {"record", "span", "quantity", "evidence", "model", "placement"},
     "checks": {"record", "span", "quantity", "evidence", "model", "placement", "checks"},
     "analysis": {"record", "span", "quantity", "evidence", "model", "placement", "checks"},
+    "advice": {
+        *("record", "span", "quantity", "evidence", "model", "placement", "analysis", "advice"),
+    },
     "inputs": FOUNDATION | {"model", "placement", "inputs"},
     "report": FOUNDATION | {"model", "checks", "report", "__init__"},
     "cli": FOUNDATION
-    | {"model", "placement", "checks", "analysis", "inputs", "report", "cli", "__init__"},
+    | {"model", "placement", "checks", "analysis", "advice", "inputs", "report", "cli"}
+    | {"__init__"},
 }
-PURE = FOUNDATION | {"model", "placement", "checks", "analysis"}
+PURE = FOUNDATION | {"model", "placement", "checks", "analysis", "advice"}
 NO_IO = {
     "os",
     "io",

@@ -19,6 +19,7 @@ Examples:
   smecheck analyze vmlinux --iomem iomem.txt --segments kexec.log --kaslr off --explain
   smecheck analyze vmlinuz --iomem iomem.txt --mode crash --kexec-tools 2.0.25 --initrd initrd.img
   ssh host sudo cat /proc/iomem | smecheck analyze vmlinux --iomem - --segments load.yaml
+  smecheck analyze vmlinux --iomem iomem.txt --segments kexec.log --advise
   smecheck analyze vmlinuz --report junit=smecheck.xml --report markdown=summary.md
 
 \b
@@ -38,6 +39,9 @@ Exit codes, the same for every format:
 @reporting_options
 @picture_options
 @failure_options
+@click.option(
+    "--advise", is_flag=True, help="Try out what would help, and say the verdict that each gives."
+)
 def analyze(kernel: str, **options: Any) -> int:
     """Say where the SME workarea of KERNEL lies and what it collides with.
 
@@ -57,7 +61,12 @@ def analyze(kernel: str, **options: Any) -> int:
         from smecheck.record import replace
         from smecheck.report.render import draw, render
 
-        report = answer(question_of(kernel, options))
+        question = question_of(kernel, options)
+        report = answer(question)
+        if options["advise"]:
+            from smecheck.advice.advise import advise
+
+            report = replace(report, advice=advise(question, report))
         premises = (*report.assumptions, *tolerance.statements)
         report = replace(report, assumptions=premises)
         status = exit_status(report, tolerance)

@@ -17,8 +17,9 @@ from smecheck.model.segments import SegmentList
 from smecheck.record import record
 
 if TYPE_CHECKING:
+    from smecheck.model.advice import Advice
     from smecheck.model.cross_check import CrossCheck
-from smecheck.model.decompressor_view import DecompressorView
+    from smecheck.model.decompressor_view import DecompressorView
 
 
 class Verdict(Enum):
@@ -77,6 +78,8 @@ class Report:
     """What came of every rule that was asked, by id."""
     cross_check: CrossCheck | None = None
     """The recorded load beside the predicted one, where that was asked for."""
+    advice: tuple[Advice, ...] | None = None
+    """What would help, cheapest first; ``None`` where nobody asked."""
 
     @property
     def actual(self) -> Placement | None:

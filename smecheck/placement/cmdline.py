@@ -34,3 +34,13 @@ def last_value(cmdline: str, option: str) -> str | None:
     arch/x86/lib/cmdline.c, cmdline_find_option(): the last occurrence wins.
     """
     return next(reversed(values(cmdline, option)), None)
+
+
+def without_word(cmdline: str, word: str) -> str:
+    """Return ``cmdline`` without ``word`` as a whole word."""
+    return " ".join(one for one in cmdline.split() if one != word)
+
+
+def without_option(cmdline: str, option: str) -> str:
+    """Return ``cmdline`` without any ``option=value``."""
+    return " ".join(one for one in cmdline.split() if not one.startswith(f"{option}="))

@@ -27,6 +27,7 @@ from smecheck.report.safe_text import json_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smecheck.model.advice import Advice
     from smecheck.model.decompressor_view import DecompressorView
     from smecheck.report.render import RenderOptions
     from smecheck.span import Span
@@ -58,7 +59,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "load": _or_null(segments, _load),
             "cross_check": _or_null(report.cross_check, _cross_check),
             "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
-            "advice": None,
+            "advice": None if report.advice is None else [_advice(one) for one in report.advice],
             "kaslr": None,
             "findings": [_finding(finding) for finding in report.findings],
             "checks": [_check(result) for result in report.checks],
@@ -257,6 +258,16 @@ def _cross_check(check: CrossCheck) -> Json:
         ],
         "explained_by": list(check.explained_by),
         "assumptions": list(check.assumptions),
+    }
+
+
+def _advice(advice: Advice) -> Json:
+    return {
+        "change": advice.change,
+        "verdict": advice.verdict.value,
+        "cost": advice.cost.value,
+        "helps": advice.helps,
+        "note": advice.note,
     }
 
 

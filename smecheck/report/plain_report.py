@@ -21,6 +21,7 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smecheck.model.advice import Advice
     from smecheck.model.cross_check import CrossCheck
     from smecheck.model.segments import SegmentList
     from smecheck.report.render import RenderOptions
@@ -58,6 +59,7 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
         yield from _proof(report.proof)
     if options.explain:
         yield from map(_check, report.checks)
+    yield from map(_advice, report.advice or ())
     yield from (f"assumption: {text}" for text in report.assumptions)
     yield from (f"not-checked: {text}" for text in report.not_checked)
     for source in report.inputs:
@@ -81,6 +83,14 @@ def _finding(finding: Finding) -> str:
     return (
         f"finding: {finding.rule} {finding.severity.value} {finding.confidence.value} "
         f"{span} {party}: {'; '.join(clauses)}"
+    )
+
+
+def _advice(advice: Advice) -> str:
+    effect = "helps" if advice.helps else "does-not-help"
+    return (
+        f"advice: {advice.cost.value} {effect} {advice.verdict.value}: {advice.change} "
+        f"({advice.note})"
     )
 
 

@@ -20,6 +20,7 @@ from smecheck.report.facts import boot_facts, kernel_facts
 from smecheck.report.lanes import scene_of
 from smecheck.report.ruler import draw
 from smecheck.report.safe_text import printable
+from smecheck.report.text_advice import advice_table
 from smecheck.report.text_findings import findings_table
 from smecheck.report.text_tables import (
     Words,
@@ -54,6 +55,7 @@ _VERDICT_STYLES = {
 }
 _PROVEN = "holds for this boot: the workarea lies inside what is kept to the kernel, on any machine"
 _NOT_PROVEN = "fails for this boot: the workarea is not wholly inside what is kept to the kernel"
+_ADVICE_TITLE = "each change was tried out; cheapest first"
 _RULER_STYLES = {"workarea": "bold yellow", "hit": "bold red"}
 
 
@@ -120,6 +122,8 @@ def _parts(
             yield from _list("THE PREDICTION ASSUMES", check.assumptions, words)
     if report.findings:
         yield from _section("FINDINGS", _count(report), findings_table(report.findings, words))
+    if report.advice is not None:
+        yield from _section("ADVICE", _ADVICE_TITLE, advice_table(report.advice, words))
     source = f"{report.image.source} ({report.image.kind.value})"
     yield from _section("KERNEL", words(source), facts_table(kernel_facts(report), words))
     yield from _section("BOOT", report.boot.path.value, facts_table(boot_facts(report.boot), words))

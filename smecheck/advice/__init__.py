@@ -1,0 +1,1 @@
+"""What would help: changes tried out with the program itself."""

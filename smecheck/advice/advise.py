@@ -1,0 +1,67 @@
+"""What would help, tried out: the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.advice.boot_options import boot_options
+from smecheck.advice.initrds import other_initrd
+from smecheck.advice.kernels import kernel_with_section
+from smecheck.advice.present import Present, as_recorded
+from smecheck.advice.reloads import other_call, other_tools, window
+from smecheck.advice.reservation import other_reservation
+from smecheck.advice.trial import Trial, is_safe, try_out
+from smecheck.analysis import Question
+from smecheck.evidence import Known
+from smecheck.model.advice import Advice
+from smecheck.model.report import Report
+from smecheck.record import replace
+
+
+def advise(question: Question, report: Report) -> tuple[Advice, ...]:
+    """Return changes with the verdicts that they give, cheapest first.
+
+    Where the present answer is safe, nothing has to be changed, and nothing is tried.
+    """
+    if is_safe(report):
+        return ()
+    present = Present(question, report)
+    tried = [*_tried(present)]
+    return tuple(sorted(tried, key=lambda advice: advice.cost.rank))
+
+
+def _tried(present: Present) -> Iterator[Advice]:
+    for what_if in boot_options(present):
+        yield try_out(what_if).advice()
+    predictable = present.predictable
+    if isinstance(predictable, Known):
+        base, said = as_recorded(predictable.value, present.question.segments)
+        yield from _loaded_otherwise(base, said)
+    else:
+        base = replace(present.question, segments=None)
+    kernel = kernel_with_section(base, present.report)
+    if kernel is not None:
+        yield try_out(kernel).advice()
+
+
+def _loaded_otherwise(predicted: Question, said: str) -> Iterator[Advice]:
+    """Yield what changes the load, each predicted anew."""
+    call = other_call(predicted)
+    if call is not None:
+        yield try_out(call).advice(said)
+    yield from (trial.advice(said) for trial in _tools_that_differ(predicted))
+    for found in (window(predicted), other_initrd(predicted)):
+        if found is not None:
+            yield found.advice(said)
+    reservation = other_reservation(predicted)
+    if reservation is not None:
+        yield reservation
+
+
+def _tools_that_differ(predicted: Question) -> Iterator[Trial]:
+    """Yield the generations of kexec-tools whose load would be safe, the newest one only."""
+    for what_if in other_tools(predicted):
+        trial = try_out(what_if)
+        if trial.helps:
+            yield trial
+            return
