@@ -26,6 +26,8 @@ class Host:
     """/proc/cmdline of the running kernel."""
     cpus: Fact[int] = _NOT_GIVEN
     """Possible CPUs."""
+    efi: Fact[bool] = _NOT_GIVEN
+    """Whether the firmware is EFI, where something tells of it but not of its runtime map."""
     efi_runtime_entries: Fact[int] = _NOT_GIVEN
     """Entries of the EFI runtime map; 0 where there is none."""
     efi_descriptor_size: Fact[int] = _NOT_GIVEN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, T
+from smecheck.model.host import Host
 from smecheck.model.load import Prediction, Refusal
 from smecheck.model.segments import Segment
 
@@ -46,3 +47,11 @@ class Assumptions:
     ) -> Prediction:
         """Return what a load comes to, with all that was assumed on the way."""
         return Prediction(segments, refusal, unknown, cmdline, tuple(self.texts), tuple(self.facts))
+
+
+def no_runtime_map(host: Host) -> str:
+    """Word the assumption that nothing is handed over of an EFI runtime map."""
+    text = "the machine has no EFI runtime map"
+    if isinstance(host.efi, Known) and host.efi.value:
+        return f"{text} that kexec hands over, though {host.efi.origin} (--host tells how large)"
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Fact, Known, T, Unknown
+from smecheck.evidence import Fact, Known, T, Unknown, first_known
 from smecheck.model.boot import (
     NO_INITRD_ASSUMED,
     Boot,
@@ -55,7 +55,11 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     mode = _stated(request.mode, "--mode", segments.mode if segments else None)
     path = _path(evidence, mode)
     cmdline = _stated(request.cmdline, "--cmdline", segments.cmdline if segments else None)
-    kaslr = _kaslr(evidence, cmdline)
+    if isinstance(cmdline, Unknown) and path is Path.FIRST_BOOT and evidence.log is not None:
+        from smecheck.placement.logged_boot import running_cmdline
+
+        cmdline = first_known(running_cmdline(evidence.log, evidence.image), cmdline)
+    kaslr = _kaslr(evidence, path, cmdline)
     load_address = _load_address(evidence)
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
     sme, sme_evidence = _sme(evidence, cmdline, path)
@@ -132,10 +136,16 @@ def _path(evidence: BootEvidence, mode: Fact[Mode]) -> Path:
     return Path.KEXEC
 
 
-def _kaslr(evidence: BootEvidence, cmdline: Fact[str]) -> Fact[bool]:
+def _kaslr(evidence: BootEvidence, path: Path, cmdline: Fact[str]) -> Fact[bool]:
     request, image = evidence.request, evidence.image
     if request.kaslr is not Switch.AUTO:
         return Known(request.kaslr is Switch.ON, f"--kaslr {request.kaslr.value}")
+    if evidence.log is not None:
+        from smecheck.placement.logged_boot import said_of_kaslr
+
+        said = said_of_kaslr(evidence.log, path)
+        if said is not None:
+            return said
     if not evidence.rules.relocatable.value:
         return Known(False, f"not relocatable ({evidence.rules.relocatable.origin})")
     option = image.config.get("CONFIG_RANDOMIZE_BASE")

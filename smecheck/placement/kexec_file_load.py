@@ -10,7 +10,7 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.load import LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode, SegmentRole
-from smecheck.placement.assumptions import Assumptions
+from smecheck.placement.assumptions import Assumptions, no_runtime_map
 from smecheck.placement.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.core_headers import (
@@ -186,7 +186,7 @@ def _parameters_size(load: _Load) -> int:
         "efi_runtime_entries",
         host.efi_runtime_entries,
         0,
-        "the machine has no EFI runtime map",
+        no_runtime_map(host),
     )
     descriptor = _EFI_DESCRIPTOR
     if entries:

@@ -11,7 +11,7 @@ from smecheck.model.firmware import FirmwareMap
 from smecheck.model.kernel import KernelKind
 from smecheck.model.load import LoadRequest, Prediction, Refusal
 from smecheck.model.segments import Mode
-from smecheck.placement.assumptions import Assumptions
+from smecheck.placement.assumptions import Assumptions, no_runtime_map
 from smecheck.placement.bzimage_facts import NotPredictable, bzimage_facts
 from smecheck.placement.candidates import (
     candidates_of,
@@ -109,7 +109,7 @@ def _state(
         "efi_runtime_entries",
         request.host.efi_runtime_entries,
         0,
-        "the machine has no EFI runtime map",
+        no_runtime_map(request.host),
     )
     return LoadState(
         request=request,

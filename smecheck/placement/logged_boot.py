@@ -1,0 +1,32 @@
+"""What a kernel log tells of the boot that is asked about."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.model.boot import Path
+from smecheck.model.kernel import KernelImage
+from smecheck.model.kernel_log import KernelLog
+
+_NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")
+"""choose_random_location(), arch/x86/boot/compressed/kaslr.c: the kernel stays where it is loaded.
+"Virtual KASLR disabled" is about virtual addresses alone."""
+
+
+def said_of_kaslr(log: KernelLog, path: Path) -> Known[bool] | None:
+    """Return what the decompressor of the boot said of KASLR; ``None`` if it said nothing.
+
+    A boot that was loaded is the one behind the log's last boot, if that came to its decompressor.
+    """
+    console = log.boot.decompressor if path is Path.FIRST_BOOT else log.unfinished
+    for line in console.kaslr if console is not None else ():
+        if line.text.startswith(_NOT_MOVED):
+            return Known(False, f"{line.where}: {line.text}")
+    return None
+
+
+def running_cmdline(log: KernelLog, image: KernelImage) -> Fact[str]:
+    """Return the command line of the running kernel, if that is the kernel in hand."""
+    logged, own = log.boot.release, image.release
+    if isinstance(logged, Known) and isinstance(own, Known) and logged.value != own.value:
+        return Unknown(f"another kernel wrote {log.source}: {logged.value}")
+    return log.boot.cmdline

@@ -1,0 +1,85 @@
+"""What a kernel log tells of the boot that is asked about, and of the machine that loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recorded import DATA, kernel, segment_list
+
+from smecheck.analysis import Question, analyze
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.inputs.dmesg import read_dmesg
+from smecheck.model import boot as boots
+from smecheck.model.boot import BootRequest, Switch
+from smecheck.model.segments import Loader, Mode
+from smecheck.record import replace
+from smecheck.span import Span
+
+LOGS = DATA / "machine-logs"
+UEFI = "k612-2g-ovmf-kaslr-exec-s-k2kaslr"
+KERNEL = kernel("6.12.117+deb12-amd64")
+SPANS = {
+    "kernel": Span.sized(0x7B200000, 0x37EE000),
+    "boot_params": Span.sized(0x7FEED000, 0x2000),
+}
+
+
+def until(name: str, line: int, folder: Path) -> str:
+    """Return the file of a recorded console, cut off behind a line."""
+    rows = (LOGS / f"{name}.console.txt").read_text().splitlines(keepends=True)
+    path = folder / "console.txt"
+    path.write_text("".join(rows[:line]))
+    return str(path)
+
+
+@pytest.mark.parametrize(("line", "moved"), [(73, False), (72, None)])
+def test_a_decompressor_says_that_kaslr_moved_nothing(
+    line: int, moved: bool | None, tmp_path: Path
+) -> None:
+    """Physical KASLR found no place in that guest, and its kernel stayed at its segment."""
+    log = read_dmesg(until(UEFI, line, tmp_path))
+    segments = segment_list(**SPANS)
+    boot = analyze(Question(KERNEL, BootRequest(), segments, log=log)).boot
+    assert value_of(boot.kaslr) is moved
+    assert boot.base_is_certain is (moved is False)
+    if moved is False:
+        assert isinstance(boot.kaslr, Known)
+        assert "console.txt:73: Physical KASLR disabled" in boot.kaslr.origin
+    stated = BootRequest(kaslr=Switch.ON)
+    assert value_of(analyze(Question(KERNEL, stated, segments, log=log)).boot.kaslr) is True
+
+
+def test_virtual_addresses_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "console.txt"
+    path.write_text("Virtual KASLR disabled: no suitable memory region!\n")
+    boot = analyze(
+        Question(KERNEL, BootRequest(), segment_list(**SPANS), log=read_dmesg(str(path)))
+    )
+    assert isinstance(boot.boot.kaslr, Unknown)
+
+
+def test_a_first_boot_has_the_logs_command_line() -> None:
+    log = read_dmesg(str(LOGS / "k612-1g-bios-nokaslr-crash-s.boot1.dmesg.txt"))
+    boot = analyze(Question(KERNEL, BootRequest(), log=log)).boot
+    assert boot.path is boots.Path.FIRST_BOOT
+    assert "crashkernel=192M" in (value_of(boot.cmdline) or "")
+    assert value_of(boot.kaslr) is False
+    other = replace(KERNEL, release=Known("6.12.118+deb12-amd64", "a test"))
+    assert isinstance(analyze(Question(other, BootRequest(), log=log)).boot.cmdline, Unknown)
+    kexec = BootRequest(loader=Loader.KEXEC_FILE_LOAD, mode=Mode.LOAD)
+    told = analyze(Question(KERNEL, kexec, log=log)).boot.cmdline
+    assert "crashkernel" not in (value_of(told) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_efi"), [(UEFI, True), ("k612-1g-bios-nokaslr-crash-s", False)]
+)
+def test_that_efi_is_left_out_is_said(name: str, is_efi: bool) -> None:
+    log = read_dmesg(str(LOGS / f"{name}.boot1.dmesg.txt"))
+    for loader in Loader:
+        request = BootRequest(loader=loader, mode=Mode.LOAD, initrd_size=0)
+        said = analyze(Question(KERNEL, request, log=log)).assumptions
+        told = [text for text in said if "no EFI runtime map" in text]
+        assert bool(told) is is_efi
+        assert all("dmesg.txt:21 tells of EFI" in text for text in told)
