@@ -10,9 +10,10 @@ from smecheck.evidence import Known, Unknown
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.model.host import Host
-from smecheck.model.kernel import KernelImage, KernelKind, SetupHeader
+from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, SetupHeader
 from smecheck.model.load import LoadRequest, Prediction
 from smecheck.model.segments import Loader, Mode
+from smecheck.record import replace
 from smecheck.span import Span
 
 _TYPES = {
@@ -134,6 +135,34 @@ def guest_request(guest: dict[str, Any], load: dict[str, Any]) -> LoadRequest:
         ),
         initrd_size=load["initrd_size"],
         cmdline=load["cmdline"],
+    )
+
+
+def elf_request(case: dict[str, Any], loads: list[list[str]]) -> LoadRequest:
+    """Ask for a load of a vmlinux itself."""
+    parts = [[int(number, 16) for number in part] for part in loads]
+    image = replace(
+        kernel("6.12.117+deb12-cloud-amd64"),
+        header=SetupHeader(),
+        loads=tuple(
+            LoadSegment(paddr, paddr, filesz, memsz, "RWE") for paddr, filesz, memsz in parts
+        ),
+    )
+    return LoadRequest(
+        image=image,
+        loader=Loader.KEXEC_LOAD,
+        mode=Mode(case["mode"]),
+        memory=parse_iomem(case["iomem"], "iomem"),
+        host=Host(
+            kexec_tools=Known("2.0.25", "recorded"),
+            kexec_options=("--command-line=ro quiet", *case["options"]),
+            cpus=Known(3, "recorded"),
+            efi_runtime_entries=Known(12, "recorded"),
+            acpi_rsdp=Known(0x7F5FD014, "recorded"),
+            rng_seed=Known(True, "recorded"),
+        ),
+        initrd_size=case["initrd"],
+        cmdline="ro quiet",
     )
 
 

@@ -92,6 +92,14 @@ def test_no_room_names_size_and_largest_hole() -> None:
     assert found.document["verdict"] == "undecided"
 
 
+def test_more_than_half_of_memory() -> None:
+    asked = ("analyze", KERNEL, "--iomem", IOMEM, "--cmdline", "nokaslr", "--initrd", "1100M")
+    found = run(*asked, "--loader", "kexec_file_load", "--format", "json").document
+    assert "Invalid argument (the segments take more than half" in found["load"]["refusal"]
+    found = run(*asked, "--loader", "kexec_load", "--format", "json").document
+    assert any("more than half" in text for text in found["assumptions"])
+
+
 def test_no_reservation(tmp_path: Path) -> None:
     lines = Path(IOMEM).read_text().splitlines()
     (tmp_path / "iomem").write_text("\n".join(x for x in lines if "Crash kernel" not in x) + "\n")
@@ -204,6 +212,43 @@ def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
     assert known["verdict"] == "clear"
     assert known["basis"] == "machine"
     assert not any("it matters" in text for text in known["assumptions"])
+
+
+def test_a_load_below_pref_address_runs_at_pref_address(tmp_path: Path) -> None:
+    """Before 2.0.30 and v6.9 loaders go below LOAD_PHYSICAL_ADDR; the decompressor does not."""
+    (tmp_path / "iomem").write_text(
+        "00000000-00000fff : Reserved\n00001000-0009ffff : System RAM\n"
+        "00100000-02ffffff : System RAM\n"
+    )
+    asked = ("--cmdline", "nokaslr", "--mem-max", "0xffffff", "--format", "json")
+    told = ("--loader", "kexec_load", "--kexec-tools", "2.0.25")
+    found = run("analyze", KERNEL, "--iomem", str(tmp_path / "iomem"), *told, *asked).document
+    assert found["boot"]["load_address"] == "0x200000"
+    assert found["boot"]["kernel_base"] == "0x1000000"
+    told = ("--loader", "kexec_load", "--kexec-tools", "2.0.30")
+    found = run("analyze", KERNEL, "--iomem", str(tmp_path / "iomem"), *told, *asked).document
+    assert "Could not find a free area" in found["load"]["refusal"]
+
+
+def test_the_firmware_map_alone_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").write_text(
+        "schema: smecheck/host-v1\nkexec_tools: 2.0.25\n"
+        "crash_kernel: {start: 0x6e000000, end: 0x7e000000}\nfirmware_map:\n"
+        "  - {start: 0x0, end: 0x9fc00, type: System RAM}\n"
+        "  - {start: 0x9fc00, end: 0xa0000, type: Reserved}\n"
+        "  - {start: 0xf0000, end: 0x100000, type: Reserved}\n"
+        "  - {start: 0x100000, end: 0x7ffe0000, type: System RAM}\n"
+    )
+    asked = (
+        *("--mode", "crash", "--initrd", "1032939", "--cmdline", "nokaslr mem_encrypt=on"),
+        *("--format", "json"),
+    )
+    by_host = run("analyze", KERNEL, "--host", str(tmp_path / "host.yaml"), *asked).document
+    by_iomem = run(
+        *("analyze", KERNEL, "--iomem", IOMEM, "--kexec-tools", "2.0.25", *asked)
+    ).document
+    assert by_host["segments"] == by_iomem["segments"]
+    assert by_host["verdict"] == "collision"
 
 
 def test_explain_says_why_each_segment_lies_there() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from recorded_loads import (
     accepted_request,
+    elf_request,
     fabricated_request,
     guest_request,
     recorded_loads,
@@ -21,6 +22,7 @@ from smecheck.record import replace
 FABRICATED = recorded_loads("fabricated")
 ACCEPTED = recorded_loads("accepted")
 GUESTS = recorded_loads("guests")["cases"]
+ELF = recorded_loads("elf")
 LOADS = [(guest, load) for guest in GUESTS for load in guest["loads"]]
 
 
@@ -45,6 +47,16 @@ def test_fabricated_machine(case: dict[str, Any]) -> None:
 def test_load_that_a_kernel_accepted(case: dict[str, Any]) -> None:
     prediction = predict(accepted_request(case, ACCEPTED["headers"]))
     assert shown(prediction) == case["segments"]
+
+
+@pytest.mark.parametrize("case", ELF["cases"])
+def test_vmlinux_itself(case: dict[str, Any]) -> None:
+    prediction = predict(elf_request(case, ELF["loads"]))
+    if "segments" in case:
+        assert shown(prediction) == case["segments"]
+    else:
+        assert prediction.refusal is not None
+        assert prediction.refusal.text.split("...")[0] in case["refusal"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from smecheck.placement.core_headers import (
 )
 from smecheck.placement.file_load_rules import NEWEST, KernelChange
 from smecheck.placement.kernel_buffers import KernelBuffers
+from smecheck.placement.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.placement.kexec_buffers import Buffer, LoadRefused
 from smecheck.placement.kexec_load import is_elf_request
 from smecheck.placement.load_state import cmdline_bytes
@@ -93,6 +94,8 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
         cmdline = _place(load, buffers)
     except LoadRefused as error:
         failed = error.refusal
+    if failed is None and takes_too_much(buffers.segments, load.memory):
+        failed = Refusal(f"kexec_file_load failed: Invalid argument ({MORE_THAN_HALF})")
     ordered = tuple(sorted(buffers.segments, key=lambda segment: segment.span))
     return assumptions.prediction(ordered, failed, cmdline)
 
@@ -202,19 +205,6 @@ def _parameters_size(load: _Load) -> int:
     if KernelChange.RNG_SEED.is_in(load.kernel):
         size += _SETUP_DATA_HEADER + _SEED
     return size
-
-
-def system_ram(memory: MemoryMap) -> list[Span]:
-    """Return the resources that walk_system_ram_res() finds, without what drivers manage.
-
-    "System RAM (kmem)" and the like are passed over (IORESOURCE_SYSRAM_DRIVER_MANAGED); what lies
-    inside "System RAM" is not taken off.
-    """
-    ram: list[Span] = []
-    for region in memory.named("System RAM"):
-        if not ram or region.span.start >= ram[-1].end:
-            ram.append(region.span)
-    return ram
 
 
 def _candidates(load: _Load) -> list[Span]:

@@ -19,6 +19,7 @@ from smecheck.placement.candidates import (
     reads_firmware_map,
 )
 from smecheck.placement.crash_map import UsableMap
+from smecheck.placement.kernel_limits import MORE_THAN_HALF, takes_too_much
 from smecheck.placement.kexec_buffers import KexecBuffers, LoadRefused
 from smecheck.placement.kexec_load_bzimage import place_bzimage32, place_bzimage64
 from smecheck.placement.kexec_load_elf import place_elf
@@ -47,6 +48,8 @@ def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Predic
     try:
         cmdline = _place(load, cmdline)
         segments = load.buffers.in_order()
+        if load.iomem is not None and takes_too_much(segments, load.iomem):
+            assumptions.say(f"the running kernel lets kexec load this: {MORE_THAN_HALF}")
     except LoadRefused as error:
         refusal = error.refusal
         segments = tuple(sorted(load.buffers.segments, key=lambda segment: segment.span))

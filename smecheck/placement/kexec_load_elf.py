@@ -19,7 +19,7 @@ _SOURCE = "kexec-tools, kexec-elf-x86_64.c, elf_x86_64_load()"
 _PARAMETERS_SIZE = 0x16EC
 """struct x86_linux_faked_param_header of kexec-tools 2.0.25: zero page and command line."""
 
-_NOTES_SIZE = 0x60
+_NOTES_SIZE = 0x40
 """struct boot_notes of kexec-tools, without the command line; any such size is one page."""
 
 
