@@ -105,9 +105,9 @@ def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None
         return ["kexec's control pages and page tables: no segment list shows them"]
     if boot.path is Path.FIRST_BOOT:
         return ["command line, initrd, boot_params and setup_data of the first boot"]
+    if not_predicted is not None:
+        loader = boot.loader.value.value if isinstance(boot.loader, Known) else "kexec"
+        return [f"the segments that {loader} would place: not predictable, {not_predicted}"]
     if isinstance(boot.loader, Unknown):
         return ["the segments of a load: none were given"]
-    if not_predicted is not None:
-        loader = boot.loader.value.value
-        return [f"the segments that {loader} would place: not predictable, {not_predicted}"]
     return [f"the segments that {boot.loader.value.value} would place: none were given"]

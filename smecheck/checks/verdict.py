@@ -183,6 +183,11 @@ def _missing(case: Case) -> tuple[str, str] | None:
             f"where the workarea lies is not known: {reason}",
             "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
         )
+    if case.segments is not None and case.segments.predicted and case.segments.refusal is not None:
+        return (
+            f"kexec would refuse this load: {case.segments.refusal}",
+            "give kexec what it lacks, or the load that there was (--segments)",
+        )
     if isinstance(case.boot.kernel_base, Unknown):
         owned = (
             "nobody owns the whole workarea"
@@ -231,7 +236,7 @@ def _missing(case: Case) -> tuple[str, str] | None:
 
 
 def _what_would_place_it(case: Case) -> str:
-    load = "the load (--segments) and the machine (--iomem)"
+    load = "the machine (--iomem) and the load (--segments, or --mode to have it predicted)"
     paths = case.proof.paths if case.proof else ()
     if any(path.path is Way.KEXEC and path.holds for path in paths):
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
