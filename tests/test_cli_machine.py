@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,36 @@ def test_a_map_without_iomem(option: str, tmp_path: Path) -> None:
     assert option.removeprefix("--") in inputs(found)
     assert any("no iomem" in text for text in found["assumptions"])
     assert any(f"memory that {path} does not show" in text for text in found["not_checked"])
+
+
+def supportconfig(folder: Path) -> Path:
+    """Return a text like boot.txt of supportconfig: the journal, then dmesg -T, of one boot."""
+    rows = (LOGS / "k61-4.5g-bios-kaslr-crash-s-high.boot1.dmesg.txt").read_text().splitlines()
+    journal = [re.sub(r"^\[.*?\]", "Nov 23 01:50:13 epyc17 kernel:", row) for row in rows]
+    human = [re.sub(r"^\[.*?\]", "[Mon Nov 23 01:50:13 2026]", row) for row in rows]
+    title = "#==[ Command ]======================================#"
+    text = [title, "# /bin/journalctl -b 0", *journal, "", title, "# /bin/dmesg -T", *human]
+    path = folder / "boot.txt"
+    path.write_text("\n".join([*text, "", "# /proc/version", rows[0].partition("] ")[2], ""]))
+    return path
+
+
+def test_a_supportconfig_is_enough(tmp_path: Path) -> None:
+    """The founding failure as a crash kernel, foreseen from boot.txt: as it is from iomem."""
+    kernel = str(DATA / "kernels" / "5.0-old.yaml")
+    load = ("--loader", "kexec_load", "--mode", "crash", "--initrd", "1M")
+    asked = (*load, "--cmdline", "nokaslr mem_encrypt=on", "--kexec-tools", "2.0.25")
+    iomem = str(LOGS / "k61-4.5g-bios-kaslr-crash-s-high.boot1.iomem.txt")
+    logged, shown = (
+        run("analyze", kernel, *asked, *machine, "--format", "json").document
+        for machine in (("--dmesg", str(supportconfig(tmp_path))), ("--iomem", iomem))
+    )
+    assert logged["verdict"] == shown["verdict"] == "collision"
+    assert logged["segments"] == shown["segments"]
+    assert logged["findings"] == shown["findings"]
+    copies = [text for text in logged["assumptions"] if "tells the same as the one behind" in text]
+    assert len(copies) == 1
+    assert not [text for text in logged["assumptions"] if "2 boots" in text]
 
 
 def test_only_one_input_is_standard_input() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from smecheck.evidence import value_of
 from smecheck.inputs import decompressor_lines
 from smecheck.inputs.dmesg_draft import BootDraft
 from smecheck.inputs.e820_lines import BOUNDARY, FIRMWARE_TABLES, E820Line, table_line
 from smecheck.model.kernel_log import Decompressor, KernelLog, LoggedBoot
 from smecheck.placement.cmdline import last_value
+from smecheck.quantity import count_text
 
 _VERSION = re.compile(
     rf"{BOUNDARY}Linux version ([0-9]{{1,3}}\.[0-9]{{1,4}}\S{{0,80}})(?: \(|\s*$)"
@@ -28,6 +30,8 @@ class BootReader:
         self._lines: list[int] = []
         """Where the boots begin; of many, the first ones and the last one."""
         self._count = 0
+        self._copies = 0
+        """Boots that tell the same as the one before: a supportconfig holds a boot twice."""
         self._decompressor: Decompressor | None = None
 
     @property
@@ -81,7 +85,11 @@ class BootReader:
         draft, self._draft = self._draft, None
         if draft is None or not draft.tells:
             return
-        self._done = draft.finish()
+        before, self._done = self._done, draft.finish()
+        if before is not None and _tells(before) == _tells(self._done):
+            self._copies += 1
+            self._lines[-1] = draft.line
+            return
         self._count += 1
         del self._lines[_SHOWN_LINES - 1 :]
         self._lines.append(draft.line)
@@ -105,8 +113,13 @@ class BootReader:
                 f"{', and more' if self._count > len(self._lines) else ''}); the last one, from "
                 f"line {boot.line}, counts"
             )
-        cmdline = getattr(boot.cmdline, "value", "")
-        if last_value(cmdline, "elfcorehdr") is not None:
+        if self._copies:
+            copies = count_text(self._copies, "boot")
+            remarks.append(
+                f"{name}: {copies} in the log {'tells' if self._copies == 1 else 'tell'} the same "
+                "as the one behind: a copy, or the same kernel started alike"
+            )
+        if last_value(value_of(boot.cmdline) or "", "elfcorehdr") is not None:
             remarks.append(
                 f"{name}:{boot.line}: that boot is a crash kernel's: its memory map is what kexec "
                 "left to it, not the machine's; cut the log before it to ask about the machine"
@@ -122,3 +135,14 @@ class BootReader:
                 "kernel nothing"
             )
         return remarks
+
+
+def _tells(boot: LoggedBoot) -> tuple[object, ...]:
+    """Return what two boots must have in common to be told as one."""
+    firmware = boot.firmware_map.ranges if boot.firmware_map is not None else ()
+    return (
+        value_of(boot.release),
+        value_of(boot.cmdline),
+        tuple((entry.span, entry.type) for entry in firmware),
+        tuple(reservation.span for reservation in boot.crash_reservations),
+    )
