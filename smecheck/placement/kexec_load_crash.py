@@ -17,6 +17,7 @@ from smecheck.placement.core_headers import (
 )
 from smecheck.placement.crash_map import CrashRange, backup_source, ranges_to_dump
 from smecheck.placement.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec_tools import ToolsChange
 from smecheck.placement.load_state import LoadState, with_word
 from smecheck.span import Span, align_up
 
@@ -58,7 +59,7 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
         raise LoadRefused(Refusal("Cannot load the kernel"))
     content = _elfcorehdr_content(load, ranges)
     kept = max(content, _ELFCOREHDR_MINIMUM)
-    if load.options.hotplug:
+    if load.options.hotplug and ToolsChange.HOTPLUG.is_in(load.tools):
         size = load.assumptions.take(
             "crash_elfcorehdr_size",
             load.request.host.crash_elfcorehdr_size,

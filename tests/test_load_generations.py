@@ -1,0 +1,230 @@
+"""What changed in kexec-tools and in kexec_file_load: each change, just before it and with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recorded_loads import image_of
+
+from smecheck.evidence import Known
+from smecheck.inputs.iomem import parse_iomem
+from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.model.host import Host
+from smecheck.model.load import LoadRequest, Prediction
+from smecheck.model.segments import Loader, Mode, Segment, SegmentRole
+from smecheck.placement.candidates import candidates_of
+from smecheck.placement.file_load_rules import KernelChange
+from smecheck.placement.kexec_tools import ToolsChange
+from smecheck.placement.predict import default_loader, predict
+from smecheck.placement.versions import Change, Version, parse_version, version_text
+from smecheck.record import replace
+from smecheck.span import Span
+
+HEADER = {
+    "protocol": 0x20F,
+    "xloadflags": 0x7F,
+    "loadflags": 1,
+    "setup_sects": 39,
+    "cmdline_size": 2047,
+    "initrd_addr_max": 0x7FFFFFFF,
+    "file_size": 0x805000,
+    "init_size": 0x2000000,
+    "kernel_alignment": 0x200000,
+    "pref_address": 0x1000000,
+    "relocatable": 1,
+}
+IOMEM = """\
+00000000-00000fff : Reserved
+00001000-0009ffff : System RAM
+00100000-3fffffff : System RAM
+  20000000-20ffffff : Kernel code
+  28000000-37ffffff : Crash kernel
+40000000-4fffffff : Reserved
+100000000-13fffffff : System RAM
+  120000000-12fffffff : Crash kernel
+"""
+LOW_ONLY = "00000000-00000fff : Reserved\n00001000-0009ffff : System RAM\n" + (
+    "00100000-02efffff : System RAM\n"
+)
+
+
+def before(change: Change) -> Version:
+    """Return a version that has not what the change brought: that of the patch before, or 99."""
+    major, minor, patch = change.since
+    if patch:
+        return major, minor, patch - 1
+    return (major, minor - 1, 99) if minor else (major - 1, 99, 0)
+
+
+def tools(version: Version, **changes: object) -> LoadRequest:
+    host = Host(kexec_tools=Known(version_text(version), "t"), cpus=Known(2, "t"))
+    made = LoadRequest(
+        image_of(HEADER), Loader.KEXEC_LOAD, Mode.LOAD, parse_iomem(IOMEM, "iomem"), host=host
+    )
+    return replace(made, **changes)
+
+
+def kernel(version: Version, **changes: object) -> LoadRequest:
+    host = Host(kernel_release=Known(version_text(version), "t"), cpus=Known(2, "t"))
+    return tools((2, 0, 32), loader=Loader.KEXEC_FILE_LOAD, host=host, **changes)
+
+
+def one(prediction: Prediction, role: SegmentRole) -> Segment:
+    (found,) = [segment for segment in prediction.segments if segment.role is role]
+    return found
+
+
+def roles(prediction: Prediction) -> set[SegmentRole]:
+    return {segment.role for segment in prediction.segments}
+
+
+def test_the_last_byte_of_a_range() -> None:
+    change = ToolsChange.COUNTS_LAST_BYTE
+    old = one(predict(tools(before(change))), SegmentRole.PURGATORY)
+    new = one(predict(tools(change.since)), SegmentRole.PURGATORY)
+    assert (old.span.end, new.span.end) == (0x13FFFF000, 0x140000000)
+
+
+def test_which_of_two_reservations() -> None:
+    change = ToolsChange.HIGH_CRASH_KERNEL
+    equal = IOMEM.replace("28000000-37ffffff", "28000000-38ffffff")
+    crash = {"mode": Mode.CRASH, "memory": parse_iomem(equal, "iomem")}
+    old = one(predict(tools(before(change), **crash)), SegmentRole.KERNEL)
+    new = one(predict(tools(change.since, **crash)), SegmentRole.KERNEL)
+    assert old.span.start in Span(0x28000000, 0x39000000)
+    assert new.span.start in Span(0x120000000, 0x130000000)
+
+
+def test_the_vector_table() -> None:
+    change = ToolsChange.WHOLE_VECTOR_TABLE
+    ram = FirmwareRange(Span(0, 0x9FC00), E820Type.RAM, "System RAM", "t")
+    firmware = FirmwareMap("memmap", FirmwareMapKind.SYSFS, (ram,))
+    for version, start in ((before(change), 0x100), (change.since, 0x400)):
+        assert candidates_of(None, firmware, version).ram == [Span(start, 0x9FC00)]
+
+
+def test_the_seed() -> None:
+    change = ToolsChange.RNG_SEED
+    assert SegmentRole.RNG_SEED not in roles(predict(tools(before(change))))
+    assert one(predict(tools(change.since)), SegmentRole.RNG_SEED).span == Span(0x100000, 0x101000)
+
+
+def test_the_default_system_call() -> None:
+    change = ToolsChange.FILE_LOAD_FIRST
+    for version, loader in (
+        (before(change), Loader.KEXEC_LOAD),
+        (change.since, Loader.KEXEC_FILE_LOAD),
+    ):
+        assert default_loader(Host(kexec_tools=Known(version_text(version), "t"))) is loader
+
+
+def test_an_elfcorehdr_that_may_grow() -> None:
+    change = ToolsChange.HOTPLUG
+    for version, size in ((before(change), 0x4000), (change.since, 0x39000)):
+        request = tools(version, mode=Mode.CRASH)
+        host = replace(
+            request.host,
+            kexec_options=("--hotplug",),
+            crash_elfcorehdr_size=Known(0x38001, "t"),
+        )
+        found = one(predict(replace(request, host=host)), SegmentRole.ELFCOREHDR)
+        assert found.span.size == size
+
+
+def test_no_kernel_below_its_preferred_address() -> None:
+    low = {"memory": parse_iomem(LOW_ONLY, "iomem"), "window": Span(0, 0x2F00000)}
+    for change, ask in (
+        (ToolsChange.ABOVE_PREF_ADDRESS, tools),
+        (KernelChange.ABOVE_PREF_ADDRESS, kernel),
+    ):
+        found = predict(ask(before(change), **low))
+        assert one(found, SegmentRole.KERNEL).span.start == 0xE00000
+        refusal = predict(ask(change.since, **low)).refusal
+        assert refusal is not None
+        assert (refusal.size, refusal.role) == (0x2000000, "kernel")
+
+
+def test_what_the_32_bit_loader_keeps() -> None:
+    change = ToolsChange.ENTRY32_INIT_SIZE
+    for version, size in ((before(change), 0x800000), (change.since, 0x2000000)):
+        request = tools(version)
+        host = replace(request.host, kexec_options=("--entry-32bit",))
+        found = one(predict(replace(request, host=host)), SegmentRole.KERNEL)
+        assert found.span.size == size
+
+
+def test_the_backup_of_low_memory() -> None:
+    change = KernelChange.NO_BACKUP
+    old = predict(kernel(before(change), mode=Mode.CRASH))
+    assert one(old, SegmentRole.BACKUP).span == Span(0x120000000, 0x12009F000)
+    assert one(old, SegmentRole.ELFCOREHDR).span.start == 0x12009F000
+    new = predict(kernel(change.since, mode=Mode.CRASH))
+    assert SegmentRole.BACKUP not in roles(new)
+    assert one(new, SegmentRole.ELFCOREHDR).span.start == 0x120000000
+
+
+def test_the_seed_of_the_kernel() -> None:
+    change = KernelChange.RNG_SEED
+    old = one(predict(kernel(before(change))), SegmentRole.BOOT_PARAMS)
+    new = one(predict(kernel(change.since)), SegmentRole.BOOT_PARAMS)
+    assert (old.buffer_size, new.buffer_size) == (0x1090, 0x10C0)
+
+
+def test_measurements_that_are_handed_over() -> None:
+    change = KernelChange.IMA
+    for version, known in ((before(change), True), (change.since, False)):
+        request = kernel(version)
+        host = replace(request.host, ima_kexec=Known(True, "t"))
+        assert (predict(replace(request, host=host)).unknown is None) is known
+
+
+def test_room_for_cpus_that_may_come() -> None:
+    change = KernelChange.CRASH_HOTPLUG
+    for version, size in ((before(change), 0x1000), (change.since, 0xE1000)):
+        found = one(predict(kernel(version, mode=Mode.CRASH)), SegmentRole.ELFCOREHDR)
+        assert found.span.size == size
+
+
+def test_the_order_of_ranges_and_their_last_byte() -> None:
+    assert KernelChange.FROM_HIGHEST_RANGE.since == KernelChange.COUNTS_LAST_BYTE.since
+    change = KernelChange.FROM_HIGHEST_RANGE
+    old, new = predict(kernel(before(change))), predict(kernel(change.since))
+    assert one(old, SegmentRole.PURGATORY).span.end == 0x9F000
+    assert one(old, SegmentRole.KERNEL).span.start == 0x3DE00000
+    assert one(new, SegmentRole.PURGATORY).span.end == 0x140000000
+    assert one(new, SegmentRole.KERNEL).span.start == 0x13DE00000
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [(KernelChange.HANDOVER, "handover"), (KernelChange.CONTIGUOUS, "cma=")]
+)
+def test_what_cannot_be_seen_is_said(change: KernelChange, word: str) -> None:
+    for version, said in ((before(change), False), (change.since, True)):
+        texts = predict(kernel(version)).assumptions
+        assert any(word in text for text in texts) is said
+
+
+def test_every_change_is_tried_here() -> None:
+    text = Path(__file__).read_text()
+    for changes in (ToolsChange, KernelChange):
+        for change in changes:
+            assert f"{changes.__name__}.{change.name}" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("2.0.25", (2, 0, 25)),
+        ("kexec-tools 2.0.29", (2, 0, 29)),
+        ("1:2.0.25-3+deb12u3", (2, 0, 25)),
+        ("6.1.0-56-cloud-amd64", (6, 1, 0)),
+        ("6.9-rc1", (6, 9, 0)),
+        ("v5.4.302", (5, 4, 302)),
+        ("newest", None),
+        ("", None),
+        ("6", None),
+    ],
+)
+def test_versions(text: str, version: Version | None) -> None:
+    assert parse_version(text) == version
