@@ -238,6 +238,15 @@ def test_possible_cpus(line: str, cpus: int, tmp_path: Path) -> None:
     assert value_of(boot_of(f"{MAP}{line}\n", tmp_path).cpus) == cpus
 
 
+@pytest.mark.parametrize("name", ["KVM", "Microsoft Hyper-V", "Xen PV"])
+def test_the_hypervisor(name: str, tmp_path: Path) -> None:
+    seen = boot_of(f"{MAP}[    0.1] Hypervisor detected: {name}\n", tmp_path).hypervisor
+    assert seen is not None
+    assert seen.text == name
+    assert seen.where.endswith(":5")
+    assert boot_of(MAP, tmp_path).hypervisor is None
+
+
 def test_kernel_and_initrd(tmp_path: Path) -> None:
     text = (
         f"[    0.0] {VERSION}\n[    0.0] Command line: root=/dev/sda1 crashkernel=256M\n{MAP}"

@@ -13,7 +13,7 @@ from smecheck.analysis import Question, analyze
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, BootRequest, Path, SmeState, Switch
 from smecheck.model.kernel import KernelImage
-from smecheck.model.kernel_log import Encryption, KernelLog, LoggedBoot
+from smecheck.model.kernel_log import Encryption, KernelLog, LoggedBoot, LogLine
 from smecheck.model.report import Report, Verdict
 from smecheck.placement.cmdline import word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS
@@ -172,6 +172,27 @@ def test_a_guest_with_encrypted_memory_has_no_workarea(
     assert features[0] in found.headline
     stated = BootRequest(cmdline=cmdline, sme=Switch.ON)
     assert analyze(Question(OLD, stated, log=of_log(*features))).boot.sme is ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("name", "generations", "expected"),
+    [
+        ("KVM", "5.0.0", INACTIVE),
+        ("Microsoft Hyper-V", "5.0.0", INACTIVE),
+        ("Xen PV", "5.0.0", UNKNOWN),
+        ("VMware", "5.0.0", UNKNOWN),
+        ("KVM", "4.14.100", UNKNOWN),
+    ],
+)
+def test_no_kernel_since_v4_15_turns_it_on_under_a_hypervisor(
+    name: str, generations: str, expected: SmeState
+) -> None:
+    boot = LoggedBoot(1, begins=True, is_up=True, hypervisor=LogLine(name, "dmesg.txt:3"))
+    image = replace(OLD, release=Known(generations, "the banner"))
+    request = BootRequest(cmdline="mem_encrypt=on")
+    found = analyze(Question(image, request, log=KernelLog("dmesg.txt", boot)))
+    assert found.boot.sme is expected
+    assert (name in found.headline) is (expected is INACTIVE)
 
 
 def test_a_kernel_without_the_code_is_inactive_whatever_is_said() -> None:

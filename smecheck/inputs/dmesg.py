@@ -19,6 +19,7 @@ RELEVANT = re.compile(
     rb"e820|\[mem 0x|physical RAM map|efi: |esrt: |crashkernel|Linux version|ommand line: "
     rb"|RAMDISK: |nr_cpu_ids|Allowing |Encrypt|KASLR disabled|input_|output|kernel_total_size"
     rb"|needed_size|Decompressing|Booting the kernel|smp: Brought up|Freeing unused|as init process"
+    rb"|Hypervisor detected: "
 )
 """What a line must hold for :class:`BootReader` to know it."""
 

@@ -40,6 +40,8 @@ _CMDLINE = re.compile(rf"{BOUNDARY}(Kernel c|C)ommand line: (.*)")
 _CPU_IDS = re.compile(r"\bnr_cpu_ids:([0-9]{1,6})\b")
 _ALLOWED = re.compile(r"Allowing ([0-9]{1,6}) (?:present )?CPUs(,| plus) ([0-9]{1,6}) hotplug CPUs")
 _UP = re.compile(r"smp: Brought up|Freeing unused|Run \S{1,100} as init process")
+# arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform().
+_HYPERVISOR = re.compile(r"\bHypervisor detected: ([ -~]{1,40}?)\s*$")
 _OLD_FEATURE = re.compile(r"AMD Secure .{1,30} \((SME|SEV)\) active")
 _FEATURES = re.compile(r"Memory Encryption Features active:(.*)")
 _CONTINUED = re.compile(
@@ -78,6 +80,7 @@ class BootDraft:
         self._failures: list[LogLine] = []
         self._ramdisk: LogSpan | None = None
         self._encryption: Encryption | None = None
+        self._hypervisor: LogLine | None = None
         self._open_lines = 0
         self._is_up = False
 
@@ -190,6 +193,8 @@ class BootDraft:
             if isinstance(self._cpus, Unknown):
                 others = int(match[3]) if match[2] == " plus" else 0
                 self._cpus = Known(int(match[1]) + others, f"{where}: CPUs allowed")
+        elif match := _HYPERVISOR.search(text):
+            self._hypervisor = LogLine(match[1], where)
         elif _UP.search(text):
             self._is_up = True
         else:
@@ -255,6 +260,7 @@ class BootDraft:
             ramdisk=self._ramdisk,
             setup_data=tuple(self._setup_data),
             encryption=self._encryption,
+            hypervisor=self._hypervisor,
             decompressor=self._decompressor,
         )
 

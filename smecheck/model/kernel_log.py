@@ -118,6 +118,8 @@ class LoggedBoot:
     ramdisk: LogSpan | None = None
     setup_data: tuple[LogSpan, ...] = ()
     encryption: Encryption | None = None
+    hypervisor: LogLine | None = None
+    """The name of the hypervisor that the kernel found itself under."""
     decompressor: Decompressor | None = None
     """What was written before it on the same console."""
 

@@ -15,6 +15,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Path, SmeState
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
+from smecheck.model.placement import Generation
 from smecheck.placement.cmdline import last_value, values, word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS, banner_version
 from smecheck.record import record
@@ -36,6 +37,10 @@ _IF_THE_MACHINE_CAN = (
 
 _OF_GUESTS = ("SEV", "SEV-ES", "SEV-SNP", "TDX")
 """Kinds of memory encryption that a guest has from its hypervisor; none has SME beside them."""
+
+_HYPERVISORS = ("KVM", "Microsoft Hyper-V")
+"""Those that Linux finds by the CPUID bit that sme_enable() asks for. Others it may find by other
+means, and a kernel that kexec starts from a domain of Xen runs on the bare machine."""
 
 _NO_CMDLINE = "the command line of the kernel is not known"
 
@@ -113,12 +118,9 @@ class SmeEvidence:
 def sme_state(evidence: SmeEvidence) -> tuple[SmeState, tuple[str, ...]]:
     """Return the state, and what it follows from; the first text decides."""
     cmdline, features = evidence.cmdline, _features(evidence.log)
-    guest = [feature for feature in features if feature in _OF_GUESTS]
-    if guest:
-        return SmeState.INACTIVE, (
-            f"the machine is a guest with encrypted memory ({', '.join(guest)}): there "
-            "sme_encrypt_kernel() returns at once, whatever the command line says",
-        )
+    guest = _guest(evidence, features)
+    if guest is not None:
+        return SmeState.INACTIVE, (guest,)
     if isinstance(cmdline, Unknown):
         return SmeState.UNKNOWN, (_NO_CMDLINE,)
     switches, told_by = switches_of(evidence.image, evidence.facts)
@@ -146,6 +148,24 @@ def _features(log: KernelLog | None) -> tuple[str, ...]:
     if log is None or log.boot.encryption is None:
         return ()
     return log.boot.encryption.features
+
+
+def _guest(evidence: SmeEvidence, features: tuple[str, ...]) -> str | None:
+    """Say why the machine is a guest in which no workarea is ever used."""
+    encrypted = [feature for feature in features if feature in _OF_GUESTS]
+    if encrypted:
+        return (
+            f"the machine is a guest with encrypted memory ({', '.join(encrypted)}): there "
+            "sme_encrypt_kernel() returns at once, whatever the command line says"
+        )
+    seen = evidence.log.boot.hypervisor if evidence.log is not None else None
+    looks_for_one = Generation.V4_14_0 not in evidence.facts.generations
+    if seen is not None and seen.text in _HYPERVISORS and looks_for_one:
+        return (
+            f"the machine is a guest ({seen.where}: Hypervisor detected: {seen.text}): since v4.15 "
+            "sme_enable() turns SME on under no hypervisor"
+        )
+    return None
 
 
 def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch, ...], str]:
