@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.checks.apply import findings_of, rule_results
+from smecheck.checks.apply import findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
-from smecheck.checks.rule import Lack, Situation
-from smecheck.checks.verdict import Case, judge
-from smecheck.evidence import Unknown, value_of
-from smecheck.model.boot import Boot, BootRequest, SmeState
+from smecheck.checks.judgement import Case
+from smecheck.checks.kaslr_places import boot_asked_about, places_of_kaslr
+from smecheck.checks.situation import situation_of
+from smecheck.checks.verdict import judge
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.model.boot import BootRequest
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage
@@ -26,13 +28,14 @@ from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.placement import Placement
 from smecheck.model.proof import Counterexample, Proof, Way
 from smecheck.model.report import Basis, InputUse, Report
-from smecheck.model.rule_result import Outcome
 from smecheck.model.segments import SegmentList, SegmentOrigin
 from smecheck.placement.boot import BootEvidence, is_elf_load, resolve_boot
 from smecheck.placement.decompressor import unpack_rules
 from smecheck.placement.facts_used import used_of_kernel, used_of_memory
 from smecheck.placement.identity import identify
-from smecheck.placement.ownership import moved_by_kaslr
+from smecheck.placement.kaslr.first_boot import around_first_boot
+from smecheck.placement.kaslr.landing import at_a_slot
+from smecheck.placement.kaslr.question import KaslrQuestion
 from smecheck.placement.place import Setting, offsets_anywhere, place_both
 from smecheck.placement.proof import Reservations, prove, reservations
 from smecheck.placement.ways import says_nothing, ways_of
@@ -41,6 +44,7 @@ from smecheck.record import record, replace
 if TYPE_CHECKING:
     from smecheck.model.cross_check import CrossCheck
     from smecheck.model.decompressor_view import DecompressorView
+    from smecheck.model.early_boot import EarlyBoot
     from smecheck.model.kernel_log import KernelLog
     from smecheck.placement.predicted_load import Machine, PredictedLoad
 
@@ -60,6 +64,8 @@ class Question:
     """What more is known of the machine that loads, and of what kexec is told."""
     cross_check: bool = False
     """Whether a recorded load is to be predicted as well, and held against the prediction."""
+    early: EarlyBoot | None = None
+    """boot_params and what they point to: of the boot asked about; with a load, of the running."""
 
 
 def analyze(question: Question) -> Report:
@@ -91,11 +97,12 @@ def answer(question: Question) -> Report:
 def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
     """Answer the question for the load that it names, or for one that was predicted."""
     image, memory = question.image, question.memory
-    segments = _named(question.segments, image)
-    asked = question.boot
+    load = _named(question.segments, image)
+    asked = boot_asked_about(question.boot, load, question.early)
     if predicted is not None and predicted.segments is not None:
-        segments = predicted.segments
+        load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
+    segments = load or (around_first_boot(question.early) if question.early else None)
     not_predicted = predicted.prediction.unknown if predicted is not None else None
     facts = identify(image)
     rules = unpack_rules(image, facts)
@@ -105,25 +112,18 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
     )
     host = question.machine.host if question.machine is not None else None
     setting = Setting(image, facts, rules, boot, kept, segments, memory, host)
+    where = KaslrQuestion(setting, load, question.firmware, question.log, question.early)
+    kaslr = places_of_kaslr(asked, where)
+    if isinstance(kaslr, Known):
+        boot = at_a_slot(boot, kaslr.value)
+    setting = replace(setting, boot=boot)
     placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
-    moved = moved_by_kaslr(boot, rules)
-    situation = Situation(
-        image,
-        facts,
-        boot,
-        actual or placements[0],
-        kept,
-        segments,
-        memory,
-        moved,
-        question.firmware,
-        question.log,
-    )
-    checks = rule_results(situation, no_workarea=_no_workarea(facts, boot, actual))
+    situation = situation_of(setting, actual or placements[0], question.firmware, question.log)
+    checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = _proof(setting, question, actual)
-    judgement = judge(Case(facts, boot, actual, proof, findings, segments, memory))
+    judgement = judge(Case(facts, boot, actual, proof, findings, segments, memory, value_of(kaslr)))
     return Report(
         verdict=judgement.verdict,
         basis=judgement.basis,
@@ -145,8 +145,12 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
             *boot.assumptions,
             *(segments.remarks if segments else ()),
             *_machine_premises(question, memory),
+            *(kaslr.value.premises if isinstance(kaslr, Known) else ()),
         ),
-        not_checked=not_checked(boot, actual, segments, memory, question.log, not_predicted),
+        not_checked=not_checked(
+            boot, actual, segments, memory, question.log, not_predicted, kaslr=kaslr
+        ),
+        kaslr=value_of(kaslr),
         inputs=_inputs(question, segments),
         checks=checks,
     )
@@ -233,19 +237,6 @@ def _decompressor(
     from smecheck.placement.decompressor_view import decompressor_view
 
     return decompressor_view(image, facts, kept)
-
-
-def _no_workarea(facts: KernelFacts, boot: Boot, actual: Placement | None) -> Lack | None:
-    """Say why no workarea is used, or that nothing tells where it would be."""
-    if value_of(facts.sme_code) is False:
-        return Lack(Outcome.NOT_APPLICABLE, "the kernel has no SME code")
-    if boot.sme is SmeState.INACTIVE:
-        return Lack(Outcome.NOT_APPLICABLE, f"SME is off ({boot.sme_evidence[0]})")
-    if actual is not None:
-        return None
-    scheme = facts.scheme
-    why = scheme.reason if isinstance(scheme, Unknown) else scheme.origin
-    return Lack(Outcome.SKIPPED, f"the scheme of the kernel is not known: {why}")
 
 
 def _proof(setting: Setting, question: Question, actual: Placement | None) -> Proof | None:

@@ -81,7 +81,7 @@ ROWS: dict[str, Row] = {
         *(said(NOKASLR, kaslr=Switch.ON), load(), MACHINE, UNDECIDED, PARTIAL, 4),
     ),
     "luck, nokaslr": (LUCKY, said(NOKASLR), SPREAD, MACHINE, CLEAR, PROOF, 0),
-    "luck, KASLR": (LUCKY, said(KASLR), SPREAD, MACHINE, UNDECIDED, PARTIAL, 4),
+    "luck, KASLR": (LUCKY, said(KASLR), SPREAD, MACHINE, CLEAR, BY_MACHINE, 0),
     "moved, clear": (
         OLD,
         *(said(KASLR, load_address=0x20000000), load(), MACHINE, CLEAR, BY_MACHINE, 0),

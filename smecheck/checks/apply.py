@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from smecheck.checks.rule import Lack, Rule, Situation
+from smecheck.evidence import Unknown, value_of
+from smecheck.model.boot import Boot, SmeState
 from smecheck.model.finding import Finding, Severity
+from smecheck.model.identity import KernelFacts
+from smecheck.model.placement import Placement
 from smecheck.model.rule_result import Outcome, RuleResult
 
 
@@ -73,3 +77,16 @@ def applicable(situation: Situation) -> Iterator[Rule]:
         from smecheck.checks import firmware_memory, sources
 
         yield from (*sources.RULES, *firmware_memory.RULES)
+
+
+def no_workarea(facts: KernelFacts, boot: Boot, actual: Placement | None) -> Lack | None:
+    """Say why no workarea is used, or that nothing tells where it would be."""
+    if value_of(facts.sme_code) is False:
+        return Lack(Outcome.NOT_APPLICABLE, "the kernel has no SME code")
+    if boot.sme is SmeState.INACTIVE:
+        return Lack(Outcome.NOT_APPLICABLE, f"SME is off ({boot.sme_evidence[0]})")
+    if actual is not None:
+        return None
+    scheme = facts.scheme
+    why = scheme.reason if isinstance(scheme, Unknown) else scheme.origin
+    return Lack(Outcome.SKIPPED, f"the scheme of the kernel is not known: {why}")

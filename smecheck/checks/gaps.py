@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Boot, Path
+from smecheck.model.kaslr import KaslrSweep
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.placement import Placement
@@ -20,6 +21,8 @@ def not_checked(
     memory: MemoryMap | None,
     log: KernelLog | None = None,
     not_predicted: str | None = None,
+    *,
+    kaslr: Fact[KaslrSweep],
 ) -> tuple[str, ...]:
     """List what the answer leaves open.
 
@@ -30,17 +33,26 @@ def not_checked(
         memory: of the machine.
         log: of the machine.
         not_predicted: why the load could not be predicted, where that was tried.
+        kaslr: the places that KASLR may choose.
     """
     load = _of_load(boot, segments, not_predicted)
     gaps = [*_of_machine(memory), *_of_firmware(log), *load]
     if boot.path is Path.KDUMP and memory is not None and not memory.crash_kernel:
         gaps.append(f"the crash reservation: {memory.source} has no line Crash kernel")
-    if not boot.base_is_certain and isinstance(boot.kernel_base, Known):
-        gaps.append("the places that physical KASLR may choose")
+    gaps += _of_kaslr(boot, kaslr)
     if placement is not None and placement.extents is not None and not placement.written_is_exact:
         gaps.append(f"how many page-table pages are written: {placement.reason}")
     gaps.append("caches, wbinvd and DMA; memory budget; mappings after the early encryption")
     return tuple(gaps)
+
+
+def _of_kaslr(boot: Boot, kaslr: Fact[KaslrSweep]) -> list[str]:
+    if isinstance(kaslr, Unknown):
+        if boot.base_is_certain or isinstance(boot.kernel_base, Unknown):
+            return []
+        return [f"the places that physical KASLR may choose: {kaslr.reason}"]
+    sweep = kaslr.value
+    return [*(f"KASLR: {bound}" for bound in sweep.bounds), *sweep.differences]
 
 
 def _of_machine(memory: MemoryMap | None) -> list[str]:

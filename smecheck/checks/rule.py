@@ -65,7 +65,7 @@ class Situation:
         if self.extents is not None and not self.boot.base_is_certain:
             off = isinstance(self.boot.kaslr, Known) and not self.boot.kaslr.value
             if not off:
-                conditions.append("KASLR leaves the kernel where it was loaded")
+                conditions.append(self.boot.base_condition)
         return " and ".join(conditions) or None
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
+from smecheck.checks.kaslr_verdict import by_kaslr
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Boot, Path, SmeState
+from smecheck.model.boot import Path, SmeState
 from smecheck.model.finding import Effect, Finding, Severity
 from smecheck.model.identity import KernelFacts
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Owner, Placement
-from smecheck.model.proof import Proof, Way
+from smecheck.model.placement import Owner
+from smecheck.model.proof import Way
 from smecheck.model.report import Basis, Verdict
-from smecheck.model.segments import SegmentList, SegmentRole
+from smecheck.model.segments import SegmentRole
 from smecheck.quantity import address_text, size_text
-from smecheck.record import record, replace
+from smecheck.record import replace
 
-_IF_IT_STILL_DIES = (
-    "if the kernel still dies, the workarea's place is not the reason: next suspects are the "
-    "memory budget (SME forces 64 MiB of SWIOTLB on a crash kernel), memory of the firmware, and "
-    "early code; a boot with mem_encrypt=off tells SME from the rest"
-)
 _WAYS = {
     Way.KEXEC: "kexec",
     Way.BOOT_LOADER: "other boot loaders",
@@ -28,30 +24,6 @@ _WAYS = {
 }
 
 
-@record
-class Judgement:
-    """The verdict in words."""
-
-    verdict: Verdict
-    basis: Basis
-    headline: str
-    next_step: str
-
-
-@record
-class Case:
-    """What there is to judge."""
-
-    facts: KernelFacts
-    boot: Boot
-    placement: Placement | None
-    """Of the kernel's own scheme; ``None`` where it has none or it is not known."""
-    proof: Proof | None
-    findings: tuple[Finding, ...]
-    segments: SegmentList | None
-    memory: MemoryMap | None
-
-
 def judge(case: Case) -> Judgement:
     """Decide. The order matters: inapplicable, contradiction, collision, proof, machine."""
     judgement = (
@@ -59,6 +31,7 @@ def judge(case: Case) -> Judgement:
         or _contradiction(case)
         or _collision(case)
         or _proven(case)
+        or by_kaslr(case, _missing_around(case))
         or _by_machine(case)
     )
     errors = [finding for finding in case.findings if finding.severity is Severity.ERROR]
@@ -92,7 +65,7 @@ def _not_applicable(case: Case) -> Judgement | None:
 
 
 def _contradiction(case: Case) -> Judgement | None:
-    contradicting = _with_effect(case, Effect.CONTRADICTION)
+    contradicting = with_effect(case, Effect.CONTRADICTION)
     if not contradicting:
         return None
     return Judgement(
@@ -104,7 +77,7 @@ def _contradiction(case: Case) -> Judgement | None:
 
 
 def _collision(case: Case) -> Judgement | None:
-    colliding = _with_effect(case, Effect.COLLISION)
+    colliding = with_effect(case, Effect.COLLISION)
     located = case.placement is not None and case.placement.extents and case.boot.base_is_certain
     relevant = colliding if located else [f for f in colliding if f.span is None]
     if not relevant:
@@ -115,10 +88,6 @@ def _collision(case: Case) -> Judgement | None:
         "the workarea " + " and ".join(_phrases(relevant)),
         relevant[0].remedy,
     )
-
-
-def _with_effect(case: Case, effect: Effect) -> list[Finding]:
-    return [finding for finding in case.findings if finding.effect is effect]
 
 
 def _phrases(colliding: list[Finding]) -> list[str]:
@@ -152,7 +121,7 @@ def _proven(case: Case) -> Judgement | None:
         Basis.PROOF,
         f"what {ways} must keep to the kernel covers the whole workarea, with {at_least}{margin} "
         "to spare",
-        _IF_IT_STILL_DIES,
+        IF_IT_STILL_DIES,
     )
 
 
@@ -163,7 +132,7 @@ def _by_machine(case: Case) -> Judgement:
             Verdict.CLEAR,
             Basis.MACHINE,
             f"on this machine nothing of {_load_name(case)} lies where the workarea is used",
-            _IF_IT_STILL_DIES,
+            IF_IT_STILL_DIES,
         )
     why, settle = missing
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
@@ -204,6 +173,11 @@ def _missing(case: Case) -> tuple[str, str] | None:
             "give --cmdline or --kaslr off if the kernel is booted with nokaslr, or --load-address "
             "if it is known where it ran",
         )
+    return _missing_around(case)
+
+
+def _missing_around(case: Case) -> tuple[str, str] | None:
+    """Return the first fact that is missing of what lies around the kernel."""
     if case.segments is None:
         return (
             "the place of the kernel is known, but not what else is loaded around it",
@@ -215,7 +189,8 @@ def _missing(case: Case) -> tuple[str, str] | None:
             "no segment that is known is hit, but where the initrd lies is not known",
             "give a segment list that names the initrd",
         )
-    if not case.segments.of(SegmentRole.BOOT_PARAMS):
+    of_load = case.boot.path is not Path.FIRST_BOOT
+    if of_load and not case.segments.of(SegmentRole.BOOT_PARAMS):
         return (
             "no segment that is known is hit, but the list names no boot_params: it is not whole",
             "give the whole list: kexec -d, a kernel log, or a description with every segment",

@@ -16,6 +16,7 @@ from smecheck.span import Span, SpanSet
 
 _CONSEQUENCE = {
     SegmentRole.BOOT_PARAMS: "the kernel loses boot_params and its command line and dies silently",
+    SegmentRole.CMDLINE: "the kernel loses its command line",
     SegmentRole.INITRD: "the initrd is destroyed: no root file system",
     SegmentRole.ELFCOREHDR: "the crash kernel cannot describe the memory it should save",
     SegmentRole.BACKUP: "the saved low memory is lost to the vmcore",
@@ -140,15 +141,18 @@ def _copied_back_damage(
         )
 
 
+def live_tables(segment: Segment) -> Span:
+    """Return where the decompressor that runs in a kernel segment keeps its page tables."""
+    end = segment.span.end
+    return Span(max(segment.span.start, end - _LIVE_TABLES_SIZE), end)
+
+
 def _live_tables(situation: Situation, extents: Extents) -> Iterator[Observation]:
     """Yield a hit on the decompressor's page tables, live where KASLR moved the kernel away."""
     if not situation.kernel_moved or situation.segments is None:
         return
     for segment in situation.segments.of(SegmentRole.KERNEL):
-        tables = Span(
-            max(segment.span.start, segment.span.end - _LIVE_TABLES_SIZE), segment.span.end
-        )
-        hit = extents.written & tables
+        hit = extents.written & live_tables(segment)
         if hit:
             yield Observation(
                 message="the workarea is written where the decompressor keeps its page tables, "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.cli.boot_options import BOOT_OPTIONS, early_of
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.host import host_options, machine_of
 from smecheck.cli.parameters import address, enum_option, initrd_size
@@ -18,7 +19,7 @@ from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 if TYPE_CHECKING:
     from smecheck.analysis import Question
 
-_INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host")
+_INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)
 
 FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
 """The options that name a file to read beside KERNEL."""
@@ -40,6 +41,22 @@ _OPTIONS = (
         "--segments",
         metavar="FILE",
         help="The segments of the load: output of kexec -d, a kernel log, or YAML.",
+    ),
+    click.option(
+        "--boot-params",
+        metavar="FILE",
+        help="/sys/kernel/boot_params/data, raw or in base64: of the boot that is asked about, or, "
+        "with a load, of the running kernel.",
+    ),
+    click.option(
+        "--srat",
+        metavar="FILE",
+        help="/sys/firmware/acpi/tables/SRAT of the machine, which bounds where KASLR looks.",
+    ),
+    click.option(
+        "--boot",
+        metavar="FILE",
+        help="What boot_params point to, as YAML (smecheck schema boot-v1).",
     ),
     click.option(
         "--load-address",
@@ -137,6 +154,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
         log,
         machine_of(options),
         cross_check=options["cross_check"],
+        early=early_of(options),
     )
 
 

@@ -79,7 +79,7 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
     # The EFI stub makes boot_params of its own, and copies no header into them.
     by_stub = data[_EFI_AT : _EFI_AT + 4] in _EFI_SIGNATURES and data[_LOADER_TYPE_AT]
     if magic != _MAGIC and not by_stub:
-        raise _no_boot_params("has no HdrS at 0x202", name)
+        raise _no_boot_params("has neither HdrS at 0x202 nor an EFI signature at 0x1c0", name)
     return BootParams(
         source=name,
         e820=FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, _e820(data, name)),

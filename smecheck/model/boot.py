@@ -97,4 +97,6 @@ class Boot:
     """4 or 5."""
     initrd: Initrd
     cmdline: Fact[str] = Unknown("no command line was given")
+    base_condition: str = "KASLR leaves the kernel where it was loaded"
+    """What must hold for the kernel to run at ``kernel_base``, where that is not certain."""
     assumptions: tuple[str, ...] = ()

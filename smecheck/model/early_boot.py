@@ -7,6 +7,12 @@ from smecheck.model.firmware import EfiMap, FirmwareMap
 from smecheck.record import record
 from smecheck.span import Span
 
+KEXEC_LOADER_TYPE = 0xD0
+"""type_of_loader as both kexec-tools and kexec_file_load set it: LOADER_TYPE_KEXEC << 4."""
+
+EFI_STUB_LOADER_TYPE = 0x21
+"""type_of_loader as the kernel's EFI stub sets it: drivers/firmware/efi/libstub/x86-stub.c."""
+
 SETUP_INDIRECT = 1 << 31
 """arch/x86/include/uapi/asm/setup_data.h: the node's data say where the real data lie."""
 
@@ -67,3 +73,7 @@ class EarlyBoot:
     """Where the kernel is unpacked to if KASLR does not move it."""
     input: Fact[int] = _NOT_GIVEN
     """Where the compressed payload lies, in the copy of the decompressor that runs."""
+    loader_type: int = 0
+    """type_of_loader of boot_params; 0 where it is not known."""
+    output_is_assumed: bool = False
+    """``output`` is the lowest place that it can be, since nothing tells it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from smecheck.evidence import Fact
 from smecheck.record import record
 from smecheck.span import Span
 
@@ -114,3 +115,55 @@ class Slots:
     def _below(self, area: SlotArea, address: int) -> int:
         before = -(-(address - area.start) // self.alignment)
         return min(max(before, 0), area.count)
+
+
+@record
+class SlotCollision:
+    """What some of the slots collide with."""
+
+    rule: str
+    """The rule that has it: ``SME001``."""
+    phrase: str
+    """What that says of the workarea; empty: it collides with ``other``."""
+    other: str
+    """What is met: ``initrd``."""
+    count: int
+    lowest: int
+    highest: int
+
+
+@record
+class Collisions:
+    """The slots at which something is met; each counts once, whatever it meets."""
+
+    count: int
+    lowest: int | None
+    highest: int | None
+    by_rule: tuple[SlotCollision, ...]
+
+
+@record
+class KaslrSweep:
+    """Where KASLR may put the kernel, and what it meets there."""
+
+    slots: Slots
+    collisions: Collisions | None
+    """``None`` where the extents of the workarea are not known."""
+    unmoved: Fact[int]
+    """Where the kernel is unpacked, and stays if there are no slots."""
+    minimum: int
+    limit: int
+    may_stay: str | None
+    """Why the kernel may stay although there are slots; ``None`` where it cannot."""
+    bounds: tuple[str, ...]
+    """What is not known that could only take slots away."""
+    differences: tuple[str, ...]
+    """What other variants of the search would come to."""
+    premises: tuple[str, ...]
+
+    @property
+    def clear_fraction(self) -> float | None:
+        """How many of the slots are clear, from 0 to 1."""
+        if self.collisions is None or not self.slots.count:
+            return None
+        return 1 - self.collisions.count / self.slots.count

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from smecheck.model.boot import Boot
 from smecheck.model.finding import Finding
 from smecheck.model.identity import KernelFacts
+from smecheck.model.kaslr import KaslrSweep
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Placement
@@ -80,6 +81,8 @@ class Report:
     """The recorded load beside the predicted one, where that was asked for."""
     advice: tuple[Advice, ...] | None = None
     """What would help, cheapest first; ``None`` where nobody asked."""
+    kaslr: KaslrSweep | None = None
+    """``None`` where KASLR is off, or its places are not known."""
 
     @property
     def actual(self) -> Placement | None:

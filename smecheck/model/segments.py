@@ -30,6 +30,8 @@ class SegmentRole(Enum):
     KERNEL = "kernel"
     INITRD = "initrd"
     BOOT_PARAMS = "boot_params"
+    CMDLINE = "cmdline"
+    """The command line, where it is not in one segment with boot_params."""
     PURGATORY = "purgatory"
     ELFCOREHDR = "elfcorehdr"
     BACKUP = "backup"

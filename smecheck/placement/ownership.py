@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.boot import Boot
+from smecheck.model.boot import Boot, Path
 from smecheck.model.placement import Extents, Owner
 from smecheck.model.segments import SegmentList, SegmentRole
 from smecheck.placement.decompressor import UnpackRules, landing
@@ -14,8 +14,11 @@ from smecheck.span import SpanSet
 
 def moved_by_kaslr(boot: Boot, rules: UnpackRules) -> bool:
     """Tell whether the kernel is known to run elsewhere than its segment puts it."""
-    if isinstance(boot.load_address, Unknown) or isinstance(boot.kernel_base, Unknown):
+    if isinstance(boot.kernel_base, Unknown):
         return False
+    if isinstance(boot.load_address, Unknown):
+        # A boot loader's choice that is not known; KASLR hardly ever chooses the same.
+        return boot.path is Path.FIRST_BOOT and isinstance(boot.kaslr, Known) and boot.kaslr.value
     if boot.load_address.value == boot.kernel_base.value:
         return False
     unmoved = landing(boot.load_address.value, rules)

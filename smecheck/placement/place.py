@@ -59,6 +59,19 @@ def place_both(setting: Setting) -> tuple[Placement, Placement]:
     return after_end, _place(setting, section_scheme, actual=in_section)
 
 
+def place_at(setting: Setting, base: int) -> Placement:
+    """Place the workarea of the kernel's own scheme for a ``_text`` at ``base``.
+
+    Raises:
+        ValueError: the scheme is not known.
+    """
+    scheme = value_of(setting.facts.scheme)
+    if scheme is None:
+        raise ValueError("the scheme of the kernel is not known")
+    boot = replace(setting.boot, kernel_base=Known(base, "a place that was asked for"))
+    return _place(replace(setting, boot=boot), scheme, actual=True)
+
+
 @record
 class _Candidates:
     """The combinations of generation and paging that the evidence leaves open."""

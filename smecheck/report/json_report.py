@@ -21,6 +21,7 @@ from smecheck.model.rule_result import Outcome, RuleResult
 from smecheck.model.segments import Segment, SegmentList
 from smecheck.quantity import address_text
 from smecheck.report.cross_check_words import outcome_text
+from smecheck.report.kaslr_json import kaslr_json
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
 
@@ -60,7 +61,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "cross_check": _or_null(report.cross_check, _cross_check),
             "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
             "advice": None if report.advice is None else [_advice(one) for one in report.advice],
-            "kaslr": None,
+            "kaslr": _or_null(report.kaslr, kaslr_json),
             "findings": [_finding(finding) for finding in report.findings],
             "checks": [_check(result) for result in report.checks],
             "assumptions": list(report.assumptions),

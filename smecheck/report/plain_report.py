@@ -14,6 +14,7 @@ from smecheck.model.proof import Proof, ProofPath
 from smecheck.model.report import Report
 from smecheck.model.rule_result import RuleResult
 from smecheck.quantity import address_text, size_text
+from smecheck.record import replace
 from smecheck.report.cross_check_words import match_text, outcome_text
 from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from smecheck.model.advice import Advice
     from smecheck.model.cross_check import CrossCheck
+    from smecheck.model.kaslr import KaslrSweep
     from smecheck.model.segments import SegmentList
     from smecheck.report.render import RenderOptions
 
@@ -57,6 +59,8 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
         yield from _cross_check(report.cross_check)
     if report.proof is not None:
         yield from _proof(report.proof)
+    if report.kaslr is not None:
+        yield from _kaslr(report.kaslr)
     if options.explain:
         yield from map(_check, report.checks)
     yield from map(_advice, report.advice or ())
@@ -162,6 +166,15 @@ def _cross_check(check: CrossCheck) -> Iterator[str]:
         )
     yield from (f"cross-check.explained-by: {text}" for text in check.explained_by)
     yield from (f"cross-check.assumption: {text}" for text in check.assumptions)
+
+
+def _kaslr(sweep: KaslrSweep) -> Iterator[str]:
+    from smecheck.report.kaslr_facts import kaslr_facts
+
+    for fact in kaslr_facts(sweep):
+        yield _fact("kaslr", replace(fact, name=fact.name.replace(" ", "-")))
+    for area in sweep.slots.areas:
+        yield f"kaslr.area: {address_text(area.start)} {area.count}"
 
 
 def _proof(proof: Proof) -> Iterator[str]:

@@ -120,6 +120,11 @@ def _parts(
         )
         if not check.agrees:
             yield from _list("THE PREDICTION ASSUMES", check.assumptions, words)
+    if report.kaslr is not None:
+        from smecheck.report.kaslr_facts import kaslr_facts
+
+        table = facts_table(list(kaslr_facts(report.kaslr)), words)
+        yield from _section("KASLR", "the places that it may choose", table)
     if report.findings:
         yield from _section("FINDINGS", _count(report), findings_table(report.findings, words))
     if report.advice is not None:

@@ -30,13 +30,14 @@ def avoided_ranges(
     """Return what is avoided, the lowest first. What is not known is left out.
 
     Args:
-        decompressor: from the compressed payload to the end of the buffer.
+        decompressor: from the compressed payload to the end of the buffer; empty where it is not
+            known.
         boot: what else lies in memory.
         text: the command line as the decompressor sees it.
         options: what that says.
         rules: of this kernel.
     """
-    found = [Avoided("decompressor", decompressor)]
+    found = [Avoided("decompressor", decompressor)] if decompressor else []
     if isinstance(boot.initrd, Known) and boot.initrd.value is not None:
         found.append(Avoided("initrd", boot.initrd.value))
     if isinstance(boot.cmdline_address, Known) and boot.cmdline_address.value:

@@ -7,6 +7,8 @@ How long it is follows from init_size, which header.S makes the larger of two si
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.kernel import KernelImage
 from smecheck.placement.constants import PAGE_SIZE
@@ -20,6 +22,12 @@ _EXTRA_BYTES = {65536: "v4.14 to v5.8", 131072: "since v5.9"}
 came with zstd."""
 
 _EXTRA_SINCE = (5, 9)
+
+_LONGEST_HEAD = PAGE_SIZE
+"""What lies before the payload is .head.text: 0x2cc to 0x3b1 bytes in the kernels measured."""
+
+SECTOR_SIZE = 512
+"""arch/x86/boot/header.S: setup_sects counts sectors behind the first; 0 means 4."""
 
 
 @record
@@ -44,30 +52,46 @@ def payload_place(image: KernelImage, kernel_size: int | None) -> Fact[InputBoun
         kernel_size: ``_end - _text``, where it is known.
     """
     header = image.header
-    offset, length = header.other.get("payload_offset"), header.other.get("payload_length")
     if isinstance(header.init_size, Unknown):
         return Unknown(header.init_size.reason)
-    if offset is None or length is None:
-        return Unknown("the setup header's payload_offset and payload_length are not known")
-    init_size = header.init_size.value
-    # At least the payload lies between the start of the decompressor and its end.
-    highest = init_size - align_up(offset + length, PAGE_SIZE) + offset
     if isinstance(header.output_len, Unknown):
-        return Known(InputBounds(offset, highest, "the payload lies in the buffer"), "header.S")
+        return Unknown(header.output_len.reason)
+    init_size, output_len = header.init_size.value, header.output_len.value
+    offsets, lengths = _payload(header.other, output_len)
     extract_offsets = [
-        align_up(_extract_offset(header.output_len.value, extra, length), PAGE_SIZE)
-        for extra in _extra_bytes(image, header.output_len.value)
+        align_up(_extract_offset(output_len, extra, length), PAGE_SIZE)
+        for extra in _extra_bytes(image, output_len)
+        for length in lengths
     ]
+    lowest = min(extract_offsets) + offsets[0]
     if kernel_size is not None and init_size > align_up(kernel_size, PAGE_SIZE):
         origin = (
             f"init_size {address_text(init_size)} is the decompressor's, so its copy begins "
-            f"{size_text(extract_offsets[0])} behind the start of the buffer"
+            f"{size_text(min(extract_offsets))} behind the start of the buffer"
         )
-        places = [offset + extract for extract in extract_offsets]
-        return Known(InputBounds(min(places), max(places), origin), "header.S, ZO_INIT_SIZE")
-    lowest = min(offset + extract for extract in extract_offsets)
+        bounds = InputBounds(lowest, max(extract_offsets) + offsets[1], origin)
+        return Known(_within(bounds, init_size), "header.S, ZO_INIT_SIZE")
+    # At least the payload lies between the start of the decompressor and its end.
+    highest = init_size - align_up(offsets[1] + lengths[0], PAGE_SIZE) + offsets[1]
     origin = "init_size is the kernel's, and the decompressor's size is not known"
-    return Known(InputBounds(min(lowest, highest), highest, origin), "header.S, VO_INIT_SIZE")
+    return Known(_within(InputBounds(lowest, highest, origin), init_size), "header.S, VO_INIT_SIZE")
+
+
+def _within(bounds: InputBounds, init_size: int) -> InputBounds:
+    highest = min(bounds.highest, init_size)
+    return InputBounds(min(bounds.lowest, highest), highest, bounds.origin)
+
+
+def _payload(other: Mapping[str, int], output_len: int) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Return bounds of payload_offset, and the lengths that the payload may have."""
+    offset, length = other.get("payload_offset"), other.get("payload_length")
+    offsets = (0, _LONGEST_HEAD) if offset is None else (offset, offset)
+    if length is not None:
+        return offsets, (length,)
+    # It is no longer than what lies behind the setup sectors, and than what is unpacked.
+    setup_size = ((other.get("setup_sects", 4) or 4) + 1) * SECTOR_SIZE
+    longest = max(other.get("file_size", output_len) - setup_size, 1)
+    return offsets, (1, min(longest, output_len))
 
 
 def _extract_offset(output_len: int, extra: int, length: int) -> int:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known, Unknown, first_known
+from smecheck.evidence import Fact, Known, T, Unknown
 from smecheck.model.boot_params import BootParams
-from smecheck.model.early_boot import EarlyBoot
+from smecheck.model.early_boot import KEXEC_LOADER_TYPE, EarlyBoot
 from smecheck.model.firmware import EfiMap
 from smecheck.quantity import address_text
-
-KEXEC_LOADER_TYPE = 0xD0
-"""type_of_loader as both kexec-tools and kexec_file_load set it: LOADER_TYPE_KEXEC << 4."""
 
 
 def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
@@ -31,6 +28,7 @@ def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
         else Unknown(
             f"the setup_data list from {address_text(params.setup_data)} on was not given"
         ),
+        loader_type=params.loader_type,
     )
 
 
@@ -38,18 +36,24 @@ def completed(described: EarlyBoot, by: EarlyBoot) -> EarlyBoot:
     """Return what is described, completed by what else is known."""
     return EarlyBoot(
         source=by.source,
-        e820=first_known(described.e820, by.e820),
-        efi=first_known(described.efi, by.efi),
-        cmdline=first_known(described.cmdline, by.cmdline),
-        cmdline_address=first_known(described.cmdline_address, by.cmdline_address),
-        boot_params_address=first_known(described.boot_params_address, by.boot_params_address),
-        initrd=first_known(described.initrd, by.initrd),
-        setup_data=first_known(described.setup_data, by.setup_data),
-        srat=first_known(described.srat, by.srat),
-        five_levels=first_known(described.five_levels, by.five_levels),
-        output=first_known(described.output, by.output),
-        input=first_known(described.input, by.input),
+        e820=_else(described.e820, by.e820),
+        efi=_else(described.efi, by.efi),
+        cmdline=_else(described.cmdline, by.cmdline),
+        cmdline_address=_else(described.cmdline_address, by.cmdline_address),
+        boot_params_address=_else(described.boot_params_address, by.boot_params_address),
+        initrd=_else(described.initrd, by.initrd),
+        setup_data=_else(described.setup_data, by.setup_data),
+        srat=_else(described.srat, by.srat),
+        five_levels=_else(described.five_levels, by.five_levels),
+        output=_else(described.output, by.output),
+        input=_else(described.input, by.input),
+        loader_type=described.loader_type or by.loader_type,
     )
+
+
+def _else(described: Fact[T], other: Fact[T]) -> Fact[T]:
+    """Return what is described; if it is not, the other, with its reason if it is not known."""
+    return described if isinstance(described, Known) else other
 
 
 def _efi(params: BootParams) -> Fact[EfiMap | None]:

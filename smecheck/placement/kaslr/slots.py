@@ -39,7 +39,9 @@ class SlotSearch:
     limit: int
 
 
-def search_slots(kernel: KaslrKernel, boot: EarlyBoot, rules: KaslrRules) -> Fact[SlotSearch]:
+def search_slots(
+    kernel: KaslrKernel, boot: EarlyBoot, rules: KaslrRules, *, is_on: bool = False
+) -> Fact[SlotSearch]:
     """Return every place where choose_random_location() may put the kernel.
 
     Args:
@@ -47,6 +49,7 @@ def search_slots(kernel: KaslrKernel, boot: EarlyBoot, rules: KaslrRules) -> Fac
         boot: what the decompressor finds in memory. Ranges to avoid that are not known are taken
             as not there; memory, command line, ``output`` and ``input`` must be known.
         rules: the variant of the search.
+        is_on: KASLR is on whatever the command line says.
 
     Returns:
         The slots, none where the kernel stays at ``output``; or which fact is missing.
@@ -70,7 +73,7 @@ def search_slots(kernel: KaslrKernel, boot: EarlyBoot, rules: KaslrRules) -> Fac
     minimum = align_up(min(output, _HIGHEST_MINIMUM), kernel.alignment)
     search = Search(size, kernel.alignment, minimum, options.limit, options.gigantic_pages)
     areas: tuple[SlotArea, ...] = ()
-    if has_word(boot.cmdline.value, "nokaslr"):
+    if has_word(boot.cmdline.value, "nokaslr") and not is_on:
         reason = "nokaslr is on the command line"
     elif options.gives_up:
         reason = "one memmap= has more than four ranges"

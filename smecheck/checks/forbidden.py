@@ -1,0 +1,115 @@
+"""What the rules hold the extents of a workarea against, as sets of spans that do not move.
+
+From each extent, an offset from ``_text``, and such a set follow the addresses at which they meet.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+from smecheck.checks.crash_reservation import past_crash_reservation
+from smecheck.checks.in_place import segment_in_slack
+from smecheck.checks.mapped import initrd_loses_encryption
+from smecheck.checks.ram import not_mapped_at_entry, workarea_outside_ram
+from smecheck.checks.rule import Rule, Situation
+from smecheck.checks.written import live_tables, written_over_segment
+from smecheck.model.boot import Path
+from smecheck.model.segments import SegmentRole
+from smecheck.placement.constants import PMD_SIZE, PUD_SIZE
+from smecheck.placement.generations import GENERATION_RULES
+from smecheck.placement.page_tables import page_aligned_initrd, partial_frames
+from smecheck.record import record
+from smecheck.span import Span, SpanSet
+
+_WHOLE = 1 << 64
+
+
+@record
+class Forbidden:
+    """Something that an extent must not meet."""
+
+    rule: Rule
+    name: str
+    extent: str
+    """Which extent: a key of :attr:`_Kind.extents`."""
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    """Of its spans, ascending."""
+
+    def met_by(self, extent: Span, slots: Span) -> Iterator[Span]:
+        """Yield the addresses in ``slots`` from which the extent, an offset, meets a span."""
+        first = bisect_left(self.ends, slots.start + extent.start + 1)
+        for start, end in zip(self.starts[first:], self.ends[first:], strict=True):
+            lowest = max(slots.start, start - extent.end + 1)
+            if lowest >= slots.end:
+                return
+            highest = min(slots.end, end - extent.start)
+            if lowest < highest:
+                yield Span(lowest, highest)
+
+
+def forbidden(situation: Situation) -> Iterator[Forbidden]:
+    """Yield what the rules hold the extents against, rule by rule."""
+    neighbours = situation.neighbours
+    for segment in neighbours:
+        name, spans = segment.role.value, [segment.span]
+        # SME002 is about what is written at worst, where that is all that is known.
+        yield _of(written_over_segment, name, "reached", spans)
+        yield _of(segment_in_slack, name, "image", spans)
+        encrypts = any(GENERATION_RULES[g].encrypts_initrd for g in situation.facts.generations)
+        may_be_initrd = segment.role is SegmentRole.INITRD or (
+            segment.role is SegmentRole.OTHER and situation.boot.initrd.size
+        )
+        if encrypts and may_be_initrd:
+            initrd = page_aligned_initrd(segment.span)
+            frames = (Span.sized(n * PMD_SIZE, PMD_SIZE) for n in partial_frames(initrd))
+            yield _of(initrd_loses_encryption, name, "mapped", frames)
+    kernel = situation.segments.of(SegmentRole.KERNEL) if situation.segments else ()
+    yield _of(
+        written_over_segment,
+        "page tables of the decompressor",
+        "written",
+        (live_tables(segment) for segment in kernel),
+    )
+    memory = situation.memory
+    if memory is None:
+        return
+    everywhere = SpanSet([Span(0, _WHOLE)])
+    yield _of(
+        workarea_outside_ram,
+        "no System RAM",
+        "touched",
+        everywhere - memory.system_ram - memory.ram_buffer,
+    )
+    if situation.boot.path is Path.KDUMP and memory.crash_kernel:
+        reserved = SpanSet(region.span for region in memory.crash_kernel)
+        yield _of(past_crash_reservation, "outside Crash kernel", "touched", everywhere - reserved)
+
+
+def _of(rule: Rule, name: str, extent: str, spans: Iterable[Span]) -> Forbidden:
+    ordered = tuple(SpanSet(spans))
+    return Forbidden(
+        rule, name, extent, tuple(s.start for s in ordered), tuple(s.end for s in ordered)
+    )
+
+
+def all_of(parts: Iterable[Forbidden]) -> Forbidden:
+    """Return all spans of all parts as one."""
+    spans = (
+        Span(start, end)
+        for fixed in parts
+        for start, end in zip(fixed.starts, fixed.ends, strict=True)
+    )
+    return _of(written_over_segment, "anything", "", spans)
+
+
+def frames_of_the_load(situation: Situation) -> Forbidden:
+    """Return the 1 GiB frames that have page tables of their own, or that share them."""
+    segments = situation.segments.segments if situation.segments else ()
+    return _of(
+        not_mapped_at_entry,
+        "frames",
+        "",
+        (segment.span.aligned_out(PUD_SIZE) for segment in segments),
+    )

@@ -1,0 +1,52 @@
+"""What there is to judge, and what a judgement is."""
+
+from __future__ import annotations
+
+from smecheck.model.boot import Boot
+from smecheck.model.finding import Effect, Finding
+from smecheck.model.identity import KernelFacts
+from smecheck.model.kaslr import KaslrSweep
+from smecheck.model.memory import MemoryMap
+from smecheck.model.placement import Placement
+from smecheck.model.proof import Proof
+from smecheck.model.report import Basis, Verdict
+from smecheck.model.segments import SegmentList
+from smecheck.record import record
+
+IF_IT_STILL_DIES = (
+    "if the kernel still dies, the workarea's place is not the reason: next suspects are the "
+    "memory budget (SME forces 64 MiB of SWIOTLB on a crash kernel), memory of the firmware, and "
+    "early code; a boot with mem_encrypt=off tells SME from the rest"
+)
+"""The next step where everything is clear."""
+
+
+@record
+class Judgement:
+    """The verdict in words."""
+
+    verdict: Verdict
+    basis: Basis
+    headline: str
+    next_step: str
+
+
+@record
+class Case:
+    """What there is to judge."""
+
+    facts: KernelFacts
+    boot: Boot
+    placement: Placement | None
+    """Of the kernel's own scheme; ``None`` where it has none or it is not known."""
+    proof: Proof | None
+    findings: tuple[Finding, ...]
+    segments: SegmentList | None
+    memory: MemoryMap | None
+    kaslr: KaslrSweep | None = None
+    """All places that KASLR may choose, where they are known."""
+
+
+def with_effect(case: Case, effect: Effect) -> list[Finding]:
+    """Return the findings with that effect on the verdict."""
+    return [finding for finding in case.findings if finding.effect is effect]

@@ -1,0 +1,245 @@
+"""The rules, held against all slots of KASLR at once: how many collide, and with what.
+
+A finding at one address says that some extent, so far behind ``_text``, meets something fixed. For
+all addresses that is a set of intervals. Only how far the workarea is written differs from slot to
+slot: by the 1 GiB frames that kernel, workarea and initrd lie in. Slots are told apart by that, one
+of each kind is placed by the same code as a single address, and the intervals do the rest. The cost
+grows with the number of ranges, not with the memory.
+
+``tests/test_kaslr_sweep.py`` holds it against the rules themselves, slot by slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks.forbidden import all_of, forbidden, frames_of_the_load
+from smecheck.checks.ram import not_mapped_at_entry
+from smecheck.checks.rule import Rule, Situation
+from smecheck.evidence import Known
+from smecheck.model.kaslr import Collisions, SlotArea, SlotCollision, Slots
+from smecheck.placement.constants import P4D_SIZE, PUD_SIZE
+from smecheck.placement.place import Setting, place_at
+from smecheck.record import record, replace
+from smecheck.span import Span, SpanSet, align_down, align_up
+
+_LOW_MEMORY_END = 1 << 32
+"""startup_32() maps what is below: page tables may differ there."""
+
+_WHOLE = 1 << 64
+
+
+@record
+class _Kind:
+    """Slots that are alike: how far the workarea reaches, from ``_text``."""
+
+    extents: dict[str, Span]
+    faults: bool
+    """Mapping the workarea faults there, whatever lies in memory."""
+
+
+@record
+class _Hit:
+    """Slots of one area that collide with one thing."""
+
+    slots: Span
+    step: int
+    """Distance between them: the alignment, or a GiB where only every GiB's are meant."""
+    rule: Rule
+    name: str
+
+
+def sweep(slots: Slots, setting: Setting, situation: Situation) -> Collisions | None:
+    """Count the slots at which a rule would find a collision.
+
+    Args:
+        slots: all places that KASLR may choose.
+        setting: all that the placement depends on.
+        situation: what the rules look at; where the kernel runs in it does not matter.
+
+    Returns:
+        ``None`` where the workarea cannot be placed.
+    """
+    if situation.placement.offsets is None:
+        return None
+    return _Sweep(slots, setting, situation).collisions()
+
+
+class _Sweep:
+    def __init__(self, slots: Slots, setting: Setting, situation: Situation) -> None:
+        self._slots = slots
+        self._setting = setting
+        self._situation = situation
+        self._kinds: dict[tuple[int, ...], _Kind] = {}
+        offsets = situation.placement.offsets
+        assert offsets is not None  # noqa: S101 - sweep() has looked
+        self._image_end = offsets.in_place.start
+        self._reach = max(offsets.mapped_end, offsets.worst_end)
+        self._fixed = tuple(forbidden(situation))
+        self._special = frames_of_the_load(situation)
+        self._anything = all_of((*self._fixed, self._special))
+        initrd = situation.boot.initrd.span
+        self._initrd_frames = set(initrd.frames(P4D_SIZE)) if initrd else set()
+
+    def collisions(self) -> Collisions:
+        hits: list[_Hit] = []
+        count, lowest, highest = 0, [], []
+        for area in self._slots.areas:
+            found = list(self._hits_in(area))
+            hits += found
+            total = _union(found, self._slots.alignment)
+            count += total.count
+            if total.lowest is not None and total.highest is not None:
+                lowest.append(total.lowest)
+                highest.append(total.highest)
+        return Collisions(
+            count,
+            min(lowest, default=None),
+            max(highest, default=None),
+            tuple(self._by_rule(hits)),
+        )
+
+    def _by_rule(self, hits: list[_Hit]) -> Iterator[SlotCollision]:
+        phrases = {hit.rule.id: hit.rule.phrase for hit in hits}
+        for rule, name in sorted({(hit.rule.id, hit.name) for hit in hits}):
+            own = [hit for hit in hits if (hit.rule.id, hit.name) == (rule, name)]
+            total = _union(own, self._slots.alignment)
+            if total.lowest is not None and total.highest is not None:
+                yield SlotCollision(
+                    rule, phrases[rule], name, total.count, total.lowest, total.highest
+                )
+
+    def _hits_in(self, area: SlotArea) -> Iterator[_Hit]:
+        """Yield the hits of one area, on the grid of its slots."""
+        step = self._slots.alignment
+        whole = Span(area.start, self._slots.last_of(area) + 1)
+        near = SpanSet(self._windows(whole))
+        for window in near:
+            for piece in self._pieces(_on_grid(window, area.start, step)):
+                yield from self._met(piece, area.start)
+        for far in SpanSet([whole]) - near:
+            yield from self._far(_on_grid(far, area.start, step))
+
+    def _windows(self, area: Span) -> Iterator[Span]:
+        """Yield where in the area anything fixed is within reach."""
+        everything = Span(0, self._reach)
+        yield from self._anything.met_by(everything, area)
+        first = align_down(area.start, P4D_SIZE)
+        for border in (_LOW_MEMORY_END, *range(first, area.end + self._reach, P4D_SIZE)):
+            window = Span(max(0, border - self._reach), border + 1) & area
+            if window:
+                yield window
+
+    def _pieces(self, window: Span) -> Iterator[Span]:
+        """Split at the borders of 1 GiB frames, so that the slots of a piece are alike.
+
+        Slots whose workarea leaves the frames of the kernel's image stand alone.
+        """
+        step, start = self._slots.alignment, window.start
+        while start < window.end:
+            image_border = align_up(start + self._image_end, PUD_SIZE)
+            crossing = image_border < start + self._reach
+            if crossing:
+                yield Span(start, start + 1)
+                start += step
+                continue
+            # The next slot whose reach goes over a border that its image does not, or that begins
+            # a frame of its own.
+            end = min(image_border - self._reach + 1, align_up(start + 1, PUD_SIZE))
+            end = start + align_up(end - start, step)
+            yield Span(start, min(end, window.end))
+            start = end
+
+    def _met(self, piece: Span, origin: int) -> Iterator[_Hit]:
+        step = self._slots.alignment
+        kind = self._kind(piece.start)
+        if kind.faults:
+            yield _Hit(piece, step, not_mapped_at_entry, "page tables at entry")
+        for fixed in self._fixed:
+            extent = kind.extents[fixed.extent]
+            if not fixed.starts or piece.end + extent.end <= fixed.starts[0]:
+                continue
+            for met in fixed.met_by(extent, piece):
+                slots = _on_grid(met, origin, step)
+                if slots:
+                    yield _Hit(slots, step, fixed.rule, fixed.name)
+
+    def _far(self, slots: Span) -> Iterator[_Hit]:
+        """Yield the faults far from everything: every GiB has them at the same places."""
+        step = self._slots.alignment
+        if not slots:
+            return
+        first = slots.start + (PUD_SIZE - self._reach - slots.start) // step * step
+        for start in range(first, PUD_SIZE - self._image_end + 1, step):
+            lowest = start + align_up(slots.start - start, PUD_SIZE)
+            if lowest < slots.end and self._kind(lowest).faults:
+                found = Span(lowest, slots.end)
+                yield _Hit(found, PUD_SIZE, not_mapped_at_entry, "page tables at entry")
+
+    def _kind(self, base: int) -> _Kind:
+        """Place the workarea at ``base``, or take what was placed at a slot that is alike."""
+        frames = range(base // PUD_SIZE, (base + self._reach - 1) // PUD_SIZE + 1)
+        image_frames = (base + self._image_end - 1) // PUD_SIZE
+        is_crossing = image_frames < frames[-1]
+        key: tuple[int, ...] = (
+            len(frames),
+            base % PUD_SIZE if is_crossing else -1,
+            *(
+                frame in self._initrd_frames
+                for frame in Span.sized(base, self._reach).frames(P4D_SIZE)
+            ),
+            (base < _LOW_MEMORY_END) + (base + self._reach <= _LOW_MEMORY_END),
+        )
+        window = Span.sized(frames[0] * PUD_SIZE, len(frames) * PUD_SIZE)
+        if any(self._special.met_by(Span(0, 1), window)):
+            key = (base if is_crossing else frames[0], len(frames))
+        known = self._kinds.get(key)
+        if known is None:
+            known = self._kinds[key] = self._placed(base)
+        return known
+
+    def _placed(self, base: int) -> _Kind:
+        placement = place_at(self._setting, base)
+        boot = replace(
+            self._situation.boot, kernel_base=Known(base, "a slot"), base_is_certain=True
+        )
+        situation = replace(self._situation, boot=boot, placement=placement, kernel_moved=True)
+        extents = placement.extents
+        assert extents is not None  # noqa: S101 - the base is known
+        own = extents.moved(-base)
+        reached = own.written_end if placement.written_is_exact else own.worst_end
+        return _Kind(
+            {
+                "image": Span(0, own.in_place.end),
+                "written": own.written,
+                "reached": Span(own.start, max(own.start, reached)),
+                "mapped": own.mapped,
+                "touched": Span(own.in_place.start, max(own.in_place.start, reached)),
+            },
+            not_mapped_at_entry.lack(situation) is None
+            and any(True for _ in not_mapped_at_entry.check(situation)),
+        )
+
+
+def _on_grid(span: Span, origin: int, step: int) -> Span:
+    """Return the span from its first slot on; empty where it has none."""
+    first = origin + align_up(span.start - origin, step)
+    return Span(min(first, span.end), span.end)
+
+
+def _union(hits: list[_Hit], step: int) -> Collisions:
+    """Count the slots of all hits, each once. The hits of one grid only."""
+    dense = SpanSet(hit.slots for hit in hits if hit.step == step)
+    sparse = [hit for hit in hits if hit.step != step]
+    count, lowest, highest = 0, [], []
+    for hit in sparse:
+        number = -(-hit.slots.size // hit.step)
+        count += number
+        lowest.append(hit.slots.start)
+        highest.append(hit.slots.start + (number - 1) * hit.step)
+    for span in dense:
+        number = -(-span.size // step)
+        count += number
+        lowest.append(span.start)
+        highest.append(span.start + (number - 1) * step)
+    return Collisions(count, min(lowest, default=None), max(highest, default=None), ())

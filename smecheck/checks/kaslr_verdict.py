@@ -1,0 +1,67 @@
+"""The verdict where KASLR may put the kernel at any of many places."""
+
+from __future__ import annotations
+
+from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
+from smecheck.evidence import Known
+from smecheck.model.boot import Path
+from smecheck.model.finding import Effect
+from smecheck.model.kaslr import Collisions
+from smecheck.model.report import Basis, Verdict
+from smecheck.quantity import count_text
+
+_WITHOUT_KASLR = "boot it with mem_encrypt=off, or with nokaslr where that is clear"
+
+
+def by_kaslr(case: Case, missing: tuple[str, str] | None) -> Judgement | None:
+    """Judge by all places that KASLR may choose; ``None`` where they are not all there is.
+
+    Args:
+        case: what there is to judge.
+        missing: the first fact that is missing of what lies around the kernel, and how to get it.
+    """
+    sweep = case.kaslr
+    if sweep is None or sweep.collisions is None or not sweep.slots.count:
+        return None
+    if case.boot.base_is_certain and case.boot.path is not Path.FIRST_BOOT:
+        return None
+    places = count_text(sweep.slots.count, "place")
+    if sweep.collisions.count:
+        met = " and ".join(_swept_phrases(sweep.collisions))
+        if sweep.may_stay is not None:
+            return Judgement(
+                Verdict.UNDECIDED,
+                Basis.PARTIAL,
+                f"KASLR may choose one of {places}, and at {sweep.collisions.count} of them the "
+                f"workarea {met}; or it may leave the kernel where it is: {sweep.may_stay}",
+                "give --cmdline or --kaslr, --boot-params of the running kernel, or --load-address "
+                "if it is known where it ran",
+            )
+        hits = [finding for finding in with_effect(case, Effect.COLLISION) if finding.span]
+        return Judgement(
+            Verdict.COLLISION,
+            Basis.MACHINE,
+            f"at {sweep.collisions.count} of {places} that KASLR may choose, the workarea {met}",
+            hits[0].remedy if hits else _WITHOUT_KASLR,
+        )
+    if missing is not None:
+        return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *missing)
+    unmoved_is_clear = isinstance(case.boot.kernel_base, Known) and not with_effect(
+        case, Effect.COLLISION
+    )
+    if sweep.may_stay is not None and not unmoved_is_clear:
+        return None
+    return Judgement(
+        Verdict.CLEAR,
+        Basis.MACHINE,
+        f"at none of {places} that KASLR may choose lies anything where the workarea is used",
+        IF_IT_STILL_DIES,
+    )
+
+
+def _swept_phrases(collisions: Collisions) -> list[str]:
+    """Say what the slots collide with, each thing once."""
+    names = dict.fromkeys(one.other for one in collisions.by_rule if not one.phrase)
+    phrases = [f"collides with {', '.join(names)}"] if names else []
+    said = (one.phrase for one in collisions.by_rule)
+    return phrases + list(dict.fromkeys(phrase for phrase in said if phrase))

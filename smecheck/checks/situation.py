@@ -1,0 +1,31 @@
+"""The situation that a boot and a placement in it come to."""
+
+from __future__ import annotations
+
+from smecheck.checks.rule import Situation
+from smecheck.model.firmware import FirmwareMap
+from smecheck.model.kernel_log import KernelLog
+from smecheck.model.placement import Placement
+from smecheck.placement.ownership import moved_by_kaslr
+from smecheck.placement.place import Setting
+
+
+def situation_of(
+    setting: Setting,
+    placement: Placement,
+    firmware: FirmwareMap | None,
+    log: KernelLog | None,
+) -> Situation:
+    """Return what rules look at, for a workarea that is placed so."""
+    return Situation(
+        setting.image,
+        setting.facts,
+        setting.boot,
+        placement,
+        setting.kept,
+        setting.segments,
+        setting.memory,
+        moved_by_kaslr(setting.boot, setting.rules),
+        firmware,
+        log,
+    )

@@ -1,0 +1,24 @@
+"""What is asked of KASLR: all that bears on the places that it may choose."""
+
+from __future__ import annotations
+
+from smecheck.model.early_boot import EarlyBoot
+from smecheck.model.firmware import FirmwareMap
+from smecheck.model.kernel_log import KernelLog
+from smecheck.model.segments import SegmentList
+from smecheck.placement.place import Setting
+from smecheck.record import record
+
+
+@record
+class KaslrQuestion:
+    """All that bears on the places that KASLR may choose."""
+
+    setting: Setting
+    load: SegmentList | None
+    """The segments of a kexec load, where they are known."""
+    firmware: FirmwareMap | None
+    log: KernelLog | None
+    early: EarlyBoot | None
+    """Of boot_params and a description: those of the boot that is asked about, or, where a load is
+    known, of the running kernel."""

@@ -1,0 +1,158 @@
+"""KASLR from the outside: the files that a user gives, the places in the JSON report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commandline import run
+from kaslr_cases import CASES, KERNELS, early_boot, efi_map, image, node, number, unpacked
+from recorded import DATA
+
+from smecheck.analysis import Question, analyze
+from smecheck.model.boot import BootRequest
+
+SOME = ("002", "040", "078", "110", "150", "152", "200", "250", "330")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['kernel']}-{case['id']}")
+def test_the_report_has_the_areas(case: dict[str, Any]) -> None:
+    report = analyze(Question(image(case["kernel"]), BootRequest(), early=early_boot(case)))
+    if "nokaslr" in case["cmdline"].split():
+        assert report.kaslr is None
+        assert case["areas"] == []
+        return
+    assert report.kaslr is not None
+    areas = [[f"{area.start:#x}", area.count] for area in report.kaslr.slots.areas]
+    assert areas == case["areas"]
+
+
+def kernel_yaml(name: str) -> str:
+    kernel = KERNELS[name]
+    start = 0xFFFFFFFF81000000
+    return yaml.safe_dump(
+        {
+            "schema": "smecheck/kernel-v1",
+            "release": f"{kernel['version']}.0",
+            "symbols": {
+                "_text": f"{start:#x}",
+                "_end": f"{start + number(kernel['kernel_total_size']):#x}",
+            },
+            "setup_header": {
+                "init_size": kernel["init_size"],
+                "kernel_alignment": kernel["kernel_alignment"],
+                "pref_address": kernel["pref_address"],
+                "relocatable": True,
+                "output_len": kernel["z_output_len"],
+                "payload_offset": kernel["zo_input_data"],
+                "payload_length": kernel["z_input_len"],
+            },
+            "config": {f"CONFIG_{name}": value for name, value in kernel["config"].items()},
+        }
+    )
+
+
+def boot_yaml(case: dict[str, Any]) -> str:
+    """Describe what boot_params of a case point to."""
+    described: dict[str, Any] = {
+        "schema": "smecheck/boot-v1",
+        "boot_params_address": case["boot_params_address"],
+        "la57": case["la57"],
+        "output": case["output"],
+        "input": case["input"],
+        "setup_data": [],
+    }
+    for entry in case["setup_data"]:
+        read = node(entry)
+        item = {"address": entry["address"], "type": entry["type"], "length": entry["length"]}
+        if read.target is not None:
+            item["target"] = {"start": f"{read.target.start:#x}", "size": read.target.size}
+        described["setup_data"].append(item)
+    if case["efi"] is not None:
+        described["efi_memory_map"] = [
+            {
+                "start": f"{entry.span.start:#x}",
+                "size": f"{entry.span.size:#x}",
+                "type": entry.type,
+                "attribute": f"{entry.attribute:#x}",
+            }
+            for entry in efi_map(case).ranges
+        ]
+    return yaml.safe_dump(described)
+
+
+@pytest.mark.parametrize("case_id", SOME)
+def test_files_give_the_areas(tmp_path: Path, case_id: str) -> None:
+    case = next(case for case in CASES if case["id"] == case_id)
+    (tmp_path / "kernel.yaml").write_text(kernel_yaml(case["kernel"]))
+    (tmp_path / "data").write_bytes(unpacked(case["boot_params"]))
+    (tmp_path / "boot.yaml").write_text(boot_yaml(case))
+    arguments = ["analyze", "kernel.yaml", "--format", "json", "--boot-params", "data"]
+    arguments += ["--boot", "boot.yaml", f"--cmdline={case['cmdline']}"]
+    if case["srat"] is not None:
+        (tmp_path / "SRAT").write_bytes(unpacked(case["srat"]))
+        arguments += ["--srat", "SRAT"]
+    found = run(*arguments, cwd=tmp_path)
+    report = json.loads(found.out)
+    assert "error" not in report, report
+    areas = [[area["start"], area["count"]] for area in report["kaslr"]["areas"]]
+    assert areas == case["areas"]
+    assert report["kaslr"]["slots"] == sum(count for _, count in case["areas"])
+    assert report["kaslr"]["limit"] == case["limit"]
+    assert report["boot"]["path"] == "first-boot"
+
+
+def test_without_a_place_the_lowest_is_taken_and_said(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case["id"] == "002")
+    (tmp_path / "kernel.yaml").write_text(kernel_yaml("v50"))
+    (tmp_path / "data").write_bytes(unpacked(case["boot_params"]))
+    found = run(
+        *("analyze", "kernel.yaml", "--boot-params", "data", "--cmdline", "quiet"), cwd=tmp_path
+    )
+    lines = found.out.splitlines()
+    assert "kaslr.area: 0x2a00000 15" in lines
+    assert any("LOAD_PHYSICAL_ADDR, the lowest place there is" in line for line in lines)
+    assert any(line.startswith("not-checked: KASLR: ") for line in lines)
+
+
+CAPTURES = [
+    ("k61-2g-bios-kaslr-exec-s", "boot1", "6.1.0-56-amd64", True),
+    ("k61-2g-bios-kaslr-exec-s", "boot2", "6.1.0-56-amd64", True),
+    ("k61-2g-ovmf-kaslr-crash-s-biginitrd", "boot1", "6.1.0-56-amd64", True),
+    ("k61-2g-ovmf-kaslr-crash-s-biginitrd", "boot2", "6.1.0-56-amd64", False),
+    ("k61-4.5g-bios-kaslr-crash-s-high", "boot1", "6.1.0-56-amd64", True),
+    ("k61-8g-ovmf-kaslr-exec-c-high", "boot1", "6.1.0-56-amd64", True),
+    ("k612-2g-ovmf-kaslr-exec-s-k2kaslr", "boot2", "6.12.117+deb12-amd64", False),
+]
+
+
+@pytest.mark.parametrize(("capture", "boot", "kernel", "moves"), CAPTURES)
+def test_the_kernel_went_where_it_may(capture: str, boot: str, kernel: str, moves: bool) -> None:
+    """Real machines, real boots: the place that iomem shows is in the set, or the set is empty."""
+    folder = DATA / "kaslr-captures" / f"{capture}.{boot}"
+    found = run(
+        *("analyze", str(DATA / "kernels" / f"{kernel}.yaml"), "--format", "json"),
+        *("--iomem", str(folder / "iomem.txt"), "--boot-params", str(folder / "boot_params.b64")),
+        f"--cmdline={(folder / 'cmdline.txt').read_text().strip()}",
+    )
+    report = json.loads(found.out)
+    code = next(
+        line for line in (folder / "iomem.txt").read_text().splitlines() if "Kernel code" in line
+    )
+    ran_at = int(code.split("-")[0], 16)
+    sweep = report["kaslr"]
+    if not moves:
+        assert sweep["slots"] == 0
+        assert "EFI memory map" in sweep["reason"]
+        assert report["boot"]["kernel_base"] == f"{ran_at:#x}"
+        assert report["boot"]["kernel_base_certain"]
+        return
+    step = sweep["alignment"]
+    assert any(
+        ran_at in range(first, first + area["count"] * step, step)
+        for area in sweep["areas"]
+        for first in [int(area["start"], 16)]
+    )

@@ -1,0 +1,190 @@
+"""The sweep over all slots, against the rules themselves at every one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from recorded import DATA, kernel, load_json
+
+from smecheck.analysis import Question, analyze
+from smecheck.evidence import Known, Unknown
+from smecheck.inputs.iomem import parse_iomem
+from smecheck.inputs.segments import read_segments
+from smecheck.model.boot import BootRequest, Switch
+from smecheck.model.finding import Effect
+from smecheck.model.kaslr import KaslrSweep
+from smecheck.model.memory import MemoryMap
+from smecheck.model.report import Basis, Verdict
+from smecheck.model.segments import (
+    Loader,
+    Mode,
+    Segment,
+    SegmentList,
+    SegmentOrigin,
+    SegmentRole,
+)
+from smecheck.record import replace
+from smecheck.span import Span, align_up
+
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def founding(name: str) -> Question:
+    folder = DATA / "founding" / name
+    segments = read_segments(str(folder / "segments.txt"))
+    memory = parse_iomem((folder / "iomem.txt").read_text(), "iomem.txt")
+    image = kernel(load_json("founding", name, "result.json")["kernel"])
+    return Question(image, BootRequest(), segments, memory)
+
+
+def swept(question: Question) -> KaslrSweep:
+    sweep = analyze(question).kaslr
+    assert sweep is not None
+    return sweep
+
+
+def collides(question: Question, address: int) -> bool:
+    """Ask the rules about one address."""
+    request = replace(question.boot, load_address=address, kaslr=Switch.ON)
+    report = analyze(replace(question, boot=request))
+    return any(finding.effect is Effect.COLLISION for finding in report.findings)
+
+
+def colliding_slots(question: Question, sweep: KaslrSweep) -> list[int]:
+    step = sweep.slots.alignment
+    slots = [
+        area.start + number * step for area in sweep.slots.areas for number in range(area.count)
+    ]
+    return [address for address in slots if collides(question, address)]
+
+
+def assert_agrees(question: Question) -> KaslrSweep:
+    sweep = swept(question)
+    found = colliding_slots(question, sweep)
+    assert sweep.collisions is not None
+    assert sweep.collisions.count == len(found), [f"{address:#x}" for address in found]
+    assert sweep.collisions.lowest == min(found, default=None)
+    assert sweep.collisions.highest == max(found, default=None)
+    return sweep
+
+
+@pytest.mark.parametrize(
+    ("name", "slots", "highest"),
+    [
+        ("old-l-c-2g-kaslr-last", 755, 0x7E400000),
+        ("old-l-c-2g-kaslr1", 755, 0x7E400000),
+        ("old-p-c-2g-kaslr1", 114, 0x7C400000),
+    ],
+)
+def test_founding_failure_under_kaslr(name: str, slots: int, highest: int) -> None:
+    question = founding(name)
+    sweep = assert_agrees(question)
+    assert sweep.slots.count == slots
+    assert sweep.slots.highest == highest
+    assert sweep.collisions is not None
+    assert sweep.collisions.highest == highest
+    assert {collision.other for collision in sweep.collisions.by_rule} == {"initrd"}
+    result: dict[str, Any] = load_json("founding", name, "result.json")
+    ran_at = int(result["text"], 16)
+    assert ran_at in sweep.slots
+    assert collides(question, ran_at) == (result["outcome"] == "DEAD")
+
+
+def test_the_verdict_counts_the_places() -> None:
+    report = analyze(founding("old-l-c-2g-kaslr-last"))
+    assert report.verdict is Verdict.COLLISION
+    assert report.basis is Basis.MACHINE
+    assert report.headline.startswith("at 2 of 755 places that KASLR may choose, the workarea col")
+    assert report.boot.kernel_base == Known(
+        0x7E400000, "a colliding one of 755 places that KASLR may choose"
+    )
+    assert not report.boot.base_is_certain
+    hits = [finding for finding in report.findings if finding.effect is Effect.COLLISION]
+    assert hits
+    assert all(finding.condition is not None for finding in hits)
+
+
+def test_a_proof_needs_no_places() -> None:
+    report = analyze(founding("rfc-l-c-2g-kaslr1"))
+    assert (report.verdict, report.basis) == (Verdict.CLEAR, Basis.PROOF)
+    assert report.kaslr is not None
+    assert report.kaslr.slots.count > 700
+    assert report.kaslr.collisions is not None
+    assert report.kaslr.collisions.count == 0
+
+
+def machine(ram: list[Span], initrd: Span | None, base: int, crash: Span | None) -> Question:
+    """Make a load of the v5.0 kernel of the after-end scheme at ``base``."""
+    image = kernel("5.0-old")
+    spans = [
+        (SegmentRole.KERNEL, Span.sized(base, 0xD41000)),
+        (SegmentRole.BOOT_PARAMS, Span.sized(base + 0xD41000, 0x4000)),
+        (SegmentRole.PURGATORY, Span.sized(base + 0xD45000, 0x9000)),
+        *([(SegmentRole.INITRD, initrd)] if initrd is not None else []),
+    ]
+    segments = [Segment(r, s, s.size, SegmentOrigin.LOG, "test") for r, s in spans]
+    lines = [f"{span.start:08x}-{span.end - 1:08x} : System RAM" for span in ram]
+    if crash is not None:
+        holder = next(number for number, span in enumerate(ram) if span.covers(crash))
+        lines.insert(holder + 1, f"  {crash.start:08x}-{crash.end - 1:08x} : Crash kernel")
+    memory: MemoryMap = parse_iomem("\n".join(["00000000-00000fff : Reserved", *lines]), "iomem")
+    mode = Mode.LOAD if crash is None else Mode.CRASH
+    load = SegmentList(
+        "load",
+        tuple(sorted(segments, key=lambda segment: segment.span)),
+        Known(Loader.KEXEC_LOAD, "test"),
+        Known(mode, "test"),
+        Known("mem_encrypt=on", "test"),
+        Unknown("test"),
+    )
+    return Question(image, BootRequest(), load, replace(memory, complete=True))
+
+
+@st.composite
+def loads(draw: st.DrawFn) -> Question:
+    """Draw a small machine, its ranges close to where the workarea may reach."""
+    ram, position = [], 16 * MIB
+    for _ in range(draw(st.integers(1, 4))):
+        start = position + draw(st.integers(0, 3)) * MIB
+        size = draw(st.integers(20, 160)) * MIB + draw(st.sampled_from([0, 0x1000, 0x9000]))
+        ram.append(Span.sized(start, size))
+        gap = draw(st.sampled_from([1, 2, 30, 700]))
+        position = align_up(start + size, MIB) + gap * MIB
+    home = draw(st.sampled_from([span for span in ram if span.size >= 18 * MIB]))
+    base = align_up(home.start, 2 * MIB)
+    crash = None
+    if draw(st.booleans()):
+        crash = Span(home.start, home.end - draw(st.integers(0, 2)) * MIB)
+    above = base + 0xD4E000
+    room = (home.end if crash is None else crash.end) - above
+    initrd = None
+    if room > MIB and draw(st.booleans()):
+        start = above + draw(st.integers(0, room // 0x1000 - 1)) * 0x1000
+        limit = (home.end if crash is None else crash.end) - start
+        initrd = Span.sized(start, draw(st.integers(1, min(limit, 24 * MIB))))
+    return machine(ram, initrd, base, crash)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(loads())
+def test_agrees_with_the_rules_on_small_machines(question: Question) -> None:
+    assert_agrees(question)
+
+
+def test_agrees_around_borders_of_gigabytes() -> None:
+    base = 3 * GIB + 16 * MIB
+    ram = [Span(GIB - 60 * MIB, GIB + 60 * MIB), Span(2 * GIB - 40 * MIB, 2 * GIB + 6 * MIB)]
+    ram.append(Span(3 * GIB, 3 * GIB + 100 * MIB))
+    question = machine(ram, Span.sized(base + 40 * MIB, 3 * MIB + 5), base, None)
+    sweep = assert_agrees(question)
+    assert sweep.collisions is not None
+    assert "SME020" in {collision.rule for collision in sweep.collisions.by_rule}
