@@ -547,7 +547,8 @@ def test_tabs_reach_to_the_next_stop() -> None:
         ("Hello\n", 'is no dump of /proc/iomem: no line of it reads "start-end : name"'),
         (
             "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\n",
-            "is a kernel log with a firmware map (e820), not a dump of /proc/iomem",
+            "is a kernel log with a firmware map (e820), not a dump of /proc/iomem: "
+            "--dmesg takes it",
         ),
         (
             "ffffffff81000000 T _text\nffffffff81000000 T _stext\n",

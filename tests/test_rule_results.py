@@ -100,7 +100,9 @@ def test_without_segments_a_machine_says_what_it_could_not_ask() -> None:
 def test_a_rule_comes_behind_those_that_it_builds_on() -> None:
     seen: set[str] = set()
     load = segment_list(kernel=KERNEL)
-    situation = type("Situation", (), {"segments": load, "memory": IOMEM})()
+    situation = type(
+        "Situation", (), {"segments": load, "memory": IOMEM, "firmware": None, "log": None}
+    )()
     for rule in apply.applicable(situation):
         assert set(rule.after) <= seen
         seen.add(rule.id)

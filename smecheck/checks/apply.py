@@ -68,14 +68,21 @@ def applicable(situation: Situation) -> Iterator[Rule]:
     from smecheck.checks import build, ownership, section, section_image
 
     yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
-    if situation.segments is not None or situation.memory is not None:
-        from smecheck.checks import crash_reservation, in_place, load, mapped, ram, written
+    machine = (situation.segments, situation.memory, situation.firmware, situation.log)
+    if any(part is not None for part in machine):
+        from smecheck.checks import (
+            crash_reservation,
+            firmware_memory,
+            in_place,
+            load,
+            mapped,
+            ram,
+            sources,
+            written,
+        )
 
         yield from (*load.RULES, *written.RULES, *mapped.RULES, *ram.RULES)
         yield from (*in_place.RULES, *crash_reservation.RULES)
-    if situation.log is not None or situation.firmware is not None:
-        from smecheck.checks import firmware_memory, sources
-
         yield from (*sources.RULES, *firmware_memory.RULES)
 
 
