@@ -7,6 +7,7 @@ carries no meaning; what it is for is said by the name of the field that holds i
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from smecheck.record import record
@@ -94,6 +95,9 @@ class Span:
         return f"[{self.start:#x}, {self.end:#x})"
 
 
+_START = attrgetter("start")
+
+
 class SpanSet:
     """An immutable set of addresses, kept as sorted spans that neither overlap nor touch."""
 
@@ -101,7 +105,7 @@ class SpanSet:
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
         merged: list[Span] = []
-        for span in sorted(span for span in spans if span):
+        for span in sorted((s for s in spans if s.end > s.start), key=_START):
             if merged and span.start <= merged[-1].end:
                 merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
             else:

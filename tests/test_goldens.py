@@ -28,6 +28,7 @@ VERDICTS = {
     "debian-6.1-kexec": ("clear", 0),
     "founding-failure": ("collision", 1),
     "founding-fixed": ("clear", 0),
+    "kaslr-gamble": ("collision", 1),
     "kdump-from-a-log": ("clear", 0),
     "no-sme": ("not-applicable", 0),
 }

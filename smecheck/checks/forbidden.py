@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from smecheck.checks.crash_reservation import past_crash_reservation
 from smecheck.checks.in_place import segment_in_slack
@@ -36,6 +37,12 @@ class Forbidden:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
     """Of its spans, ascending."""
+    spans: SpanSet
+
+    def holds(self, start: int, end: int) -> bool:
+        """Tell whether a byte from ``start`` to before ``end`` is in one of the spans."""
+        first = bisect_left(self.ends, start + 1)
+        return first < len(self.starts) and self.starts[first] < end
 
     def met_by(self, extent: Span, slots: Span) -> Iterator[Span]:
         """Yield the addresses in ``slots`` from which the extent, an offset, meets a span."""
@@ -88,20 +95,14 @@ def forbidden(situation: Situation) -> Iterator[Forbidden]:
 
 
 def _of(rule: Rule, name: str, extent: str, spans: Iterable[Span]) -> Forbidden:
-    ordered = tuple(SpanSet(spans))
-    return Forbidden(
-        rule, name, extent, tuple(s.start for s in ordered), tuple(s.end for s in ordered)
-    )
+    ordered = spans if isinstance(spans, SpanSet) else SpanSet(spans)
+    starts = tuple(span.start for span in ordered)
+    return Forbidden(rule, name, extent, starts, tuple(span.end for span in ordered), ordered)
 
 
 def all_of(parts: Iterable[Forbidden]) -> Forbidden:
     """Return all spans of all parts as one."""
-    spans = (
-        Span(start, end)
-        for fixed in parts
-        for start, end in zip(fixed.starts, fixed.ends, strict=True)
-    )
-    return _of(written_over_segment, "anything", "", spans)
+    return _of(written_over_segment, "anything", "", chain.from_iterable(p.spans for p in parts))
 
 
 def frames_of_the_load(situation: Situation) -> Forbidden:

@@ -21,7 +21,7 @@ from smecheck.model.kaslr import Collisions, SlotArea, SlotCollision, Slots
 from smecheck.placement.constants import P4D_SIZE, PUD_SIZE
 from smecheck.placement.place import Setting, place_at
 from smecheck.record import record, replace
-from smecheck.span import Span, SpanSet, align_down, align_up
+from smecheck.span import Span, SpanSet, align_up
 
 _LOW_MEMORY_END = 1 << 32
 """startup_32() maps what is below: page tables may differ there."""
@@ -124,11 +124,10 @@ class _Sweep:
         """Yield where in the area anything fixed is within reach."""
         everything = Span(0, self._reach)
         yield from self._anything.met_by(everything, area)
-        first = align_down(area.start, P4D_SIZE)
+        first = align_up(area.start, P4D_SIZE)
         for border in (_LOW_MEMORY_END, *range(first, area.end + self._reach, P4D_SIZE)):
-            window = Span(max(0, border - self._reach), border + 1) & area
-            if window:
-                yield window
+            if border - self._reach < area.end and area.start <= border:
+                yield Span(max(area.start, border - self._reach), min(area.end, border + 1))
 
     def _pieces(self, window: Span) -> Iterator[Span]:
         """Split at the borders of 1 GiB frames, so that the slots of a piece are alike.
@@ -178,21 +177,21 @@ class _Sweep:
 
     def _kind(self, base: int) -> _Kind:
         """Place the workarea at ``base``, or take what was placed at a slot that is alike."""
-        frames = range(base // PUD_SIZE, (base + self._reach - 1) // PUD_SIZE + 1)
-        image_frames = (base + self._image_end - 1) // PUD_SIZE
-        is_crossing = image_frames < frames[-1]
-        key: tuple[int, ...] = (
-            len(frames),
-            base % PUD_SIZE if is_crossing else -1,
-            *(
-                frame in self._initrd_frames
-                for frame in Span.sized(base, self._reach).frames(P4D_SIZE)
-            ),
-            (base < _LOW_MEMORY_END) + (base + self._reach <= _LOW_MEMORY_END),
-        )
-        window = Span.sized(frames[0] * PUD_SIZE, len(frames) * PUD_SIZE)
-        if any(self._special.met_by(Span(0, 1), window)):
-            key = (base if is_crossing else frames[0], len(frames))
+        last = base + self._reach - 1
+        first_frame, last_frame = base // PUD_SIZE, last // PUD_SIZE
+        is_crossing = (base + self._image_end - 1) // PUD_SIZE < last_frame
+        key: tuple[int, ...]
+        if self._special.holds(first_frame * PUD_SIZE, (last_frame + 1) * PUD_SIZE):
+            key = (base if is_crossing else first_frame, last_frame - first_frame)
+        else:
+            key = (
+                last_frame - first_frame,
+                base % PUD_SIZE if is_crossing else -1,
+                (base < _LOW_MEMORY_END) + (last < _LOW_MEMORY_END),
+                base // P4D_SIZE in self._initrd_frames,
+                last // P4D_SIZE in self._initrd_frames,
+                last // P4D_SIZE - base // P4D_SIZE,
+            )
         known = self._kinds.get(key)
         if known is None:
             known = self._kinds[key] = self._placed(base)

@@ -68,7 +68,8 @@ def place_at(setting: Setting, base: int) -> Placement:
     scheme = value_of(setting.facts.scheme)
     if scheme is None:
         raise ValueError("the scheme of the kernel is not known")
-    boot = replace(setting.boot, kernel_base=Known(base, "a place that was asked for"))
+    where = Known(base, "a place that was asked for")
+    boot = replace(setting.boot, kernel_base=where, base_is_certain=True)
     return _place(replace(setting, boot=boot), scheme, actual=True)
 
 
@@ -118,7 +119,7 @@ def _for_all(reaches: list[Reach]) -> tuple[Extents, tuple[Step, ...]]:
 
 
 def _exactness(
-    setting: Setting, base: int, candidates: _Candidates, tables: TablesAtEntry
+    setting: Setting, reaches: list[Reach], candidates: _Candidates, tables: TablesAtEntry
 ) -> Fact[str]:
     """Say why nothing behind ``written_end`` is written, or why that is not known."""
     initrd = setting.boot.initrd
@@ -128,7 +129,7 @@ def _exactness(
         return Unknown("the initrd does not begin on a page")
     if 5 in candidates.levels and not all(rules.builds_five_levels for rules in candidates.rules):
         return Unknown("this code builds 4-level tables under 5-level paging")
-    if len({reach.extents.written_end for reach in candidates.reaches(base)}) > 1:
+    if len({reach.extents.written_end for reach in reaches}) > 1:
         return Unknown("the candidates for generation and paging differ")
     if isinstance(tables.added, Unknown):
         return tables.added
@@ -163,19 +164,20 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
     if isinstance(candidates, Unknown):
         why = candidates.reason
         return Placement(scheme, actual, None, None, False, why, Owner.UNKNOWN, why, ())
-    offsets, steps = candidates.anywhere()
     base = setting.boot.kernel_base
     extents: Extents | None = None
     tables: TablesAtEntry | None = None
     if isinstance(base, Unknown):
+        offsets, steps = candidates.anywhere()
         exact, reason = False, base.reason
     else:
-        extents, steps = _for_all(candidates.reaches(base.value))
+        reaches = candidates.reaches(base.value)
+        extents, steps = _for_all(reaches)
         tables = _tables_at_entry(setting, extents, base.value, candidates)
         extents, added = _with_added(extents, tables)
         offsets = extents.moved(-base.value)
         steps = (Step("kernel_base", base.value, base.origin, _LANDING), *steps, *added)
-        known = _exactness(setting, base.value, candidates, tables)
+        known = _exactness(setting, reaches, candidates, tables)
         exact = isinstance(known, Known)
         reason = (
             f"written_end is exact: {known.value}"

@@ -76,7 +76,7 @@ def _room(name: str, margin: Fact[int], section: str) -> FactLine:
 
 def boot_facts(boot: Boot) -> tuple[FactLine, ...]:
     """Return what is known of the boot."""
-    certainty = "" if boot.base_is_certain else "; unless KASLR moves it"
+    certainty = "" if boot.base_is_certain else f"; if {boot.base_condition}"
     base = boot.kernel_base
     if isinstance(base, Known):
         base = Known(base.value, base.origin + certainty)
