@@ -7,6 +7,7 @@ carries no meaning; what it is for is said by the name of the field that holds i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -141,12 +142,9 @@ class SpanSet:
     def __sub__(self, other: SpanSet) -> SpanSet:
         kept: list[Span] = []
         holes = other._spans
-        first = 0
         for span in self._spans:
             start = span.start
-            while first < len(holes) and holes[first].end <= start:
-                first += 1
-            index = first
+            index = bisect_right(holes, start, key=attrgetter("end"))
             while index < len(holes) and holes[index].start < span.end:
                 if holes[index].start > start:
                     kept.append(Span(start, holes[index].start))

@@ -190,6 +190,14 @@ def test_an_unknown_compression_leaves_the_header() -> None:
     assert "its first bytes, 010203040506, are of no known compression" in header_alone(image)
 
 
+def test_more_of_a_slow_compression_than_is_unpacked_leaves_the_header() -> None:
+    image = BzImage(PACKERS["bzip2"](b"x"), (128 << 20) + 1).build()
+    found = read_bzimage(io.BytesIO(image), Span(0, len(image)), "vmlinuz")
+    assert isinstance(found.header.init_size, Known)
+    assert isinstance(found.build_id, Unknown)
+    assert "no more than 128 MiB of bzip2 are unpacked" in found.build_id.reason
+
+
 def test_a_protocol_without_a_payload_leaves_the_header() -> None:
     image = read(replace(bzimage(stripped()), protocol=0x207))
     reason = "boot protocol 2.07 has no payload_offset (2.08 brought it)"

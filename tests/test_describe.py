@@ -138,6 +138,13 @@ def check(
     assert found.keys() == expected.keys()
 
 
+def test_a_symbol_with_a_name_too_long_for_a_key() -> None:
+    # As fuzzing found: YAML takes keys of 1024 characters, as they are written.
+    known = kernel("5.0-old")
+    for name in ("a" * 1000, "\u0661" * 300, "b" * 999):
+        check(replace(known, symbols={**known.symbols, name: TEXT}), BootRequest())
+
+
 def test_a_section_of_the_type_null() -> None:
     # As fuzzing found: YAML takes the bare word for no value.
     elf = vmlinux()

@@ -28,11 +28,11 @@ from hypothesis import strategies as st
 
 from smecheck import record
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
-from smecheck.inputs import compressed_vmlinux, unpacked
+from smecheck.inputs import compressed_vmlinux
 from smecheck.inputs.elf import read_elf
 from smecheck.inputs.kernel import read_kernel
 from smecheck.inputs.packed import NotUnpacked, PackedBytes
-from smecheck.inputs.payload import compression_of, payload_of
+from smecheck.inputs.payload import Payload, compression_of, payload_of
 from smecheck.model.kernel import KernelKind
 from smecheck.span import Span
 
@@ -213,7 +213,7 @@ def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_more_than_the_ceiling_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacked, "UNPACKED_LIMIT", 8 << 20)
+    monkeypatch.setattr(Payload, "limit", 8 << 20)
     bomb = pack_gzip(vmlinux(stripped=True).build() + bytes(16 << 20))
     with pytest.raises(UnreadableInput, match="unpacks to more than 8 MiB") as caught:
         read_kernel(written(tmp_path / "vmlinux.gz", bomb))

@@ -74,8 +74,9 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     memory = situation.memory
     if memory is None or situation.segments is None:
         return
+    ram = memory.system_ram | memory.ram_buffer
     for segment in situation.segments.segments:
-        for span in SpanSet([segment.span]) - memory.system_ram - memory.ram_buffer:
+        for span in SpanSet([segment.span]) - ram:
             region = memory.innermost(span.start)
             yield Observation(
                 message=f"{size_text(span.size)} of {segment.role.value} are not System RAM "

@@ -48,6 +48,8 @@ _OPTION = re.compile(
     re.MULTILINE | re.ASCII,
 )
 _VALUE = re.compile(r'[ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?P<text>(?:[^"\\]|\\.)*+)"')
+_LONGEST_VALUE = 4096
+"""Characters; of the options that are kept, none has a text."""
 _TITLE = re.compile(r"^# Linux/(\S+) ([0-9]\S*) Kernel Configuration\b", re.MULTILINE)
 _ARCHITECTURES = ("x86", "x86_64")
 
@@ -131,7 +133,7 @@ def unpacked(data: bytes) -> bytes | None:
 
 def _value(written: str, option: str, where: str) -> str:
     written = written.rstrip(" \t\r")
-    match = _VALUE.fullmatch(written)
+    match = _VALUE.fullmatch(written) if len(written) <= _LONGEST_VALUE else None
     if match is None:
         raise MalformedInput(
             f"{option}={written[:40]!r} is no value of an option", where=where, help_text=_HELP

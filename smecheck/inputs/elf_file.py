@@ -76,16 +76,16 @@ class ElfFile:
         data = self.bytes_at(offset, size)
         if len(data) != size:
             raise MalformedInput(
-                f"{what} could not be read", where=self.name, help_text=_TAKE_WHOLE_FILE
+                f"{_one_line(what)} could not be read", where=self.name, help_text=_TAKE_WHOLE_FILE
             )
         return data
 
     def check_bounds(self, offset: int, size: int, what: str) -> None:
         """Refuse bytes that do not lie in the file; raises as :meth:`read` does."""
         if offset + size > self.size:
+            place = f"{_one_line(what)} at {address_text(offset)} (0x{size:x} bytes)"
             raise MalformedInput(
-                f"{what} at {address_text(offset)} (0x{size:x} bytes) lies behind the end of the "
-                f"file ({self.size} bytes)",
+                f"{place} lies behind the end of the file ({self.size} bytes)",
                 where=self.name,
                 help_text=_TAKE_WHOLE_FILE,
             )
@@ -277,7 +277,14 @@ class ElfFile:
         return getattr(self._structs, structure).parse(data)
 
     def _malformed(self, what: str) -> MalformedInput:
-        return MalformedInput(f"is damaged: {what}", where=self.name, help_text=_TAKE_WHOLE_FILE)
+        return MalformedInput(
+            f"is damaged: {_one_line(what)}", where=self.name, help_text=_TAKE_WHOLE_FILE
+        )
+
+
+def _one_line(text: str) -> str:
+    """Keep an error with a name out of the file to one line: a second would pass for another."""
+    return text.replace("\n", "\\x0a")
 
 
 def _name_at(names: bytes, offset: int) -> str:

@@ -49,6 +49,13 @@ _TEXTS = (
 _YAML_OR_JSON = re.compile(r"(?:\s|#.*)*+(?:---|%YAML|\{|- |[A-Za-z_][\w-]*+:(?:\s|$))")
 
 
+LINES_LIMIT = 20_000
+"""Lines of a dump with all that it was pasted into; a large machine's dump has a thousand."""
+
+_LINE_LIMIT = 64 << 10
+_ENDLESS = re.compile(rb"[^\n]{%d}" % (_LINE_LIMIT + 1))
+
+
 def read_iomem(path: str) -> MemoryMap:
     """Read a dump of /proc/iomem from a file, or from standard input for ``-``.
 
@@ -60,6 +67,7 @@ def read_iomem(path: str) -> MemoryMap:
     kind = _binary_kind(data)
     if kind is not None:
         raise WrongKind(f"is {kind}, not a dump of /proc/iomem", where=name, help_text=HOW_TO_DUMP)
+    _refuse_endless(data, name)
     return parse_iomem(decode_text(data, name), name)
 
 
@@ -91,6 +99,21 @@ def parse_iomem(text: str, name: str) -> MemoryMap:
         system_ram=usable_ram(regions),
         ignored_lines=tuple(reader.ignored),
     )
+
+
+def _refuse_endless(data: bytes, name: str) -> None:
+    """Refuse what would take long to read and is no dump of any machine."""
+    if data.count(b"\n") > LINES_LIMIT:
+        raise WrongKind(
+            f"has more than {LINES_LIMIT} lines: no dump of /proc/iomem, of any machine, has",
+            where=name,
+            help_text=HOW_TO_DUMP,
+        )
+    endless = _ENDLESS.search(data)
+    if endless is not None:
+        number = data.count(b"\n", 0, endless.start()) + 1
+        message = f"is a line of more than {_LINE_LIMIT >> 10} KiB"
+        raise WrongKind(message, where=f"{name}:{number}", help_text=HOW_TO_DUMP)
 
 
 class _Tree:

@@ -30,7 +30,7 @@ def log_lines(path: str) -> Iterator[tuple[int, bytes]]:
     with opened(path) as (head, stream):
         if head.startswith(UTF16_MARKS):
             decode_text(head, display_name(path))
-        yield from numbered_lines(chunks(head, stream))
+        yield from numbered_lines(chunks(head, stream, display_name(path)))
 
 
 @contextmanager
@@ -44,6 +44,8 @@ def opened(path: str) -> Iterator[tuple[bytes, BinaryIO]]:
     stream = open_binary(path)
     try:
         head = stream.read(_HEAD_SIZE)
+        if head and not head.strip(b"\0"):
+            raise _hole(0, name)
         if not head.strip():
             raise UnreadableInput("is empty", where=name, help_text="capture it again")
         yield head, stream
@@ -55,11 +57,29 @@ def opened(path: str) -> Iterator[tuple[bytes, BinaryIO]]:
             stream.close()
 
 
-def chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    """Yield what was read of ``stream`` already, then the rest of it."""
+def chunks(head: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield what was read of ``stream`` already, then the rest of it.
+
+    Raises:
+        UnreadableInput: it is the zeros of a hole in a file.
+    """
     yield head
+    at = len(head)
     while chunk := stream.read(_CHUNK):
+        if len(chunk) == _CHUNK and not chunk.strip(b"\0"):
+            raise _hole(at, name)
+        at += len(chunk)
         yield chunk
+
+
+def _hole(at: int, name: str) -> UnreadableInput:
+    # Of files that a crash left unwritten, or that were cut while they grew. One that is sparse may
+    # claim to be terabytes.
+    return UnreadableInput(
+        f"holds only zeros from byte {at} on",
+        where=name,
+        help_text="give the text alone: tr -d '\\0' < log > text",
+    )
 
 
 def numbered_lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -16,7 +16,7 @@ from smecheck.span import Span
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SEGMENTS_LIMIT = 1024
+SEGMENTS_LIMIT = 64
 """KEXEC_SEGMENT_MAX of the kernel is 16."""
 
 CAPTURE_AGAIN = "capture the whole text of the load again, from its first line to its last"

@@ -27,6 +27,9 @@ _RELEVANT = re.compile(
     rb"|Could not find|crashkernel is not|command line too long|locate_hole"
 )
 _FILE_LOAD_REFUSED = "kexec_file_load failed:"
+RELEVANT_LIMIT = 50_000
+"""Lines of a log that are looked at: a load, with all that is said of it, has 200 of them."""
+
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -47,7 +50,7 @@ def read_segments(path: str, mode: Mode | None = None, *, first_line: int = 1) -
             return _read_description(head, stream, name)
         if head.startswith(_UTF16_MARKS):
             decode_text(head, name)
-        rows = numbered_lines(chunks(head, stream))
+        rows = numbered_lines(chunks(head, stream, name))
         return _read_log(head, (row for row in rows if row[0] >= first_line), name, mode)
 
 
@@ -68,9 +71,17 @@ def _read_log(
     head: bytes, rows: Iterable[tuple[int, bytes]], name: str, mode: Mode | None
 ) -> SegmentList:
     tools, kernel = KexecDebugReader(name), KernelLogReader(name)
+    relevant = 0
     for number, line in rows:
         if not tools.wants_next and not _RELEVANT.search(line):
             continue
+        relevant += 1
+        if relevant > RELEVANT_LIMIT:
+            raise MalformedInput(
+                f"is line {RELEVANT_LIMIT + 1} of those that may be about a load",
+                where=f"{name}:{number}",
+                help_text="give the part of it with the load that matters",
+            )
         text = line_text(line)
         if tools.wants_next or not kernel.feed(number, text):
             tools.feed(number, text)

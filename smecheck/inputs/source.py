@@ -26,7 +26,7 @@ def open_binary(path: str) -> BinaryIO:
     """Open a file, or standard input for ``-``.
 
     Raises:
-        UnreadableInput: it cannot be opened, or is a directory or a device.
+        UnreadableInput: it cannot be opened, is a directory or a device, or a FIFO without writer.
     """
     name = display_name(path)
     if path == STDIN:
@@ -39,6 +39,10 @@ def open_binary(path: str) -> BinaryIO:
             raise UnreadableInput("is a directory", where=name, help_text="name a file in it")
         if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
             raise UnreadableInput("is a device", where=name, help_text="name a regular file")
+        if stat.S_ISFIFO(mode):
+            from smecheck.inputs.fifo import open_fifo
+
+            return open_fifo(path, name)
         return open(path, "rb")  # noqa: PTH123 - the caller closes it
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

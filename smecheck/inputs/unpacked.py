@@ -130,7 +130,7 @@ def _first_pass(payload: Payload, name: str) -> KeptBytes:
     head = b""
     while len(head) < _HEAD and (block := next(blocks, None)) is not None:
         head = head + block if head else block
-    limit = len(head) if len(head) < _HEAD else _limit(payload)
+    limit = len(head) if len(head) < _HEAD else payload.limit
     kept.want(_wanted(head, limit, payload, name))
     kept.feed(head)
     del head, block
@@ -174,17 +174,13 @@ def _kind_of(head: bytes) -> str:
     return kind
 
 
-def _limit(payload: Payload) -> int:
-    return UNPACKED_LIMIT if payload.unpacked_size is None else payload.unpacked_size
-
-
 def _check(size: int, payload: Payload, name: str) -> None:
     """Refuse a payload that reaches beyond what it may unpack to."""
-    if size <= _limit(payload):
+    if size <= payload.limit:
         return
     if payload.unpacked_size is None:
         raise UnreadableInput(
-            f"unpacks to more than {UNPACKED_LIMIT >> 20} MiB", where=name, help_text=_UNPACK
+            f"unpacks to more than {payload.limit >> 20} MiB", where=name, help_text=_UNPACK
         )
     raise MalformedInput(
         f"is damaged: its ELF file does not end within the {payload.unpacked_size} bytes of "

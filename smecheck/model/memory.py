@@ -95,7 +95,11 @@ class MemoryMap:
 
     def innermost(self, address: int) -> Region | None:
         """Return the innermost region that holds ``address``, if one does."""
-        holding = [region for region in self.regions if address in region.span]
+        holding = [
+            region
+            for region in self.regions
+            if region.span.start <= address < region.span.end  # often asked: not "in"
+        ]
         return max(holding, key=lambda region: region.depth, default=None)
 
     def name_at(self, address: int) -> str:

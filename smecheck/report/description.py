@@ -27,6 +27,9 @@ _COMMENT_COLUMN = 44
 _LONGEST_TEXT = 1000
 """Characters that are written of a text; banners and names of sections are cut, if need be."""
 
+_LONGEST_KEY = 1000
+"""Characters of a key on the line of its value: YAML allows for 1024."""
+
 _PLAIN = re.compile(r"[A-Za-z_.][A-Za-z0-9_.-]*")
 _ESCAPED = re.compile(r'["\\]|[^ -~]')
 _SPECIAL = re.compile(r"~|null|true|false|yes|no|on|off|y|n|\.inf|\.nan|\.+", re.IGNORECASE)
@@ -58,9 +61,11 @@ def _symbols(image: KernelImage) -> Iterator[str]:
     if image.symbols:
         yield _with_comment("symbols:", "link-time addresses")
     for name, address in sorted(image.symbols.items(), key=itemgetter(1)):
-        yield _with_comment(
-            f"  {_text(name)}: {address_text(address)}", image.origins.get(name, "")
-        )
+        key = _text(name)
+        if len(key) > _LONGEST_KEY:
+            yield f"  ? {key}"
+            key = ""
+        yield _with_comment(f"  {key}: {address_text(address)}", image.origins.get(name, ""))
     yield from _complete("symbols", known=bool(image.symbols), complete=image.symbols_complete)
     if image.symbols_shifted:
         yield _with_comment("symbols_shifted: true", "by KASLR: only their distances count")

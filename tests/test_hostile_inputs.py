@@ -1,0 +1,277 @@
+"""Inputs that are made to hurt: each refused in one line, within 2 s of CPU and 256 MiB.
+
+What is refused in other files is not repeated: the headers of ELF files, bzImages and UKIs that lie
+(test_elf, test_bzimage, test_uki), YAML with anchors and depth (test_yaml_document), hostile names
+(test_cli_inputs), and whatever tests/fuzz makes.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bzimage_writer import BzImage, pack_gzip, pack_lz4_legacy, zstd
+from commandline import PROGRAM, SAMPLES, environment
+from elfwriter import Elf, Load, Section, vmlinux
+
+from smecheck.inputs.iomem import LINES_LIMIT
+from smecheck.inputs.segments import RELEVANT_LIMIT
+
+CPU_LIMIT = 2.0
+MEMORY_LIMIT = 256 << 20
+KERNEL = SAMPLES / "founding-failure" / "kernel.yaml"
+IOMEM = SAMPLES / "founding-failure" / "iomem.txt"
+LOG = SAMPLES / "founding-failure" / "kexec.log"
+OPTIONS = ("KERNEL", "--iomem", "--segments", "--symbols", "--config", "--bzimage", "--dmesg")
+TERABYTES = 4 << 40
+SMALL = vmlinux(stripped=True).build()
+
+
+@dataclass(frozen=True)
+class Cost:
+    status: int
+    out: bytes
+    err: str
+    cpu: float
+    memory: int
+
+
+# A process of its own measures: the peak of a child counts from that of its parent on.
+MEASURE = """
+import json, os, resource, subprocess, sys
+done = subprocess.run(sys.argv[2:], timeout=60)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+os.write(int(sys.argv[1]), json.dumps(
+    [done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss << 10]
+).encode())
+"""
+
+
+def spend(*arguments: str, stdin: Path | None = None, cwd: Path | None = None) -> Cost:
+    """Run smecheck, and say what it took."""
+    read_end, write_end = os.pipe()
+    with (stdin or Path(os.devnull)).open("rb") as source:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", MEASURE, str(write_end), *PROGRAM, "analyze", *arguments],
+            stdin=source,
+            capture_output=True,
+            cwd=cwd,
+            env=environment(),
+            pass_fds=(write_end,),
+            check=True,
+        )
+    os.close(write_end)
+    with os.fdopen(read_end) as measured:
+        status, cpu, memory = json.load(measured)
+    return Cost(status, done.stdout, done.stderr.decode(), cpu, memory)
+
+
+def refused(*arguments: str, words: str, stdin: Path | None = None, cwd: Path) -> None:
+    cost = spend(*arguments, stdin=stdin, cwd=cwd)
+    assert (cost.status, cost.out) == (3, b""), cost.err
+    error, help_line = cost.err.splitlines()
+    named = "<stdin>" if "-" in arguments else "hostile"
+    assert error.startswith(f"smecheck: error: {named}")
+    assert words in error
+    assert help_line.startswith("help: ")
+    assert cost.cpu < CPU_LIMIT
+    assert cost.memory < MEMORY_LIMIT
+
+
+def given(option: str, name: str = "hostile") -> tuple[str, ...]:
+    return (name,) if option == "KERNEL" else (str(KERNEL), option, name)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_sparse_file_of_terabytes(option: str, tmp_path: Path) -> None:
+    with (tmp_path / "hostile").open("wb") as file:
+        file.truncate(TERABYTES)
+    refused(*given(option), words=": ", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_zeros_without_end_on_standard_input(option: str, tmp_path: Path) -> None:
+    refused(*given(option, "-"), words=": ", stdin=Path("/dev/zero"), cwd=tmp_path)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (os.mkfifo, "is a FIFO that nobody writes to"),
+        (os.mkdir, "is a directory"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+        (lambda path: path.symlink_to(path), "too many levels of symbolic links"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(KERNEL.read_text().encode("utf-16")), "is UTF-16"),
+    ],
+    ids=["fifo", "directory", "device", "loop", "empty", "utf-16"],
+)
+def test_what_is_no_file_of_text(
+    option: str, make: Callable[[Path], object], words: str, tmp_path: Path
+) -> None:
+    if option == "--bzimage" and words == "is UTF-16":
+        words = ""  # a vmlinuz is no text: another reason will do
+    make(tmp_path / "hostile")
+    refused(*given(option), words=words, cwd=tmp_path)
+
+
+def test_a_log_with_a_hole_of_terabytes(tmp_path: Path) -> None:
+    with (tmp_path / "hostile").open("wb") as file:
+        file.write(LOG.read_bytes())
+        file.truncate(TERABYTES)
+    words = "holds only zeros from byte"
+    refused(*given("--segments"), words=words, cwd=tmp_path)
+    refused(*given("--dmesg"), words=words, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r\n\r\n"])
+def test_line_ends_of_other_systems_are_taken(ends: bytes, tmp_path: Path) -> None:
+    for name, path in (("kernel.yaml", KERNEL), ("iomem.txt", IOMEM), ("kexec.log", LOG)):
+        (tmp_path / name).write_bytes(path.read_bytes().replace(b"\n", ends))
+    arguments = ("kernel.yaml", "--iomem", "iomem.txt", "--segments", "kexec.log")
+    found = spend(*arguments, cwd=tmp_path)
+    same = spend(str(KERNEL), "--iomem", str(IOMEM), "--segments", str(LOG))
+    assert (found.status, found.err) == (1, "")
+    assert found.out.splitlines()[:4] == same.out.splitlines()[:4]
+
+
+def test_a_fifo_that_somebody_writes_to_is_read() -> None:
+    script = f"{shlex.join(PROGRAM)} analyze {KERNEL} --iomem <(sleep 0.5; cat {IOMEM})"
+    for program in (script, script.replace("sleep 0.5; ", "")):
+        done = subprocess.run(
+            ["/bin/bash", "-c", program], capture_output=True, env=environment(), check=False
+        )
+        assert (done.returncode, done.stderr) == (1, b"")
+        same = spend(str(KERNEL), "--iomem", str(IOMEM))
+        assert re.sub(rb"/dev/fd/\d+", bytes(IOMEM), done.stdout) == same.out
+
+
+# Size alone: what is just small enough to be read.
+
+TEXTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "iomem above the limit": ("--iomem", lambda: b" " * (100 << 20), "larger than 16 MiB"),
+    "YAML above the limit": ("KERNEL", lambda: b"a: 1\n" * (20 << 18), "too large"),
+    "regions without end": (
+        "--iomem",
+        lambda: b"".join(
+            b"%x-%x : System RAM\n" % (n << 32, (n << 32) + 9) for n in range(400_000)
+        ),
+        f"more than {LINES_LIMIT} lines",
+    ),
+    "lines without end": ("--iomem", lambda: b"\n" * (15 << 20) + b"x", "lines"),
+    "a line without end": ("--iomem", lambda: b" " * ((16 << 20) - 2) + b"x\n", ":1: "),
+    "addresses without end": ("--iomem", lambda: b"00000000-" * (1 << 20), ":1: "),
+    "a text without end": (
+        "--config", lambda: b'CONFIG_KASAN="' + b'\\"' * (7 << 20) + b'"\n', ":1: "
+    ),
+    "a name without end": ("--config", lambda: b"CONFIG_" + b"A" * (15 << 20), "is not"),
+    "a bomb": ("--config", lambda: gzip.compress(bytes(300 << 20), 9), "above 16 MiB"),
+    "a symbol without end": (
+        "--symbols", lambda: b"ffffffff81000000 T _text\n" * 100_000, ":2: _text"
+    ),
+    "loads without end": (
+        "--segments",
+        lambda: b"nr_segments = 1\n" + b"segment[0].mem   = 0x100000\n" * 500_000,
+        f":{RELEVANT_LIMIT + 1}: ",
+    ),
+    "names of loads": ("--segments", lambda: b"kexec\n" * 2_000_000, f":{RELEVANT_LIMIT + 1}: "),
+    "segments without end": (
+        "--segments",
+        lambda: b"schema: smecheck/segments-v1\nsegments:\n"
+        + b"- {name: other, start: 4096, size: 1}\n" * 12_000,
+        ":3:1: more than 64 segments",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_that_is_too_much(name: str, tmp_path: Path) -> None:
+    option, make, words = TEXTS[name]
+    (tmp_path / "hostile").write_bytes(make())
+    refused(*given(option), words=words, cwd=tmp_path)
+
+
+def test_the_most_regions_and_segments_that_are_read(tmp_path: Path) -> None:
+    regions = (
+        b"%x-%x : System RAM\n" % (n << 13, (n << 13) + 0xFFF) for n in range(1, LINES_LIMIT)
+    )
+    (tmp_path / "iomem").write_bytes(b"".join(regions))
+    segments = b"schema: smecheck/segments-v1\nloader: kexec_load\nmode: load\nsegments:\n"
+    segments += b"- {name: kernel, start: 0x10000000, size: 0xd41000}\n"
+    segments += b"".join(
+        b"- {name: other, start: %#x, size: 0x5000}\n" % (0x4000000 + n * 0x10000)
+        for n in range(63)
+    )
+    (tmp_path / "segments").write_bytes(segments)
+    cost = spend(str(KERNEL), "--iomem", "iomem", "--segments", "segments", cwd=tmp_path)
+    assert cost.status == 1
+    assert cost.cpu < CPU_LIMIT
+    assert cost.memory < MEMORY_LIMIT
+
+
+# Compressed: bounded by what the payload says of itself, and by 512 MiB.
+
+
+def bombs() -> dict[str, bytes]:
+    zeros = bytes(64 << 20)
+    return {
+        "gzip": gzip.compress(SMALL + zeros, 1),
+        "xz": lzma.compress(SMALL + zeros, preset=0),
+        "bzip2": bz2.compress(SMALL + zeros, 1),
+        "zstd": zstd.compress(SMALL + zeros, 1),
+        "lz4": pack_lz4_legacy(SMALL + zeros),
+    }
+
+
+BOMBS = bombs()
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_in_a_vmlinuz_stops_at_output_len(name: str, tmp_path: Path) -> None:
+    image = BzImage(BOMBS[name], len(SMALL)).build()
+    (tmp_path / "hostile").write_bytes(image)
+    refused("hostile", words="of output_len", cwd=tmp_path)
+
+
+def test_a_bomb_of_the_ceiling(tmp_path: Path) -> None:
+    with (tmp_path / "hostile").open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb") as out:
+        out.write(SMALL)
+        for _ in range(520):
+            out.write(bytes(1 << 20))
+    cost = spend("hostile", cwd=tmp_path)
+    assert (cost.status, cost.out) == (3, b"")
+    assert "unpacks to more than 512 MiB" in cost.err
+    assert cost.memory < MEMORY_LIMIT
+
+
+def test_a_terabyte_that_a_vmlinuz_promises(tmp_path: Path) -> None:
+    image = BzImage(pack_gzip(SMALL)[:-4] + b"\xff\xff\xff\xff", None).build()
+    (tmp_path / "hostile").write_bytes(image)
+    refused("hostile", words="output_len at ", cwd=tmp_path)
+
+
+def test_names_are_shown_not_obeyed(tmp_path: Path) -> None:
+    name = "\x1b[31m.te\u202ext[/bold]\n"
+    text = Section(".text", address=0xFFFFFFFF81000000, data=b"\xcc" * 64)
+    hostile = Section(name, address=0xFFFFFFFF81001000, offset=1 << 60, size=64)
+    elf = Elf([text, hostile], None, [Load(0xFFFFFFFF81000000, 0x1000000, 64, 64)])
+    # With a type whose bytes are read: the name is in the error then.
+    hostile.type = "NOTE"
+    (tmp_path / "hostile").write_bytes(elf.build())
+    cost = spend("hostile", cwd=tmp_path)
+    assert cost.status == 3
+    assert r"\x1b[31m.te" in cost.err
+    assert {character for character in cost.err if not character.isprintable()} == {"\n"}
+    assert len(cost.err.splitlines()) == 2
