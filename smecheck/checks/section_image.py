@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.model.finding import Effect, Severity
-from smecheck.model.kernel import KernelKind
 from smecheck.quantity import address_text, size_text
 
 
@@ -37,10 +36,11 @@ def section_not_loaded(situation: Situation) -> Iterator[Observation]:
     holding = [load for load in image.loads if 0 <= section.address - load.vaddr < load.memsz]
     ends = [load.vaddr + load.memsz for load in holding]
     if not ends:
-        described = image.kind is KernelKind.DESCRIPTION
+        # A file has all of its headers, and so has the description that describe wrote of it.
+        partial = not image.sections_complete
         yield Observation(
             message=f"{section.name} at {address_text(section.address)} is in no LOAD",
-            condition="the description names every LOAD" if described else None,
+            condition="the description names every LOAD" if partial else None,
         )
     elif max(ends) < section.end:
         yield Observation(
