@@ -251,6 +251,28 @@ def test_the_firmware_map_alone_is_enough(tmp_path: Path) -> None:
     assert by_host["verdict"] == "collision"
 
 
+def test_a_kernel_log_alone_is_enough(tmp_path: Path) -> None:
+    """The log tells memory, reservation, CPUs and release; its lines of the load are left out."""
+    folder = SAMPLES / "kdump-from-a-log"
+    log = (folder / "dmesg.txt").read_text()
+    kept = "".join(line for line in log.splitlines(keepends=True) if "kexec" not in line)
+    (tmp_path / "dmesg.txt").write_text(kept)
+    kernel = str(folder / "kernel.yaml")
+    recorded = run("analyze", kernel, "--dmesg", str(folder / "dmesg.txt"), "--format", "json")
+    predicted = run(
+        *("analyze", kernel, "--dmesg", str(tmp_path / "dmesg.txt"), "--mode", "crash"),
+        *("--initrd", "1031930", "--cmdline", "nokaslr", "--format", "json"),
+    )
+    expected = recorded.document["segments"]
+    assert {one["origin"] for one in expected} == {"log"}
+    found = predicted.document["segments"]
+    assert {one["origin"] for one in found} == {"predicted"}
+    places = [
+        [(one["name"], one["start"], one["end"]) for one in load] for load in (found, expected)
+    ]
+    assert places[0] == places[1]
+
+
 def test_explain_says_why_each_segment_lies_there() -> None:
     found = run(*crash("--cmdline", "nokaslr", "--explain", "--format", "plain"))
     for role in ("kernel", "boot_params", "purgatory", "elfcorehdr", "backup"):
