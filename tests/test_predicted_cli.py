@@ -251,6 +251,19 @@ def test_the_firmware_map_alone_is_enough(tmp_path: Path) -> None:
     assert by_host["verdict"] == "collision"
 
 
+def test_a_host_whose_kexec_reads_the_map_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").write_text(
+        "schema: smecheck/host-v1\ncmdline: ro add_efi_memmap\nfirmware_map:\n"
+        "  - {start: 0x100000, end: 0x7ffe0000, type: System RAM}\n"
+    )
+    found = run(
+        *("analyze", KERNEL, "--host", str(tmp_path / "host.yaml"), "--loader", "kexec_load"),
+        *("--cmdline", "nokaslr", "--format", "json"),
+    ).document
+    assert found["load"]["accepted"] is True
+    assert any("no iomem" in text for text in found["assumptions"])
+
+
 def test_a_kernel_log_alone_is_enough(tmp_path: Path) -> None:
     """The log tells memory, reservation, CPUs and release; its lines of the load are left out."""
     folder = SAMPLES / "kdump-from-a-log"

@@ -154,4 +154,12 @@ def _firmware_that_is_read(request: LoadRequest, assumptions: Assumptions) -> Fi
             "the running kernel was not started with add_efi_memmap",
         )
         return firmware
-    return firmware if reads_firmware_map(cmdline) else None
+    if reads_firmware_map(cmdline):
+        return firmware
+    if request.memory is None:
+        assumptions.say(
+            "/proc/iomem, which kexec-tools reads for add_efi_memmap, has the RAM of the "
+            "firmware's memory map"
+        )
+        return firmware
+    return None
