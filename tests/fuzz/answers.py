@@ -13,12 +13,15 @@ from smecheck.errors import SmecheckError
 from smecheck.inputs.kernel_description import read_kernel_description
 from smecheck.model.boot import BootRequest, Switch
 from smecheck.model.firmware import FirmwareMap
+from smecheck.model.host import Host
 from smecheck.model.kernel import KernelConfig, KernelImage
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import SegmentList
+from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.placement.agreement import config_contradiction, contradiction
 from smecheck.placement.merge import merge, with_config
+from smecheck.placement.predicted_load import Machine
+from smecheck.record import replace
 from smecheck.report.description import kernel_description
 from smecheck.report.render import Format, RenderOptions, render
 
@@ -54,8 +57,9 @@ def of_config(config: KernelConfig) -> None:
 
 
 def of_memory(memory: MemoryMap) -> None:
-    """Analyze a kernel on that machine."""
+    """Analyze a kernel on that machine, and the loads that kexec would place there."""
     _report(Question(KERNEL, PLACED, None, memory))
+    _predict(Question(KERNEL, BootRequest(), None, memory))
 
 
 def of_log(log: KernelLog) -> None:
@@ -65,8 +69,21 @@ def of_log(log: KernelLog) -> None:
 
 
 def of_firmware(firmware: FirmwareMap) -> None:
-    """Analyze a kernel on a machine with that map."""
+    """Analyze a kernel on a machine with that map, and the loads that kexec would place there."""
     _report(Question(KERNEL, PLACED, firmware=firmware))
+    _predict(Question(KERNEL, BootRequest(), firmware=firmware))
+
+
+def of_host(host: Host) -> None:
+    """Predict every kind of load by that host."""
+    _predict(Question(KERNEL, BootRequest(), machine=Machine(host)))
+
+
+def _predict(question: Question) -> None:
+    for loader in Loader:
+        for mode in Mode:
+            asked = replace(question.boot, loader=loader, mode=mode, initrd_size=1 << 20)
+            _report(replace(question, boot=asked))
 
 
 def of_segments(segments: SegmentList) -> None:

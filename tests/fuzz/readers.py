@@ -16,6 +16,7 @@ import seeds
 
 from smecheck.inputs.config import read_config
 from smecheck.inputs.dmesg import read_dmesg
+from smecheck.inputs.host_description import read_host
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.kernel import read_kernel
 from smecheck.inputs.memmap import read_memmap
@@ -49,6 +50,7 @@ READERS = (
     Reader("dmesg", read_dmesg, seeds.texts("machine-logs/*.dmesg.txt"), answers.of_log),
     Reader("console", read_dmesg, seeds.texts("machine-logs/*.console.txt"), answers.of_log),
     Reader("memmap", read_memmap, seeds.texts("machine-logs/*.memmap.txt"), answers.of_firmware),
+    Reader("host", read_host, seeds.host, answers.of_host),
     Reader("segments", read_segments, seeds.segments, answers.of_segments),
 )
 """All of them; ``--reader NAME`` chooses."""

@@ -47,6 +47,31 @@ HEADERS = {
 """Fields of a bzImage, and their bits."""
 
 
+HOST = """\
+schema: smecheck/host-v1
+kexec_tools: 2.0.25
+kernel_release: 6.1.0-56-amd64
+kexec_options: [--noefi, --mem-max=0x3fffffff, --entry-32bit, --append=ro]
+cmdline: "BOOT_IMAGE=/boot/v root=/dev/sda1 ro add_efi_memmap"
+cpus: 64
+efi_runtime_entries: 12
+efi_descriptor_size: 48
+acpi_rsdp: 0x7f5a2014
+vmcoreinfo: true
+rng_seed: true
+purgatory: {size: 0x9000}
+kernel_purgatory: {size: 0x5000}
+crash_elfcorehdr_size: 0xe00b0
+ima_kexec: false
+crash_kernel: {start: 0x6d000000, size: 256M}
+firmware_map:
+  - {start: 0x0, end: 0x9fc00, type: System RAM}
+  - {start: 0x9fc00, size: 1K, type: Reserved}
+  - {start: 1M, end: 0x7ffe0000, type: System RAM}
+  - {start: 0x7ffe0000, size: 4K, type: ACPI Tables}
+"""
+
+
 def texts(pattern: str) -> Callable[[Random], bytes]:
     """Return a maker of recorded texts, the names of which match ``pattern``, and broken ones."""
 
@@ -71,6 +96,11 @@ def segments(random: Random) -> bytes:
         start = random.randrange(1 << 40) & ~0xFFF
         made += f"  - {{name: {name}, start: {start:#x}, size: 0x3f98000}}\n".encode()
     return mutated(random, made, text=True)
+
+
+def host(random: Random) -> bytes:
+    """Return a description of a host."""
+    return mutated(random, HOST.encode(), text=True)
 
 
 def config(random: Random) -> bytes:
