@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kaslr_cases import CASES, early_boot
 from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import Question, analyze
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest, Switch
+from smecheck.model.boot import BootRequest, Path, Switch
 from smecheck.model.finding import Effect
 from smecheck.model.kaslr import KaslrSweep
 from smecheck.model.memory import MemoryMap
@@ -184,7 +185,41 @@ def test_agrees_around_borders_of_gigabytes() -> None:
     base = 3 * GIB + 16 * MIB
     ram = [Span(GIB - 60 * MIB, GIB + 60 * MIB), Span(2 * GIB - 40 * MIB, 2 * GIB + 6 * MIB)]
     ram.append(Span(3 * GIB, 3 * GIB + 100 * MIB))
+    ram += [Span(border - 60 * MIB, border + 60 * MIB) for border in (4 * GIB, 512 * GIB)]
     question = machine(ram, Span.sized(base + 40 * MIB, 3 * MIB + 5), base, None)
     sweep = assert_agrees(question)
     assert sweep.collisions is not None
     assert "SME020" in {collision.rule for collision in sweep.collisions.by_rule}
+
+
+FIRST_BOOTS = ["002", "004", "016", "018", "060", "166"]
+
+
+@pytest.mark.parametrize("case_id", FIRST_BOOTS)
+def test_first_boots_agree_with_the_rules(case_id: str) -> None:
+    """The memory of real boots: the kernel may land at the end of RAM, or below the initrd."""
+    case = next(case for case in CASES if case["id"] == case_id)
+    early = replace(early_boot(case), input=Unknown("a test"), cmdline=Known("", "a test"))
+    assert isinstance(early.e820, Known)
+    ranges = sorted(early.e820.value.ranges, key=lambda entry: entry.span)
+    names = {1: "System RAM"}
+    text = "\n".join(
+        f"{entry.span.start:08x}-{entry.span.end - 1:08x} : {names.get(entry.type, 'Reserved')}"
+        for entry in ranges
+        if entry.span
+    )
+    memory = replace(parse_iomem(text, "iomem"), complete=True)
+    request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
+    question = Question(kernel("5.0-old"), request, None, memory, early=early)
+    sweep = swept(question)
+    assert sweep.collisions is not None
+    step, highest = sweep.slots.alignment, sweep.slots.highest
+    assert highest is not None
+    last = range(highest - 60 * step, highest + 1, step)
+    found = [address for address in last if address in sweep.slots and collides(question, address)]
+    assert (sweep.collisions.count, sweep.collisions.highest) == (
+        len(found),
+        max(found, default=None),
+    )
+    report = analyze(question)
+    assert report.verdict is (Verdict.COLLISION if found else Verdict.CLEAR)

@@ -39,6 +39,10 @@ class Forbidden:
     """Of its spans, ascending."""
     spans: SpanSet
 
+    def within_reach(self, start: int, end: int) -> bool:
+        """Tell whether anything at all lies between the first span and the last."""
+        return bool(self.starts) and start < self.ends[-1] and self.starts[0] < end
+
     def holds(self, start: int, end: int) -> bool:
         """Tell whether a byte from ``start`` to before ``end`` is in one of the spans."""
         first = bisect_left(self.ends, start + 1)

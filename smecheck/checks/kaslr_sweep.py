@@ -124,10 +124,10 @@ class _Sweep:
         """Yield where in the area anything fixed is within reach."""
         everything = Span(0, self._reach)
         yield from self._anything.met_by(everything, area)
-        first = align_up(area.start, P4D_SIZE)
-        for border in (_LOW_MEMORY_END, *range(first, area.end + self._reach, P4D_SIZE)):
-            if border - self._reach < area.end and area.start <= border:
-                yield Span(max(area.start, border - self._reach), min(area.end, border + 1))
+        # Borders of 512 GiB add tables, but nothing lies there that they could be written over.
+        if area.start <= _LOW_MEMORY_END < area.end + self._reach:
+            border = Span(max(0, _LOW_MEMORY_END - self._reach), _LOW_MEMORY_END + 1)
+            yield border & area
 
     def _pieces(self, window: Span) -> Iterator[Span]:
         """Split at the borders of 1 GiB frames, so that the slots of a piece are alike.
@@ -156,7 +156,7 @@ class _Sweep:
             yield _Hit(piece, step, not_mapped_at_entry, "page tables at entry")
         for fixed in self._fixed:
             extent = kind.extents[fixed.extent]
-            if not fixed.starts or piece.end + extent.end <= fixed.starts[0]:
+            if not fixed.within_reach(piece.start + extent.start, piece.end + extent.end):
                 continue
             for met in fixed.met_by(extent, piece):
                 slots = _on_grid(met, origin, step)
