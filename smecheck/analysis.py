@@ -193,6 +193,9 @@ def _with_memory(question: Question) -> Question:
     host = question.machine.host if question.machine is not None else None
     if question.firmware is None and host is not None and host.firmware_map is not None:
         question = replace(question, firmware=host.firmware_map)
+    early = question.early
+    if question.firmware is None and question.segments is None and early is not None:
+        question = replace(question, firmware=value_of(early.e820))
     if question.memory is None:
         question = replace(question, memory=_machine_memory(question))
     return question
@@ -270,8 +273,11 @@ def _inputs(question: Question, segments: SegmentList | None) -> tuple[InputUse,
     uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
     if memory is not None and memory.kind is MapKind.IOMEM:
         uses.append(InputUse(memory.source, "iomem", used_of_memory(memory)))
-    if question.firmware is not None and question.firmware.kind is not FirmwareMapKind.HOST:
-        uses.append(InputUse(question.firmware.source, "memmap", ("firmware_map",)))
+    early, firmware = question.early, question.firmware
+    if early is not None:
+        uses.append(InputUse(early.source, "boot-params", early.told))
+    if firmware is not None and firmware.kind in (FirmwareMapKind.SYSFS, FirmwareMapKind.E820_LOG):
+        uses.append(InputUse(firmware.source, "memmap", ("firmware_map",)))
     if question.log is not None:
         from smecheck.placement.machine_memory import told_by
 

@@ -156,3 +156,35 @@ def test_the_kernel_went_where_it_may(capture: str, boot: str, kernel: str, move
         for area in sweep["areas"]
         for first in [int(area["start"], 16)]
     )
+
+
+def test_boot_params_of_the_running_kernel_tell_whether_it_is_efi(tmp_path: Path) -> None:
+    """With a load, they are not those of the kernel that is booted: only EFI, or not, counts."""
+    sample = DATA / "founding" / "old-l-c-2g-kaslr-last"
+    plain = ("analyze", str(DATA / "kernels" / "5.0-old.yaml"), "--format", "json")
+    load = ("--iomem", str(sample / "iomem.txt"), "--segments", str(sample / "segments.txt"))
+    bios = next(case for case in CASES if case["id"] == "002")
+    (tmp_path / "data").write_bytes(unpacked(bios["boot_params"]))
+    report = json.loads(run(*plain, *load, "--boot-params", str(tmp_path / "data")).out)
+    assert report["boot"]["path"] == "kexec"
+    assert (report["kaslr"]["slots"], report["kaslr"]["colliding"]) == (755, 2)
+
+
+@pytest.mark.parametrize("option", ["--boot-params", "--srat", "--boot"])
+def test_wrong_files_are_refused(tmp_path: Path, option: str) -> None:
+    (tmp_path / "wrong").write_text("nothing of that kind\n")
+    kernel = str(DATA / "kernels" / "5.0-old.yaml")
+    found = run("analyze", kernel, option, str(tmp_path / "wrong"))
+    assert found.status == 3
+    assert "wrong" in found.err
+    assert "help: " in found.err
+
+
+def test_what_boot_params_only_point_to_leaves_the_answer_open(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case["id"] == "076")
+    (tmp_path / "data").write_bytes(unpacked(case["boot_params"]))
+    kernel = str(DATA / "kernels" / "5.0-old.yaml")
+    given = ("analyze", kernel, "--boot-params", str(tmp_path / "data"), "--cmdline", "ro")
+    report = json.loads(run(*given, "--format", "json").out)
+    assert any("setup_data is not avoided" in bound for bound in report["kaslr"]["bounds"])
+    assert report["verdict"] != "clear"

@@ -178,6 +178,12 @@ def _missing(case: Case) -> tuple[str, str] | None:
 
 def _missing_around(case: Case) -> tuple[str, str] | None:
     """Return the first fact that is missing of what lies around the kernel."""
+    if case.segments is None and case.boot.path is Path.FIRST_BOOT:
+        return (
+            "what lies around the kernel of this boot is not known: its initrd, its setup_data and "
+            "boot_params",
+            "give boot_params (--boot-params), and what they point to (--boot)",
+        )
     if case.segments is None:
         return (
             "the place of the kernel is known, but not what else is loaded around it",

@@ -30,6 +30,8 @@ def early_of(options: dict[str, Any]) -> EarlyBoot | None:
         from smecheck.inputs.source import display_name, read_text
 
         early = read_boot_description(read_text(options["boot"]), display_name(options["boot"]))
+    if options["cmdline"] is not None:
+        early = replace(early, cmdline=Known(options["cmdline"], "--cmdline"))
     if options["boot_params"] is not None:
         from smecheck.inputs.boot_params import read_boot_params
 
@@ -39,5 +41,5 @@ def early_of(options: dict[str, Any]) -> EarlyBoot | None:
         from smecheck.inputs.srat import read_srat
 
         table = read_srat(options["srat"])
-        early = replace(early, srat=Known(table, table.source))
+        early = replace(early, source=early.source or table.source, srat=Known(table, table.source))
     return early

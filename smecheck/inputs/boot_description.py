@@ -49,10 +49,12 @@ def read_boot_description(text: str, name: str) -> EarlyBoot:
     """
     fields = open_description(text, name, SCHEMA, _KEYS)
     e820 = _e820(fields, name)
+    efi = _efi(fields, name, e820)
     boot = EarlyBoot(
         source=name,
         e820=e820,
-        efi=_efi(fields, name, e820),
+        efi=efi,
+        is_efi=Known(efi.value is not None, efi.origin) if isinstance(efi, Known) else NOT_GIVEN,
         cmdline=fields.fact("cmdline", one_line),
         cmdline_address=fields.fact("cmdline_address", integer),
         boot_params_address=fields.fact("boot_params_address", integer),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Unknown
+from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.firmware import EfiMap, FirmwareMap
-from smecheck.record import record
+from smecheck.record import field_names, record
 from smecheck.span import Span
 
 KEXEC_LOADER_TYPE = 0xD0
@@ -73,7 +73,19 @@ class EarlyBoot:
     """Where the kernel is unpacked to if KASLR does not move it."""
     input: Fact[int] = _NOT_GIVEN
     """Where the compressed payload lies, in the copy of the decompressor that runs."""
+    is_efi: Fact[bool] = _NOT_GIVEN
+    """Whether boot_params carry an EFI signature."""
     loader_type: int = 0
     """type_of_loader of boot_params; 0 where it is not known."""
     output_is_assumed: bool = False
     """``output`` is the lowest place that it can be, since nothing tells it."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names of what is known."""
+        facts: dict[str, Fact[object]] = {
+            name: getattr(self, name)
+            for name in field_names(self)
+            if name not in ("source", "is_efi", "loader_type", "output_is_assumed")
+        }
+        return tuple(name for name, fact in facts.items() if isinstance(fact, Known))

@@ -79,10 +79,8 @@ def _of_load(question: KaslrQuestion, segments: SegmentList) -> EarlyBoot:
 def _is_efi(question: KaslrQuestion) -> Fact[bool]:
     """Tell whether the running kernel was started by EFI, and so may hand its run time on."""
     early, log = question.early, question.log
-    if early is not None and isinstance(early.efi, Known) and early.efi.value is None:
-        return Known(False, early.efi.origin)
-    if early is not None and early.source:
-        return Known(True, f"{early.source} has an EFI signature")
+    if early is not None and isinstance(early.is_efi, Known):
+        return early.is_efi
     boot = log.boot if log is not None else None
     if boot is not None and (boot.efi_map or boot.efi_runtime_map or boot.efi_tables):
         return Known(True, f"{log.source if log else ''} tells of EFI")

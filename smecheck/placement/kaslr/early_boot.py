@@ -28,6 +28,7 @@ def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
         else Unknown(
             f"the setup_data list from {address_text(params.setup_data)} on was not given"
         ),
+        is_efi=Known(params.efi is not None, f"{name}: efi_loader_signature"),
         loader_type=params.loader_type,
     )
 
@@ -47,6 +48,7 @@ def completed(described: EarlyBoot, by: EarlyBoot) -> EarlyBoot:
         five_levels=_else(described.five_levels, by.five_levels),
         output=_else(described.output, by.output),
         input=_else(described.input, by.input),
+        is_efi=_else(described.is_efi, by.is_efi),
         loader_type=described.loader_type or by.loader_type,
     )
 

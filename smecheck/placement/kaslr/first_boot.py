@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, first_known
-from smecheck.model.early_boot import EarlyBoot
-from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.model.early_boot import EFI_STUB_LOADER_TYPE, EarlyBoot, SetupDataNode
+from smecheck.model.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
@@ -43,10 +43,17 @@ def first_boot(source: FirstBootSource) -> EarlyBoot:
         early,
         source=early.source or "the machine",
         e820=first_known(early.e820, _e820(source)),
+        efi=early.efi if isinstance(early.efi, Known) else _efi(source, early.efi),
         cmdline=first_known(source.cmdline, early.cmdline),
         initrd=early.initrd
         if isinstance(early.initrd, Known) or ramdisk is None
         else Known(ramdisk.span, ramdisk.where),
+        setup_data=early.setup_data
+        if isinstance(early.setup_data, Known) or boot is None or not boot.setup_data
+        else Known(
+            tuple(SetupDataNode(node.span, 0) for node in boot.setup_data),
+            boot.setup_data[0].where,
+        ),
         output=first_known(early.output, logged_output, _assumed_output(source.unpack)),
         output_is_assumed=isinstance(early.output, Unknown) and isinstance(logged_output, Unknown),
     )
@@ -58,6 +65,20 @@ def _assumed_output(unpack: UnpackRules) -> Fact[int]:
     if isinstance(lowest, Unknown):
         return lowest
     return Known(lowest.value, "LOAD_PHYSICAL_ADDR, assumed")
+
+
+def _efi(source: FirstBootSource, otherwise: Unknown) -> Fact[EfiMap | None]:
+    """Return the EFI memory map, or that there is none, as far as a kernel log tells."""
+    boot = source.log.boot if source.log is not None else None
+    if boot is None:
+        return otherwise
+    if boot.efi_map is not None:
+        return Known(boot.efi_map, boot.efi_map.source)
+    if boot.efi_tables or boot.efi_runtime_map is not None:
+        return Unknown("the kernel log tells of EFI, but shows no memory map (efi=debug shows it)")
+    if boot.begins and boot.is_up:
+        return Known(None, "the kernel log tells of no EFI")
+    return otherwise
 
 
 def _e820(source: FirstBootSource) -> Fact[FirmwareMap]:
@@ -76,14 +97,24 @@ def _e820(source: FirstBootSource) -> Fact[FirmwareMap]:
 
 
 def around_first_boot(early: EarlyBoot) -> SegmentList | None:
-    """Return what lies in memory beside the kernel, in the form of a load."""
+    """Return what lies in memory beside the kernel, in the form of a load; ``None`` if it is open.
+
+    Where boot_params lie is told by nothing but a description. Boot loaders put them into the first
+    megabyte, the EFI stub anywhere.
+    """
+    low = isinstance(early.boot_params_address, Known) or early.loader_type != EFI_STUB_LOADER_TYPE
+    if isinstance(early.initrd, Unknown) or isinstance(early.setup_data, Unknown) or not low:
+        return None
+    remarks: tuple[str, ...] = ()
+    if isinstance(early.boot_params_address, Unknown):
+        remarks = ("boot_params lie in the first megabyte, where boot loaders put them",)
     found: list[Segment] = []
 
     def add(role: SegmentRole, span: Span, where: str) -> None:
         if span:
             found.append(Segment(role, span, span.size, SegmentOrigin.DESCRIPTION, where))
 
-    if isinstance(early.initrd, Known) and early.initrd.value is not None:
+    if early.initrd.value is not None:
         add(SegmentRole.INITRD, early.initrd.value, early.initrd.origin)
     if isinstance(early.boot_params_address, Known):
         span = Span.sized(early.boot_params_address.value, PAGE_SIZE)
@@ -92,11 +123,8 @@ def around_first_boot(early: EarlyBoot) -> SegmentList | None:
         length = len(early.cmdline.value) + 1 if isinstance(early.cmdline, Known) else 1
         span = Span.sized(early.cmdline_address.value, length)
         add(SegmentRole.CMDLINE, span, early.cmdline_address.origin)
-    if isinstance(early.setup_data, Known):
-        for node in early.setup_data.value:
-            add(SegmentRole.SETUP_DATA, node.span, early.setup_data.origin)
-    if not found:
-        return None
+    for node in early.setup_data.value:
+        add(SegmentRole.SETUP_DATA, node.span, early.setup_data.origin)
     unknown = Unknown("no kexec loaded this kernel")
     ordered = tuple(sorted(found, key=lambda segment: segment.span))
-    return SegmentList(early.source, ordered, unknown, unknown, early.cmdline)
+    return SegmentList(early.source, ordered, unknown, unknown, early.cmdline, remarks=remarks)
