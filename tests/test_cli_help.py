@@ -18,7 +18,9 @@ from smecheck.checks.catalogue import RULES
 from smecheck.errors import ExitCode
 from smecheck.report.rule_pages import rule_text
 
-COMMANDS = ("analyze", "completion", "describe", "explain", "rules", "schema")
+COMMANDS = (
+    *("analyze", "compare", "completion", "describe", "explain", "gate", "rules", "schema"),
+)
 SCHEMAS = sorted(path.name for path in (files("smecheck") / "schemas").iterdir())
 
 

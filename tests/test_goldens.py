@@ -21,7 +21,7 @@ from smecheck import __version__
 
 GOLDENS = Path(__file__).parent / "goldens"
 UPDATE = os.environ.get("SMECHECK_UPDATE_GOLDENS") == "1"
-NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.is_dir())
+NAMES = sorted(path.parent.name for path in SAMPLES.glob("*/kernel.yaml"))
 VERDICTS = {
     "crash-leaves-reservation": ("collision", 1),
     "dead-kdump": ("collision", 1),

@@ -140,3 +140,12 @@ def test_a_bare_kernel_brings_no_reader_of_loads_and_machines(form: str, folder:
     names = {module.removeprefix("smecheck.inputs.") for module in readers}
     elf = {"elf", "elf_content", "elf_file", "elf_symbols"}
     assert names == elf | {"binary_kind", "complements", "kernel", "source"}
+
+
+def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: Path) -> None:
+    modules = imported(folder, "gate", "vmlinux", "--format", "plain")
+    assert modules & THIRD_PARTY == {"click", "elftools"}
+    own = imported(folder, "gate", "vmlinux", "--format", "plain", given="elftools.elf.structs")
+    assert not own & (HEAVY | {"dataclasses", "jsonschema"})
+    assert "smecheck.checks.written" not in modules
+    assert "smecheck.placement.predicted_load" not in modules

@@ -7,6 +7,7 @@ import pytest
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs.kernel_description import read_kernel_description
+from smecheck.inputs.yaml_fields import SCHEMAS
 from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
 
 EXAMPLE = """\
@@ -141,7 +142,7 @@ def test_what_is_not_given_is_unknown() -> None:
     assert read(HEAD + "setup_header: {}").header == header
 
 
-KNOWN_SCHEMAS = "smecheck/kernel-v1, smecheck/segments-v1, smecheck/host-v1, smecheck/boot-v1"
+KNOWN_SCHEMAS = ", ".join(SCHEMAS)
 NUMBER_FORM = "write 0x… hex, a decimal, or a size such as 4M"
 NO_SCHEMA = {
     "": "1:1: there is no description; it begins with `schema: smecheck/kernel-v1`",

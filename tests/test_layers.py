@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "advice": {
         *("record", "span", "quantity", "evidence", "model", "placement", "analysis", "advice"),
     },
+    "builds": FOUNDATION - {"errors"} | {"model", "placement", "checks", "analysis", "builds"},
     "inputs": FOUNDATION | {"model", "placement", "inputs"},
     "report": FOUNDATION | {"model", "checks", "report", "__init__"},
     "cli": FOUNDATION
-    | {"model", "placement", "checks", "analysis", "advice", "inputs", "report", "cli"}
-    | {"__init__"},
+    | {"model", "placement", "checks", "analysis", "advice", "builds", "inputs", "report"}
+    | {"cli", "__init__"},
 }
-PURE = FOUNDATION | {"model", "placement", "checks", "analysis", "advice"}
+PURE = FOUNDATION | {"model", "placement", "checks", "analysis", "advice", "builds"}
 NO_IO = {
     "os",
     "io",

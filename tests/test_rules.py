@@ -394,7 +394,7 @@ CASES = [
     alone("SME023", "5.2", released("5.2.21")),
     alone("SME023", "its symbol", reserving(0xFFFFFFFF81A00000), error()),
     alone("SME011", "the end a page off", scratch(size=0x401000), warning()),
-    alone("SME014", "a frame too high", scratch(0x3800000), warning()),
+    alone("SME014", "a frame too high", scratch(0x3800000), error()),
     alone("SME014", "before the reserved end", reserving(0xFFFFFFFF84800000, scratch()), error()),
     Case("SME024", "a frame on", (error(),), {"kernel": KERNEL}, request=ELSEWHERE),
     moved("SME024", "moved by KASLR", 0x30000000),

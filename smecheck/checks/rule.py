@@ -85,6 +85,8 @@ class Observation:
     """Where it is milder than the rule's."""
     remedy: str = ""
     """Where there is a better next step than the rule's."""
+    harmless: bool = False
+    """Whether it has no effect on the verdict, where the rule's errors have one."""
 
 
 Check = Callable[[Situation], Iterable[Observation]]
@@ -174,7 +176,7 @@ class Rule:
         ]
 
     def _effect(self, seen: Observation) -> Effect:
-        if (seen.severity or self.severity) is not Severity.ERROR:
+        if seen.harmless or (seen.severity or self.severity) is not Severity.ERROR:
             return Effect.NONE
         if self.effect is Effect.CONTRADICTION and seen.condition is not None:
             return Effect.NONE

@@ -16,6 +16,7 @@ from smecheck.quantity import address_text, size_text
     Severity.ERROR,
     static=True,
     needs=(needs.own_section, needs.program_headers),
+    after=("SME011", "SME014"),
     remedy="look at the program headers in the linker script: .init.scratch belongs to the last "
     "one",
 )
@@ -56,6 +57,7 @@ def section_not_loaded(situation: Situation) -> Iterator[Observation]:
     effect=Effect.CONTRADICTION,
     static=True,
     needs=(needs.own_section, needs.workarea_symbol),
+    after=("SME011", "SME014"),
     remedy="give symbols of the same build; if they are, look at what else is in the section",
 )
 def symbol_outside_section(situation: Situation) -> Iterator[Observation]:

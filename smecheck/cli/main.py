@@ -16,8 +16,10 @@ from smecheck.errors import ExitCode, InternalError, OutputError, SmecheckError,
 _COMMANDS = {
     "analyze": "smecheck.cli.analyze:analyze",
     "completion": "smecheck.cli.completion:completion",
+    "compare": "smecheck.cli.compare:compare",
     "describe": "smecheck.cli.describe:describe",
     "explain": "smecheck.cli.rules:explain",
+    "gate": "smecheck.cli.gate:gate",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",
 }

@@ -30,6 +30,25 @@ def address(ctx: click.Context, param: click.Parameter, value: str | None) -> in
         raise click.BadParameter(f"{value!r}: {error}", ctx, param) from None
 
 
+def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read a size in bytes, with or without a unit."""
+    return address(ctx, param, value)
+
+
+def day(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    """Read a day, ``2026-12-31``; today's where none is given: the only look at the clock."""
+    import datetime
+
+    if value is None:
+        return datetime.datetime.now(datetime.UTC).date().isoformat()
+    try:
+        if datetime.date.fromisoformat(value).isoformat() == value:
+            return value
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{value!r} is no day; write it as 2026-12-31", ctx, param)
+
+
 def initrd_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """Read the size of an initrd, or take it from a file."""
     if value is None:

@@ -9,9 +9,12 @@ from smecheck.cli.parameters import HELP_NAMES
 
 SCHEMAS = (
     "boot-v1",
+    "comparison-v1",
     "error-v1",
+    "gate-v1",
     "host-v1",
     "kernel-v1",
+    "policy-v1",
     "report-v1",
     "rules-v1",
     "segments-v1",

@@ -33,6 +33,7 @@ SCHEMAS = (
     "smecheck/kernel-v1",
     "smecheck/segments-v1",
     "smecheck/host-v1",
+    "smecheck/policy-v1",
     "smecheck/boot-v1",
 )
 """What ``schema`` may say: the kinds of descriptions that there are."""
@@ -95,6 +96,11 @@ class Fields:
     def where(self) -> str:
         """The line that the mapping begins at: ``segments.yaml:5``."""
         return f"{self._problems.name}:{self._node.line}"
+
+    def place(self, key: str) -> str:
+        """The place of the value of ``key``, which is given: ``policy.yaml:7:12``."""
+        node = self._entries[key][1]
+        return f"{self._problems.name}:{node.line}:{node.column}"
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries

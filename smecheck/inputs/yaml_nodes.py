@@ -167,7 +167,8 @@ def quoted(written: str) -> str:
 
 def nearest(written: str, known: Collection[str]) -> str:
     """Return the end of an error about an unknown name: which known one may have been meant."""
-    matches = difflib.get_close_matches(written[:_LONGEST_QUOTE].lower(), known, n=1)
+    names = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(written[:_LONGEST_QUOTE].lower(), names, n=1)
     if matches:
-        return f"; did you mean {matches[0]!r}?"
+        return f"; did you mean {names[matches[0]]!r}?"
     return f"; known are {', '.join(sorted(known))}"

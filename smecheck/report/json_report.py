@@ -62,7 +62,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
             "advice": None if report.advice is None else [_advice(one) for one in report.advice],
             "kaslr": _or_null(report.kaslr, kaslr_json),
-            "findings": [_finding(finding) for finding in report.findings],
+            "findings": [finding_object(finding) for finding in report.findings],
             "checks": [_check(result) for result in report.checks],
             "assumptions": list(report.assumptions),
             "not_checked": list(report.not_checked),
@@ -272,7 +272,8 @@ def _advice(advice: Advice) -> Json:
     }
 
 
-def _finding(finding: Finding) -> Json:
+def finding_object(finding: Finding) -> Json:
+    """Return a finding as it stands in every document."""
     return {
         "rule": finding.rule,
         "severity": finding.severity.value,

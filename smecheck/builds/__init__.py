@@ -1,0 +1,1 @@
+"""Builds of a kernel held against rules, machines, thresholds, and one another."""

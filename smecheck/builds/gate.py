@@ -1,0 +1,130 @@
+"""The gate: a build held against the static rules, the proof, and every machine of a policy.
+
+The kernel is read once, by the caller; each machine is one question about it. Every check gives a
+row, whatever came of it, and the rows together give the verdict. Nothing here reads a file, or a
+clock: the day of the waivers is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from smecheck.analysis import Question, analyze
+from smecheck.builds.facts import build_facts
+from smecheck.builds.kernel_rows import kernel_rows
+from smecheck.builds.machine_rows import machine_rows, unreadable_row
+from smecheck.builds.thresholds import threshold_rows
+from smecheck.builds.waivers import waived, waiver_rows
+from smecheck.model.boot import BootRequest
+from smecheck.model.build_facts import BuildFacts
+from smecheck.model.finding import Severity
+from smecheck.model.gate import (
+    KERNEL_TARGET,
+    POLICY_TARGET,
+    GateReport,
+    GateRow,
+    GateTarget,
+    GateVerdict,
+    RowOutcome,
+    TargetKind,
+    Unreadable,
+)
+from smecheck.model.kernel import KernelImage
+from smecheck.model.policy import Policy
+from smecheck.quantity import count_text
+from smecheck.record import record, replace
+
+
+@record
+class GateQuestion:
+    """What a build is held against."""
+
+    image: KernelImage
+    today: str
+    """The day that waivers are held against: ``2026-12-31``."""
+    policy: Policy | None = None
+    machines: Mapping[str, Question | Unreadable] | None = None
+    """By the names of the policy's machines: the same image there, or why it cannot be asked."""
+    baseline: BuildFacts | Unreadable | None = None
+    """That of the thresholds for this flavour."""
+    fail_on: Severity | None = None
+    """Goes before what the policy says."""
+    allow_undecided: bool | None = None
+
+
+def gate(question: GateQuestion) -> GateReport:
+    """Ask everything, and sum it up."""
+    policy = question.policy
+    kernel = analyze(Question(question.image, BootRequest()))
+    build = build_facts(kernel)
+    targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, kernel)]
+    rows = list(kernel_rows(kernel, policy))
+    if policy is not None:
+        rows += threshold_rows(build, policy, question.baseline)
+        for target, of_machine in _machines(question, policy):
+            targets.append(target)
+            rows += of_machine
+        rows = [waived(row, policy, question.today) for row in rows]
+        targets.append(GateTarget(POLICY_TARGET, TargetKind.POLICY, policy.source, None))
+        rows += waiver_rows(policy, rows, question.today)
+    return _summed_up(question, build, tuple(targets), tuple(rows))
+
+
+def _machines(question: GateQuestion, policy: Policy) -> Iterator[tuple[GateTarget, list[GateRow]]]:
+    asked = question.machines or {}
+    for machine in policy.machines:
+        what = asked[machine.name]
+        if isinstance(what, Unreadable):
+            target = GateTarget(machine.name, TargetKind.MACHINE, machine.where, None)
+            yield target, [unreadable_row(machine.name, what)]
+            continue
+        report = analyze(replace(what, image=question.image))
+        target = GateTarget(machine.name, TargetKind.MACHINE, machine.where, report)
+        yield target, list(machine_rows(machine.name, report, policy))
+
+
+def _summed_up(
+    question: GateQuestion,
+    build: BuildFacts,
+    targets: tuple[GateTarget, ...],
+    rows: tuple[GateRow, ...],
+) -> GateReport:
+    policy = question.policy
+    fail_on = question.fail_on or (policy.fail_on if policy else None) or Severity.ERROR
+    allowed = question.allow_undecided
+    if allowed is None:
+        allowed = bool(policy and policy.allow_undecided)
+    report = GateReport(
+        verdict=GateVerdict.PASS,
+        headline="",
+        policy=policy.source if policy else None,
+        fail_on=fail_on,
+        allow_undecided=allowed,
+        build=build,
+        targets=targets,
+        rows=rows,
+    )
+    failing = {row.outcome for row in rows if report.fails(row)}
+    verdict = next((verdict for outcome, verdict in _WORST if outcome in failing), GateVerdict.PASS)
+    return replace(report, verdict=verdict, headline=_headline(report))
+
+
+_WORST = (
+    (RowOutcome.ERROR, GateVerdict.ERROR),
+    (RowOutcome.FAILED, GateVerdict.FAIL),
+    (RowOutcome.UNDECIDED, GateVerdict.UNDECIDED),
+)
+"""What decides, the first first: as the exit codes do."""
+
+
+def _headline(report: GateReport) -> str:
+    """Say the worst of what failed, or what was proven."""
+    bad = [row for outcome, _ in _WORST for row in report.rows if row.outcome is outcome]
+    failing = [row for row in bad if report.fails(row)]
+    machines = sum(target.kind is TargetKind.MACHINE for target in report.targets)
+    on = f" and {count_text(machines, 'machine')}" if machines else ""
+    if not failing:
+        return f"{report.kernel.headline}; held against the rules, the proof{on}"
+    first, *others = failing
+    more = f", and {len(others)} more" if others else ""
+    return f"{first.check} on {first.target}: {first.message or first.title}{more}"

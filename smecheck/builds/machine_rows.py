@@ -1,0 +1,55 @@
+"""The rows of a machine: the rules that need one, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.builds.rule_rows import deciding_failure, rule_row
+from smecheck.model.gate import GateRow, RowOutcome, Unreadable
+from smecheck.model.policy import Policy
+from smecheck.model.report import Report, Verdict
+
+VERDICT, INPUTS = "verdict", "inputs"
+
+
+def machine_rows(name: str, report: Report, policy: Policy | None) -> Iterator[GateRow]:
+    """Yield a row for every rule that may say something else here, and one for the verdict.
+
+    What the static rules say is the same on every machine; the kernel's own rows tell it.
+    """
+    for result in report.checks:
+        if not result.static:
+            yield rule_row(name, result, policy)
+    yield _verdict_row(name, report)
+
+
+def unreadable_row(name: str, problem: Unreadable) -> GateRow:
+    """Return the one row of a machine that cannot be asked."""
+    return GateRow(
+        name,
+        INPUTS,
+        "the machine's files cannot be read",
+        RowOutcome.ERROR,
+        problem.message,
+        remedy=problem.remedy,
+        where=problem.where,
+    )
+
+
+def _verdict_row(name: str, report: Report) -> GateRow:
+    title = "the workarea is not clear of everything on this machine"
+    outcome, message, remedy = _judged(report)
+    return GateRow(name, VERDICT, title, outcome, message, remedy=remedy)
+
+
+def _judged(report: Report) -> tuple[RowOutcome, str, str]:
+    match report.verdict:
+        case Verdict.CLEAR:
+            return RowOutcome.PASSED, report.headline, ""
+        case Verdict.NOT_APPLICABLE:
+            return RowOutcome.NOT_APPLICABLE, report.headline, ""
+        case Verdict.COLLISION | Verdict.UNDECIDED:
+            failed = deciding_failure(report)
+            if failed is not None:
+                return RowOutcome.SKIPPED, f"skipped because {failed} failed", ""
+            return RowOutcome.UNDECIDED, report.headline, report.next_step

@@ -1,0 +1,119 @@
+"""How much room a build must leave, and how much it may grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.model.build_facts import BuildFacts
+from smecheck.model.finding import Severity
+from smecheck.model.gate import KERNEL_TARGET, GateRow, RowOutcome, Unreadable
+from smecheck.model.policy import Policy, Thresholds
+from smecheck.quantity import size_text
+from smecheck.record import replace
+
+_GREW = "the kernel grew more than it may"
+
+
+def thresholds_for(policy: Policy, release: Fact[str]) -> Thresholds | None:
+    """Return the thresholds of a build's flavour: the first whose pattern its release matches."""
+    name = value_of(release) or ""
+    return next((t for t in policy.thresholds if fnmatchcase(name, t.flavour)), None)
+
+
+def threshold_rows(
+    new: BuildFacts, policy: Policy, baseline: BuildFacts | Unreadable | None
+) -> Iterator[GateRow]:
+    """Yield the rows of the thresholds that the policy has for this flavour."""
+    if not policy.thresholds:
+        return
+    limits = thresholds_for(policy, new.release)
+    if limits is None:
+        name = value_of(new.release) or "a kernel of unknown release"
+        yield GateRow(
+            KERNEL_TARGET,
+            "thresholds",
+            "no flavour of the policy is this kernel's",
+            RowOutcome.SKIPPED,
+            f"no flavour of {policy.source} is that of {name}",
+        )
+        return
+    if limits.min_slack is not None:
+        yield replace(slack_row(new, limits.min_slack), where=limits.where)
+    if limits.max_growth is None:
+        return
+    if isinstance(baseline, BuildFacts):
+        yield replace(growth_row(baseline, new, limits.max_growth), where=limits.where)
+    elif baseline is not None:
+        yield GateRow(
+            KERNEL_TARGET,
+            "growth",
+            _GREW,
+            RowOutcome.ERROR,
+            baseline.message,
+            remedy=baseline.remedy,
+            where=baseline.where,
+        )
+
+
+def slack_of(init_size: Fact[int], mapped_end: Fact[int]) -> Fact[int]:
+    """Return how far init_size reaches behind the mapped end of the workarea."""
+    if isinstance(init_size, Unknown):
+        return Unknown(f"init_size is not known: {init_size.reason}")
+    if isinstance(mapped_end, Unknown):
+        return mapped_end
+    return Known(init_size.value - mapped_end.value, "init_size - mapped end")
+
+
+def slack_row(new: BuildFacts, least: int) -> GateRow:
+    """Return whether init_size reaches far enough behind the workarea."""
+    title = "init_size leaves too little behind the workarea"
+    if isinstance(new.slack, Unknown):
+        return GateRow(
+            KERNEL_TARGET,
+            "slack",
+            title,
+            RowOutcome.UNDECIDED,
+            f"{new.slack.reason}, so whether {size_text(least)} are left is open",
+            remedy="give the vmlinuz, as KERNEL or with --bzimage",
+        )
+    message = f"init_size ends {size_text(new.slack.value)} behind the mapped end of the workarea"
+    if new.slack.value >= least:
+        return GateRow(KERNEL_TARGET, "slack", title, RowOutcome.PASSED, message)
+    return GateRow(
+        KERNEL_TARGET,
+        "slack",
+        title,
+        RowOutcome.FAILED,
+        f"{message}; at least {size_text(least)} are asked for",
+        Severity.ERROR,
+        "look at what made init_size smaller, or lower the threshold with a reason",
+    )
+
+
+def growth_row(old: BuildFacts, new: BuildFacts, most: int) -> GateRow:
+    """Return whether the kernel grew more than it may."""
+    for facts in (old, new):
+        if isinstance(facts.end, Unknown):
+            return GateRow(
+                KERNEL_TARGET,
+                "growth",
+                _GREW,
+                RowOutcome.UNDECIDED,
+                f"_end - _text of {facts.source} is not known: {facts.end.reason}",
+                remedy="give a vmlinux, a vmlinuz that can be unpacked, or a report of one",
+            )
+    grown = (value_of(new.end) or 0) - (value_of(old.end) or 0)
+    message = f"_end - _text changed by {size_text(grown)} since {old.source}"
+    if grown <= most:
+        return GateRow(KERNEL_TARGET, "growth", _GREW, RowOutcome.PASSED, message)
+    return GateRow(
+        KERNEL_TARGET,
+        "growth",
+        _GREW,
+        RowOutcome.FAILED,
+        f"{message}; at most {size_text(most)} are allowed",
+        Severity.ERROR,
+        "look at what grew, or take a new baseline",
+    )

@@ -1,0 +1,63 @@
+"""Waivers: what a policy lets pass, until when, and whether it still needs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.model.finding import Severity
+from smecheck.model.gate import POLICY_TARGET, GateRow, RowOutcome
+from smecheck.model.policy import Policy, Waiver
+from smecheck.record import replace
+
+_WAIVABLE = (RowOutcome.FAILED, RowOutcome.UNDECIDED)
+
+
+def waived(row: GateRow, policy: Policy, today: str) -> GateRow:
+    """Return the row, let pass if a waiver that still holds is for it."""
+    if row.outcome not in _WAIVABLE:
+        return row
+    for waiver in policy.waivers:
+        if _is_for(waiver, row) and not _is_expired(waiver, today):
+            return replace(row, outcome=RowOutcome.WAIVED, waiver=waiver)
+    return row
+
+
+def waiver_rows(policy: Policy, rows: list[GateRow], today: str) -> Iterator[GateRow]:
+    """Yield a row for each waiver: an expired one is an error."""
+    for waiver in policy.waivers:
+        row = GateRow(
+            POLICY_TARGET,
+            f"waiver:{waiver.check}" + (f"@{waiver.target}" if waiver.target else ""),
+            "a waiver has expired",
+            RowOutcome.PASSED,
+            f"until {waiver.expires}, {waiver.owner}: {waiver.reason}",
+            waiver=waiver,
+            where=waiver.where,
+        )
+        if _is_expired(waiver, today):
+            yield replace(
+                row,
+                outcome=RowOutcome.FAILED,
+                severity=Severity.ERROR,
+                message=f"the waiver of {_what(waiver)} expired on {waiver.expires} "
+                f"({waiver.owner}: {waiver.reason})",
+                remedy="repair what it was for and remove it, or have its owner renew it",
+            )
+        elif any(other.waiver is waiver for other in rows):
+            yield row
+        else:
+            # No failure: one policy serves many kernels, and may let pass what only some do.
+            yield replace(row, message=f"waives nothing of this kernel; {row.message}")
+
+
+def _is_for(waiver: Waiver, row: GateRow) -> bool:
+    return waiver.check == row.check and waiver.target in (None, row.target)
+
+
+def _is_expired(waiver: Waiver, today: str) -> bool:
+    """Tell whether its last day is over; dates of ISO 8601 are ordered as their texts are."""
+    return waiver.expires < today
+
+
+def _what(waiver: Waiver) -> str:
+    return f"{waiver.check} on {waiver.target}" if waiver.target else waiver.check

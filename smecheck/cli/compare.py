@@ -1,0 +1,115 @@
+"""``smecheck compare``: two builds, or a build and a report of an earlier one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
+from smecheck.cli.parameters import HELP_NAMES, size
+from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.errors import ExitCode, UsageError
+from smecheck.model.tolerance import Tolerance
+
+if TYPE_CHECKING:
+    from smecheck.model.comparison import Comparison
+
+_EPILOG = """
+\b
+Examples:
+  smecheck compare /boot/vmlinuz-6.1.0-55-amd64 /boot/vmlinuz-6.1.0-56-amd64
+  smecheck compare kept.json arch/x86/boot/bzImage --min-slack 1M --max-growth 512K
+  smecheck compare old.yaml vmlinux --bzimage bzImage --format markdown
+
+\b
+Exit codes, the same for every format:
+  0  nothing got worse
+  1  a rule is broken that was not, the verdict is worse, or a threshold is passed
+  2  usage error
+  3  an input could not be read or understood
+  4  undecided: a threshold or the verdict lacks a fact (--allow-undecided makes it 0)
+ 70  a bug of smecheck
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@complement_options
+@click.option(
+    "--min-slack",
+    metavar="SIZE",
+    callback=size,
+    help="What init_size must leave behind the mapped end of the workarea.",
+)
+@click.option(
+    "--max-growth",
+    metavar="SIZE",
+    callback=size,
+    help="By how much _end - _text may exceed that of OLD.",
+)
+@reporting_options
+@click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
+@click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
+def compare(old: str, new: str, **options: Any) -> int:
+    """Say what moved between two builds, and what got worse.
+
+    OLD and NEW are whatever analyze takes, in any mixture, or a JSON report that analyze, gate or
+    compare wrote of an earlier build. --bzimage, --symbols and --config complement NEW. Formats:
+    text, plain, json, markdown.
+    """
+    reporting = reporting_of(options)
+    with reporting.failures():
+        from smecheck.builds.comparison import Limits
+        from smecheck.builds.comparison import compare as answer
+        from smecheck.cli.build import build_of, build_of_image
+        from smecheck.report.comparison_render import FORMATS, render_comparison
+
+        reporting.refuse_formats(FORMATS, "compare")
+        given = [options[name] for name in COMPLEMENT_NAMES]
+        reporting.refuse_overwriting([old, new, *given])
+        complements = complements_of(new, options, old)
+        before = build_of(old)
+        if complements.paths:
+            now = build_of_image(_complemented(new, complements))
+        else:
+            now = build_of(new)
+        limits = Limits(options["min_slack"], options["max_growth"])
+        comparison = answer(before, now, limits)
+        status = _status(comparison, options)
+        tolerance = Tolerance(
+            allow_undecided=options["allow_undecided"], exit_zero=options["exit_zero"]
+        )
+        reporting.deliver(partial(render_comparison, comparison), status, tolerance)
+        return int(status)
+
+
+def _complemented(new: str, complements: Any) -> Any:
+    from smecheck.inputs.complements import read_complemented
+    from smecheck.inputs.kept_report import is_kept_report
+
+    if is_kept_report(new):
+        raise UsageError(
+            "a report that was kept cannot be complemented",
+            where=new,
+            help_text="leave --bzimage, --symbols and --config out",
+        )
+    return read_complemented(new, complements)
+
+
+def _status(comparison: Comparison, options: dict[str, Any]) -> ExitCode:
+    from smecheck.model.finding import Severity
+    from smecheck.model.gate import RowOutcome
+
+    outcomes = {
+        row.outcome
+        for row in comparison.rows
+        if row.severity in (None, Severity.ERROR) and not options["exit_zero"]
+    }
+    if RowOutcome.FAILED in outcomes:
+        return ExitCode.FINDINGS
+    if RowOutcome.UNDECIDED in outcomes and not options["allow_undecided"]:
+        return ExitCode.UNDECIDED
+    return ExitCode.OK

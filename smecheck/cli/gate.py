@@ -1,0 +1,188 @@
+"""``smecheck gate``: static rules, the proof and the machines of a policy in one run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
+from smecheck.cli.parameters import HELP_NAMES, day, enum_option
+from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.errors import ExitCode
+from smecheck.model.finding import Severity
+from smecheck.model.tolerance import Tolerance
+
+if TYPE_CHECKING:
+    from smecheck.analysis import Question
+    from smecheck.inputs.machine_files import MachineFacts
+    from smecheck.inputs.policy import KnownRules
+    from smecheck.model.build_facts import BuildFacts
+    from smecheck.model.gate import GateReport, Unreadable
+    from smecheck.model.kernel import KernelImage
+    from smecheck.model.policy import Policy, PolicyMachine
+
+_EPILOG = """
+\b
+Examples:
+  smecheck gate arch/x86/boot/bzImage
+  smecheck gate vmlinux --bzimage bzImage --config .config
+  smecheck gate vmlinuz --policy smecheck.yaml --report json=smecheck.json
+  smecheck gate vmlinuz --policy smecheck.yaml --today 2026-12-31
+
+\b
+Exit codes, the same for every format:
+  0  nothing failed at or above --fail-on
+  1  something did: a rule, a threshold, a machine, an expired waiver
+  2  usage error
+  3  an input could not be read; of a machine's files, the rest was checked all the same
+  4  undecided: a fact is missing (--allow-undecided makes it 0)
+ 70  a bug of smecheck
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.argument("kernel", metavar="KERNEL")
+@complement_options
+@click.option(
+    "--policy",
+    metavar="FILE",
+    help="Machines, severities, thresholds and waivers, in YAML (docs/gate.md).",
+)
+@click.option(
+    "--today",
+    metavar="DATE",
+    callback=day,
+    help="The day that waivers are held against, as 2026-12-31; default: today.",
+)
+@reporting_options
+@enum_option(
+    "--fail-on",
+    enum=Severity,
+    help="From which severity on the gate fails; default: the policy's, or error.",
+)
+@click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
+@click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
+def gate(kernel: str, **options: Any) -> int:
+    """Check a build of KERNEL: static rules, the proof, and every machine of a policy.
+
+    KERNEL is whatever analyze takes. Without a policy, the rules that need no machine are asked,
+    and whether the workarea is proven to be the kernel's own on every machine. Each check has an
+    outcome of its own; what could not be asked says why. A --bzimage, --symbols or --config of
+    another build is a failure here (SME026), where analyze refuses it.
+    """
+    reporting = reporting_of(options)
+    with reporting.failures():
+        from smecheck.builds.gate import GateQuestion
+        from smecheck.builds.gate import gate as answer
+        from smecheck.inputs.complements import read_with_misfits
+        from smecheck.report.gate_render import FORMATS, render_gate
+
+        reporting.refuse_formats(FORMATS, "gate")
+        complements = complements_of(kernel, options, options["policy"])
+        policy = _policy(options["policy"])
+        reporting.refuse_overwriting(_inputs(kernel, options, policy))
+        image = read_with_misfits(kernel, complements)
+        report = answer(
+            GateQuestion(
+                image=image,
+                today=options["today"],
+                policy=policy,
+                machines=_questions(image, policy) if policy else None,
+                baseline=_baseline(image, policy) if policy else None,
+                fail_on=options["fail_on"],
+                allow_undecided=options["allow_undecided"] or None,
+            )
+        )
+        status = gate_status(report, exit_zero=options["exit_zero"])
+        tolerance = Tolerance(report.fail_on, report.allow_undecided, options["exit_zero"])
+        reporting.deliver(partial(render_gate, report), status, tolerance)
+        return int(status)
+
+
+def gate_status(report: GateReport, *, exit_zero: bool) -> ExitCode:
+    """Return the exit status of a gate's answer."""
+    from smecheck.model.gate import GateVerdict
+
+    status = {
+        GateVerdict.PASS: ExitCode.OK,
+        GateVerdict.FAIL: ExitCode.FINDINGS,
+        GateVerdict.UNDECIDED: ExitCode.UNDECIDED,
+        GateVerdict.ERROR: ExitCode.INPUT,
+    }[report.verdict]
+    return ExitCode.OK if exit_zero and status is not ExitCode.INPUT else status
+
+
+def _policy(path: str | None) -> Policy | None:
+    if path is None:
+        return None
+    from smecheck.inputs.policy import read_policy
+
+    return read_policy(path, known_rules())
+
+
+def known_rules() -> KnownRules:
+    """Return the rules that a policy can speak of."""
+    from smecheck.builds.rule_rows import OWNERSHIP
+    from smecheck.checks.catalogue import RULES
+    from smecheck.inputs.policy import KnownRules
+    from smecheck.model.finding import Effect
+
+    deciding = [rule.id for rule in RULES.values() if rule.effect is not Effect.NONE]
+    return KnownRules(tuple(RULES), (*deciding, OWNERSHIP))
+
+
+def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list[str | None]:
+    """Return every file that is read, so that none is written to."""
+    machines = policy.machines if policy else ()
+    named = [file.path for machine in machines for file in machine.files.values()]
+    baselines = [t.baseline.path for t in (policy.thresholds if policy else ()) if t.baseline]
+    given = [options[name] for name in (*COMPLEMENT_NAMES, "policy")]
+    return [kernel, *given, *named, *baselines]
+
+
+def _questions(image: KernelImage, policy: Policy) -> dict[str, Question | Unreadable]:
+    from smecheck.inputs.machine_files import MachineFiles
+
+    files = MachineFiles()
+    return {
+        machine.name: _question(image, machine, files.of(machine)) for machine in policy.machines
+    }
+
+
+def _question(
+    image: KernelImage, machine: PolicyMachine, facts: MachineFacts | Unreadable
+) -> Question | Unreadable:
+    from smecheck.analysis import Question
+    from smecheck.model.gate import Unreadable
+    from smecheck.model.host import Host
+    from smecheck.placement.predicted_load import Machine
+
+    if isinstance(facts, Unreadable):
+        return facts
+    return Question(
+        image,
+        machine.request,
+        facts.segments,
+        facts.memory,
+        facts.firmware,
+        facts.log,
+        Machine(host=facts.host or Host(), window=machine.window),
+    )
+
+
+def _baseline(image: KernelImage, policy: Policy) -> BuildFacts | Unreadable | None:
+    """Read the baseline of the thresholds for this flavour."""
+    from smecheck.builds.thresholds import thresholds_for
+    from smecheck.cli.build import build_of
+    from smecheck.errors import InputError
+    from smecheck.inputs.machine_files import unreadable
+
+    limits = thresholds_for(policy, image.release)
+    if limits is None or limits.baseline is None:
+        return None
+    try:
+        return build_of(limits.baseline.path)
+    except InputError as error:
+        return unreadable(limits.baseline, error)

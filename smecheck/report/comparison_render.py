@@ -1,0 +1,35 @@
+"""The formats of a comparison, and the choice between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.report.render import Format, RenderOptions
+
+if TYPE_CHECKING:
+    from smecheck.model.comparison import Comparison
+
+FORMATS = (Format.TEXT, Format.PLAIN, Format.JSON, Format.MARKDOWN)
+
+
+def render_comparison(comparison: Comparison, chosen: Format, options: RenderOptions) -> str:
+    """Write the comparison in one of ``FORMATS``; the text ends with a line break."""
+    match chosen:
+        case Format.TEXT:
+            from smecheck.report.comparison_text import render_comparison_text
+
+            return render_comparison_text(comparison, options)
+        case Format.PLAIN:
+            from smecheck.report.comparison_plain import render_comparison_plain
+
+            return render_comparison_plain(comparison, options)
+        case Format.JSON:
+            from smecheck.report.comparison_json import render_comparison_json
+
+            return render_comparison_json(comparison, options)
+        case Format.MARKDOWN:
+            from smecheck.report.comparison_markdown import render_comparison_markdown
+
+            return render_comparison_markdown(comparison, options)
+        case _:
+            raise ValueError(f"a comparison has no format {chosen.value}")

@@ -1,0 +1,58 @@
+"""The gate's answer as lines of ``key: value``, for pipes: one line for every row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.model.gate import GateReport, GateRow, GateTarget, RowOutcome
+from smecheck.report.gate_words import counts_text, waiver_text
+from smecheck.report.safe_text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smecheck.report.render import RenderOptions
+
+
+def render_gate_plain(gate: GateReport, options: RenderOptions) -> str:
+    """Return the answer as ``key: value`` lines; the first is the verdict."""
+    return "".join(f"{printable(line)}\n" for line in _lines(gate, options))
+
+
+def row_line(row: GateRow) -> str:
+    """Return a row on a line: target, check, outcome, severity, and why."""
+    severity = row.severity.value if row.severity else "-"
+    why = row.message or row.title
+    if row.outcome is RowOutcome.PASSED and not row.message:
+        why = f'not: "{row.title}"'
+    waiver = waiver_text(row)
+    clauses = [
+        why,
+        *([f"next: {row.remedy}"] if row.remedy else []),
+        *([waiver] if waiver else []),
+        *([f"at {row.where}"] if row.where else []),
+    ]
+    return f"{row.target} {row.check} {row.outcome.value} {severity}: {'; '.join(clauses)}"
+
+
+def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:
+    yield f"gate: {gate.verdict.value}"
+    yield f"exit-code: {options.exit_code}"
+    yield f"headline: {gate.headline}"
+    yield f"counts: {counts_text(gate, gate.rows)}"
+    yield f"fail-on: {gate.fail_on.value}"
+    if gate.policy is not None:
+        yield f"policy: {gate.policy}"
+    yield f"kernel.source: {gate.build.source}"
+    yield from (f"target: {_target(target)}" for target in gate.targets if target.report)
+    yield from (f"row: {row_line(row)}" for row in gate.rows)
+    if options.explain:
+        yield from (f"assumption: {text}" for text in gate.kernel.assumptions)
+        yield from (f"not-checked: {text}" for text in gate.kernel.not_checked)
+
+
+def _target(target: GateTarget) -> str:
+    report = target.report
+    if report is None:
+        return target.name
+    return f"{target.name} {report.verdict.value} {report.basis.value}: {report.headline}"

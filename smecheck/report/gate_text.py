@@ -1,0 +1,142 @@
+"""The gate's answer for people at a terminal: what fails first, then every target in a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from smecheck.model.gate import (
+    KERNEL_TARGET,
+    GateReport,
+    GateRow,
+    GateVerdict,
+    RowOutcome,
+    TargetKind,
+)
+from smecheck.report.gate_words import (
+    NOTED,
+    OUTCOME_ORDER,
+    context_text,
+    counts_text,
+    label_of,
+    waiver_text,
+)
+from smecheck.report.text_findings import SEVERITY_STYLES
+from smecheck.report.text_page import page, section, titled
+from smecheck.report.text_tables import Words, grid
+from smecheck.report.verdict_words import VERDICT_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from smecheck.report.render import RenderOptions
+
+_VERDICT_STYLES = {
+    GateVerdict.PASS: "bold green",
+    GateVerdict.FAIL: "bold red",
+    GateVerdict.UNDECIDED: "bold yellow",
+    GateVerdict.ERROR: "bold red",
+}
+_TOLD_IN_FULL = {
+    RowOutcome.ERROR.value: "could not be asked: a file cannot be read",
+    RowOutcome.FAILED.value: "smecheck explain RULE tells more",
+    RowOutcome.UNDECIDED.value: "a fact is missing",
+    NOTED: "less bad than what makes the gate fail",
+    RowOutcome.WAIVED.value: "let pass by the policy",
+}
+_STYLES = {
+    RowOutcome.ERROR: "bold red",
+    RowOutcome.UNDECIDED: "bold yellow",
+    RowOutcome.WAIVED: "bold cyan",
+}
+
+
+def render_gate_text(gate: GateReport, options: RenderOptions) -> str:
+    """Return the answer as text of ``options.width`` columns; the verdict is in its first line."""
+    return page(lambda words, _width: _parts(gate, options, words), options)
+
+
+def _parts(gate: GateReport, options: RenderOptions, words: Words) -> Iterator[RenderableType]:
+    verdict = Text(gate.verdict.value.upper(), _VERDICT_STYLES[gate.verdict])
+    head = titled(
+        Text("GATE", "bold"), Text.assemble(verdict, "  ", (words(gate.headline), "bold"))
+    )
+    head.add_row("", Text(words(f"{context_text(gate)}; exit {options.exit_code}"), "dim"))
+    yield head
+    for label, title in _TOLD_IN_FULL.items():
+        rows = [row for row in gate.rows if label_of(gate, row) == label]
+        if rows:
+            yield from section(label.upper(), f"{len(rows)} ({title})", rows_table(rows, words))
+    yield from section("TARGETS", "what the kernel was held against", _targets(gate, words))
+    if options.explain:
+        yield from section("CHECKS", "all of them", _all(gate, words))
+        return
+    skipped = [
+        row
+        for row in gate.rows
+        if row.outcome is RowOutcome.SKIPPED and row.target == KERNEL_TARGET
+    ]
+    if skipped:
+        title = "of the kernel's own checks (--explain for all)"
+        yield from section("SKIPPED", title, _reasons(skipped, words))
+
+
+def rows_table(rows: list[GateRow], words: Words) -> Table:
+    """Return rows in full: how bad, on what, which check, why, and what to do about it."""
+    table = grid(4, gap=2)
+    for row in rows:
+        label = row.severity.value if row.severity else row.outcome.value
+        style = SEVERITY_STYLES[row.severity] if row.severity else _STYLES.get(row.outcome, "")
+        lines = [Text(words(row.message or row.title))]
+        if row.remedy:
+            lines.append(Text.assemble(("next: ", "bold"), words(row.remedy)))
+        lines += [Text(words(line), "dim") for line in (waiver_text(row), row.where) if line]
+        table.add_row(
+            Text(label.upper(), style),
+            Text(words(row.target)),
+            Text(words(row.check)),
+            Text("\n").join(lines),
+        )
+    return table
+
+
+def _targets(gate: GateReport, words: Words) -> Table:
+    table = grid(4, gap=2)
+    for target in gate.targets:
+        if target.kind is TargetKind.POLICY:
+            continue
+        rows = [row for row in gate.rows if row.target == target.name]
+        report = target.report
+        verdict = VERDICT_WORDS[report.verdict].lower() if report else "not asked"
+        headline = words(report.headline) if report else words(rows[0].message)
+        told = Text.assemble(headline, "\n", (counts_text(gate, rows), "dim"))
+        basis = f"({report.basis.value})" if report else ""
+        table.add_row(Text(words(target.name)), verdict, basis, told)
+    return table
+
+
+def _all(gate: GateReport, words: Words) -> Table:
+    table = grid(4, gap=2)
+    ranks = {outcome: rank for rank, outcome in enumerate(OUTCOME_ORDER)}
+    for row in sorted(gate.rows, key=lambda row: ranks[row.outcome]):
+        told = row.message or row.title
+        table.add_row(
+            row.outcome.value,
+            Text(words(row.target)),
+            Text(words(row.check)),
+            Text(words(told), "dim"),
+        )
+    return table
+
+
+def _reasons(rows: list[GateRow], words: Words) -> Table:
+    """Return the reasons for which rows were skipped, each once."""
+    table = grid(2, gap=2)
+    for reason in dict.fromkeys(row.message for row in rows):
+        checks = ", ".join(row.check for row in rows if row.message == reason)
+        table.add_row(Text(words(checks)), Text(words(reason)))
+    return table

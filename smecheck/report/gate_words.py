@@ -1,0 +1,53 @@
+"""The gate's answer in words: what its formats for people say alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from smecheck.evidence import Known
+from smecheck.model.gate import GateReport, GateRow, RowOutcome
+
+OUTCOME_ORDER = (
+    RowOutcome.ERROR,
+    RowOutcome.FAILED,
+    RowOutcome.UNDECIDED,
+    RowOutcome.WAIVED,
+    RowOutcome.PASSED,
+    RowOutcome.SKIPPED,
+    RowOutcome.NOT_APPLICABLE,
+)
+"""The worst first."""
+
+
+NOTED = "noted"
+"""What failed, but less badly than makes the gate fail."""
+
+
+def label_of(gate: GateReport, row: GateRow) -> str:
+    """Return the outcome of a row in a word."""
+    is_noted = row.outcome is RowOutcome.FAILED and not gate.fails(row)
+    return NOTED if is_noted else row.outcome.value
+
+
+def counts_text(gate: GateReport, rows: Iterable[GateRow]) -> str:
+    """Return how many rows there are of each outcome: ``1 failed, 20 passed``."""
+    counts = Counter(label_of(gate, row) for row in rows)
+    order = [outcome.value for outcome in OUTCOME_ORDER]
+    order.insert(order.index(RowOutcome.WAIVED.value), NOTED)
+    return ", ".join(f"{counts[label]} {label}" for label in order if counts[label])
+
+
+def context_text(gate: GateReport) -> str:
+    """Return on one line which kernel was held against what."""
+    release = gate.build.release
+    known = release.value if isinstance(release, Known) else "of unknown release"
+    policy = f"policy {gate.policy}" if gate.policy else "no policy"
+    return f"{gate.build.source}; kernel {known}; {policy}; {counts_text(gate, gate.rows)}"
+
+
+def waiver_text(row: GateRow) -> str:
+    """Say who lets the row pass, until when and why; empty where nobody does."""
+    if row.waiver is None:
+        return ""
+    return f"waived until {row.waiver.expires} by {row.waiver.owner}: {row.waiver.reason}"

@@ -1,0 +1,486 @@
+"""The gate as CI runs it: every outcome in every format, thresholds, waivers, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commandline import ROOT, SAMPLES, Run, run
+from mutations import description
+from recorded import DATA
+
+from smecheck.report.gate_render import FORMATS
+
+KERNELS = DATA / "kernels"
+NEW = str(KERNELS / "6.1.0-56-cloud-amd64.yaml")
+OLD = str(KERNELS / "5.0-old.yaml")
+LUCKY = str(KERNELS / "5.0-lucky.yaml")
+MACHINE = {
+    "name": "kdump",
+    "iomem": str(SAMPLES / "dead-kdump" / "iomem.txt"),
+    "host": str(SAMPLES / "dead-kdump" / "host.yaml"),
+    "mode": "crash",
+    "loader": "kexec_load",
+    "initrd": 1032939,
+    "cmdline": "nokaslr mem_encrypt=on",
+}
+WAIVER = {"reason": "known", "owner": "me@example.org", "expires": "2026-06-30"}
+FAR = "2030-01-01"
+
+
+def policy(folder: Path, **content: Any) -> str:
+    path = folder / "policy.yaml"
+    path.write_text(yaml.safe_dump({"schema": "smecheck/policy-v1", **content}, sort_keys=False))
+    return str(path)
+
+
+def gate(*arguments: str, form: str = "json", today: str = "2026-06-30") -> Run:
+    return run("gate", *arguments, "--format", form, "--today", today)
+
+
+def rows(found: Run, outcome: str | None = None) -> dict[tuple[str, str], Any]:
+    return {
+        (row["target"], row["check"]): row
+        for row in found.document["results"]
+        if outcome is None or row["outcome"] == outcome
+    }
+
+
+def without_header(folder: Path) -> str:
+    """Return a kernel of the old scheme whose init_size nobody knows."""
+    known = yaml.safe_load(Path(OLD).read_text())
+    del known["setup_header"]
+    path = folder / "headless.yaml"
+    path.write_text(yaml.safe_dump(known))
+    return str(path)
+
+
+@dataclass(frozen=True)
+class Case:
+    kernel: str
+    content: dict[str, Any]
+    status: int
+    verdict: str
+    today: str = "2026-06-30"
+
+
+UNREAD = {"name": "gone", "iomem": "no/such.txt", "mode": "load"}
+WAIVED = [{"check": "SME007", **WAIVER}]
+CASES = {
+    "clean": Case(NEW, {"machines": [MACHINE]}, 0, "pass"),
+    "static failure": Case(OLD, {}, 1, "fail"),
+    "collision": Case(OLD, {"rules": {"SME007": "note"}, "machines": [MACHINE]}, 1, "fail"),
+    "undecided": Case(LUCKY, {}, 4, "undecided"),
+    "unreadable": Case(NEW, {"machines": [UNREAD, MACHINE]}, 3, "error"),
+    "unreadable and failing": Case(OLD, {"machines": [UNREAD, MACHINE]}, 3, "error"),
+    "waived": Case(OLD, {"waivers": WAIVED}, 0, "pass"),
+    "expired": Case(OLD, {"waivers": WAIVED}, 1, "fail", today="2026-07-01"),
+}
+
+
+@pytest.mark.parametrize("form", [form.value for form in FORMATS])
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_exit_code_in_every_format(name: str, form: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    found = gate(
+        case.kernel, "--policy", policy(tmp_path, **case.content), form=form, today=case.today
+    )
+    assert (found.status, found.err) == (case.status, "")
+    if form == "json":
+        assert found.document["verdict"] == case.verdict
+        assert found.document["exit_code"] == case.status
+    elif form == "plain":
+        assert found.out.startswith(f"gate: {case.verdict}\nexit-code: {case.status}\n")
+    elif form == "text":
+        assert found.out.startswith(f"GATE  {case.verdict.upper()}  ")
+
+
+def test_without_a_policy_static_rules_and_the_proof_are_asked() -> None:
+    found = gate(NEW)
+    assert found.status == 0
+    assert {target for target, _ in rows(found)} == {"kernel"}
+    assert rows(found)["kernel", "proof"]["outcome"] == "passed"
+    assert rows(found)["kernel", "SME030"]["outcome"] == "skipped"
+    assert not any(row["fails"] for row in rows(found).values())
+
+
+def test_a_machine_is_asked_with_a_load_that_is_predicted(tmp_path: Path) -> None:
+    found = gate(OLD, "--policy", policy(tmp_path, machines=[MACHINE]))
+    failed = rows(found, "failed")
+    assert {("kdump", "SME001"), ("kdump", "SME006"), ("kernel", "SME007")} <= set(failed)
+    row = failed["kdump", "SME001"]
+    assert row["severity"] == "error"
+    assert {finding["other"]["name"] for finding in row["findings"]} == {
+        *("boot_params", "purgatory", "elfcorehdr", "backup"),
+    }
+    assert "(and 3 more)" in row["message"]
+    verdict = rows(found)["kdump", "verdict"]
+    assert (verdict["outcome"], verdict["message"]) == ("skipped", "skipped because SME001 failed")
+    (target,) = [t for t in found.document["targets"] if t["name"] == "kdump"]
+    assert (target["verdict"], target["basis"]) == ("collision", "machine")
+    analyzed = run(
+        *(
+            "analyze",
+            OLD,
+            "--iomem",
+            MACHINE["iomem"],
+            "--host",
+            MACHINE["host"],
+            "--mode",
+            "crash",
+        ),
+        *("--loader", "kexec_load", "--initrd", "1032939", "--cmdline", MACHINE["cmdline"]),
+        *("--format", "json"),
+    ).document
+    assert analyzed["headline"] == target["headline"]
+    assert [f for f in analyzed["findings"] if f["rule"] == "SME001"] == row["findings"]
+
+
+def test_a_static_rule_has_one_row_however_many_machines_there_are(tmp_path: Path) -> None:
+    machines = [{**MACHINE, "name": name} for name in ("a", "b")]
+    found = gate(NEW, "--policy", policy(tmp_path, machines=machines))
+    assert [target for target, check in rows(found) if check == "SME012"] == ["kernel"]
+    assert [target for target, check in rows(found) if check == "SME001"] == ["a", "b"]
+
+
+def test_nobodys_bytes_are_an_error_alone_and_a_warning_beside_a_machine(tmp_path: Path) -> None:
+    # Far below the end of its reservation: nothing lies where the workarea is.
+    roomy = {**MACHINE, "segments": str(tmp_path / "load.yaml")}
+    (tmp_path / "load.yaml").write_text(
+        "schema: smecheck/segments-v1\nsegments:\n"
+        "  - {name: kernel, start: 0x70000000, size: 0xd41000}\n"
+        "  - {name: boot_params, start: 0x7dfe0000, size: 0x4000}\n"
+        "  - {name: initrd, start: 0x7d000000, size: 0xfc2eb}\n"
+    )
+    found = gate(OLD, "--policy", policy(tmp_path, machines=[roomy]))
+    assert rows(found)["kernel", "SME007"]["severity"] == "error"
+    assert rows(found)["kdump", "SME007"]["severity"] == "warning"
+    assert rows(found)["kdump", "verdict"]["outcome"] == "passed"
+
+
+def test_the_crash_region_of_the_policy_goes_before_that_of_iomem(tmp_path: Path) -> None:
+    other = {**MACHINE, "crash_region": {"start": 0x40000000, "size": "128M"}}
+    found = gate(OLD, "--policy", policy(tmp_path, machines=[other]))
+    spans = [finding["span"] for finding in rows(found)["kdump", "SME001"]["findings"]]
+    assert all(0x40000000 <= int(span["start"], 16) < 0x48000000 for span in spans)
+    outside = rows(found)["kdump", "SME006"]["findings"][0]["span"]
+    assert int(outside["start"], 16) == 0x48000000
+
+
+def test_a_crash_region_needs_no_iomem(tmp_path: Path) -> None:
+    machine = {**MACHINE, "crash_region": {"start": 0x40000000, "end": 0x48000000}}
+    del machine["iomem"]
+    (tmp_path / "memmap").write_text(
+        "/sys/firmware/memmap/0/start:0x0\n/sys/firmware/memmap/0/end:0x9fbff\n"
+        "/sys/firmware/memmap/0/type:System RAM\n/sys/firmware/memmap/1/start:0x100000\n"
+        "/sys/firmware/memmap/1/end:0x7ffdffff\n/sys/firmware/memmap/1/type:System RAM\n"
+    )
+    machine["memmap"] = "memmap"
+    found = gate(NEW, "--policy", policy(tmp_path, machines=[machine]))
+    assert rows(found)["kdump", "verdict"]["outcome"] == "passed"
+
+
+# Severities
+
+
+def test_severities_of_the_policy(tmp_path: Path) -> None:
+    lowered = gate(OLD, "--policy", policy(tmp_path, rules={"SME007": "warning"}))
+    row = rows(lowered)["kernel", "SME007"]
+    assert (row["severity"], row["fails"], row["findings"][0]["severity"]) == (
+        *("warning", False, "warning"),
+    )
+    assert lowered.status == 0
+    strict = gate(OLD, "--policy", policy(tmp_path, rules={"SME007": "warning"}, fail_on="warning"))
+    assert strict.status == 1
+    over = gate(
+        *(OLD, "--fail-on", "error", "--policy"),
+        policy(tmp_path, rules={"SME007": "warning"}, fail_on="warning"),
+    )
+    assert over.status == 0
+
+
+def test_a_rule_can_be_off(tmp_path: Path) -> None:
+    path = policy(tmp_path, rules={"SME008": "off"})
+    row = rows(gate(LUCKY, "--policy", path))["kernel", "SME008"]
+    assert (row["outcome"], row["message"]) == ("skipped", f"switched off at {path}:3:11")
+
+
+def test_open_questions_may_be_allowed(tmp_path: Path) -> None:
+    assert gate(LUCKY, "--allow-undecided").status == 0
+    assert gate(LUCKY, "--exit-zero").status == 0
+    assert gate(LUCKY, "--policy", policy(tmp_path, allow_undecided=True)).status == 0
+    assert gate(OLD, "--exit-zero").status == 0
+    gone = gate(NEW, "--exit-zero", "--policy", policy(tmp_path, machines=[UNREAD]))
+    assert gone.status == 3
+
+
+# Waivers
+
+
+def test_a_waiver_holds_on_its_last_day_and_not_after(tmp_path: Path) -> None:
+    path = policy(tmp_path, waivers=WAIVED)
+    held = gate(OLD, "--policy", path, today="2026-06-30")
+    row = rows(held)["kernel", "SME007"]
+    assert row["outcome"] == "waived"
+    assert row["waiver"]["owner"] == "me@example.org"
+    assert row["waiver"]["where"] == f"{path}:3"
+    over = gate(OLD, "--policy", path, today="2026-07-01")
+    assert rows(over)["kernel", "SME007"]["outcome"] == "failed"
+    expired = rows(over)["policy", "waiver:SME007"]
+    assert (expired["outcome"], expired["severity"]) == ("failed", "error")
+    assert "expired on 2026-06-30" in expired["message"]
+    assert expired["where"] == f"{path}:3"
+
+
+def test_an_expired_waiver_fails_even_where_it_is_not_needed(tmp_path: Path) -> None:
+    path = policy(tmp_path, waivers=WAIVED)
+    assert gate(NEW, "--policy", path, today="2026-06-30").status == 0
+    assert gate(NEW, "--policy", path, today="2026-07-01").status == 1
+
+
+def test_a_waiver_may_be_for_one_target(tmp_path: Path) -> None:
+    machines = [{**MACHINE, "name": name} for name in ("a", "b")]
+    waivers = [{"check": "SME001", "target": "a", **WAIVER, "expires": FAR}]
+    found = gate(OLD, "--policy", policy(tmp_path, machines=machines, waivers=waivers))
+    assert rows(found)["a", "SME001"]["outcome"] == "waived"
+    assert rows(found)["b", "SME001"]["outcome"] == "failed"
+    assert rows(found)["policy", "waiver:SME001@a"]["outcome"] == "passed"
+
+
+def test_an_open_question_can_be_waived(tmp_path: Path) -> None:
+    waivers = [{"check": "proof", **WAIVER, "expires": FAR}]
+    found = gate(LUCKY, "--policy", policy(tmp_path, waivers=waivers))
+    assert (found.status, rows(found)["kernel", "proof"]["outcome"]) == (0, "waived")
+
+
+def test_today_is_read_where_no_day_is_given(tmp_path: Path) -> None:
+    path = policy(tmp_path, waivers=[{"check": "SME007", **WAIVER, "expires": "1999-12-31"}])
+    assert run("gate", NEW, "--policy", path, "--format", "json").status == 1
+    path = policy(tmp_path, waivers=[{"check": "SME007", **WAIVER, "expires": "9999-12-31"}])
+    assert run("gate", NEW, "--policy", path, "--format", "json").status == 0
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "2026-13-01", "20261201", "2026-1-1"])
+def test_what_is_no_day(day: str) -> None:
+    found = gate(NEW, today=day)
+    assert found.status == 2
+    assert "is no day" in found.err
+
+
+# Thresholds
+
+
+def test_slack(tmp_path: Path) -> None:
+    for least, outcome in ((0x578000, "passed"), (0x578001, "failed")):
+        found = gate(NEW, "--policy", policy(tmp_path, thresholds=[{"min_slack": least}]))
+        row = rows(found)["kernel", "slack"]
+        assert row["outcome"] == outcome
+        assert "5.4 MiB (0x578000) behind the mapped end" in row["message"]
+
+
+def test_slack_that_is_not_known_is_open(tmp_path: Path) -> None:
+    path = policy(tmp_path, thresholds=[{"min_slack": "1M"}])
+    row = rows(gate(without_header(tmp_path), "--policy", path))["kernel", "slack"]
+    assert row["outcome"] == "undecided"
+    assert "--bzimage" in row["remedy"]
+
+
+def test_the_first_flavour_that_matches_counts(tmp_path: Path) -> None:
+    flavours = [
+        {"flavour": "*-rt-amd64", "min_slack": "1G"},
+        {"flavour": "*-cloud-amd64", "min_slack": "1M"},
+        {"flavour": "*", "min_slack": "1G"},
+    ]
+    assert gate(NEW, "--policy", policy(tmp_path, thresholds=flavours)).status == 0
+    assert gate(NEW, "--policy", policy(tmp_path, thresholds=flavours[2:])).status == 1
+    none = gate(NEW, "--policy", policy(tmp_path, thresholds=flavours[:1]))
+    assert rows(none)["kernel", "thresholds"]["outcome"] == "skipped"
+
+
+def test_growth_against_a_baseline(tmp_path: Path) -> None:
+    baseline = run("gate", NEW, "--format", "json", "-o", str(tmp_path / "kept.json"))
+    assert baseline.status == 0
+    newer = str(KERNELS / "6.12.117+deb12-cloud-amd64.yaml")
+    for most, status in ((0x400000, 0), (0x3FFFFF, 1)):
+        limits = [{"max_growth": most, "baseline": "kept.json"}]
+        found = gate(newer, "--policy", policy(tmp_path, thresholds=limits))
+        assert found.status == status
+        assert "changed by 4 MiB (0x400000) since" in rows(found)["kernel", "growth"]["message"]
+
+
+def test_a_baseline_that_cannot_be_read(tmp_path: Path) -> None:
+    limits = [{"max_growth": "1M", "baseline": "gone.json"}]
+    path = policy(tmp_path, thresholds=limits)
+    found = gate(NEW, "--policy", path)
+    assert found.status == 3
+    row = rows(found)["kernel", "growth"]
+    assert row["outcome"] == "error"
+    assert "no such file" in row["message"]
+    assert row["where"].startswith(f"{path}:")
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"iomem": "gone.txt"}, "gone.txt: no such file or directory"),
+        ({"iomem": "zeros.txt"}, "zeros.txt"),
+        ({"iomem": "."}, "is a directory"),
+        ({"iomem": "empty.txt"}, "is empty"),
+        ({"host": "host.yaml"}, "host.yaml:2:1: unknown key"),
+        ({"segments": "empty.txt"}, "is empty"),
+    ],
+)
+def test_a_machines_file_that_cannot_be_read(
+    files: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "zeros.txt").write_text("00000000-00000000 : System RAM\n" * 3)
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "host.yaml").write_text("schema: smecheck/host-v1\nkexec: 2\n")
+    path = policy(tmp_path, machines=[{"name": "bad", "mode": "load", **files}, MACHINE])
+    found = gate(NEW, "--policy", path)
+    assert found.status == 3
+    row = rows(found)["bad", "inputs"]
+    assert row["outcome"] == "error"
+    assert said in row["message"]
+    assert row["remedy"]
+    assert row["where"].startswith(f"{path}:5:")
+    assert rows(found)["kdump", "verdict"]["outcome"] == "passed"
+
+
+def test_a_policy_that_is_wrong_stops_everything(tmp_path: Path) -> None:
+    path = policy(tmp_path, fail_on="never")
+    found = gate(NEW, "--policy", path, form="json")
+    assert found.status == 3
+    assert found.document["schema"] == "smecheck/error-v1"
+    assert found.document["error"]["where"] == f"{path}:2:10"
+
+
+def test_a_kernel_that_cannot_be_read_stops_everything(tmp_path: Path) -> None:
+    (tmp_path / "vmlinuz").write_bytes(b"")
+    found = gate(str(tmp_path / "vmlinuz"))
+    assert (found.status, found.document["schema"]) == (3, "smecheck/error-v1")
+
+
+def test_no_file_that_is_read_is_written(tmp_path: Path) -> None:
+    path = policy(tmp_path, machines=[MACHINE])
+    for target in (path, MACHINE["iomem"], NEW):
+        found = gate(NEW, "--policy", path, "--report", f"json={target}")
+        assert found.status == 2
+        assert "would overwrite" in found.err
+
+
+def test_standard_input_is_only_one_of_the_inputs() -> None:
+    assert gate("-", "--policy", "-").status == 2
+
+
+def test_a_policy_from_standard_input() -> None:
+    found = run(
+        *("gate", NEW, "--policy", "-", "--format", "json"), stdin=b"schema: smecheck/policy-v1\n"
+    )
+    assert (found.status, found.document["policy"]) == (0, "<stdin>")
+
+
+def test_formats_that_the_gate_lacks_are_refused() -> None:
+    found = gate(NEW, form="sarif")
+    if "sarif" not in {form.value for form in FORMATS}:
+        assert found.status == 2
+
+
+def test_what_the_policy_names_is_shown_but_not_obeyed(tmp_path: Path) -> None:
+    hostile = {**MACHINE, "name": "[red]::error::x"}
+    found = gate(OLD, "--policy", policy(tmp_path, machines=[hostile]), form="text")
+    assert "[red]" in found.out
+    assert "\x1b" not in found.out
+
+
+# Two files of one kernel
+
+
+def test_a_bzimage_of_another_build_fails_and_is_not_used(tmp_path: Path) -> None:
+    other = str(KERNELS / "6.1.0-56-amd64.yaml")
+    found = gate(NEW, "--bzimage", other)
+    assert found.status == 1
+    row = rows(found)["kernel", "SME026"]
+    assert row["outcome"] == "failed"
+    assert f"{other} is not of the same build" in row["message"]
+    assert run("analyze", NEW, "--bzimage", other, "--format", "json").status == 3
+
+
+def test_a_configuration_of_the_build_is_used(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "# Linux/x86 6.1.192 Kernel Configuration\nCONFIG_X86_64=y\nCONFIG_AMD_MEM_ENCRYPT=y\n"
+        "CONFIG_PHYSICAL_START=0x1000000\nCONFIG_KASAN=y\n"
+    )
+    found = gate(NEW, "--config", str(config))
+    assert rows(found)["kernel", "SME030"]["severity"] == "warning"
+    config.write_text(config.read_text().replace("ENCRYPT=y", "ENCRYPT=n"))
+    found = gate(NEW, "--config", str(config))
+    assert rows(found)["kernel", "SME026"]["outcome"] == "failed"
+
+
+# For people
+
+
+def test_text_says_what_failed_and_what_to_do(tmp_path: Path) -> None:
+    waivers = [{"check": "SME006", **WAIVER, "expires": FAR}]
+    path = policy(tmp_path, machines=[MACHINE, UNREAD], waivers=waivers)
+    out = gate(OLD, "--policy", path, form="text").out
+    for part in ("FAILED", "WAIVED", "ERROR", "TARGETS", "SKIPPED", "NOTED"):
+        assert f"\n{part}" in out
+    assert "next: at once: boot it with mem_encrypt=off" in out
+    assert f"waived until {FAR} by me@example.org: known" in out
+    everything = gate(OLD, "--policy", path, "--explain", form="text").out
+    assert "CHECKS  all of them" in everything
+
+
+def test_plain_has_a_line_for_every_row(tmp_path: Path) -> None:
+    path = policy(tmp_path, machines=[MACHINE])
+    lines = gate(OLD, "--policy", path, form="plain").out.splitlines()
+    listed = [line for line in lines if line.startswith("row: ")]
+    assert len(listed) == len(rows(gate(OLD, "--policy", path)))
+    assert any(line.startswith("row: kdump SME001 failed error: ") for line in listed)
+    assert any(line.startswith('row: kernel SME026 passed -: not: "') for line in listed)
+
+
+def test_the_sample_policy_passes_todays_kernel_and_stops_that_of_2019() -> None:
+    arguments = (
+        "--policy",
+        "samples/gate/smecheck.yaml",
+        "--today",
+        "2026-11-26",
+        "--format",
+        "json",
+    )
+    good = run("gate", "samples/debian-6.1-kexec/kernel.yaml", *arguments, cwd=ROOT)
+    assert (good.status, good.document["verdict"]) == (0, "pass")
+    assert rows(good)["kernel", "growth"]["outcome"] == "passed"
+    bad = run("gate", "samples/founding-failure/kernel.yaml", *arguments, cwd=ROOT)
+    assert bad.status == 1
+    collisions = {target for target, check in rows(bad, "failed") if check == "SME001"}
+    assert collisions == {"desktop-kexec", "epyc-kdump", "epyc-kdump-small"}
+
+
+def test_a_report_is_the_same_whatever_the_day(tmp_path: Path) -> None:
+    path = policy(tmp_path, waivers=[{"check": "SME007", **WAIVER, "expires": FAR}])
+    one, other = (
+        gate(OLD, "--policy", path, today=day).raw for day in ("2026-01-01", "2027-01-01")
+    )
+    assert one == other
+
+
+def test_the_build_in_the_document_is_that_of_the_kernel() -> None:
+    build = gate(NEW).document["build"]
+    known = description()
+    assert build["init_size"] == known["setup_header"]["init_size"]
+    assert build["slack"] == 0x3378000 - 0x2E00000
+    assert json.dumps(build["section"]) == json.dumps(
+        {"name": ".init.scratch", "start": "0x2a00000", "size": 0x400000, "type": "PROGBITS"}
+    )
