@@ -12,6 +12,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import Question, analyze
 from smecheck.evidence import Known, Unknown
+from smecheck.inputs.boot_description import read_boot_description
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.inputs.segments import read_segments
 from smecheck.model.boot import BootRequest, Path, Switch
@@ -223,3 +224,21 @@ def test_first_boots_agree_with_the_rules(case_id: str) -> None:
     )
     report = analyze(question)
     assert report.verdict is (Verdict.COLLISION if found else Verdict.CLEAR)
+
+
+def test_maps_that_contradict_each_other_are_counted_without_looking_at_every_gigabyte() -> None:
+    text = "schema: smecheck/boot-v1\ne820: [{start: 16M, end: 4096T, type: 1}]\nsetup_data: []\n"
+    early = read_boot_description(text + "initrd: {start: 1M, size: 1M}\n", "boot.yaml")
+    memory = replace(parse_iomem("00001000-7fffffff : System RAM", "iomem"), complete=True)
+    request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
+    question = Question(kernel("5.0-old"), request, None, memory, early=early)
+    sweep = swept(replace(question, early=replace(early, five_levels=Known(True, "a test"))))
+    assert sweep.collisions is not None
+    reaches_over = next(
+        address
+        for address in range(2 * GIB - 32 * MIB, 2 * GIB, 2 * MIB)
+        if collides(question, address)
+    )
+    assert sweep.collisions.lowest == reaches_over
+    below = sweep.slots.within(Span(0, reaches_over))
+    assert sweep.collisions.count == sweep.slots.count - below

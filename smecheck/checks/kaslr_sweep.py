@@ -18,10 +18,13 @@ from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule, Situation
 from smecheck.evidence import Known
 from smecheck.model.kaslr import Collisions, SlotArea, SlotCollision, Slots
-from smecheck.placement.constants import P4D_SIZE, PUD_SIZE
+from smecheck.placement.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
 from smecheck.placement.place import Setting, place_at
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_up
+
+_LARGE = 64 << 30
+"""A window of more bytes is not looked at GiB by GiB."""
 
 _LOW_MEMORY_END = 1 << 32
 """startup_32() maps what is below: page tables may differ there."""
@@ -76,6 +79,14 @@ class _Sweep:
         self._image_end = offsets.in_place.start
         self._reach = max(offsets.mapped_end, offsets.worst_end)
         self._fixed = tuple(forbidden(situation))
+        written = Span.sized(offsets.start, EXECUTE_LEN)
+        self._least = {
+            "image": Span(0, offsets.in_place.end),
+            "written": written,
+            "reached": written,
+            "mapped": Span(offsets.start, offsets.start + SECTION_SIZE),
+            "touched": Span(offsets.in_place.start, written.end),
+        }
         self._special = frames_of_the_load(situation)
         self._anything = all_of((*self._fixed, self._special))
         initrd = situation.boot.initrd.span
@@ -115,10 +126,25 @@ class _Sweep:
         whole = Span(area.start, self._slots.last_of(area) + 1)
         near = SpanSet(self._windows(whole))
         for window in near:
-            for piece in self._pieces(_on_grid(window, area.start, step)):
-                yield from self._met(piece, area.start)
+            sure = list(self._surely(window, area.start)) if window.size > _LARGE else []
+            yield from sure
+            for rest in SpanSet([window]) - SpanSet(hit.slots for hit in sure):
+                for piece in self._pieces(_on_grid(rest, area.start, step)):
+                    yield from self._met(piece, area.start)
         for far in SpanSet([whole]) - near:
             yield from self._far(_on_grid(far, area.start, step))
+
+    def _surely(self, window: Span, origin: int) -> Iterator[_Hit]:
+        """Yield what is met whatever kind a slot is of, where a window has too many 1 GiB frames.
+
+        Only maps that contradict each other have such windows. Slots are counted right all the
+        same; what else they meet is not.
+        """
+        for fixed in self._fixed:
+            for met in fixed.met_by(self._least[fixed.extent], window):
+                slots = _on_grid(met, origin, self._slots.alignment)
+                if slots:
+                    yield _Hit(slots, self._slots.alignment, fixed.rule, fixed.name)
 
     def _windows(self, area: Span) -> Iterator[Span]:
         """Yield where in the area anything fixed is within reach."""

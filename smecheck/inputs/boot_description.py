@@ -39,6 +39,8 @@ _NODE_KEYS = ("address", "type", "length", "target")
 _NODE_HEADER = 16
 """sizeof(struct setup_data), arch/x86/include/uapi/asm/setup_data.h."""
 _ADDRESSES_END = 1 << 64
+_LONGEST_LIST = 2000
+"""Far above any real table; each range is held against each that is avoided."""
 
 
 def read_boot_description(text: str, name: str) -> EarlyBoot:
@@ -69,6 +71,14 @@ def read_boot_description(text: str, name: str) -> EarlyBoot:
     return boot
 
 
+def _items(fields: Fields, key: str, keys: tuple[str, ...]) -> list[Fields]:
+    items = fields.each(key, keys)
+    if len(items) > _LONGEST_LIST:
+        fields.problem(key, f"{len(items)} items; no such table has more than {_LONGEST_LIST}")
+        return []
+    return items
+
+
 def _span(item: Fields) -> Span | None:
     """Read a range; one of size 0 is one that the decompressor still cuts at."""
     start = item.need("start", integer)
@@ -90,7 +100,7 @@ def _span(item: Fields) -> Span | None:
 
 def _e820(fields: Fields, name: str) -> Fact[FirmwareMap]:
     ranges = []
-    for item in fields.each("e820", (*_SPAN_KEYS, "type")):
+    for item in _items(fields, "e820", (*_SPAN_KEYS, "type")):
         span, kind = _span(item), item.need("type", integer)
         if span is not None and kind is not None:
             ranges.append(FirmwareRange(span, kind, f"type {kind}", item.where))
@@ -101,7 +111,7 @@ def _e820(fields: Fields, name: str) -> Fact[FirmwareMap]:
 
 def _efi(fields: Fields, name: str, e820: Fact[FirmwareMap]) -> Fact[EfiMap | None]:
     ranges = []
-    for item in fields.each("efi_memory_map", (*_SPAN_KEYS, "type", "attribute")):
+    for item in _items(fields, "efi_memory_map", (*_SPAN_KEYS, "type", "attribute")):
         span, kind = _span(item), item.need("type", integer)
         attribute = item.get("attribute", integer) or 0
         if span is not None and kind is not None:
@@ -121,7 +131,7 @@ def _initrd(fields: Fields, name: str) -> Fact[Span | None]:
 
 def _setup_data(fields: Fields, name: str) -> Fact[tuple[SetupDataNode, ...]]:
     nodes = []
-    for item in fields.each("setup_data", _NODE_KEYS):
+    for item in _items(fields, "setup_data", _NODE_KEYS):
         address = item.need("address", integer)
         kind, length = item.need("type", integer), item.need("length", integer)
         nested = item.nested("target", _SPAN_KEYS)
@@ -142,7 +152,7 @@ def _setup_data(fields: Fields, name: str) -> Fact[tuple[SetupDataNode, ...]]:
 
 def _srat(fields: Fields, name: str) -> Fact[Srat | None]:
     ranges = []
-    for item in fields.each("srat", (*_SPAN_KEYS, "hot_pluggable")):
+    for item in _items(fields, "srat", (*_SPAN_KEYS, "hot_pluggable")):
         span = _span(item)
         if span is not None:
             ranges.append(SratRange(span, item.get("hot_pluggable", boolean) or False))

@@ -10,8 +10,12 @@ from recorded import kernel
 
 from smecheck.analysis import Question, analyze
 from smecheck.errors import SmecheckError
+from smecheck.evidence import Known
+from smecheck.inputs.boot_description import read_boot_description
 from smecheck.inputs.kernel_description import read_kernel_description
 from smecheck.model.boot import BootRequest, Switch
+from smecheck.model.boot_params import BootParams
+from smecheck.model.early_boot import EarlyBoot, Srat
 from smecheck.model.firmware import FirmwareMap
 from smecheck.model.host import Host
 from smecheck.model.kernel import KernelConfig, KernelImage
@@ -19,6 +23,7 @@ from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.placement.agreement import config_contradiction, contradiction
+from smecheck.placement.kaslr.early_boot import from_boot_params
 from smecheck.placement.merge import merge, with_config
 from smecheck.placement.predicted_load import Machine
 from smecheck.record import replace
@@ -77,6 +82,28 @@ def of_firmware(firmware: FirmwareMap) -> None:
 def of_host(host: Host) -> None:
     """Predict every kind of load by that host."""
     _predict(Question(KERNEL, BootRequest(), machine=Machine(host)))
+
+
+def of_early(early: EarlyBoot) -> None:
+    """Analyze a first boot that begins so, and find every place that KASLR may choose."""
+    cmdline = BootRequest(cmdline="mem_encrypt=on")
+    for known in (KERNEL, OTHER):
+        _report(Question(known, cmdline, early=early))
+
+
+def of_boot_params(params: BootParams) -> None:
+    """Analyze a first boot with these boot_params."""
+    of_early(from_boot_params(params, Known("", "fuzz")))
+
+
+def of_srat(srat: Srat) -> None:
+    """Analyze a first boot on a machine with this SRAT."""
+    text = (
+        "schema: smecheck/boot-v1\ne820: [{start: 1M, end: 64G, type: 1}]\n"
+        "setup_data: []\ninitrd: {start: 1G, size: 20M}\n"
+    )
+    early = read_boot_description(text, "boot.yaml")
+    of_early(replace(early, srat=Known(srat, "fuzz")))
 
 
 def _predict(question: Question) -> None:

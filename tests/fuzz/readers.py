@@ -14,6 +14,8 @@ from typing import Any
 import answers
 import seeds
 
+from smecheck.inputs.boot_description import read_boot_description
+from smecheck.inputs.boot_params import read_boot_params
 from smecheck.inputs.config import read_config
 from smecheck.inputs.dmesg import read_dmesg
 from smecheck.inputs.host_description import read_host
@@ -21,7 +23,10 @@ from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.kernel import read_kernel
 from smecheck.inputs.memmap import read_memmap
 from smecheck.inputs.segments import read_segments
+from smecheck.inputs.source import read_text
+from smecheck.inputs.srat import read_srat
 from smecheck.inputs.symbol_list import read_symbols
+from smecheck.model.early_boot import EarlyBoot
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class Reader:
     read: Callable[[str], Any]
     make: Callable[[Random], bytes]
     use: Callable[[Any], object] = lambda _: None
+
+
+def read_boot(path: str) -> EarlyBoot:
+    return read_boot_description(read_text(path), path)
 
 
 READERS = (
@@ -52,5 +61,8 @@ READERS = (
     Reader("memmap", read_memmap, seeds.texts("machine-logs/*.memmap.txt"), answers.of_firmware),
     Reader("host", read_host, seeds.host, answers.of_host),
     Reader("segments", read_segments, seeds.segments, answers.of_segments),
+    Reader("boot-params", read_boot_params, seeds.boot_params, answers.of_boot_params),
+    Reader("boot", read_boot, seeds.boot, answers.of_early),
+    Reader("srat", read_srat, seeds.srat, answers.of_srat),
 )
 """All of them; ``--reader NAME`` chooses."""

@@ -5,8 +5,11 @@ A mutated archive is damaged and no more; so what is inside is broken before it 
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import lzma
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -72,6 +75,29 @@ firmware_map:
 """
 
 
+BOOT = """schema: smecheck/boot-v1
+cmdline: memmap=64M$0x20000000,1G$8G mem=60G
+cmdline_address: 0x99000
+boot_params_address: 0x98000
+initrd: {start: 0x7f000000, size: 0}
+e820:
+  - {start: 0x0, size: 0x9fc00, type: 1}
+  - {start: 1M, end: 0x7ffe0000, type: 1}
+  - {start: 4G, end: 64G, type: 1}
+efi_memory_map:
+  - {start: 1M, size: 16M, type: 7, attribute: 0xf}
+  - {start: 4G, size: 1G, type: 15, attribute: 0x4000f}
+setup_data:
+  - {address: 0x1000, type: 9, length: 32}
+  - {address: 0x2000, type: 0x80000000, length: 24, target: {start: 0x3000, size: 4096}}
+srat:
+  - {start: 0, end: 1G, hot_pluggable: true}
+la57: true
+output: 16M
+input: 0x24813b1
+"""
+
+
 def texts(pattern: str) -> Callable[[Random], bytes]:
     """Return a maker of recorded texts, the names of which match ``pattern``, and broken ones."""
 
@@ -96,6 +122,29 @@ def segments(random: Random) -> bytes:
         start = random.randrange(1 << 40) & ~0xFFF
         made += f"  - {{name: {name}, start: {start:#x}, size: 0x3f98000}}\n".encode()
     return mutated(random, made, text=True)
+
+
+def boot_params(random: Random) -> bytes:
+    """Return boot_params, raw or in base64."""
+    made = _unpacked(random, "boot_params")
+    text = random.random() < 0.2
+    return mutated(random, base64.b64encode(made) if text else made, text=text)
+
+
+def srat(random: Random) -> bytes:
+    """Return an ACPI table SRAT."""
+    return mutated(random, _unpacked(random, "srat"), text=False)
+
+
+def _unpacked(random: Random, key: str) -> bytes:
+    lines = _contents("kaslr/v612.jsonl")[0].decode().splitlines()[:-1]
+    packed = [json.loads(line)[key] for line in lines]
+    return zlib.decompress(base64.b64decode(random.choice([one for one in packed if one])))
+
+
+def boot(random: Random) -> bytes:
+    """Return a description of what a decompressor finds."""
+    return mutated(random, BOOT.encode(), text=True)
 
 
 def host(random: Random) -> bytes:
