@@ -234,6 +234,12 @@ def test_a_lying_offset_is_named() -> None:
         read(elf)
 
 
+@pytest.mark.parametrize("release", ["6.1.0\x0356", "6.1.0\xe9", "6" * 129])
+def test_a_banner_that_no_kernel_has_is_none(release: str) -> None:
+    # As fuzzing found: what a description cannot hold is not read in the first place.
+    assert isinstance(read(vmlinux(release=release)).release, Unknown)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -8,7 +8,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.elf_file import ElfFile, ElfSection
 
 BANNER_TEXT = b"Linux version "
-_BANNER = re.compile(re.escape(BANNER_TEXT) + rb"([0-9][^\s\0]{0,127})")
+_BANNER = re.compile(re.escape(BANNER_TEXT) + rb"([0-9][!-~]{0,127})[\s\0]")
 BANNER_REACH = 256
 """Bytes from the banner's start on that hold its release."""
 
@@ -36,13 +36,13 @@ def find_banner(elf: ElfFile, sections: list[ElfSection], address: int | None) -
                 size = min(BANNER_REACH, section.size - within)
                 match = _BANNER.match(elf.read(section.offset + within, size, "the banner"))
                 if match:
-                    return Known(match[1].decode("latin-1"), "symbol linux_banner")
+                    return Known(match[1].decode("ascii"), "symbol linux_banner")
     for section in sections:
         if section.name == ".rodata" and section.is_in_file:
             for chunk in elf.chunks(section, BANNER_REACH):
                 match = _BANNER.search(chunk)
                 if match:
-                    return Known(match[1].decode("latin-1"), "banner in .rodata")
+                    return Known(match[1].decode("ascii"), "banner in .rodata")
     return Unknown("no Linux version banner in the image")
 
 

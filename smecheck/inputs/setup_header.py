@@ -31,7 +31,7 @@ OUTPUT_LEN_SIZE = 4
 
 _VERSION_FROM = 0x200
 _VERSION_REACH = 256
-_RELEASE = re.compile(rb"[0-9][^\s\0]{0,127}")
+_RELEASE = re.compile(rb"([0-9][!-~]{0,127})[\s\0]")
 
 
 @record
@@ -178,7 +178,7 @@ class SetupFields:
         if match is None:
             return Unknown(f"no version string at {address_text(at)} (setup header 0x20e)")
         return Known(
-            match[0].decode("latin-1"),
+            match[1].decode("ascii"),
             f"{self._name}: version string at {address_text(at)} (setup header 0x20e)",
         )
 
