@@ -69,51 +69,52 @@ def slack_of(init_size: Fact[int], mapped_end: Fact[int]) -> Fact[int]:
 def slack_row(new: BuildFacts, least: int) -> GateRow:
     """Return whether init_size reaches far enough behind the workarea."""
     title = "init_size leaves too little behind the workarea"
+    row = GateRow(KERNEL_TARGET, "slack", title, RowOutcome.PASSED)
     if isinstance(new.slack, Unknown):
-        return GateRow(
-            KERNEL_TARGET,
-            "slack",
-            title,
-            RowOutcome.UNDECIDED,
-            f"{new.slack.reason}, so whether {size_text(least)} are left is open",
+        return replace(
+            row,
+            outcome=RowOutcome.UNDECIDED,
+            message=f"{new.slack.reason}, so whether {size_text(least)} are left is open",
             remedy="give the vmlinuz, as KERNEL or with --bzimage",
         )
-    message = f"init_size ends {size_text(new.slack.value)} behind the mapped end of the workarea"
-    if new.slack.value >= least:
-        return GateRow(KERNEL_TARGET, "slack", title, RowOutcome.PASSED, message)
-    return GateRow(
-        KERNEL_TARGET,
-        "slack",
-        title,
-        RowOutcome.FAILED,
+    left = new.slack.value
+    message = f"init_size ends {size_text(left)} behind the mapped end of the workarea"
+    if left >= least:
+        return replace(row, message=message)
+    return _passed_over(
+        row,
         f"{message}; at least {size_text(least)} are asked for",
-        Severity.ERROR,
         "look at what made init_size smaller, or lower the threshold with a reason",
     )
 
 
 def growth_row(old: BuildFacts, new: BuildFacts, most: int) -> GateRow:
     """Return whether the kernel grew more than it may."""
+    row = GateRow(KERNEL_TARGET, "growth", _GREW, RowOutcome.PASSED)
     for facts in (old, new):
         if isinstance(facts.end, Unknown):
-            return GateRow(
-                KERNEL_TARGET,
-                "growth",
-                _GREW,
-                RowOutcome.UNDECIDED,
-                f"_end - _text of {facts.source} is not known: {facts.end.reason}",
+            return replace(
+                row,
+                outcome=RowOutcome.UNDECIDED,
+                message=f"_end - _text of {facts.source} is not known: {facts.end.reason}",
                 remedy="give a vmlinux, a vmlinuz that can be unpacked, or a report of one",
             )
     grown = (value_of(new.end) or 0) - (value_of(old.end) or 0)
     message = f"_end - _text changed by {size_text(grown)} since {old.source}"
     if grown <= most:
-        return GateRow(KERNEL_TARGET, "growth", _GREW, RowOutcome.PASSED, message)
-    return GateRow(
-        KERNEL_TARGET,
-        "growth",
-        _GREW,
-        RowOutcome.FAILED,
+        return replace(row, message=message)
+    return _passed_over(
+        row,
         f"{message}; at most {size_text(most)} are allowed",
-        Severity.ERROR,
         "look at what grew, or take a new baseline",
+    )
+
+
+def _passed_over(row: GateRow, message: str, remedy: str) -> GateRow:
+    return replace(
+        row,
+        outcome=RowOutcome.FAILED,
+        message=message,
+        severity=Severity.ERROR,
+        remedy=remedy,
     )

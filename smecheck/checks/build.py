@@ -10,7 +10,6 @@ from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known, Unknown
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.kernel import KernelConfig
-from smecheck.placement.agreement import config_contradiction
 from smecheck.placement.constants import PMD_SIZE, START_KERNEL_MAP
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
@@ -61,6 +60,8 @@ def different_builds(situation: Situation) -> Iterator[Observation]:
         )
     yield from _header_of_another_build(situation)
     if image.config:
+        from smecheck.placement.agreement import config_contradiction
+
         config = KernelConfig(image.source, Unknown("not asked"), image.config, {})
         found = config_contradiction(replace(image, config={}), config)
         if found is not None:

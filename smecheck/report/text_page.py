@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 from rich.padding import Padding
@@ -27,13 +27,25 @@ LEAST_WIDTH = 60
 INDENT = 2
 
 
-def page(parts: Callable[[Words, int], Iterable[RenderableType]], options: RenderOptions) -> str:
-    """Return the text of some parts, which are given how to show text and how wide it may be."""
-    width = max(LEAST_WIDTH, options.width)
+Parts: TypeAlias = "Callable[[Words, int], Iterable[RenderableType]]"
+"""The parts of a page, made by how text is shown and how many columns there are."""
+
+
+def page(parts: Parts, options: RenderOptions) -> str:
+    """Return the text of a page of ``options.width`` columns."""
     stream = StringIO()
+    printed(parts, options, stream)
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def printed(
+    parts: Parts, options: RenderOptions, stream: StringIO, *, record: bool = False
+) -> Console:
+    """Print a page to ``stream``; return the console, which can be exported if it records."""
     console = Console(
         file=stream,
-        width=width,
+        width=max(LEAST_WIDTH, options.width),
         height=100,  # without it rich takes both from the terminal
         color_system="standard" if options.color else None,
         force_terminal=options.color,
@@ -44,12 +56,12 @@ def page(parts: Callable[[Words, int], Iterable[RenderableType]], options: Rende
         markup=False,
         highlight=False,
         emoji=False,
+        record=record,
     )
     words = partial(printable, ascii_only=not options.unicode)
-    for part in parts(words, width):
+    for part in parts(words, console.width):
         console.print(part)
-    lines = stream.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return console
 
 
 def section(name: str, title: str, *parts: RenderableType) -> Iterator[RenderableType]:
@@ -65,3 +77,14 @@ def titled(name: Text, text: Text) -> Table:
     table = grid(2, gap=2)
     table.add_row(name, text)
     return table
+
+
+def listed(name: str, texts: Iterable[str], words: Words) -> Iterator[RenderableType]:
+    """Yield a titled list; nothing if it is empty."""
+    rows = grid(2, gap=1)
+    for text in texts:
+        rows.add_row("-", Text(words(text)))
+    if rows.row_count:
+        yield Text()
+        yield Text(name, "bold")
+        yield Padding(rows, (0, 0, 0, INDENT))

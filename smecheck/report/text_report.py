@@ -10,8 +10,6 @@ from functools import partial
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from smecheck.model.report import Report, Verdict
@@ -19,16 +17,15 @@ from smecheck.report.cross_check_words import outcome_text
 from smecheck.report.facts import boot_facts, kernel_facts
 from smecheck.report.lanes import scene_of
 from smecheck.report.ruler import draw
-from smecheck.report.safe_text import printable
 from smecheck.report.text_advice import advice_table
 from smecheck.report.text_findings import findings_table
+from smecheck.report.text_page import INDENT, listed, page, printed, section, titled
 from smecheck.report.text_tables import (
     Words,
     checks_table,
     cross_check_table,
     derivation_table,
     facts_table,
-    grid,
     placements_table,
     proof_table,
     segments_table,
@@ -36,16 +33,12 @@ from smecheck.report.text_tables import (
 from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
     from smecheck.report.render import RenderOptions
-
-_LEAST_WIDTH = 60
-"""Below this many columns the longest span would be broken; lines are left to the terminal then."""
-_INDENT = 2
 
 _VERDICT_STYLES = {
     Verdict.CLEAR: "bold green",
@@ -61,85 +54,55 @@ _RULER_STYLES = {"workarea": "bold yellow", "hit": "bold red"}
 
 def render_text(report: Report, options: RenderOptions) -> str:
     """Return the report as text of ``options.width`` columns; the verdict is in its first line."""
-    stream = StringIO()
-    _print(report, options, _console(options, stream))
-    lines = stream.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return page(partial(_parts, report, options), options)
 
 
 def recorded(report: Report, options: RenderOptions) -> Console:
     """Return a console on which the report was printed, to be exported as a picture."""
-    console = _console(options, StringIO(), record=True)
-    _print(report, options, console)
-    return console
-
-
-def _print(report: Report, options: RenderOptions, console: Console) -> None:
-    """Print the report, part by part."""
-    words = partial(printable, ascii_only=not options.unicode)
-    for part in _parts(report, options, words, console.width):
-        console.print(part)
-
-
-def _console(options: RenderOptions, stream: StringIO, *, record: bool = False) -> Console:
-    return Console(
-        file=stream,
-        width=max(_LEAST_WIDTH, options.width),
-        height=100,  # without it rich takes both from the terminal
-        color_system="standard" if options.color else None,
-        force_terminal=options.color,
-        no_color=not options.color,
-        force_jupyter=False,
-        force_interactive=False,
-        legacy_windows=False,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        record=record,
-    )
+    return printed(partial(_parts, report, options), options, StringIO(), record=True)
 
 
 def _parts(
     report: Report, options: RenderOptions, words: Words, width: int
 ) -> Iterator[RenderableType]:
     yield _verdict(report, options, words)
-    yield from _section("PLACEMENT", "spans are [start, end)", placements_table(report, words))
+    yield from section("PLACEMENT", "spans are [start, end)", placements_table(report, words))
     scene = scene_of(report)
     if scene is not None:
-        lines = draw(scene, width - _INDENT, unicode=options.unicode)
-        yield from _section("MEMORY", lines[0], *map(_ruler_line, lines[1:]))
+        lines = draw(scene, width - INDENT, unicode=options.unicode)
+        yield from section("MEMORY", lines[0], *map(_ruler_line, lines[1:]))
     if report.proof is not None:
         title = _PROVEN if report.proof.holds else _NOT_PROVEN
         examples = report.segments is None or options.explain
         table = proof_table(report.proof, words, with_examples=examples)
-        yield from _section("PROOF", title, table)
+        yield from section("PROOF", title, table)
     if report.cross_check is not None:
         check = report.cross_check
-        yield from _section(
+        yield from section(
             "CROSS-CHECK", words(outcome_text(check)), cross_check_table(check, words)
         )
         if not check.agrees:
-            yield from _list("THE PREDICTION ASSUMES", check.assumptions, words)
+            yield from listed("THE PREDICTION ASSUMES", check.assumptions, words)
     if report.kaslr is not None:
         from smecheck.report.kaslr_facts import kaslr_facts
 
         table = facts_table(list(kaslr_facts(report.kaslr)), words)
-        yield from _section("KASLR", "the places that it may choose", table)
+        yield from section("KASLR", "the places that it may choose", table)
     if report.findings:
-        yield from _section("FINDINGS", _count(report), findings_table(report.findings, words))
+        yield from section("FINDINGS", _count(report), findings_table(report.findings, words))
     if report.advice is not None:
-        yield from _section("ADVICE", _ADVICE_TITLE, advice_table(report.advice, words))
+        yield from section("ADVICE", _ADVICE_TITLE, advice_table(report.advice, words))
     source = f"{report.image.source} ({report.image.kind.value})"
-    yield from _section("KERNEL", words(source), facts_table(kernel_facts(report), words))
-    yield from _section("BOOT", report.boot.path.value, facts_table(boot_facts(report.boot), words))
+    yield from section("KERNEL", words(source), facts_table(kernel_facts(report), words))
+    yield from section("BOOT", report.boot.path.value, facts_table(boot_facts(report.boot), words))
     yield from _evidence(report, options, words, drawn=scene is not None and scene.physical)
-    yield from _list("PREMISES", report.assumptions, words)
-    yield from _list("NOT CHECKED", report.not_checked, words)
+    yield from listed("PREMISES", report.assumptions, words)
+    yield from listed("NOT CHECKED", report.not_checked, words)
     inputs = [i for i in report.inputs if options.explain or not i.used]
     used = [f"{i.path} ({i.kind}): {', '.join(i.used) or 'nothing used'}" for i in inputs]
-    yield from _list("INPUTS", used, words)
+    yield from listed("INPUTS", used, words)
     yield Text()
-    yield _titled(Text("NEXT", "bold"), Text(words(report.next_step), "bold"))
+    yield titled(Text("NEXT", "bold"), Text(words(report.next_step), "bold"))
 
 
 def _verdict(report: Report, options: RenderOptions, words: Words) -> Table:
@@ -147,7 +110,7 @@ def _verdict(report: Report, options: RenderOptions, words: Words) -> Table:
     verdict = Text.assemble(
         (word, style), f"  ({report.basis.value})  ", (words(report.headline), "bold")
     )
-    table = _titled(Text("VERDICT", "bold"), verdict)
+    table = titled(Text("VERDICT", "bold"), verdict)
     table.add_row("", Text(words(f"{context_of(report)}; exit {options.exit_code}"), "dim"))
     return table
 
@@ -157,50 +120,27 @@ def _evidence(
 ) -> Iterator[RenderableType]:
     segments = report.segments
     if segments is not None and (options.explain or not drawn):
-        yield from _section("SEGMENTS", words(segments.source), segments_table(segments, words))
+        yield from section("SEGMENTS", words(segments.source), segments_table(segments, words))
     if not options.explain:
         return
     if report.checks:
         title = "what came of each that was asked"
-        yield from _section("RULES", title, checks_table(report.checks, words))
+        yield from section("RULES", title, checks_table(report.checks, words))
     for placement in report.placements:
         if placement.derivation:
             which = "this kernel" if placement.actual else "what would be"
             title = f"{placement.scheme.value} ({which})"
-            yield from _section("DERIVATION", title, derivation_table(placement.derivation, words))
+            yield from section("DERIVATION", title, derivation_table(placement.derivation, words))
     for segment in segments.segments if segments is not None else ():
         if segment.derivation:
             title = f"predicted {segment.role.value}"
-            yield from _section("DERIVATION", title, derivation_table(segment.derivation, words))
+            yield from section("DERIVATION", title, derivation_table(segment.derivation, words))
 
 
 def _count(report: Report) -> str:
     """Return ``2 errors, 1 note; smecheck explain RULE tells more``."""
     number = findings_count(report.findings)
     return f"{number} (smecheck explain {report.findings[0].rule} tells more)"
-
-
-def _section(name: str, title: str, *parts: RenderableType) -> Iterator[RenderableType]:
-    yield Text()
-    yield _titled(Text(name, "bold"), Text(title))
-    for part in parts:
-        yield Padding(part, (0, 0, 0, _INDENT))
-
-
-def _titled(name: Text, text: Text) -> Table:
-    table = grid(2, gap=2)
-    table.add_row(name, text)
-    return table
-
-
-def _list(name: str, texts: Iterable[str], words: Words) -> Iterator[RenderableType]:
-    rows = grid(2, gap=1)
-    for text in texts:
-        rows.add_row("-", Text(words(text)))
-    if rows.row_count:
-        yield Text()
-        yield Text(name, "bold")
-        yield Padding(rows, (0, 0, 0, _INDENT))
 
 
 def _ruler_line(line: str) -> Text:
