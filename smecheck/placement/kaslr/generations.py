@@ -135,7 +135,7 @@ def _releases(image: KernelImage, facts: KernelFacts) -> _Releases:
     release = release_of(image)
     if release is not None and isinstance(image.release, Known):
         text = image.release.value
-        origin = f"the release {text} ({image.release.origin})"
+        origin = f"the release {text}"
         rest = text[len(".".join(map(str, release))) :]
         carried_back = release < _IN_SECTION[0] and scheme is Scheme.INIT_SCRATCH
         if carried_back or _BACKPORTING.search(rest):
