@@ -162,6 +162,17 @@ def test_nobodys_bytes_are_an_error_alone_and_a_warning_beside_a_machine(tmp_pat
     assert rows(found)["kdump", "verdict"]["outcome"] == "passed"
 
 
+def test_the_load_of_another_kernel_is_one_failure(tmp_path: Path) -> None:
+    load = str(SAMPLES / "founding-failure" / "kexec.log")
+    iomem = str(SAMPLES / "founding-failure" / "iomem.txt")
+    machine = {"name": "recorded", "iomem": iomem, "segments": load}
+    found = gate(NEW, "--policy", policy(tmp_path, machines=[machine]))
+    assert list(rows(found, "failed")) == [("recorded", "SME022")]
+    skipped = rows(found, "skipped")
+    for check in ("SME005", "SME007", "verdict"):
+        assert skipped["recorded", check]["message"] == "skipped because SME022 failed"
+
+
 def test_the_crash_region_of_the_policy_goes_before_that_of_iomem(tmp_path: Path) -> None:
     other = {**MACHINE, "crash_region": {"start": 0x40000000, "size": "128M"}}
     found = gate(OLD, "--policy", policy(tmp_path, machines=[other]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.builds.rule_rows import deciding_failure, rule_row
+from smecheck.builds.rule_rows import contradicting_rule, deciding_failure, rule_row
 from smecheck.model.gate import GateRow, RowOutcome, Unreadable
 from smecheck.model.policy import Policy
 from smecheck.model.report import Report, Verdict
@@ -15,11 +15,18 @@ VERDICT, INPUTS = "verdict", "inputs"
 def machine_rows(name: str, report: Report, policy: Policy | None) -> Iterator[GateRow]:
     """Yield a row for every rule that may say something else here, and one for the verdict.
 
-    What the static rules say is the same on every machine; the kernel's own rows tell it.
+    What the static rules say is the same on every machine; the kernel's own rows tell it. Where
+    the inputs contradict each other, nothing that is found of the workarea counts.
     """
+    contradiction = contradicting_rule(report)
     for result in report.checks:
-        if not result.static:
-            yield rule_row(name, result, policy)
+        if result.static:
+            continue
+        row = rule_row(name, result, policy)
+        if contradiction is not None and result.of_workarea and row.outcome is RowOutcome.FAILED:
+            reason = f"skipped because {contradiction} failed"
+            row = GateRow(name, row.check, row.title, RowOutcome.SKIPPED, reason)
+        yield row
     yield _verdict_row(name, report)
 
 

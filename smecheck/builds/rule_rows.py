@@ -48,11 +48,20 @@ def rule_row(target: str, result: RuleResult, policy: Policy | None) -> GateRow:
 
 def deciding_failure(report: Report) -> str | None:
     """Return the rule whose failure says what a verdict would say again."""
+    contradiction = contradicting_rule(report)
+    if contradiction is not None:
+        return contradiction
     for finding in report.findings:
-        decides = finding.effect is not Effect.NONE or finding.rule == OWNERSHIP
+        decides = finding.effect is Effect.COLLISION or finding.rule == OWNERSHIP
         if decides and finding.severity is Severity.ERROR:
             return finding.rule
     return None
+
+
+def contradicting_rule(report: Report) -> str | None:
+    """Return the rule that shows that the inputs cannot be of one build, machine and load."""
+    effects = ((finding.effect, finding.rule) for finding in report.findings)
+    return next((rule for effect, rule in effects if effect is Effect.CONTRADICTION), None)
 
 
 def _message(findings: Iterable[Finding]) -> str:

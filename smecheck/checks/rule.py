@@ -16,7 +16,7 @@ from smecheck.model.placement import Extents, Placement
 from smecheck.model.rule_result import Outcome, RuleResult
 from smecheck.model.segments import Segment, SegmentList, SegmentRole
 from smecheck.placement.proof import Reservations
-from smecheck.record import record
+from smecheck.record import record, replace
 from smecheck.span import Span
 
 
@@ -146,13 +146,15 @@ class Rule:
 
     def result(self, outcome: Outcome, reason: str = "") -> RuleResult:
         """Return the outcome of a rule that found nothing, or was not asked."""
-        return RuleResult(self.id, self.title, self.static, outcome, reason)
+        return RuleResult(
+            self.id, self.title, self.static, outcome, reason, of_workarea=self.needs_workarea
+        )
 
     def applied(self, situation: Situation) -> RuleResult:
         """Apply the rule to a situation that meets its needs."""
         found = tuple(self.findings(situation))
         outcome = Outcome.FAILED if found else Outcome.PASSED
-        return RuleResult(self.id, self.title, self.static, outcome, findings=found)
+        return replace(self.result(outcome), findings=found)
 
     def findings(self, situation: Situation) -> list[Finding]:
         """Return the findings; each carries the situation's premise and a next step."""

@@ -34,6 +34,8 @@ class RuleResult:
     """Why it was skipped, or does not apply; empty otherwise."""
     findings: tuple[Finding, ...] = ()
     """What it found; none unless it failed."""
+    of_workarea: bool = True
+    """Whether it is about the workarea, rather than about the build's files or the load."""
 
     @property
     def severity(self) -> Severity | None:
