@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -242,3 +243,18 @@ def test_maps_that_contradict_each_other_are_counted_without_looking_at_every_gi
     assert sweep.collisions.lowest == reaches_over
     below = sweep.slots.within(Span(0, reaches_over))
     assert sweep.collisions.count == sweep.slots.count - below
+
+
+def test_an_initrd_that_no_machine_holds_takes_no_memory() -> None:
+    # As fuzzing found: 16 million frames of 512 GiB were kept in a set, 1.1 GiB of it.
+    text = "schema: smecheck/boot-v1\ne820: [{start: 16M, end: 2G, type: 1}]\nsetup_data: []\n"
+    text += f"initrd: {{start: 0x7f000000, size: {1 << 63}}}\n"
+    early = read_boot_description(text, "boot.yaml")
+    request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
+    question = Question(kernel("5.0-old"), request, None, None, early=early)
+    tracemalloc.start()
+    try:
+        assert swept(question).slots.count
+        assert tracemalloc.get_traced_memory()[1] < 64 * MIB
+    finally:
+        tracemalloc.stop()

@@ -90,7 +90,7 @@ class _Sweep:
         self._special = frames_of_the_load(situation)
         self._anything = all_of((*self._fixed, self._special))
         initrd = situation.boot.initrd.span
-        self._initrd_frames = set(initrd.frames(P4D_SIZE)) if initrd else set()
+        self._initrd_frames = initrd.frames(P4D_SIZE) if initrd else range(0)
 
     def collisions(self) -> Collisions:
         hits: list[_Hit] = []
