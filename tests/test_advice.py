@@ -11,7 +11,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.advice.advise import advise
 from smecheck.advice.trial import is_safe
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.segments import read_segments
@@ -21,6 +21,7 @@ from smecheck.model.host import Host
 from smecheck.model.report import Report, Verdict
 from smecheck.model.segments import Loader, Mode
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

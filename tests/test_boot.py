@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import Boot, BootRequest, Paging, Path, SmeState, Switch
@@ -25,6 +25,7 @@ from smecheck.model.segments import (
     SegmentRole,
 )
 from smecheck.placement.cmdline import has_word, last_value
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -16,7 +16,7 @@ from recorded import DATA
 from test_config import CONFIG, embedding
 from test_symbol_list import OLD, filler, listed
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.errors import InputError, MalformedInput, WrongKind
 from smecheck.evidence import Known, value_of
 from smecheck.inputs.complements import Complements, read_complemented
@@ -24,6 +24,7 @@ from smecheck.model.boot import BootRequest
 from smecheck.model.kernel import Complement, KernelImage, KernelKind
 from smecheck.model.report import InputUse, Verdict
 from smecheck.placement.identity import identify
+from smecheck.placement.question import Question
 
 KERNELS = DATA / "kernels"
 LISTS = DATA / "symbols"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import kernel
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import BootRequest
 from smecheck.model.decompressor_view import DecompressorView, InitSizeSide, NeededSize
@@ -17,6 +17,7 @@ from smecheck.model.kernel import KernelImage, SetupHeader
 from smecheck.placement.decompressor_view import decompressor_view
 from smecheck.placement.identity import identify
 from smecheck.placement.proof import reservations
+from smecheck.placement.question import Question
 from smecheck.record import replace
 
 OLD, CLOUD = kernel("5.0-old"), kernel("6.12.117+deb12-cloud-amd64")

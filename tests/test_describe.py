@@ -22,7 +22,7 @@ from recorded import DATA, kernel, load_json
 from test_config import CONFIG, embedding
 from test_symbol_list import OLD, filler, listed
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs.complements import Complements, read_complemented
 from smecheck.inputs.elf import read_elf
@@ -35,6 +35,7 @@ from smecheck.model.boot import BootRequest, Switch
 from smecheck.model.kernel import KernelImage, SetupHeader
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import SegmentList
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
 from smecheck.report.render import Format, RenderOptions, render

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import kernel, load_json, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
@@ -21,6 +21,7 @@ from smecheck.model.placement import TablesAtEntry
 from smecheck.model.report import Report, Verdict
 from smecheck.placement.entry_tables import meet
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet, align_down, align_up
 

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from recorded import DATA, kernel, load_json, span
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.segments import read_segments
 from smecheck.model.boot import BootRequest
 from smecheck.model.finding import Severity
 from smecheck.model.report import Basis, Report, Verdict
+from smecheck.placement.question import Question
 from smecheck.span import Span, SpanSet
 
 EXPERIMENTS = sorted(path.name for path in (DATA / "founding").iterdir() if path.is_dir())

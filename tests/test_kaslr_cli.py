@@ -12,8 +12,9 @@ from commandline import run
 from kaslr_cases import CASES, KERNELS, early_boot, efi_map, image, node, number, unpacked
 from recorded import DATA
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.model.boot import BootRequest
+from smecheck.placement.question import Question
 
 SOME = ("002", "040", "078", "110", "150", "152", "200", "250", "330")
 

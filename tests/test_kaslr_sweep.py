@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kaslr_cases import CASES, early_boot
 from recorded import DATA, kernel, load_json
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs.boot_description import read_boot_description
 from smecheck.inputs.iomem import parse_iomem
@@ -29,6 +29,7 @@ from smecheck.model.segments import (
     SegmentOrigin,
     SegmentRole,
 )
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from recorded import DATA, kernel
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import value_of
 from smecheck.inputs.iomem import parse_iomem, read_iomem
 from smecheck.model.boot import BootRequest
@@ -16,6 +16,7 @@ from smecheck.model.report import Report
 from smecheck.model.segments import Loader, Mode, SegmentRole
 from smecheck.placement.kexec_options import KexecOptions, parse_options
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.span import Span
 
 IOMEM = read_iomem(str(DATA / "founding" / "old-p-c-2g" / "iomem.txt"))

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from recorded import DATA, kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.dmesg import read_dmesg
 from smecheck.model import boot as boots
 from smecheck.model.boot import BootRequest, Switch
 from smecheck.model.segments import Loader, Mode
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from recorded import load_json, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Unknown
 from smecheck.model.boot import BootRequest, Paging, Switch
 from smecheck.model.kernel import KernelImage, KernelKind, SetupHeader
 from smecheck.model.placement import Placement
+from smecheck.placement.question import Question
 from smecheck.span import Span, align_up
 
 KERNELS = ("5.0-old", "6.1.0-56-cloud-amd64")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from recorded import DATA, kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known
 from smecheck.inputs.dmesg import read_dmesg
 from smecheck.inputs.iomem import read_iomem
@@ -31,6 +31,7 @@ from smecheck.model.report import Basis, Report, Verdict
 from smecheck.model.segments import Mode
 from smecheck.placement.e820 import without_overlaps
 from smecheck.placement.machine_memory import is_exact, machine_memory, premises
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.kernel import KernelImage, SetupHeader
@@ -21,6 +21,7 @@ from smecheck.placement.page_tables import (
     page_aligned_initrd,
     partial_frames,
 )
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

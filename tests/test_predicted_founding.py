@@ -12,7 +12,7 @@ import pytest
 from recorded import DATA, kernel, load_json
 from test_founding_failure import EXPERIMENTS, expected_verdict, result
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.segments import read_segments
@@ -29,6 +29,7 @@ from smecheck.model.segments import (
 )
 from smecheck.placement.naming import name_segments
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.kernel import KernelImage, LoadSegment, Section, SetupHeader
@@ -18,6 +18,7 @@ from smecheck.model.proof import Proof, ProofPath, Way
 from smecheck.model.report import Basis, Report, Verdict
 from smecheck.placement.identity import identify
 from smecheck.placement.proof import Reservations, reservations
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import DATA, kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.inputs.segments_description import read_segments_description
@@ -28,6 +28,7 @@ from smecheck.model.report import Basis, Report, Verdict
 from smecheck.model.segments import SegmentList
 from smecheck.placement.identity import identify
 from smecheck.placement.proof import reservations
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.report.counterexample_files import counterexample_files
 from smecheck.span import Span, SpanSet, align_up

@@ -8,7 +8,7 @@ import pytest
 from commandline import run, sample, validator
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.checks import apply, build, ownership, section, section_image
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.rule import Rule
@@ -17,6 +17,7 @@ from smecheck.model.boot import BootRequest, Switch
 from smecheck.model.kernel import KernelImage
 from smecheck.model.report import Report
 from smecheck.model.rule_result import Outcome, RuleResult
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.report.rule_pages import rule_text
 from smecheck.span import Span

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.rule import Rule
 from smecheck.evidence import Known, Unknown
@@ -25,6 +25,7 @@ from smecheck.model.kernel import KernelImage, Misfit, Section
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Boot, BootRequest, Path, SmeState, Switch
 from smecheck.model.kernel import KernelImage
@@ -17,6 +17,7 @@ from smecheck.model.kernel_log import Encryption, KernelLog, LoggedBoot, LogLine
 from smecheck.model.report import Report, Verdict
 from smecheck.placement.cmdline import word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

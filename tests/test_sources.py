@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from recorded import DATA, kernel, load_json
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.inputs.dmesg import read_dmesg
 from smecheck.inputs.iomem import parse_iomem, read_iomem
 from smecheck.inputs.memmap import read_memmap
@@ -18,6 +18,7 @@ from smecheck.model.firmware import FirmwareMap
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.report import Verdict
 from smecheck.model.segments import Mode
+from smecheck.placement.question import Question
 from smecheck.span import Span
 
 LOGS = DATA / "machine-logs"

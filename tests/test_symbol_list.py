@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import DATA, kernel
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, value_of
 from smecheck.inputs.kernel import read_kernel
@@ -25,6 +25,7 @@ from smecheck.model.boot import BootRequest
 from smecheck.model.kernel import KernelImage, KernelKind, Scheme
 from smecheck.model.placement import Generation
 from smecheck.placement.identity import identify
+from smecheck.placement.question import Question
 
 LISTS = DATA / "symbols"
 SHIFTED = ("6.1.0-56-amd64", "6.12.117+deb12-amd64")

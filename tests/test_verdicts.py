@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.cli.outcome import exit_status
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.iomem import parse_iomem
@@ -18,6 +18,7 @@ from smecheck.model.placement import Owner
 from smecheck.model.report import Basis, Report, Verdict
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.model.tolerance import Tolerance
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.evidence import Unknown
 from smecheck.model.boot import BootRequest, Initrd, Paging, Switch
 from smecheck.model.placement import Generation
 from smecheck.placement.generations import AFTER_END_GENERATIONS, GENERATION_RULES
+from smecheck.placement.question import Question
 from smecheck.placement.workarea import KernelLayout, pgtable_calc, reach_anywhere, reach_at
 from smecheck.record import replace
 from smecheck.span import Span

@@ -11,10 +11,10 @@ from smecheck.advice.present import Present, as_recorded
 from smecheck.advice.reloads import other_call, other_tools, window
 from smecheck.advice.reservation import other_reservation
 from smecheck.advice.trial import Trial, is_safe, try_out
-from smecheck.analysis import Question
 from smecheck.evidence import Known
 from smecheck.model.advice import Advice
 from smecheck.model.report import Report
+from smecheck.placement.question import Question
 from smecheck.record import replace
 
 

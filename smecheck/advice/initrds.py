@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from smecheck.advice.present import WhatIf
 from smecheck.advice.trial import Trial, try_out
-from smecheck.analysis import Question
 from smecheck.model.advice import Cost
+from smecheck.placement.question import Question
 from smecheck.quantity import size_text
 from smecheck.record import replace
 from smecheck.span import align_up

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from smecheck.advice.present import WhatIf
-from smecheck.analysis import Question
 from smecheck.evidence import Known
 from smecheck.model.advice import Cost
 from smecheck.model.kernel import KernelImage, LoadSegment, Scheme, Section
 from smecheck.model.report import Report
 from smecheck.placement.constants import PMD_SIZE, SECTION_SIZE
+from smecheck.placement.question import Question
 from smecheck.quantity import size_text
 from smecheck.record import replace
 from smecheck.span import align_up

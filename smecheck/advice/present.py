@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from smecheck.analysis import Question, answer
+from smecheck.analysis import answer
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.advice import Cost
 from smecheck.model.report import Report
 from smecheck.model.segments import SegmentList
 from smecheck.placement.cmdline import without_option
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.quantity import address_text
 from smecheck.record import record, replace
 from smecheck.span import Span

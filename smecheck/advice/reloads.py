@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.advice.present import WhatIf
 from smecheck.advice.trial import Trial, try_out
-from smecheck.analysis import Question
 from smecheck.evidence import Known
 from smecheck.model.advice import Cost
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode
 from smecheck.placement.kexec_tools import NEWEST, ToolsChange
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.placement.versions import version_text
 from smecheck.quantity import address_text
 from smecheck.record import replace

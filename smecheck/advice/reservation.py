@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from smecheck.advice.present import WhatIf
 from smecheck.advice.trial import Trial, try_out
-from smecheck.analysis import Question
 from smecheck.model.advice import Advice, Cost
 from smecheck.model.memory import MemoryMap, Region
 from smecheck.model.segments import Mode
+from smecheck.placement.question import Question
 from smecheck.quantity import size_text
 from smecheck.record import replace
 from smecheck.span import Span, align_up

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.builds.facts import build_facts
 from smecheck.builds.kernel_rows import kernel_rows
 from smecheck.builds.machine_rows import machine_rows, unreadable_row
@@ -31,6 +31,7 @@ from smecheck.model.gate import (
 )
 from smecheck.model.kernel import KernelImage
 from smecheck.model.policy import Policy
+from smecheck.placement.question import Question
 from smecheck.quantity import count_text
 from smecheck.record import record, replace
 

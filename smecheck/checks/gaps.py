@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Boot, Path
-from smecheck.model.kaslr import KaslrSweep
-from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MapKind, MemoryMap
-from smecheck.model.placement import Placement
-from smecheck.model.segments import SegmentList
 from smecheck.quantity import count_text
+
+if TYPE_CHECKING:
+    from smecheck.model.kaslr import KaslrSweep
+    from smecheck.model.kernel_log import KernelLog
+    from smecheck.model.placement import Placement
+    from smecheck.model.segments import SegmentList
 
 
 def not_checked(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from smecheck.model.boot import Boot
-from smecheck.model.finding import Effect, Finding
-from smecheck.model.identity import KernelFacts
-from smecheck.model.kaslr import KaslrSweep
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Placement
-from smecheck.model.proof import Proof
-from smecheck.model.report import Basis, Verdict
-from smecheck.model.segments import SegmentList
+from typing import TYPE_CHECKING
+
 from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.model.boot import Boot
+    from smecheck.model.finding import Effect, Finding
+    from smecheck.model.identity import KernelFacts
+    from smecheck.model.kaslr import KaslrSweep
+    from smecheck.model.memory import MemoryMap
+    from smecheck.model.placement import Placement
+    from smecheck.model.proof import Proof
+    from smecheck.model.report import Basis, Verdict
+    from smecheck.model.segments import SegmentList
 
 IF_IT_STILL_DIES = (
     "if the kernel still dies, the workarea's place is not the reason: next suspects are the "

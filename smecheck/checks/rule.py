@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Boot
 from smecheck.model.finding import Effect, Finding, Party, Severity
-from smecheck.model.firmware import FirmwareMap
-from smecheck.model.identity import KernelFacts
-from smecheck.model.kernel import KernelImage
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Extents, Placement
 from smecheck.model.rule_result import Outcome, RuleResult
 from smecheck.model.segments import Segment, SegmentList, SegmentRole
-from smecheck.placement.proof import Reservations
 from smecheck.record import record, replace
-from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.model.boot import Boot
+    from smecheck.model.firmware import FirmwareMap
+    from smecheck.model.identity import KernelFacts
+    from smecheck.model.kernel import KernelImage
+    from smecheck.model.kernel_log import KernelLog
+    from smecheck.model.memory import MemoryMap
+    from smecheck.model.placement import Extents, Placement
+    from smecheck.placement.proof import Reservations
+    from smecheck.span import Span
 
 
 @record

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.checks.rule import Situation
-from smecheck.model.firmware import FirmwareMap
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.placement import Placement
 from smecheck.placement.ownership import moved_by_kaslr
-from smecheck.placement.place import Setting
+
+if TYPE_CHECKING:
+    from smecheck.model.firmware import FirmwareMap
+    from smecheck.model.kernel_log import KernelLog
+    from smecheck.model.placement import Placement
+    from smecheck.placement.place import Setting
 
 
 def situation_of(

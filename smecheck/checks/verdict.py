@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
-from smecheck.checks.kaslr_verdict import by_kaslr
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Path, SmeState
 from smecheck.model.finding import Effect, Finding, Severity
-from smecheck.model.identity import KernelFacts
 from smecheck.model.placement import Owner
 from smecheck.model.proof import Way
 from smecheck.model.report import Basis, Verdict
 from smecheck.model.segments import SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
+
+if TYPE_CHECKING:
+    from smecheck.model.identity import KernelFacts
 
 _WAYS = {
     Way.KEXEC: "kexec",
@@ -31,7 +34,7 @@ def judge(case: Case) -> Judgement:
         or _contradiction(case)
         or _collision(case)
         or _proven(case)
-        or by_kaslr(case, _missing_around(case))
+        or _by_kaslr(case)
         or _by_machine(case)
     )
     errors = [finding for finding in case.findings if finding.severity is Severity.ERROR]
@@ -123,6 +126,14 @@ def _proven(case: Case) -> Judgement | None:
         "to spare",
         IF_IT_STILL_DIES,
     )
+
+
+def _by_kaslr(case: Case) -> Judgement | None:
+    if case.kaslr is None:
+        return None
+    from smecheck.checks.kaslr_verdict import by_kaslr
+
+    return by_kaslr(case, _missing_around(case))
 
 
 def _by_machine(case: Case) -> Judgement:

@@ -26,8 +26,9 @@ def build_of(path: str) -> BuildFacts:
 
 def build_of_image(image: KernelImage) -> BuildFacts:
     """Return the facts of a kernel, as they hold without a machine."""
-    from smecheck.analysis import Question, analyze
+    from smecheck.analysis import analyze
     from smecheck.builds.facts import build_facts
     from smecheck.model.boot import BootRequest
+    from smecheck.placement.question import Question
 
     return build_facts(analyze(Question(image, BootRequest())))

@@ -15,13 +15,13 @@ from smecheck.model.finding import Severity
 from smecheck.model.tolerance import Tolerance
 
 if TYPE_CHECKING:
-    from smecheck.analysis import Question
     from smecheck.inputs.machine_files import MachineFacts
     from smecheck.inputs.policy import KnownRules
     from smecheck.model.build_facts import BuildFacts
     from smecheck.model.gate import GateReport, Unreadable
     from smecheck.model.kernel import KernelImage
     from smecheck.model.policy import Policy, PolicyMachine
+    from smecheck.placement.question import Question
 
 _EPILOG = """
 \b
@@ -154,10 +154,10 @@ def _questions(image: KernelImage, policy: Policy) -> dict[str, Question | Unrea
 def _question(
     image: KernelImage, machine: PolicyMachine, facts: MachineFacts | Unreadable
 ) -> Question | Unreadable:
-    from smecheck.analysis import Question
     from smecheck.model.gate import Unreadable
     from smecheck.model.host import Host
     from smecheck.placement.predicted_load import Machine
+    from smecheck.placement.question import Question
 
     if isinstance(facts, Unreadable):
         return facts

@@ -17,7 +17,7 @@ from smecheck.model.segments import Loader, Mode
 from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 
 if TYPE_CHECKING:
-    from smecheck.analysis import Question
+    from smecheck.placement.question import Question
 
 _INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)
 
@@ -113,8 +113,8 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     others = [options[name] for name in _INPUT_OPTIONS]
     complements = complements_of(kernel, options, *others)
 
-    from smecheck.analysis import Question
     from smecheck.inputs.complements import read_complemented
+    from smecheck.placement.question import Question
 
     image = read_complemented(kernel, complements)
     segments = memory = firmware = log = None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.evidence import Fact, Unknown
-from smecheck.model.firmware import FirmwareMap
 from smecheck.record import record
-from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.model.firmware import FirmwareMap
+    from smecheck.span import Span
 
 _NOT_GIVEN = Unknown("no host was described")
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from smecheck.model.boot import Boot
-from smecheck.model.finding import Finding
-from smecheck.model.identity import KernelFacts
-from smecheck.model.kaslr import KaslrSweep
-from smecheck.model.kernel import KernelImage
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Placement
-from smecheck.model.proof import Proof
-from smecheck.model.rule_result import RuleResult
-from smecheck.model.segments import SegmentList
 from smecheck.record import record
 
 if TYPE_CHECKING:
     from smecheck.model.advice import Advice
+    from smecheck.model.boot import Boot
     from smecheck.model.cross_check import CrossCheck
     from smecheck.model.decompressor_view import DecompressorView
+    from smecheck.model.finding import Finding
+    from smecheck.model.identity import KernelFacts
+    from smecheck.model.kaslr import KaslrSweep
+    from smecheck.model.kernel import KernelImage
+    from smecheck.model.memory import MemoryMap
+    from smecheck.model.placement import Placement
+    from smecheck.model.proof import Proof
+    from smecheck.model.rule_result import RuleResult
+    from smecheck.model.segments import SegmentList
 
 
 class Verdict(Enum):

@@ -15,9 +15,6 @@ from smecheck.model.boot import (
     SmeState,
     Switch,
 )
-from smecheck.model.identity import KernelFacts
-from smecheck.model.kernel import KernelImage
-from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Generation
 from smecheck.model.segments import Mode, SegmentList, SegmentRole
 from smecheck.placement.cmdline import has_word
@@ -28,7 +25,10 @@ from smecheck.record import record
 from smecheck.span import Span
 
 if TYPE_CHECKING:
+    from smecheck.model.identity import KernelFacts
+    from smecheck.model.kernel import KernelImage
     from smecheck.model.kernel_log import KernelLog
+    from smecheck.model.memory import MemoryMap
 
 _FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
 

@@ -11,10 +11,10 @@ left open is looked at.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Path
-from smecheck.model.host import Host
-from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import Extents, TablesAtEntry
 from smecheck.model.segments import SegmentList, SegmentRole
 from smecheck.placement.constants import (
@@ -27,6 +27,10 @@ from smecheck.placement.constants import (
 )
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_down
+
+if TYPE_CHECKING:
+    from smecheck.model.host import Host
+    from smecheck.model.memory import MemoryMap
 
 _ISA_SPACE = Span(0, 1 << 20)
 _STARTUP_32 = Span(0, 4 << 30)

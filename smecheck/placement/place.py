@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.model.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
-from smecheck.model.host import Host
-from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
-from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import (
     Extents,
     Generation,
@@ -16,18 +15,23 @@ from smecheck.model.placement import (
     Step,
     TablesAtEntry,
 )
-from smecheck.model.segments import SegmentList
 from smecheck.placement.boot import is_elf_load
 from smecheck.placement.constants import PAGE_SIZE, SECTION_SIZE
-from smecheck.placement.decompressor import UnpackRules
 from smecheck.placement.entry_tables import EntryEvidence, reached, tables_at_entry
 from smecheck.placement.generations import GENERATION_RULES, GenerationRules
 from smecheck.placement.identity import banner_version
 from smecheck.placement.ownership import moved_by_kaslr, owner_by_image, owner_by_load
-from smecheck.placement.proof import Reservations
 from smecheck.placement.workarea import KernelLayout, Reach, reach_anywhere, reach_at
 from smecheck.quantity import size_text
 from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from smecheck.model.host import Host
+    from smecheck.model.identity import KernelFacts
+    from smecheck.model.memory import MemoryMap
+    from smecheck.model.segments import SegmentList
+    from smecheck.placement.decompressor import UnpackRules
+    from smecheck.placement.proof import Reservations
 
 _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 """Steps of a derivation that come from the candidate that writes least."""

@@ -8,14 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import value_of, why
-from smecheck.model.finding import Finding
-from smecheck.model.placement import Extents, Placement, Step, TablesAtEntry
-from smecheck.model.proof import Proof, ProofPath
-from smecheck.model.report import Report
-from smecheck.model.rule_result import RuleResult
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
-from smecheck.report.cross_check_words import match_text, outcome_text
 from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
 
@@ -24,7 +18,12 @@ if TYPE_CHECKING:
 
     from smecheck.model.advice import Advice
     from smecheck.model.cross_check import CrossCheck
+    from smecheck.model.finding import Finding
     from smecheck.model.kaslr import KaslrSweep
+    from smecheck.model.placement import Extents, Placement, Step, TablesAtEntry
+    from smecheck.model.proof import Proof, ProofPath
+    from smecheck.model.report import Report
+    from smecheck.model.rule_result import RuleResult
     from smecheck.model.segments import SegmentList
     from smecheck.report.render import RenderOptions
 
@@ -155,6 +154,8 @@ def _load(segments: SegmentList) -> Iterator[str]:
 
 def _cross_check(check: CrossCheck) -> Iterator[str]:
     yield f"cross-check.agrees: {yes_or_no(check.agrees)}"
+    from smecheck.report.cross_check_words import match_text, outcome_text
+
     yield f"cross-check.outcome: {outcome_text(check)}"
     for segment in check.segments:
         recorded, predicted = (

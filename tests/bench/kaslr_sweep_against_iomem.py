@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from test_kaslr_sweep import GIB, MIB, machine
 
-from smecheck.analysis import Question, answer
+from smecheck.analysis import answer
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.boot import Switch
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from recorded import kernel
 
-from smecheck.analysis import Question, analyze
+from smecheck.analysis import analyze
 from smecheck.errors import SmecheckError
 from smecheck.evidence import Known
 from smecheck.inputs.boot_description import read_boot_description
@@ -26,6 +26,7 @@ from smecheck.placement.agreement import config_contradiction, contradiction
 from smecheck.placement.kaslr.early_boot import from_boot_params
 from smecheck.placement.merge import merge, with_config
 from smecheck.placement.predicted_load import Machine
+from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
 from smecheck.report.render import Format, RenderOptions, render

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from smecheck.model.early_boot import EarlyBoot
-from smecheck.model.firmware import FirmwareMap
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.segments import SegmentList
-from smecheck.placement.place import Setting
+from typing import TYPE_CHECKING
+
 from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.model.early_boot import EarlyBoot
+    from smecheck.model.firmware import FirmwareMap
+    from smecheck.model.kernel_log import KernelLog
+    from smecheck.model.segments import SegmentList
+    from smecheck.placement.place import Setting
 
 
 @record

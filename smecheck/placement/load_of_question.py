@@ -1,0 +1,74 @@
+"""The load of a question: as it was recorded, as it is predicted, or one held against the other.
+
+What a question has nothing for is not imported: a kernel alone has no load.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.evidence import value_of
+from smecheck.model.segments import SegmentOrigin
+from smecheck.record import replace
+
+if TYPE_CHECKING:
+    from smecheck.model.cross_check import CrossCheck
+    from smecheck.model.kernel import KernelImage
+    from smecheck.model.segments import SegmentList
+    from smecheck.placement.predicted_load import Machine, PredictedLoad
+    from smecheck.placement.question import Question
+
+
+def predicted_load(question: Question) -> PredictedLoad | None:
+    """Predict the load, where one is asked about and none was recorded."""
+    boot = question.boot
+    says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
+    if question.segments is not None or not (says_load or question.machine is not None):
+        return None
+    from smecheck.placement.predicted_load import asked_load, predict_load
+
+    asked = asked_load(question.image, boot, _machine(question))
+    return None if asked is None else predict_load(asked)
+
+
+def cross_checked(question: Question, recorded: SegmentList) -> CrossCheck:
+    """Hold a recorded load, its segments named, against the prediction of it."""
+    from smecheck.placement.cross_check import cross_check
+
+    return cross_check(question.image, question.boot, _machine(question), recorded)
+
+
+def _machine(question: Question) -> Machine:
+    """Put together what is known of the machine that loads."""
+    from smecheck.placement.predicted_load import Machine
+
+    machine = question.machine if question.machine is not None else Machine()
+    known = replace(machine, memory=question.memory, firmware=question.firmware)
+    if question.log is not None:
+        from smecheck.placement.logged_host import machine_with_log
+
+        known = machine_with_log(known, question.log)
+    return known
+
+
+def named(segments: SegmentList | None, image: KernelImage) -> SegmentList | None:
+    """Name the segments that a log left unnamed, where the kernel's sizes tell.
+
+    What a description calls "other" stays so: its author did not say more.
+    """
+    if segments is None or any(s.origin is SegmentOrigin.DESCRIPTION for s in segments.segments):
+        return segments
+    from smecheck.placement.naming import name_segments
+
+    named = name_segments(segments.segments, value_of(segments.loader), image)
+    return replace(segments, segments=named)
+
+
+def around_first_boot_of(question: Question) -> SegmentList | None:
+    """Return what lies around a kernel that a boot loader starts, as boot_params tell it."""
+    early = question.early
+    if early is None:
+        return None
+    from smecheck.placement.kaslr.first_boot import around_first_boot
+
+    return around_first_boot(early)
