@@ -59,8 +59,9 @@ CHANGES = (
     ),
     _Change("takes_unaccepted", (6, 5), "745e3ed85f71, unaccepted memory"),
 )
-"""arch/x86/boot/compressed/kaslr.c and misc.c. v4.14, v4.19, v5.0, v5.9, v5.10, v6.1 and v6.12 were
-read and show each change on its side; the release between them is that of the commit."""
+"""arch/x86/boot/compressed/kaslr.c and misc.c. v4.14, v4.19, v5.9, v5.10, v6.1 and v6.12 were
+read and show each change on its side, as do slot lists of v5.0; the release between them is that of
+the commit."""
 
 _CONFIG = {
     "skips_soft_reserved": ("CONFIG_EFI_SOFT_RESERVE",),
