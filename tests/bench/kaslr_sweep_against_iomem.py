@@ -4,8 +4,7 @@
 
 16 TiB, and 1 TiB, in 200 ranges of RAM: four million places, and a quarter million. The cost is to
 grow with the ranges (and a little with the TiBs: page tables have borders every 512 GiB), not with
-the places. The devices in the iomem are as many as a machine of that size has. Measures, does not
-judge.
+the places. The devices in the iomem are as many as a machine of that size has.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from page import publish
 from test_kaslr_sweep import GIB, MIB, machine
 
 from smecheck.analysis import answer
@@ -64,6 +64,7 @@ def question(ram: list[Span], text: str) -> Question:
 
 
 def main() -> None:
+    rows = []
     for ranges, total in SHAPES:
         ram = ram_of(ranges, total)
         text = iomem_of(ram)
@@ -74,10 +75,24 @@ def main() -> None:
         parsed = milliseconds(lambda text=text: parse_iomem(text, "iomem"))
         sweep = answer(asked).kaslr
         assert sweep is not None
-        print(
-            f"{ranges} ranges, {total >> 40} TiB, {sweep.slots.count} places: "
-            f"{(swept - without) / parsed:.2f} ({swept - without:.1f} ms against {parsed:.1f} ms)"
+        ours = swept - without
+        rows.append(
+            (
+                f"{ranges} ranges, {total >> 40} TiB",
+                f"{sweep.slots.count}",
+                f"{ours:.1f} ms",
+                f"{parsed:.1f} ms",
+                f"{ours / parsed:.2f}",
+            )
         )
+    publish(
+        Path(__file__).stem,
+        "The sweep over KASLR's places, against parsing the iomem of the machine",
+        "What the sweep adds to an analysis. The bound is parsing the iomem once, for 200 ranges "
+        "in 16 TiB; the cost grows with the ranges, not with the places.",
+        ("machine", "places", "sweep", "parsing", "ratio of CPU"),
+        rows,
+    )
 
 
 if __name__ == "__main__":

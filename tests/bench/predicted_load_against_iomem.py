@@ -3,7 +3,7 @@
     python tests/bench/predicted_load_against_iomem.py
 
 The machine has 2,048 ranges of RAM, as many as kexec-tools reads. Every segment is the worst case:
-the highest ranges are too small for the kernel. Measures, does not judge.
+the highest ranges are too small for the kernel.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from page import publish
 from recorded_loads import image_of, recorded_loads
 
 from smecheck.inputs.iomem import parse_iomem
@@ -49,6 +50,7 @@ def main() -> None:
     text = iomem()
     memory = parse_iomem(text, "iomem")
     image = image_of(recorded_loads("fabricated")["headers"]["6.1.0-56-amd64"])
+    rows = []
     for loader in Loader:
         for mode in Mode:
             request = LoadRequest(image, loader, mode, memory, initrd_size=32 << 20)
@@ -63,8 +65,21 @@ def main() -> None:
             ratio = statistics.median(ours / theirs for ours, theirs in pairs)
             ours = statistics.median(pair[0] for pair in pairs) * 1000
             theirs = statistics.median(pair[1] for pair in pairs) * 1000
-            name = f"{loader.value} {mode.value}"
-            print(f"{name}: {ratio:.2f} ({ours:.1f} ms against {theirs:.1f} ms)")
+            rows.append(
+                (
+                    f"{loader.value}, {mode.value}",
+                    f"{ours:.1f} ms",
+                    f"{theirs:.1f} ms",
+                    f"{ratio:.2f}",
+                )
+            )
+    publish(
+        Path(__file__).stem,
+        "Predicting a load, against parsing the iomem it goes by",
+        f"A machine with {RANGES} ranges of RAM. The bound is 5 times parsing its iomem.",
+        ("load", "predicting", "parsing", "ratio of CPU"),
+        rows,
+    )
 
 
 if __name__ == "__main__":
