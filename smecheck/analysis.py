@@ -102,7 +102,8 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
-    judgement = judge(Case(facts, boot, actual, proof, findings, segments, memory, value_of(kaslr)))
+    case = Case(facts, boot, actual, proof, findings, segments, memory, not_predicted)
+    judgement = judge(replace(case, kaslr=value_of(kaslr)))
     return Report(
         verdict=judgement.verdict,
         basis=judgement.basis,

@@ -214,6 +214,36 @@ def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
     assert not any("it matters" in text for text in known["assumptions"])
 
 
+def test_a_fragment_does_not_make_a_predicted_load_clear(tmp_path: Path) -> None:
+    asked = (
+        *("analyze", KERNEL, "--mode", "load", "--loader", "kexec_load", "--cmdline", "nokaslr"),
+        *("--initrd", "16M", "--mem-max", "0x780bffff", "--format", "json"),
+    )
+    ram = "00100000-7ffdffff : System RAM\n"
+    (tmp_path / "whole").write_text("00000000-00000fff : Reserved\n" + ram)
+    (tmp_path / "fragment").write_text(ram)
+    whole = run(*asked, "--iomem", str(tmp_path / "whole"))
+    assert (whole.status, whole.document["verdict"]) == (0, "clear")
+    fragment = run(*asked, "--iomem", str(tmp_path / "fragment"))
+    assert (fragment.status, fragment.document["verdict"]) == (4, "undecided")
+    assert "is a fragment of a map" in fragment.document["headline"]
+    assert "--iomem" in fragment.document["next_step"]
+    assert any("shows all memory that kexec goes by" in t for t in fragment.document["assumptions"])
+
+
+def test_why_a_load_is_not_predicted_comes_first(tmp_path: Path) -> None:
+    """A firmware's map knows no reservation: what lacks is that, not --mode, which was given."""
+    (tmp_path / "map").write_text("0x0 0x9fbff System RAM\n0x100000 0x7ffdffff System RAM\n")
+    found = run(
+        *("analyze", KERNEL, "--memmap", str(tmp_path / "map"), "--mode", "crash"),
+        *("--cmdline", "nokaslr", "--format", "json"),
+    ).document
+    assert "the load cannot be predicted: " in found["headline"]
+    assert "shows no Crash kernel" in found["headline"]
+    assert "crash_kernel of the host (--host)" in found["next_step"]
+    assert "--mode" not in found["next_step"]
+
+
 def test_a_load_below_pref_address_runs_at_pref_address(tmp_path: Path) -> None:
     """Before 2.0.30 and v6.9 loaders go below LOAD_PHYSICAL_ADDR; the decompressor does not."""
     (tmp_path / "iomem").write_text(

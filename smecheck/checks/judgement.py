@@ -47,6 +47,8 @@ class Case:
     findings: tuple[Finding, ...]
     segments: SegmentList | None
     memory: MemoryMap | None
+    not_predicted: str | None = None
+    """Why the load that is asked about cannot be predicted, where that was tried."""
     kaslr: KaslrSweep | None = None
     """All places that KASLR may choose, where they are known."""
 

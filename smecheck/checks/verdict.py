@@ -174,6 +174,11 @@ def _missing(case: Case) -> tuple[str, str] | None:
             if placement.owner is Owner.NOBODY
             else "that the workarea is the kernel's own is not proven"
         )
+        if case.not_predicted is not None:
+            return (
+                f"{owned}, and the load cannot be predicted: {case.not_predicted}",
+                _what_would_predict_it(case),
+            )
         return f"{owned}, and {case.boot.kernel_base.reason}", _what_would_place_it(case)
     if not case.boot.base_is_certain:
         state = case.boot.kaslr
@@ -212,6 +217,13 @@ def _missing_around(case: Case) -> tuple[str, str] | None:
             "no segment that is known is hit, but the list names no boot_params: it is not whole",
             "give the whole list: kexec -d, a kernel log, or a description with every segment",
         )
+    if case.segments.predicted and case.memory is not None and not case.memory.complete:
+        return (
+            f"nothing of the predicted load is hit, but {case.memory.source} is a fragment of a "
+            "map: into memory that it leaves out, kexec may load otherwise",
+            "give the whole memory map (--iomem, read as root: sudo cat /proc/iomem), or the load "
+            "itself (--segments)",
+        )
     if case.memory is None:
         return (
             "no segment is hit, but whether the workarea is memory at all is not known",
@@ -225,6 +237,18 @@ def _missing_around(case: Case) -> tuple[str, str] | None:
             "its kernel log (--dmesg)",
         )
     return None
+
+
+def _what_would_predict_it(case: Case) -> str:
+    if case.boot.path is Path.KDUMP and case.memory is not None and not case.memory.crash_kernel:
+        return (
+            "give what tells the crash reservation: the whole /proc/iomem of the boot that loaded "
+            "(--iomem), its kernel log (--dmesg), or crash_kernel of the host (--host); or the "
+            "load itself (--segments)"
+        )
+    if case.placement is not None and case.placement.owner is Owner.UNKNOWN:
+        return "give the vmlinuz, which tells init_size (--bzimage), or the load (--segments)"
+    return "give the load itself (--segments), or --load-address if it is known where it ran"
 
 
 def _what_would_place_it(case: Case) -> str:

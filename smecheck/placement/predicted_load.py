@@ -82,6 +82,10 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
         assumptions.append("the command line is short, as far as it takes room (--cmdline)")
     if boot.initrd_size is None:
         assumptions.append("no initrd is loaded (--initrd to say otherwise)")
+    if machine.memory is not None and not machine.memory.complete:
+        assumptions.append(
+            f"{machine.memory.source}, a fragment of a map, shows all memory that kexec goes by"
+        )
     request = LoadRequest(
         image=image,
         loader=loader.value,
