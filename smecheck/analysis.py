@@ -54,12 +54,9 @@ def analyze(question: Question) -> Report:
         report = replace(report, cross_check=cross_checked(question, report.segments))
     if predicted is None or report.basis is Basis.PROOF:
         return report
-    from smecheck.checks.what_if import what_would_change
+    from smecheck.checks.what_if import with_what_if
 
-    changes = what_would_change(
-        predicted, report.verdict, lambda other: _answer(question, other).verdict
-    )
-    return replace(report, assumptions=(*report.assumptions, *changes))
+    return with_what_if(report, predicted, lambda other: _answer(question, other).verdict)
 
 
 def answer(question: Question) -> Report:

@@ -214,6 +214,37 @@ def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
     assert not any("it matters" in text for text in known["assumptions"])
 
 
+RESERVED_TO_6EF = (
+    "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n"
+    "00100000-7effffff : System RAM\n  01000000-01e01d31 : Kernel code\n"
+    "  6f000000-7eefffff : Crash kernel\n"
+)
+
+
+def test_clear_only_as_assumed_is_undecided(tmp_path: Path) -> None:
+    """The elfcorehdr of 8192 CPUs moves the kernel into the way of its neighbours."""
+    (tmp_path / "iomem").write_text(RESERVED_TO_6EF)
+    asked = (
+        *("analyze", KERNEL, "--iomem", str(tmp_path / "iomem"), "--mode", "crash"),
+        *("--loader", "kexec_load", "--cmdline", "nokaslr", "--format", "json"),
+    )
+    assumed = run(*asked)
+    assert assumed.status == 4
+    assert assumed.document["verdict"] == "undecided"
+    assert assumed.document["basis"] == "partial"
+    assert assumed.document["headline"] == (
+        "only as assumed is the predicted load clear: with cpus 8192, the verdict would be "
+        "collision"
+    )
+    assert assumed.document["next_step"] == "give --cpus, or the load itself (--segments)"
+    assert any(
+        text.startswith("cpus was assumed, and it matters: as assumed, the verdict is clear")
+        for text in assumed.document["assumptions"]
+    )
+    assert run(*asked, "--cpus", "64").document["verdict"] == "clear"
+    assert run(*asked, "--cpus", "8192").document["verdict"] == "collision"
+
+
 def test_a_fragment_does_not_make_a_predicted_load_clear(tmp_path: Path) -> None:
     asked = (
         *("analyze", KERNEL, "--mode", "load", "--loader", "kexec_load", "--cmdline", "nokaslr"),

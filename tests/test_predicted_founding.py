@@ -40,6 +40,7 @@ HOST = Host(
     kexec_tools=Known("2.0.25", "recorded"),
     kernel_release=Known("6.1.0-56-amd64", "recorded"),
     cpus=Known(1, "recorded"),
+    purgatory_size=Known(0x9000, "recorded"),
 )
 
 

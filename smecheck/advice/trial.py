@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from smecheck.advice.present import WhatIf
-from smecheck.analysis import answer
+from smecheck.analysis import analyze, answer
 from smecheck.model.advice import Advice
 from smecheck.model.finding import Severity
 from smecheck.model.report import Report, Verdict
-from smecheck.record import record
+from smecheck.record import record, replace
 
 
 def is_safe(report: Report) -> bool:
@@ -41,5 +41,12 @@ class Trial:
 
 
 def try_out(what_if: WhatIf) -> Trial:
-    """Ask the question that a change leads to."""
-    return Trial(what_if, answer(what_if.question))
+    """Ask the question that a change leads to.
+
+    What is safe is asked once more with other values of what was assumed, so that it helps only
+    where whoever makes the change is told the same.
+    """
+    report = answer(what_if.question)
+    if is_safe(report):
+        report = analyze(replace(what_if.question, cross_check=False))
+    return Trial(what_if, report)
