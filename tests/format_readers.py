@@ -7,8 +7,10 @@ written after the runner's (actions/runner, src/Runner.Common/ActionCommand.cs).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
+from textwrap import dedent
 from typing import Any
 
 import cmarkgfm
@@ -17,6 +19,8 @@ from junitparser import JUnitXml
 from kcidb_io.schema import V5_3
 from recorded import DATA
 from tap.parser import Parser
+
+from smecheck.report.render import Format
 
 
 @cache
@@ -53,10 +57,11 @@ def kcidb(text: str) -> list[dict[str, Any]]:
 
 
 def ktap(text: str) -> list[Any]:
-    """Return the results, of a document that is KTAP throughout."""
+    """Return the results, of a document that is KTAP throughout; those of subtests first."""
     first, *rest = text.splitlines(keepends=True)
     assert first == "KTAP version 1\n"
-    lines = list(Parser().parse_text("".join(rest)))
+    below = [line for line in rest if line.startswith("  ")]
+    lines = list(Parser().parse_text("".join(line for line in rest if line not in below)))
     kinds = [line.category for line in lines]
     assert not set(kinds) - {"plan", "diagnostic", "test", "bail"}
     results = [line for line in lines if line.category == "test"]
@@ -66,7 +71,11 @@ def ktap(text: str) -> list[Any]:
     (plan,) = [line for line in lines if line.category == "plan"]
     assert plan.expected_tests == len(results)
     assert [result.number for result in results] == list(range(1, len(results) + 1))
-    return results
+    starts = [index for index, line in enumerate(below) if line == f"  {first}"]
+    subtests = [
+        below[start:end] for start, end in zip(starts, [*starts[1:], None], strict=bool(starts))
+    ]
+    return [found for part in subtests for found in ktap(dedent("".join(part)))] + results
 
 
 @dataclass(frozen=True)
@@ -101,3 +110,32 @@ def _decoded(text: str, more: dict[str, str]) -> str:
 def html(text: str) -> str:
     """Return what GitHub's own reader makes of Markdown."""
     return str(cmarkgfm.github_flavored_markdown_to_html(text))
+
+
+def shows_failure(form: Format, text: str) -> bool:
+    """Tell whether a reader of the format sees that something is wrong."""
+    match form:
+        case Format.JUNIT:
+            return any(suite.failures + suite.errors for suite in junit(text))
+        case Format.KTAP:
+            return "\nBail out!" in text or not all(result.ok for result in ktap(text))
+        case Format.KCIDB:
+            rows = kcidb(text)
+            assert len({row["id"] for row in rows}) == len(rows)
+            return bool({row["status"] for row in rows} & {"FAIL", "ERROR", "MISS"})
+        case Format.SARIF:
+            (invocation,) = sarif(text)["invocations"]
+            assert invocation["executionSuccessful"] is (invocation["exitCode"] not in (2, 3))
+            return bool(invocation["exitCode"])
+        case Format.GITHUB:
+            return any(command.name == "error" for command in github(text)[0])
+        case Format.MARKDOWN:
+            said = re.findall(r"(?:; |\()exit (\d)\)?$", text, re.MULTILINE)
+            assert html(text)
+            assert len(said) == (0 if "nothing was analyzed" in text else 1)
+            return said != ["0"]
+        case Format.JSON:
+            document = json.loads(text)
+            return bool(document["error"] if "error" in document else document["exit_code"])
+        case _:
+            raise ValueError(f"{form.value} is for people")

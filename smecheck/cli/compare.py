@@ -57,17 +57,15 @@ def compare(old: str, new: str, **options: Any) -> int:
     """Say what moved between two builds, and what got worse.
 
     OLD and NEW are whatever analyze takes, in any mixture, or a JSON report that analyze, gate or
-    compare wrote of an earlier build. --bzimage, --symbols and --config complement NEW. Formats:
-    text, plain, json, markdown.
+    compare wrote of an earlier build. --bzimage, --symbols and --config complement NEW.
     """
     reporting = reporting_of(options)
     with reporting.failures():
         from smecheck.builds.comparison import Limits
         from smecheck.builds.comparison import compare as answer
         from smecheck.cli.build import build_of, build_of_image
-        from smecheck.report.comparison_render import FORMATS, render_comparison
+        from smecheck.report.comparison_render import render_comparison
 
-        reporting.refuse_formats(FORMATS, "compare")
         given = [options[name] for name in COMPLEMENT_NAMES]
         reporting.refuse_overwriting([old, new, *given])
         complements = complements_of(new, options, old)
@@ -78,10 +76,10 @@ def compare(old: str, new: str, **options: Any) -> int:
             now = build_of(new)
         limits = Limits(options["min_slack"], options["max_growth"])
         comparison = answer(before, now, limits)
-        status = _status(comparison, options)
         tolerance = Tolerance(
             allow_undecided=options["allow_undecided"], exit_zero=options["exit_zero"]
         )
+        status = _status(comparison, tolerance)
         reporting.deliver(partial(render_comparison, comparison), status, tolerance)
         return int(status)
 
@@ -99,17 +97,10 @@ def _complemented(new: str, complements: Any) -> Any:
     return read_complemented(new, complements)
 
 
-def _status(comparison: Comparison, options: dict[str, Any]) -> ExitCode:
-    from smecheck.model.finding import Severity
+def _status(comparison: Comparison, tolerance: Tolerance) -> ExitCode:
     from smecheck.model.gate import RowOutcome
 
-    outcomes = {
-        row.outcome
-        for row in comparison.rows
-        if row.severity in (None, Severity.ERROR) and not options["exit_zero"]
-    }
-    if RowOutcome.FAILED in outcomes:
-        return ExitCode.FINDINGS
-    if RowOutcome.UNDECIDED in outcomes and not options["allow_undecided"]:
-        return ExitCode.UNDECIDED
-    return ExitCode.OK
+    failing = {row.outcome for row in comparison.rows if comparison.fails(row, tolerance)}
+    if not failing or tolerance.exit_zero:
+        return ExitCode.OK
+    return ExitCode.FINDINGS if RowOutcome.FAILED in failing else ExitCode.UNDECIDED

@@ -77,9 +77,8 @@ def gate(kernel: str, **options: Any) -> int:
         from smecheck.builds.gate import GateQuestion
         from smecheck.builds.gate import gate as answer
         from smecheck.inputs.complements import read_with_misfits
-        from smecheck.report.gate_render import FORMATS, render_gate
+        from smecheck.report.gate_render import render_gate
 
-        reporting.refuse_formats(FORMATS, "gate")
         complements = complements_of(kernel, options, options["policy"])
         policy = _policy(options["policy"])
         reporting.refuse_overwriting(_inputs(kernel, options, policy))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smecheck.cli.parameters import enum_option
 from smecheck.errors import ExitCode, UsageError
 from smecheck.model.finding import Severity
-from smecheck.model.report import Report, Verdict
 from smecheck.model.tolerance import Tolerance
+
+if TYPE_CHECKING:
+    from smecheck.model.report import Report
 
 _OPTIONS = (
     enum_option(
@@ -53,6 +55,8 @@ def exit_status(report: Report, tolerance: Tolerance) -> ExitCode:
     """Return the exit status; findings come before an open question."""
     if any(map(tolerance.counts, report.findings)):
         return ExitCode.FINDINGS
+    from smecheck.model.report import Verdict
+
     if report.verdict is Verdict.UNDECIDED and tolerance.open_question_counts:
         return ExitCode.UNDECIDED
     return ExitCode.OK

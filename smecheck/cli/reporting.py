@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -153,19 +153,6 @@ class Reporting:
 
         with contextlib.suppress(OutputError):
             write_stdout(render_error(error, self.format), encoding="utf-8")
-
-    def refuse_formats(self, known: Collection[Format], command: str) -> None:
-        """Refuse formats that a command does not have.
-
-        Raises:
-            UsageError: one of them is asked for.
-        """
-        for chosen in (self.format, *(chosen for chosen, _ in self.files)):
-            if chosen not in known:
-                raise UsageError(
-                    f"{command} has no format {chosen.value}",
-                    help_text="one of " + ", ".join(other.value for other in known),
-                )
 
     def refuse_overwriting(self, inputs: Iterable[str | None]) -> None:
         """Refuse outputs that are inputs, or the same file twice.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 
 from smecheck.model.build_facts import BuildFacts, KeptFinding
-from smecheck.model.gate import GateRow
+from smecheck.model.gate import GateRow, RowOutcome
+from smecheck.model.tolerance import Tolerance
 from smecheck.record import record
 
 
@@ -59,3 +60,9 @@ class Comparison:
     """Findings that only the old build has."""
     rows: tuple[GateRow, ...]
     """What the new build was held against: the old one's verdict, and thresholds."""
+
+    def fails(self, row: GateRow, tolerance: Tolerance) -> bool:
+        """Tell whether the row makes the exit status one of failure, or of no answer."""
+        if row.outcome is RowOutcome.FAILED:
+            return row.severity is None or row.severity.rank <= tolerance.fail_on.rank
+        return row.outcome is RowOutcome.UNDECIDED and not tolerance.allow_undecided

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from smecheck.report.render import Format, RenderOptions
@@ -9,11 +10,9 @@ from smecheck.report.render import Format, RenderOptions
 if TYPE_CHECKING:
     from smecheck.model.comparison import Comparison
 
-FORMATS = (Format.TEXT, Format.PLAIN, Format.JSON, Format.MARKDOWN)
-
 
 def render_comparison(comparison: Comparison, chosen: Format, options: RenderOptions) -> str:
-    """Write the comparison in one of ``FORMATS``; the text ends with a line break."""
+    """Write the comparison in the format that was chosen; the text ends with a line break."""
     match chosen:
         case Format.TEXT:
             from smecheck.report.comparison_text import render_comparison_text
@@ -32,4 +31,16 @@ def render_comparison(comparison: Comparison, chosen: Format, options: RenderOpt
 
             return render_comparison_markdown(comparison, options)
         case _:
-            raise ValueError(f"a comparison has no format {chosen.value}")
+            from smecheck.report.row_cases import RowReport
+            from smecheck.report.row_formats import render_rows
+
+            rows = RowReport(
+                build=comparison.new,
+                against=(comparison.old.source,),
+                verdict="compared",
+                headline=comparison.headline,
+                rows=comparison.rows,
+                fails=partial(comparison.fails, tolerance=options.tolerance),
+                exit_zero=options.tolerance.exit_zero,
+            )
+            return render_rows(rows, chosen, options)

@@ -9,11 +9,9 @@ from smecheck.report.render import Format, RenderOptions
 if TYPE_CHECKING:
     from smecheck.model.gate import GateReport
 
-FORMATS = (Format.TEXT, Format.PLAIN, Format.JSON)
-
 
 def render_gate(gate: GateReport, chosen: Format, options: RenderOptions) -> str:
-    """Write the answer in one of ``FORMATS``; the text ends with a line break."""
+    """Write the answer in the format that was chosen; the text ends with a line break."""
     match chosen:
         case Format.TEXT:
             from smecheck.report.gate_text import render_gate_text
@@ -27,5 +25,21 @@ def render_gate(gate: GateReport, chosen: Format, options: RenderOptions) -> str
             from smecheck.report.gate_json import render_gate_json
 
             return render_gate_json(gate, options)
+        case Format.MARKDOWN:
+            from smecheck.report.gate_markdown import render_gate_markdown
+
+            return render_gate_markdown(gate, options)
         case _:
-            raise ValueError(f"the gate has no format {chosen.value}")
+            from smecheck.report.row_cases import RowReport
+            from smecheck.report.row_formats import render_rows
+
+            rows = RowReport(
+                build=gate.build,
+                against=(gate.policy,) if gate.policy is not None else (),
+                verdict=gate.verdict.value,
+                headline=gate.headline,
+                rows=gate.rows,
+                fails=gate.fails,
+                exit_zero=options.tolerance.exit_zero,
+            )
+            return render_rows(rows, chosen, options)

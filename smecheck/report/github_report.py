@@ -32,7 +32,7 @@ def render_github(report: Report, options: RenderOptions) -> str:
 def github_error(error: SmecheckError) -> str:
     """Return a failure as an annotation."""
     lines = (error.message, f"next: {error.help_text}")
-    return _command("error", error.where, f"smecheck: {error.nothing_done}", lines) + "\n"
+    return annotation("error", error.where, f"smecheck: {error.nothing_done}", lines) + "\n"
 
 
 def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
@@ -42,23 +42,28 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
     if report.verdict is Verdict.UNDECIDED:
         command = "error" if options.tolerance.open_question_counts else "notice"
         lines = (report.headline, f"next: {report.next_step}")
-        yield _command(command, source, "smecheck: undecided", lines)
-    yield _log_line(f"smecheck: {report.verdict.value} ({report.basis.value}): {report.headline}")
+        yield annotation(command, source, "smecheck: undecided", lines)
+    yield log_line(f"smecheck: {report.verdict.value} ({report.basis.value}): {report.headline}")
 
 
 def _finding(finding: Finding, source: str, options: RenderOptions) -> str:
     excuse = options.tolerance.excuse(finding)
-    command = _COMMANDS[finding.severity] if excuse is None else "notice"
+    command = annotation_of(finding.severity) if excuse is None else "notice"
     lines = finding_lines(finding)
     if excuse is not None:
         lines = (*lines, f"does not count: {excuse}")
     rule = RULES.get(finding.rule)
     title = f"{finding.rule}: {rule.title}" if rule else finding.rule
-    return _command(command, source, title, lines)
+    return annotation(command, source, title, lines)
 
 
-def _command(name: str, where: str | None, title: str, lines: tuple[str, ...]) -> str:
-    """Write a workflow command.
+def annotation_of(severity: Severity) -> str:
+    """Return the name of the command that annotates so."""
+    return _COMMANDS[severity]
+
+
+def annotation(name: str, where: str | None, title: str, lines: tuple[str, ...]) -> str:
+    """Write a workflow command that annotates a place in a file.
 
     What must be escaped, and how, is in the runner's ActionCommand.cs: the values of properties end
     at a comma, names at a colon.
@@ -79,6 +84,9 @@ def _property(text: str) -> str:
     return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")
 
 
-def _log_line(text: str) -> str:
-    # The runner obeys its older form of commands, ##[name], anywhere in a line.
+def log_line(text: str) -> str:
+    """Return text for a line of the log that is no command.
+
+    The runner obeys its older form of commands, ``##[name]``, anywhere in a line.
+    """
     return printable(text).replace("##[", "##\\x5b")

@@ -29,10 +29,10 @@ def ktap_document(suites: Sequence[Suite]) -> str:
     """Return a document with a subtest for every suite."""
     lines = ["KTAP version 1", f"1..{len(suites)}"]
     for number, suite in enumerate(suites, start=1):
-        lines += (f"  {line}" for line in _tests(suite, f"Subtest: {suite.name}"))
-        # A number sign would begin a directive.
-        name = f"{number} - {suite.name.replace('#', ' ')}"
-        lines.append(f"not ok {name}" if suite.is_bad else f"ok {name}")
+        # A number sign would begin a directive; and both names must be the same.
+        name = suite.name.replace("#", " ")
+        lines += (f"  {line}" for line in _tests(suite, f"Subtest: {name}"))
+        lines.append(f"{'not ok' if suite.is_bad else 'ok'} {number} - {name}")
     return "".join(f"{line}\n" for line in lines)
 
 

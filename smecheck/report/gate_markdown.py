@@ -1,0 +1,63 @@
+"""The gate's answer as Markdown, for tickets, mails and the summary of a CI job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.model.gate import GateReport, GateRow, RowOutcome, TargetKind
+from smecheck.report.gate_words import NOTED, context_text, counts_text, label_of
+from smecheck.report.markdown_text import words
+from smecheck.report.row_cases import row_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smecheck.report.render import RenderOptions
+
+_TITLES = {
+    RowOutcome.ERROR.value: "Could not be read",
+    RowOutcome.FAILED.value: "Failed",
+    RowOutcome.UNDECIDED.value: "Undecided",
+    NOTED: "Noted",
+    RowOutcome.WAIVED.value: "Waived",
+}
+"""Of what is shown in full, by its label."""
+
+
+def render_gate_markdown(gate: GateReport, options: RenderOptions) -> str:
+    """Return verdict, what is not fine, the targets, and the premises."""
+    return "".join(f"{line}\n" for line in _lines(gate, options))
+
+
+def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:
+    yield f"### smecheck gate: {gate.verdict.value.upper()}"
+    yield ""
+    yield f"**{words(gate.headline)}**"
+    yield ""
+    yield f"{words(context_text(gate))}; exit {options.exit_code}"
+    for label, title in _TITLES.items():
+        rows = [row for row in gate.rows if label_of(gate, row) == label]
+        if rows:
+            yield from ("", f"#### {title}", "")
+            yield from (line for row in rows for line in _row(row))
+    yield from ("", "#### Held against", "", "| target | verdict | checks |", "|---|---|---|")
+    yield from _targets(gate)
+    yield from ("", "#### Premises", "")
+    yield from (f"- {words(text)}" for text in gate.kernel.assumptions)
+
+
+def _row(row: GateRow) -> Iterator[str]:
+    first, *further = row_lines(row)
+    severity = f"{row.severity.value.upper()} " if row.severity else ""
+    yield f"- **{severity}{words(row.check)}** on {words(row.target)}: {words(first)}"
+    yield from (line for text in further for line in ("", f"  {words(text)}"))
+
+
+def _targets(gate: GateReport) -> Iterator[str]:
+    for target in gate.targets:
+        rows = [row for row in gate.rows if row.target == target.name]
+        if not rows and target.kind is TargetKind.POLICY:
+            continue
+        report = target.report
+        verdict = f"{report.verdict.value} ({report.basis.value})" if report else "-"
+        yield f"| {words(target.name)} | {verdict} | {words(counts_text(gate, rows))} |"

@@ -1,0 +1,70 @@
+"""The rows of a gate or a comparison that are not fine, as annotations and for code scanning."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from smecheck.checks.catalogue import RULES
+from smecheck.model.finding import Severity
+from smecheck.model.gate import GateRow, RowOutcome
+from smecheck.report.cases import Outcome
+from smecheck.report.github_report import annotation, annotation_of, log_line
+from smecheck.report.row_cases import RowReport, row_lines
+from smecheck.report.sarif_log import Result, notification, sarif_log
+from smecheck.report.sarif_report import about_of, result_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smecheck.report.sarif_log import Json
+
+
+def rows_as_annotations(report: RowReport) -> str:
+    """Return an annotation for every row that is not fine, and the verdict as a line of the log."""
+    lines = [_annotation(row, report) for row in report.noted]
+    lines.append(log_line(f"smecheck: {report.verdict}: {report.headline}"))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _annotation(row: GateRow, report: RowReport) -> str:
+    outcome = report.outcome(row)
+    if outcome is Outcome.EXCUSED:
+        command = "notice"
+    elif row.outcome is RowOutcome.FAILED:
+        command = annotation_of(row.severity or Severity.ERROR)
+    else:
+        command = "error"
+    title = f"{row.check} on {row.target}: {row.title}"
+    return annotation(command, row.where or report.build.source, title, row_lines(row))
+
+
+def rows_as_sarif(report: RowReport, exit_code: int) -> str:
+    """Return the log of a run whose results are the rows that are not fine.
+
+    What could not be read is no result but a notification, and the run no success then.
+    """
+    source = report.build.source
+    unread = [row for row in report.noted if row.outcome is RowOutcome.ERROR]
+    invocation: Json = {"executionSuccessful": not unread, "exitCode": exit_code}
+    if unread:
+        told = [notification(row_lines(row), row.where or source) for row in unread]
+        invocation["toolExecutionNotifications"] = told
+    others = {row.check: row.title for row in report.noted if row.check not in RULES}
+    properties: Json = {"verdict": report.verdict, "headline": report.headline}
+    return sarif_log(_results(report), invocation, properties, others)
+
+
+def _results(report: RowReport) -> Iterator[Result]:
+    seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in report.noted:
+        if row.outcome is RowOutcome.ERROR:
+            continue
+        excuse = report.excuse(row)
+        for finding in row.findings:
+            about = f"{row.target}\n{about_of(finding, seen[row.target])}"
+            yield result_of(finding, report.build.source, about, excuse)
+        if not row.findings:
+            level = "none" if row.severity is None else row.severity.value
+            where = row.where or report.build.source
+            yield Result(row.check, level, row_lines(row), where, row.target, excuse=excuse)
