@@ -98,7 +98,7 @@ def test_action_passes_a_kernel_that_is_clear(sandbox: Sandbox) -> None:
     done, outputs = run_action(sandbox, kernel="kernel.yaml")
     assert (done.returncode, done.stderr) == (0, "")
     assert readers.github(done.stdout)[0] == []
-    assert "CLEAR" in readers.html(sandbox.read("GITHUB_STEP_SUMMARY"))
+    assert "smecheck gate: PASS" in readers.html(sandbox.read("GITHUB_STEP_SUMMARY"))
     assert outputs["exit-code"] == "0"
     assert readers.sarif(Path(outputs["sarif"]).read_text())["results"] == []
     assert readers.junit(Path(outputs["junit"]).read_text())
@@ -107,13 +107,23 @@ def test_action_passes_a_kernel_that_is_clear(sandbox: Sandbox) -> None:
 
 
 def test_action_fails_a_kernel_whose_workarea_is_nobodys(sandbox: Sandbox) -> None:
-    done, outputs = run_action(sandbox, kernel=str(OLD), options="--cmdline\nnokaslr quiet\n")
+    done, outputs = run_action(sandbox, kernel=str(OLD), options="--fail-on\nnote\n")
     assert done.returncode == 1
     commands, _ = readers.github(done.stdout)
-    assert commands[0].properties["title"].startswith("SME007: ")
-    assert "UNDECIDED" in sandbox.read("GITHUB_STEP_SUMMARY")
-    assert "KASLR off" in sandbox.read("GITHUB_STEP_SUMMARY")
+    assert commands[0].properties["title"].startswith("SME007 on kernel: ")
+    assert "FAIL" in sandbox.read("GITHUB_STEP_SUMMARY")
     assert outputs["exit-code"] == "1"
+
+
+def test_action_takes_a_policy(sandbox: Sandbox) -> None:
+    policy = sandbox.folder / "a policy.yaml"
+    policy.write_text(
+        "schema: smecheck/policy-v1\nthresholds:\n  - {flavour: '*', min_slack: 1G}\n"
+    )
+    done, _ = run_action(sandbox, kernel="kernel.yaml", policy="a policy.yaml")
+    assert done.returncode == 1
+    (command,) = readers.github(done.stdout)[0]
+    assert command.properties["title"].startswith("slack on kernel: ")
 
 
 def test_action_has_no_reports_of_what_cannot_be_read(sandbox: Sandbox) -> None:
@@ -140,21 +150,15 @@ def test_gitlab_passes_and_fails(sandbox: Sandbox) -> None:
 
 def test_gitlab_keeps_the_artifacts_that_the_script_writes(sandbox: Sandbox) -> None:
     job = loaded(WAYS / "gitlab" / "smecheck.yml")[".smecheck"]
-    run_gitlab(sandbox, SMECHECK_KERNEL=str(OLD), SMECHECK_OPTIONS="--kaslr off")
+    (sandbox.folder / "policy.yaml").write_text("schema: smecheck/policy-v1\n")
+    run_gitlab(sandbox, SMECHECK_KERNEL=str(OLD), SMECHECK_OPTIONS="--policy policy.yaml")
     assert job["artifacts"]["when"] == "always"
     assert readers.junit(sandbox.read(job["artifacts"]["reports"]["junit"]))
     (summary,) = job["artifacts"]["paths"]
-    assert "KASLR off" in sandbox.read(summary)
+    assert "policy policy.yaml" in sandbox.read(summary)
 
 
-@pytest.mark.parametrize(
-    ("schema", "path"),
-    [
-        ("vendor.github-actions", WAYS / "github" / "action.yml"),
-        ("vendor.gitlab-ci", WAYS / "gitlab" / "smecheck.yml"),
-    ],
-)
-def test_files_follow_the_schemas_of_their_ci(schema: str, path: Path) -> None:
+def check_schema(schema: str, path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)],
         capture_output=True,
@@ -162,6 +166,11 @@ def test_files_follow_the_schemas_of_their_ci(schema: str, path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_files_follow_the_schemas_of_their_ci() -> None:
+    check_schema("vendor.github-actions", WAYS / "github" / "action.yml")
+    check_schema("vendor.gitlab-ci", WAYS / "gitlab" / "smecheck.yml")
 
 
 KERNEL_MAKEFILE = """
@@ -192,7 +201,7 @@ def test_make_builds_then_checks(sandbox: Sandbox) -> None:
     # There is no bzImage: it was asked for, and that ends make.
     assert sandbox.read("log").splitlines() == [
         "built",
-        "analyze vmlinux --bzimage arch/x86/boot/bzImage --config .config --report ktap=report",
+        "gate vmlinux --bzimage arch/x86/boot/bzImage --config .config --report ktap=report",
     ]
     assert done.returncode == 2
     assert "Error 3" in done.stderr
@@ -214,14 +223,15 @@ def test_hook_runs_what_it_names(kernel: Path, status: int, sandbox: Sandbox) ->
 
 
 PAGE = (ROOT / "docs" / "ci.md").read_text()
-BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+README = (ROOT / "README.md").read_text().partition("## In a CI")[2].partition("\n## ")[0]
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE + README, re.DOTALL)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_page_shows_what_can_be_parsed_and_names_what_is_there(block: str) -> None:
     assert yaml.safe_load(block)
     assert len(block.splitlines()) <= 10
-    for action in re.findall(r"uses: \./smecheck/(\S+)", block):
+    for action in re.findall(r"uses: \./smecheck/([\w/]+)", block):
         assert (ROOT / action / "action.yml").is_file()
     for hook in re.findall(r"- id: (\S+)", block):
         assert hook in [known["id"] for known in loaded(HOOKS)]
@@ -229,6 +239,20 @@ def test_page_shows_what_can_be_parsed_and_names_what_is_there(block: str) -> No
         assert job in loaded(WAYS / "gitlab" / "smecheck.yml")
 
 
-def test_page_shows_them_all() -> None:
-    assert len(BLOCKS) == 3
+def test_pages_show_them_all() -> None:
+    assert len(BLOCKS) == 4
     assert "cp docs/ci/smecheck.mk LINUX/scripts/" in PAGE
+
+
+def test_readme_has_a_whole_workflow(sandbox: Sandbox) -> None:
+    workflow = sandbox.folder / "workflow.yml"
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    workflow.write_text(block)
+    check_schema("vendor.github-workflows", workflow)
+    (job,) = yaml.safe_load(block)["jobs"].values()
+    (gate,) = [step for step in job["steps"] if "smecheck" in step.get("uses", "")]
+    bzimage = sandbox.folder / gate["with"]["kernel"]
+    bzimage.parent.mkdir(parents=True)
+    bzimage.write_bytes(NEW.read_bytes())
+    done, _ = run_action(sandbox, **gate["with"])
+    assert done.returncode == 0

@@ -5,13 +5,13 @@
 #
 # Options for smecheck go into SMECHECKFLAGS, also on the command line:
 #
-#   make O=build SMECHECKFLAGS='--report junit=smecheck.xml' smecheck
+#   make O=build SMECHECKFLAGS='--policy smecheck.yaml --report junit=smecheck.xml' smecheck
 
 SMECHECK ?= smecheck
 SMECHECKFLAGS ?=
 
 quiet_cmd_smecheck = SMECHK  $(KBUILD_IMAGE)
-      cmd_smecheck = $(SMECHECK) analyze vmlinux --bzimage $(KBUILD_IMAGE) \
+      cmd_smecheck = $(SMECHECK) gate vmlinux --bzimage $(KBUILD_IMAGE) \
 		     --config $(KCONFIG_CONFIG) $(SMECHECKFLAGS)
 
 PHONY += smecheck
