@@ -362,7 +362,7 @@ Booting the kernel.
         ("\n \n", UnreadableInput, "is empty"),
         ("call the vendor\n", WrongKind, "is no kernel log"),
         ("00100000-7ffdffff : System RAM\n", WrongKind, "is an iomem dump, not a kernel log"),
-        ("[    4.9] Run /init as init process\n", WrongKind, "is a kernel log with a memory map"),
+        ("[    4.9] Run /init as init process\n", WrongKind, "log that does not hold a memory map"),
     ],
 )
 def test_what_is_no_log(text: str, error: type[InputError], message: str, tmp_path: Path) -> None:

@@ -57,11 +57,13 @@ def description_of(sample: bytes) -> str | None:
 
 def _no_log(name: str, sample: bytes) -> WrongKind:
     description = description_of(sample)
+    holding = "a memory map, a command line, or a crashkernel reservation"
     what = f"is {description}, not a kernel log" if description else "is no kernel log"
+    text = f"{what} with {holding}"
     if description == KERNEL_LOG:
-        what = "is a kernel log"
+        text = f"is a kernel log that does not hold {holding}"
     return WrongKind(
-        f"{what} with a memory map, a command line, or a crashkernel reservation",
+        text,
         where=name,
         help_text="capture all of it: sudo dmesg, or sudo journalctl -k -b where the ring buffer "
         "has wrapped",
