@@ -167,6 +167,8 @@ def test_the_window() -> None:
         (("--kexec-tools", "newest"), "--kexec-tools 'newest' is no version"),
         (("--running-kernel", ""), "--running-kernel '' is no version"),
         (("--cpus", "0"), "--cpus 0: a machine has at least one"),
+        (("--cpus", "4G"), "--cpus 4294967296: no kernel knows more than 65536"),
+        (("--path", "kexec"), "--path kexec contradicts --mode crash"),
     ],
 )
 def test_what_cannot_be_meant(options: tuple[str, ...], problem: str) -> None:

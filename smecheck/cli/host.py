@@ -71,6 +71,7 @@ def machine_of(options: dict[str, Any]) -> Machine | None:
 def _with_short_cuts(host: Host, options: dict[str, Any]) -> Host:
     """Put what single options say over what the description says."""
     from smecheck.evidence import Known
+    from smecheck.model.host import MOST_CPUS
     from smecheck.placement.versions import parse_version
 
     for option, field in (("kexec_tools", "kexec_tools"), ("running_kernel", "kernel_release")):
@@ -86,5 +87,10 @@ def _with_short_cuts(host: Host, options: dict[str, Any]) -> Host:
     if options["cpus"] is not None:
         if options["cpus"] == 0:
             raise UsageError("--cpus 0: a machine has at least one", help_text="give their number")
+        if options["cpus"] > MOST_CPUS:
+            raise UsageError(
+                f"--cpus {options['cpus']}: no kernel knows more than {MOST_CPUS}",
+                help_text="give their number: /sys/devices/system/cpu/possible",
+            )
         host = replace(host, cpus=Known(options["cpus"], "--cpus"))
     return host

@@ -160,6 +160,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
 
 def _request(options: dict[str, Any]) -> BootRequest:
     _refuse_impossible_address(options["load_address"])
+    _refuse_other_path(options["path"], options["mode"])
     return BootRequest(
         path=options["path"],
         loader=options["loader"],
@@ -170,6 +171,19 @@ def _request(options: dict[str, Any]) -> BootRequest:
         kaslr=options["kaslr"],
         sme=options["sme"],
         paging=options["paging"],
+    )
+
+
+_MODE_OF = {Path.KEXEC: Mode.LOAD, Path.KDUMP: Mode.CRASH}
+
+
+def _refuse_other_path(path: Path | None, mode: Mode | None) -> None:
+    """Refuse a path that a load of that mode does not take."""
+    if path is None or mode is None or _MODE_OF.get(path, mode) is mode:
+        return
+    raise UsageError(
+        f"--path {path.value} contradicts --mode {mode.value}",
+        help_text="kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump",
     )
 
 

@@ -21,7 +21,7 @@ from smecheck.inputs.yaml_nodes import (
 )
 from smecheck.inputs.yaml_spans import SPAN_KEYS, span_of
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.model.host import Host
+from smecheck.model.host import MOST_CPUS, Host
 from smecheck.placement.kexec_options import parse_options
 from smecheck.placement.versions import parse_version
 from smecheck.span import Span
@@ -48,9 +48,6 @@ _KEYS = (
     "crash_kernel",
 )
 _RANGE_KEYS = (*SPAN_KEYS, "type")
-_MOST_CPUS = 1 << 16
-"""Eight times what a kernel can be built for."""
-
 _MOST_ENTRIES = 1 << 16
 _LARGEST_DESCRIPTOR = 1 << 12
 _LARGEST_PURGATORY = 1 << 24
@@ -79,7 +76,7 @@ def read_host_description(text: str, name: str) -> Host:
         kernel_release=fields.fact("kernel_release", version),
         kexec_options=_options(fields),
         cmdline=fields.fact("cmdline", one_line),
-        cpus=fields.fact("cpus", _from_to(1, _MOST_CPUS)),
+        cpus=fields.fact("cpus", _from_to(1, MOST_CPUS)),
         efi_runtime_entries=fields.fact("efi_runtime_entries", _from_to(0, _MOST_ENTRIES)),
         efi_descriptor_size=fields.fact("efi_descriptor_size", _from_to(1, _LARGEST_DESCRIPTOR)),
         acpi_rsdp=fields.fact("acpi_rsdp", integer),

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from smecheck.model.firmware import FirmwareMap
     from smecheck.span import Span
 
+MOST_CPUS = 1 << 16
+"""Eight times what a kernel can be built for (arch/x86/Kconfig, NR_CPUS_RANGE_END: 8192)."""
+
 _NOT_GIVEN = Unknown("no host was described")
 
 
