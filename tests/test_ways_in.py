@@ -176,7 +176,8 @@ def test_files_follow_the_schemas_of_their_ci() -> None:
 KERNEL_MAKEFILE = """
 # What the kernel's own Makefiles give to a fragment: 6.12, Makefile, scripts/Kbuild.include and
 # arch/x86/Makefile.
-cmd = @set -e; echo '  $(quiet_cmd_$(1))'; $(cmd_$(1))
+Q = @
+kecho = echo
 KBUILD_IMAGE := arch/x86/boot/bzImage
 KCONFIG_CONFIG ?= .config
 bzImage: ; @echo built >> log

@@ -10,10 +10,8 @@
 SMECHECK ?= smecheck
 SMECHECKFLAGS ?=
 
-quiet_cmd_smecheck = SMECHK  $(KBUILD_IMAGE)
-      cmd_smecheck = $(SMECHECK) gate vmlinux --bzimage $(KBUILD_IMAGE) \
-		     --config $(KCONFIG_CONFIG) $(SMECHECKFLAGS)
-
 PHONY += smecheck
 smecheck: bzImage
-	$(call cmd,smecheck)
+# Not $(call cmd,…): under make -s that sends to /dev/null what was found.
+	@$(kecho) '  SMECHK  $(KBUILD_IMAGE)'
+	$(Q)$(SMECHECK) gate vmlinux --bzimage $(KBUILD_IMAGE) --config $(KCONFIG_CONFIG) $(SMECHECKFLAGS)
