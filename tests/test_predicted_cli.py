@@ -314,6 +314,27 @@ def test_the_firmware_map_alone_is_enough(tmp_path: Path) -> None:
     assert by_host["verdict"] == "collision"
 
 
+@pytest.mark.parametrize("loader", ["kexec_load", "kexec_file_load"])
+def test_a_firmware_map_that_the_running_kernel_changed(loader: str, tmp_path: Path) -> None:
+    """With mem=1G there is no System RAM above it, whatever the firmware says."""
+    (tmp_path / "map").write_text("0x0 0x9fbff System RAM\n0x100000 0x7ffdffff System RAM\n")
+    asked = (
+        *("analyze", KERNEL, "--memmap", str(tmp_path / "map"), "--loader", loader),
+        *("--cmdline", "nokaslr", "--initrd", "16M", "--mem-max", "0x7ff3ffff"),
+        *("--format", "json", "--host", str(tmp_path / "host.yaml")),
+    )
+    host = tmp_path / "host.yaml"
+    host.write_text("schema: smecheck/host-v1\ncmdline: ro mem=1G\n")
+    changed = run(*asked).document
+    assert changed["verdict"] == "undecided"
+    assert changed["segments"] == []
+    assert "mem=1G on the running kernel's command line" in changed["headline"]
+    with_iomem = run(*asked, "--iomem", IOMEM).document
+    assert with_iomem["segments"] != []
+    host.write_text("schema: smecheck/host-v1\ncmdline: ro mem_encrypt=on\n")
+    assert run(*asked).document["segments"] != []
+
+
 def test_a_host_whose_kexec_reads_the_map_that_is_missing(tmp_path: Path) -> None:
     (tmp_path / "host.yaml").write_text(
         "schema: smecheck/host-v1\ncmdline: ro add_efi_memmap\nfirmware_map:\n"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from smecheck.evidence import Known
+from smecheck.evidence import Known, Unknown
 from smecheck.model.host import Host
 from smecheck.model.load import LoadRequest, Prediction
+from smecheck.model.memory import MapKind
 from smecheck.model.segments import Loader
 from smecheck.placement.assumptions import Assumptions
 from smecheck.placement.bzimage_facts import NotPredictable
@@ -14,6 +15,12 @@ from smecheck.placement.kexec_file_load import predict_kexec_file_load
 from smecheck.placement.kexec_load import predict_kexec_load
 from smecheck.placement.kexec_tools import NEWEST, ToolsChange
 from smecheck.placement.versions import parse_version
+
+_CHANGES_MEMORY = ("mem=", "memmap=")
+"""arch/x86/kernel/e820.c, parse_memopt() and parse_memmap_opt()."""
+
+_AS_BOOTED = (MapKind.IOMEM, MapKind.KERNEL_LOG)
+"""Maps that show what the command line made of the firmware's."""
 
 
 def predict(request: LoadRequest) -> Prediction:
@@ -24,6 +31,7 @@ def predict(request: LoadRequest) -> Prediction:
     """
     assumptions = Assumptions()
     try:
+        _refuse_changed_memory(request)
         match request.loader:
             case Loader.KEXEC_LOAD:
                 return predict_kexec_load(request, assumptions)
@@ -33,6 +41,23 @@ def predict(request: LoadRequest) -> Prediction:
                 assert_never(request.loader)
     except NotPredictable as error:
         return assumptions.prediction((), None, request.cmdline, unknown=error.reason)
+
+
+def _refuse_changed_memory(request: LoadRequest) -> None:
+    """Refuse a firmware's map where the running kernel is known to go by another one.
+
+    Raises:
+        NotPredictable: its command line changes the map, and nothing shows what came of it.
+    """
+    memory, cmdline = request.memory, request.host.cmdline
+    if isinstance(cmdline, Unknown) or (memory is not None and memory.kind in _AS_BOOTED):
+        return
+    changing = [word for word in cmdline.value.split() if word.startswith(_CHANGES_MEMORY)]
+    if changing:
+        raise NotPredictable(
+            f"{changing[0]} on the running kernel's command line changes the memory map, and "
+            "neither /proc/iomem nor a kernel log shows what came of it"
+        )
 
 
 def default_loader(host: Host) -> Loader:
