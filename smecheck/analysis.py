@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from smecheck.model.decompressor_view import DecompressorView
     from smecheck.model.identity import KernelFacts
     from smecheck.model.kernel import KernelImage
-    from smecheck.placement.predicted_load import PredictedLoad
+    from smecheck.placement.kexec.predicted_load import PredictedLoad
 
 
 def analyze(question: Question) -> Report:

@@ -20,7 +20,7 @@ from smecheck.model.boot import BootRequest
 from smecheck.model.host import Host
 from smecheck.model.report import Report, Verdict
 from smecheck.model.segments import Loader, Mode
-from smecheck.placement.predicted_load import Machine
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span

@@ -12,7 +12,7 @@ from recorded import DATA, load_json
 
 from smecheck.model.cross_check import ComparedSegment, Match
 from smecheck.model.segments import Loader, Mode, Segment, SegmentOrigin, SegmentRole
-from smecheck.placement.cross_check import as_given, compare
+from smecheck.placement.kexec.cross_check import as_given, compare
 from smecheck.span import Span
 
 LOGS = DATA / "machine-logs"

@@ -20,7 +20,7 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.placement import TablesAtEntry
 from smecheck.model.report import Report, Verdict
 from smecheck.placement.entry_tables import meet
-from smecheck.placement.predicted_load import Machine
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet, align_down, align_up

@@ -148,4 +148,4 @@ def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: 
     own = imported(folder, "gate", "vmlinux", "--format", "plain", given="elftools.elf.structs")
     assert not own & (HEAVY | {"dataclasses", "jsonschema"})
     assert "smecheck.checks.written" not in modules
-    assert "smecheck.placement.predicted_load" not in modules
+    assert "smecheck.placement.kexec.predicted_load" not in modules

@@ -14,8 +14,8 @@ from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, Firm
 from smecheck.model.host import Host
 from smecheck.model.report import Report
 from smecheck.model.segments import Loader, Mode, SegmentRole
-from smecheck.placement.kexec_options import KexecOptions, parse_options
-from smecheck.placement.predicted_load import Machine
+from smecheck.placement.kexec.kexec_options import KexecOptions, parse_options
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.placement.question import Question
 from smecheck.span import Span
 

@@ -13,11 +13,11 @@ from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, Firm
 from smecheck.model.host import Host
 from smecheck.model.load import LoadRequest, Prediction
 from smecheck.model.segments import Loader, Mode, Segment, SegmentRole
-from smecheck.placement.candidates import candidates_of
-from smecheck.placement.file_load_rules import KernelChange
-from smecheck.placement.kexec_tools import ToolsChange
-from smecheck.placement.predict import default_loader, predict
-from smecheck.placement.versions import Change, Version, parse_version, version_text
+from smecheck.placement.kexec.candidates import candidates_of
+from smecheck.placement.kexec.file_load_rules import KernelChange
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.predict import default_loader, predict
+from smecheck.placement.kexec.versions import Change, Version, parse_version, version_text
 from smecheck.record import replace
 from smecheck.span import Span
 

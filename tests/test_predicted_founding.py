@@ -27,8 +27,8 @@ from smecheck.model.segments import (
     SegmentOrigin,
     SegmentRole,
 )
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.placement.naming import name_segments
-from smecheck.placement.predicted_load import Machine
 from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span

@@ -16,8 +16,8 @@ from smecheck.model.host import Host
 from smecheck.model.load import LoadRequest, Prediction
 from smecheck.model.memory import MemoryMap, Region, usable_ram
 from smecheck.model.segments import Loader, Mode, Segment, SegmentRole
-from smecheck.placement.holes import Wanted, find_hole, free_pieces
-from smecheck.placement.predict import predict
+from smecheck.placement.kexec.holes import Wanted, find_hole, free_pieces
+from smecheck.placement.kexec.predict import predict
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet
 

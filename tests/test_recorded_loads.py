@@ -16,7 +16,7 @@ from recorded_loads import (
 
 from smecheck.model.host import Host
 from smecheck.model.segments import Loader
-from smecheck.placement.predict import predict
+from smecheck.placement.kexec.predict import predict
 from smecheck.record import replace
 
 FABRICATED = recorded_loads("fabricated")

@@ -8,7 +8,7 @@ from smecheck.model.advice import Cost
 from smecheck.model.report import Report
 from smecheck.model.segments import SegmentList
 from smecheck.placement.cmdline import without_option
-from smecheck.placement.predicted_load import Machine
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.placement.question import Question
 from smecheck.quantity import address_text
 from smecheck.record import record, replace

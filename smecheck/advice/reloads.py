@@ -10,10 +10,10 @@ from smecheck.evidence import Known
 from smecheck.model.advice import Cost
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode
-from smecheck.placement.kexec_tools import NEWEST, ToolsChange
-from smecheck.placement.predicted_load import Machine
+from smecheck.placement.kexec.kexec_tools import NEWEST, ToolsChange
+from smecheck.placement.kexec.predicted_load import Machine
+from smecheck.placement.kexec.versions import version_text
 from smecheck.placement.question import Question
-from smecheck.placement.versions import version_text
 from smecheck.quantity import address_text
 from smecheck.record import replace
 from smecheck.span import Span

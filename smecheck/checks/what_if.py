@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from smecheck.model.report import Basis, Report, Verdict
 from smecheck.model.segments import SegmentList
-from smecheck.placement.alternatives import alternatives
-from smecheck.placement.predicted_load import PredictedLoad, predict_load
+from smecheck.placement.kexec.alternatives import alternatives
+from smecheck.placement.kexec.predicted_load import PredictedLoad, predict_load
 from smecheck.record import record, replace
 
 Ask = Callable[[PredictedLoad], Verdict]

@@ -155,7 +155,7 @@ def _question(
 ) -> Question | Unreadable:
     from smecheck.model.gate import Unreadable
     from smecheck.model.host import Host
-    from smecheck.placement.predicted_load import Machine
+    from smecheck.placement.kexec.predicted_load import Machine
     from smecheck.placement.question import Question
 
     if isinstance(facts, Unreadable):

@@ -12,7 +12,7 @@ from smecheck.record import replace
 
 if TYPE_CHECKING:
     from smecheck.model.host import Host
-    from smecheck.placement.predicted_load import Machine
+    from smecheck.placement.kexec.predicted_load import Machine
 
 host_options = (
     click.option(
@@ -50,7 +50,7 @@ def machine_of(options: dict[str, Any]) -> Machine | None:
         return None
     from smecheck.model.host import Host
     from smecheck.model.load import ADDRESSES
-    from smecheck.placement.predicted_load import Machine
+    from smecheck.placement.kexec.predicted_load import Machine
     from smecheck.span import Span
 
     host = Host()
@@ -72,7 +72,7 @@ def _with_short_cuts(host: Host, options: dict[str, Any]) -> Host:
     """Put what single options say over what the description says."""
     from smecheck.evidence import Known
     from smecheck.model.host import MOST_CPUS
-    from smecheck.placement.versions import parse_version
+    from smecheck.placement.kexec.versions import parse_version
 
     for option, field in (("kexec_tools", "kexec_tools"), ("running_kernel", "kernel_release")):
         text = options[option]

@@ -22,8 +22,8 @@ from smecheck.inputs.yaml_nodes import (
 from smecheck.inputs.yaml_spans import SPAN_KEYS, span_of
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.model.host import MOST_CPUS, Host
-from smecheck.placement.kexec_options import parse_options
-from smecheck.placement.versions import parse_version
+from smecheck.placement.kexec.kexec_options import parse_options
+from smecheck.placement.kexec.versions import parse_version
 from smecheck.span import Span
 
 SCHEMA = "smecheck/host-v1"

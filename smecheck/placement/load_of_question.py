@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smecheck.model.cross_check import CrossCheck
     from smecheck.model.kernel import KernelImage
     from smecheck.model.segments import SegmentList
-    from smecheck.placement.predicted_load import Machine, PredictedLoad
+    from smecheck.placement.kexec.predicted_load import Machine, PredictedLoad
     from smecheck.placement.question import Question
 
 
@@ -25,7 +25,7 @@ def predicted_load(question: Question) -> PredictedLoad | None:
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
     if question.segments is not None or not (says_load or question.machine is not None):
         return None
-    from smecheck.placement.predicted_load import asked_load, predict_load
+    from smecheck.placement.kexec.predicted_load import asked_load, predict_load
 
     asked = asked_load(question.image, boot, _machine(question))
     return None if asked is None else predict_load(asked)
@@ -33,19 +33,19 @@ def predicted_load(question: Question) -> PredictedLoad | None:
 
 def cross_checked(question: Question, recorded: SegmentList) -> CrossCheck:
     """Hold a recorded load, its segments named, against the prediction of it."""
-    from smecheck.placement.cross_check import cross_check
+    from smecheck.placement.kexec.cross_check import cross_check
 
     return cross_check(question.image, question.boot, _machine(question), recorded)
 
 
 def _machine(question: Question) -> Machine:
     """Put together what is known of the machine that loads."""
-    from smecheck.placement.predicted_load import Machine
+    from smecheck.placement.kexec.predicted_load import Machine
 
     machine = question.machine if question.machine is not None else Machine()
     known = replace(machine, memory=question.memory, firmware=question.firmware)
     if question.log is not None:
-        from smecheck.placement.logged_host import machine_with_log
+        from smecheck.placement.kexec.logged_host import machine_with_log
 
         known = machine_with_log(known, question.log)
     return known

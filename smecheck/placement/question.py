@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smecheck.model.kernel_log import KernelLog
     from smecheck.model.memory import MemoryMap
     from smecheck.model.segments import SegmentList
-    from smecheck.placement.predicted_load import Machine
+    from smecheck.placement.kexec.predicted_load import Machine
 
 
 @record

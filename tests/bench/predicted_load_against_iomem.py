@@ -22,7 +22,7 @@ from recorded_loads import image_of, recorded_loads
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.model.load import LoadRequest
 from smecheck.model.segments import Loader, Mode
-from smecheck.placement.predict import predict
+from smecheck.placement.kexec.predict import predict
 
 RANGES = 2048
 PAIRS = 21

@@ -24,8 +24,8 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.placement.agreement import config_contradiction, contradiction
 from smecheck.placement.kaslr.early_boot import from_boot_params
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.placement.merge import merge, with_config
-from smecheck.placement.predicted_load import Machine
 from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.report.description import kernel_description

@@ -15,10 +15,10 @@ from smecheck.placement.core_headers import (
     HOTPLUG_SIZE,
     headers_size,
 )
-from smecheck.placement.crash_map import CrashRange, backup_source, ranges_to_dump
-from smecheck.placement.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec_tools import ToolsChange
-from smecheck.placement.load_state import LoadState, with_word
+from smecheck.placement.kexec.crash_map import CrashRange, backup_source, ranges_to_dump
+from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.load_state import LoadState, with_word
 from smecheck.span import Span, align_up
 
 _SOURCE = "kexec-tools, crashdump-x86.c, load_crashdump_segments()"

@@ -10,8 +10,8 @@ from smecheck.model.boot import BootRequest
 from smecheck.model.cross_check import ComparedSegment, CrossCheck
 from smecheck.model.kernel import KernelImage
 from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentRole
-from smecheck.placement.alternatives import alternatives
-from smecheck.placement.predicted_load import Machine, PredictedLoad, asked_load, predict_load
+from smecheck.placement.kexec.alternatives import alternatives
+from smecheck.placement.kexec.predicted_load import Machine, PredictedLoad, asked_load, predict_load
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from smecheck.model.load import LoadRequest, Refusal
 from smecheck.model.memory import MapKind, MemoryMap
-from smecheck.placement.assumptions import Assumptions
-from smecheck.placement.bzimage_facts import NotPredictable
+from smecheck.placement.kexec.assumptions import Assumptions
+from smecheck.placement.kexec.bzimage_facts import NotPredictable
 from smecheck.placement.machine_memory import memory_of_firmware
 from smecheck.span import Span
 

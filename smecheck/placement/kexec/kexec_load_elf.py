@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from smecheck.model.load import ADDRESSES, Refusal
 from smecheck.model.segments import SegmentRole
-from smecheck.placement.bzimage_facts import NotPredictable
-from smecheck.placement.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec_load_bzimage import INITRD_LAST, add_initrd, add_purgatory
-from smecheck.placement.kexec_load_crash import add_crash_segments
-from smecheck.placement.kexec_load_setup_data import add_setup_data
-from smecheck.placement.load_state import LoadState, cmdline_bytes
+from smecheck.placement.kexec.bzimage_facts import NotPredictable
+from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec.kexec_load_bzimage import INITRD_LAST, add_initrd, add_purgatory
+from smecheck.placement.kexec.kexec_load_crash import add_crash_segments
+from smecheck.placement.kexec.kexec_load_setup_data import add_setup_data
+from smecheck.placement.kexec.load_state import LoadState, cmdline_bytes
 from smecheck.span import Span, align_up
 
 _SOURCE = "kexec-tools, kexec-elf-x86_64.c, elf_x86_64_load()"

@@ -9,10 +9,10 @@ from smecheck.model.load import ADDRESSES, Refusal
 from smecheck.model.placement import Step
 from smecheck.model.segments import Segment, SegmentOrigin
 from smecheck.placement.constants import PAGE_SIZE
-from smecheck.placement.file_load_rules import KernelChange
-from smecheck.placement.holes import Wanted, largest_room
-from smecheck.placement.kexec_buffers import PREDICTED_FROM, Buffer, LoadRefused
-from smecheck.placement.versions import Version
+from smecheck.placement.kexec.file_load_rules import KernelChange
+from smecheck.placement.kexec.holes import Wanted, largest_room
+from smecheck.placement.kexec.kexec_buffers import PREDICTED_FROM, Buffer, LoadRefused
+from smecheck.placement.kexec.versions import Version
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet, align_down, align_up
 

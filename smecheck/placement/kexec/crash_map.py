@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from smecheck.model.firmware import E820Type
 from smecheck.model.memory import MemoryMap
-from smecheck.placement.candidates import IOMEM_TYPES
+from smecheck.placement.kexec.candidates import IOMEM_TYPES
 from smecheck.record import record
 from smecheck.span import Span, align_down, align_up
 

@@ -10,9 +10,9 @@ from smecheck.model.kernel import KernelImage
 from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode, SegmentList
-from smecheck.placement.kexec_buffers import PREDICTED_FROM
-from smecheck.placement.kexec_options import parse_options
-from smecheck.placement.predict import default_loader, predict
+from smecheck.placement.kexec.kexec_buffers import PREDICTED_FROM
+from smecheck.placement.kexec.kexec_options import parse_options
+from smecheck.placement.kexec.predict import default_loader, predict
 from smecheck.quantity import size_text
 from smecheck.record import record
 from smecheck.span import Span

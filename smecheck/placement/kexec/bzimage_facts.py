@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from smecheck.evidence import Known, value_of
 from smecheck.model.kernel import KernelImage
-from smecheck.placement.assumptions import Assumptions
 from smecheck.placement.constants import DEFAULT_PHYSICAL_ALIGN, PAGE_SIZE
+from smecheck.placement.kexec.assumptions import Assumptions
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import align_up

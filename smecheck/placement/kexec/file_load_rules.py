@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.placement.versions import Change, Version
+from smecheck.placement.kexec.versions import Change, Version
 
 NEWEST: Version = (6, 12, 0)
 """What is assumed where the running kernel is not known: the newest whose rules were checked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.placement.versions import Change, Version
+from smecheck.placement.kexec.versions import Change, Version
 
 NEWEST: Version = (2, 0, 32)
 """What is assumed where the version is not known."""

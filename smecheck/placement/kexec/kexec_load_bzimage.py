@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from smecheck.model.load import ADDRESSES, Refusal
 from smecheck.model.segments import SegmentRole
-from smecheck.placement.bzimage_facts import (
+from smecheck.placement.kexec.bzimage_facts import (
     EFI_KEXEC,
     PROTOCOL_2_05,
     PROTOCOL_2_06,
     BzImageFacts,
     NotPredictable,
 )
-from smecheck.placement.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec_load_crash import add_crash_segments
-from smecheck.placement.kexec_load_setup_data import add_setup_data
-from smecheck.placement.kexec_tools import ToolsChange
-from smecheck.placement.load_state import LoadState, cmdline_bytes
+from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec.kexec_load_crash import add_crash_segments
+from smecheck.placement.kexec.kexec_load_setup_data import add_setup_data
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.load_state import LoadState, cmdline_bytes
 from smecheck.span import Span
 
 _BZIMAGE64 = "kexec-tools, kexec-bzImage64.c, do_bzImage64_load()"

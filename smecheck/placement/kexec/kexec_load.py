@@ -11,23 +11,23 @@ from smecheck.model.firmware import FirmwareMap
 from smecheck.model.kernel import KernelKind
 from smecheck.model.load import LoadRequest, Prediction, Refusal
 from smecheck.model.segments import Mode
-from smecheck.placement.assumptions import Assumptions, no_runtime_map
-from smecheck.placement.bzimage_facts import NotPredictable, bzimage_facts
-from smecheck.placement.candidates import (
+from smecheck.placement.kernel_limits import MORE_THAN_HALF, takes_too_much
+from smecheck.placement.kexec.assumptions import Assumptions, no_runtime_map
+from smecheck.placement.kexec.bzimage_facts import NotPredictable, bzimage_facts
+from smecheck.placement.kexec.candidates import (
     candidates_of,
     crash_window,
     reads_firmware_map,
 )
-from smecheck.placement.crash_map import UsableMap
-from smecheck.placement.kernel_limits import MORE_THAN_HALF, takes_too_much
-from smecheck.placement.kexec_buffers import KexecBuffers, LoadRefused
-from smecheck.placement.kexec_load_bzimage import place_bzimage32, place_bzimage64
-from smecheck.placement.kexec_load_elf import place_elf
-from smecheck.placement.kexec_options import KexecOptions, parse_options
-from smecheck.placement.kexec_tools import NEWEST
-from smecheck.placement.load_state import LoadState
-from smecheck.placement.reservation import NOT_RESERVED, known_iomem, reservations_of
-from smecheck.placement.versions import Version, parse_version, version_text
+from smecheck.placement.kexec.crash_map import UsableMap
+from smecheck.placement.kexec.kexec_buffers import KexecBuffers, LoadRefused
+from smecheck.placement.kexec.kexec_load_bzimage import place_bzimage32, place_bzimage64
+from smecheck.placement.kexec.kexec_load_elf import place_elf
+from smecheck.placement.kexec.kexec_options import KexecOptions, parse_options
+from smecheck.placement.kexec.kexec_tools import NEWEST
+from smecheck.placement.kexec.load_state import LoadState
+from smecheck.placement.kexec.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.placement.kexec.versions import Version, parse_version, version_text
 from smecheck.span import Span
 
 

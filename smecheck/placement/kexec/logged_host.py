@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.model.kernel_log import KernelLog
-from smecheck.placement.predicted_load import Machine
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.record import replace
 
 

@@ -9,12 +9,12 @@ from smecheck.model.host import Host
 from smecheck.model.load import LoadRequest, Prediction
 from smecheck.model.memory import MapKind
 from smecheck.model.segments import Loader
-from smecheck.placement.assumptions import Assumptions
-from smecheck.placement.bzimage_facts import NotPredictable
-from smecheck.placement.kexec_file_load import predict_kexec_file_load
-from smecheck.placement.kexec_load import predict_kexec_load
-from smecheck.placement.kexec_tools import NEWEST, ToolsChange
-from smecheck.placement.versions import parse_version
+from smecheck.placement.kexec.assumptions import Assumptions
+from smecheck.placement.kexec.bzimage_facts import NotPredictable
+from smecheck.placement.kexec.kexec_file_load import predict_kexec_file_load
+from smecheck.placement.kexec.kexec_load import predict_kexec_load
+from smecheck.placement.kexec.kexec_tools import NEWEST, ToolsChange
+from smecheck.placement.kexec.versions import parse_version
 
 _CHANGES_MEMORY = ("mem=", "memmap=")
 """arch/x86/kernel/e820.c, parse_memopt() and parse_memmap_opt()."""

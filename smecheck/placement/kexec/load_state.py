@@ -5,11 +5,11 @@ from __future__ import annotations
 from smecheck.model.load import LoadRequest, Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode
-from smecheck.placement.assumptions import Assumptions
-from smecheck.placement.crash_map import UsableMap
-from smecheck.placement.kexec_buffers import KexecBuffers, LoadRefused
-from smecheck.placement.kexec_options import KexecOptions
-from smecheck.placement.versions import Version
+from smecheck.placement.kexec.assumptions import Assumptions
+from smecheck.placement.kexec.crash_map import UsableMap
+from smecheck.placement.kexec.kexec_buffers import KexecBuffers, LoadRefused
+from smecheck.placement.kexec.kexec_options import KexecOptions
+from smecheck.placement.kexec.versions import Version
 from smecheck.record import record
 from smecheck.span import Span
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from smecheck.model.load import ADDRESSES, Refusal
 from smecheck.model.placement import Step
 from smecheck.model.segments import Segment, SegmentOrigin, SegmentRole
-from smecheck.placement.candidates import Candidates
 from smecheck.placement.constants import PAGE_SIZE
-from smecheck.placement.holes import Wanted, find_hole, free_pieces, largest_room
-from smecheck.placement.kexec_tools import ToolsChange
-from smecheck.placement.versions import Version
+from smecheck.placement.kexec.candidates import Candidates
+from smecheck.placement.kexec.holes import Wanted, find_hole, free_pieces, largest_room
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.versions import Version
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, align_up

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from smecheck.model.firmware import E820Type, FirmwareMap
 from smecheck.model.memory import MemoryMap
-from smecheck.placement.kexec_tools import ToolsChange
-from smecheck.placement.versions import Version
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.versions import Version
 from smecheck.record import record, replace
 from smecheck.span import Span
 

@@ -10,8 +10,6 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.load import LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode, SegmentRole
-from smecheck.placement.assumptions import Assumptions, no_runtime_map
-from smecheck.placement.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.core_headers import (
     CPUS,
@@ -19,14 +17,16 @@ from smecheck.placement.core_headers import (
     HOTPLUG_SIZE,
     headers_size,
 )
-from smecheck.placement.file_load_rules import NEWEST, KernelChange
-from smecheck.placement.kernel_buffers import KernelBuffers
 from smecheck.placement.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
-from smecheck.placement.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec_load import is_elf_request
-from smecheck.placement.load_state import cmdline_bytes
-from smecheck.placement.reservation import NOT_RESERVED, known_iomem, reservations_of
-from smecheck.placement.versions import Version, parse_version, version_text
+from smecheck.placement.kexec.assumptions import Assumptions, no_runtime_map
+from smecheck.placement.kexec.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
+from smecheck.placement.kexec.file_load_rules import NEWEST, KernelChange
+from smecheck.placement.kexec.kernel_buffers import KernelBuffers
+from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
+from smecheck.placement.kexec.kexec_load import is_elf_request
+from smecheck.placement.kexec.load_state import cmdline_bytes
+from smecheck.placement.kexec.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.placement.kexec.versions import Version, parse_version, version_text
 from smecheck.record import record
 from smecheck.span import Span, SpanSet, align_up
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smecheck.evidence import Known
 from smecheck.model.segments import Loader
-from smecheck.placement.predicted_load import AskedLoad, PredictedLoad
+from smecheck.placement.kexec.predicted_load import AskedLoad, PredictedLoad
 from smecheck.record import record, replace
 
 _OF_HOST: dict[str, tuple[str, tuple[object, ...]]] = {

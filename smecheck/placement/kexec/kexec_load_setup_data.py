@@ -6,9 +6,9 @@ kexec-tools, kexec/arch/i386/x86-linux-setup.c, setup_linux_system_parameters().
 from __future__ import annotations
 
 from smecheck.model.segments import SegmentRole
-from smecheck.placement.kexec_buffers import Buffer
-from smecheck.placement.kexec_tools import ToolsChange
-from smecheck.placement.load_state import LoadState
+from smecheck.placement.kexec.kexec_buffers import Buffer
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.load_state import LoadState
 
 _SOURCE = "kexec-tools, x86-linux-setup.c"
 _LOWEST = 0x100000

@@ -1,0 +1,1 @@
+"""Where kexec puts a kernel and what comes with it, by either system call."""
