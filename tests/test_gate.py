@@ -108,6 +108,13 @@ def test_without_a_policy_static_rules_and_the_proof_are_asked() -> None:
     assert not any(row["fails"] for row in rows(found).values())
 
 
+def test_a_collision_made_milder_is_not_clear(tmp_path: Path) -> None:
+    mild = dict.fromkeys(("SME001", "SME003", "SME006", "SME007"), "note")
+    found = gate(OLD, "--policy", policy(tmp_path, machines=[MACHINE], rules=mild))
+    assert found.status == 4
+    assert rows(found)["kdump", "verdict"]["outcome"] == "undecided"
+
+
 def test_a_machine_is_asked_with_a_load_that_is_predicted(tmp_path: Path) -> None:
     found = gate(OLD, "--policy", policy(tmp_path, machines=[MACHINE]))
     failed = rows(found, "failed")
@@ -204,14 +211,15 @@ def test_severities_of_the_policy(tmp_path: Path) -> None:
     assert (row["severity"], row["fails"], row["findings"][0]["severity"]) == (
         *("warning", False, "warning"),
     )
-    assert lowered.status == 0
+    assert lowered.status == 4
+    assert rows(lowered)["kernel", "proof"]["outcome"] == "undecided"
     strict = gate(OLD, "--policy", policy(tmp_path, rules={"SME007": "warning"}, fail_on="warning"))
     assert strict.status == 1
     over = gate(
         *(OLD, "--fail-on", "error", "--policy"),
         policy(tmp_path, rules={"SME007": "warning"}, fail_on="warning"),
     )
-    assert over.status == 0
+    assert over.status == 4
 
 
 def test_a_rule_can_be_off(tmp_path: Path) -> None:

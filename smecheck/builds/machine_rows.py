@@ -27,7 +27,7 @@ def machine_rows(name: str, report: Report, policy: Policy | None) -> Iterator[G
             reason = f"skipped because {contradiction} failed"
             row = GateRow(name, row.check, row.title, RowOutcome.SKIPPED, reason)
         yield row
-    yield _verdict_row(name, report)
+    yield _verdict_row(name, report, policy)
 
 
 def unreadable_row(name: str, problem: Unreadable) -> GateRow:
@@ -43,20 +43,20 @@ def unreadable_row(name: str, problem: Unreadable) -> GateRow:
     )
 
 
-def _verdict_row(name: str, report: Report) -> GateRow:
+def _verdict_row(name: str, report: Report, policy: Policy | None) -> GateRow:
     title = "the workarea is not clear of everything on this machine"
-    outcome, message, remedy = _judged(report)
+    outcome, message, remedy = _judged(report, policy)
     return GateRow(name, VERDICT, title, outcome, message, remedy=remedy)
 
 
-def _judged(report: Report) -> tuple[RowOutcome, str, str]:
+def _judged(report: Report, policy: Policy | None) -> tuple[RowOutcome, str, str]:
     match report.verdict:
         case Verdict.CLEAR:
             return RowOutcome.PASSED, report.headline, ""
         case Verdict.NOT_APPLICABLE:
             return RowOutcome.NOT_APPLICABLE, report.headline, ""
         case Verdict.COLLISION | Verdict.UNDECIDED:
-            failed = deciding_failure(report)
+            failed = deciding_failure(report, policy)
             if failed is not None:
                 return RowOutcome.SKIPPED, f"skipped because {failed} failed", ""
             return RowOutcome.UNDECIDED, report.headline, report.next_step

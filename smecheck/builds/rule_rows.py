@@ -46,16 +46,27 @@ def rule_row(target: str, result: RuleResult, policy: Policy | None) -> GateRow:
     )
 
 
-def deciding_failure(report: Report) -> str | None:
-    """Return the rule whose failure says what a verdict would say again."""
+def deciding_failure(report: Report, policy: Policy | None) -> str | None:
+    """Return the rule whose failure says what a verdict would say again.
+
+    A rule that the policy makes milder than an error does not: what it found is then no failure,
+    and the verdict has to say that nothing is clear.
+    """
     contradiction = contradicting_rule(report)
     if contradiction is not None:
         return contradiction
     for finding in report.findings:
         decides = finding.effect is Effect.COLLISION or finding.rule == OWNERSHIP
-        if decides and finding.severity is Severity.ERROR:
+        if decides and _severity_in(policy, finding) is Severity.ERROR:
             return finding.rule
     return None
+
+
+def _severity_in(policy: Policy | None, finding: Finding) -> Severity:
+    """Return the milder of what a finding has and what the policy gives its rule."""
+    setting = policy.rules.get(finding.rule) if policy else None
+    given = setting.severity if setting is not None else None
+    return max(finding.severity, given or finding.severity, key=lambda severity: severity.rank)
 
 
 def contradicting_rule(report: Report) -> str | None:
