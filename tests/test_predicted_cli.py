@@ -169,6 +169,7 @@ def test_the_window() -> None:
         (("--cpus", "0"), "--cpus 0: a machine has at least one"),
         (("--cpus", "4G"), "--cpus 4294967296: no kernel knows more than 65536"),
         (("--path", "kexec"), "--path kexec contradicts --mode crash"),
+        (("--path", "kdump", "--mode", "load"), "--path kdump contradicts --mode load"),
     ],
 )
 def test_what_cannot_be_meant(options: tuple[str, ...], problem: str) -> None:
