@@ -193,6 +193,20 @@ def test_a_vmlinux_without_its_header_cannot_be_placed(tmp_path: Path) -> None:
     assert any("not predictable, init_size" in text for text in found["not_checked"])
 
 
+def test_a_load_without_a_machine_asks_for_its_memory(tmp_path: Path) -> None:
+    """All that was pasted in June 2019: one line of a log, the kernel, the size of the initrd."""
+    (tmp_path / "dmesg").write_text(
+        "[    0.009413] Reserving 256MB of memory at 3392MB for crashkernel (System RAM: 16271MB)\n"
+    )
+    asked = ("--mode", "crash", "--cmdline", "nokaslr mem_encrypt=on", "--initrd", "7800K")
+    found = run("analyze", KERNEL, "--dmesg", str(tmp_path / "dmesg"), *asked, "--format", "json")
+    assert found.status == 1
+    assert found.document["verdict"] == "undecided"
+    assert (
+        "give the machine's memory, by which the load is predicted" in found.document["next_step"]
+    )
+
+
 def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
     """Up to 6.7 boot_params goes to the low 640K, since then just behind the kernel."""
     (tmp_path / "iomem").write_text(

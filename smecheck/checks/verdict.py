@@ -253,6 +253,11 @@ def _what_would_predict_it(case: Case) -> str:
 
 def _what_would_place_it(case: Case) -> str:
     load = "the machine (--iomem) and the load (--segments, or --mode to have it predicted)"
+    if case.memory is None and isinstance(case.boot.mode, Known):
+        load = (
+            "the machine's memory, by which the load is predicted: --iomem, --memmap, or --dmesg "
+            "with the e820 lines of its boot; or the load itself (--segments)"
+        )
     paths = case.proof.paths if case.proof else ()
     if any(path.path is Way.KEXEC and path.holds for path in paths):
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
