@@ -10,6 +10,8 @@ from commandline import SAMPLES, run
 from recorded import DATA
 from recorded_loads import recorded_loads
 
+from smecheck.inputs.segments import read_segments
+
 FABRICATED = recorded_loads("fabricated")
 KERNEL = str(DATA / "kernels" / "5.0-old.yaml")
 IOMEM = str(DATA / "founding" / "old-p-c-2g" / "iomem.txt")
@@ -205,6 +207,25 @@ def test_a_load_without_a_machine_asks_for_its_memory(tmp_path: Path) -> None:
     assert (
         "give the machine's memory, by which the load is predicted" in found.document["next_step"]
     )
+
+
+def test_one_line_of_a_log_is_enough_for_kexec_file_load_of_a_crash_kernel(tmp_path: Path) -> None:
+    """It goes by the reservation alone: every segment is where the guest of old-p-s-2g had it."""
+    (tmp_path / "dmesg").write_text(
+        "[    0.009413] Reserving 256MB of memory at 1760MB for crashkernel (System RAM: 2047MB)\n"
+    )
+    found = run(
+        *("analyze", KERNEL, "--dmesg", str(tmp_path / "dmesg"), "--mode", "crash"),
+        *("--loader", "kexec_file_load", "--running-kernel", "6.1.0-56-amd64"),
+        *("--cmdline", "nokaslr mem_encrypt=on", "--initrd", "1032939", "--format", "json"),
+    )
+    recorded = read_segments(str(DATA / "founding" / "old-p-s-2g" / "segments.txt"))
+    assert [(one["name"], one["start"], one["end"]) for one in found.document["segments"]] == [
+        (one.role.value, hex(one.span.start), hex(one.span.end)) for one in recorded.segments
+    ]
+    assert (found.status, found.document["verdict"]) == (1, "collision")
+    assert {"SME001", "SME006"} <= {one["rule"] for one in found.document["findings"]}
+    assert any("the crash reservation" in text for text in found.document["assumptions"])
 
 
 def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:

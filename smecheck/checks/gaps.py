@@ -105,6 +105,8 @@ def _not_shown(kind: MapKind) -> str:
                 "it is the map of the EFI firmware; what the boot loader, the kernel and its "
                 "command line made of it, and memblock reservations are missing from it"
             )
+        case MapKind.RESERVATION:
+            return "it is the crash reservation and nothing else"
         case _:
             assert_never(kind)
 

@@ -41,6 +41,8 @@ class MapKind(Enum):
     """The e820 table as the firmware gave it."""
     EFI = "efi"
     """The EFI memory map."""
+    RESERVATION = "reservation"
+    """What was reserved for a crash kernel, and nothing else of the machine."""
 
 
 @record

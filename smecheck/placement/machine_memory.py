@@ -42,6 +42,7 @@ _KINDS = {
     MapKind.KERNEL_LOG: "the kernel's e820 map",
     MapKind.FIRMWARE: "the firmware's e820 map",
     MapKind.EFI: "the EFI memory map",
+    MapKind.RESERVATION: "the crash reservation",
 }
 
 _EFI_WB = 1 << 3
@@ -80,6 +81,20 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
         return _map(source, kind, ranges, (), ())
     reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
     return _map(source, kind, ranges, boot.ram_buffers, reserved)
+
+
+def reserved_memory(log: KernelLog) -> MemoryMap | None:
+    """Return the memory that the log says was reserved for a crash kernel; ``None`` if none was.
+
+    It is the line of a log that people paste. It is enough for kexec_file_load of a crash kernel,
+    which goes by the reservation alone: nothing else of the machine moves kernel, boot_params,
+    purgatory or initrd (kernel/kexec_file.c, kexec_walk_resources()).
+    """
+    told = [LogSpan(one.span, one.where) for one in log.boot.crash_reservations]
+    if not told:
+        return None
+    ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in told)
+    return _map(log.source, MapKind.RESERVATION, ram, (), tuple(told))
 
 
 def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> MemoryMap:

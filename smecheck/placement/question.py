@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import value_of
+from smecheck.model.segments import Loader, Mode
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def with_memory(question: Question) -> Question:
     if question.firmware is None and question.segments is None and early is not None:
         question = replace(question, firmware=value_of(early.e820))
     if question.memory is None:
-        question = replace(question, memory=_machine_memory(question))
+        question = replace(question, memory=_machine_memory(question) or _reserved(question))
     return question
 
 
@@ -57,6 +58,17 @@ def _machine_memory(question: Question) -> MemoryMap | None:
     from smecheck.placement.machine_memory import machine_memory
 
     return machine_memory(question.log, question.firmware)
+
+
+def _reserved(question: Question) -> MemoryMap | None:
+    """Return the crash reservation alone, where that is all that the load depends on."""
+    boot, log = question.boot, question.log
+    enough = boot.mode is Mode.CRASH and boot.loader is Loader.KEXEC_FILE_LOAD
+    if log is None or not enough:
+        return None
+    from smecheck.placement.machine_memory import reserved_memory
+
+    return reserved_memory(log)
 
 
 def memory_premises(question: Question) -> tuple[str, ...]:

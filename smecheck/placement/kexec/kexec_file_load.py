@@ -17,11 +17,11 @@ from smecheck.placement.core_headers import (
     HOTPLUG_SIZE,
     headers_size,
 )
-from smecheck.placement.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.placement.kexec.assumptions import Assumptions, no_runtime_map
 from smecheck.placement.kexec.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
 from smecheck.placement.kexec.file_load_rules import NEWEST, KernelChange
 from smecheck.placement.kexec.kernel_buffers import KernelBuffers
+from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
 from smecheck.placement.kexec.kexec_load import is_elf_request
 from smecheck.placement.kexec.load_state import cmdline_bytes

@@ -11,7 +11,6 @@ from smecheck.model.firmware import FirmwareMap
 from smecheck.model.kernel import KernelKind
 from smecheck.model.load import LoadRequest, Prediction, Refusal
 from smecheck.model.segments import Mode
-from smecheck.placement.kernel_limits import MORE_THAN_HALF, takes_too_much
 from smecheck.placement.kexec.assumptions import Assumptions, no_runtime_map
 from smecheck.placement.kexec.bzimage_facts import NotPredictable, bzimage_facts
 from smecheck.placement.kexec.candidates import (
@@ -20,6 +19,7 @@ from smecheck.placement.kexec.candidates import (
     reads_firmware_map,
 )
 from smecheck.placement.kexec.crash_map import UsableMap
+from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, takes_too_much
 from smecheck.placement.kexec.kexec_buffers import KexecBuffers, LoadRefused
 from smecheck.placement.kexec.kexec_load_bzimage import place_bzimage32, place_bzimage64
 from smecheck.placement.kexec.kexec_load_elf import place_elf
