@@ -228,6 +228,19 @@ def test_one_line_of_a_log_is_enough_for_kexec_file_load_of_a_crash_kernel(tmp_p
     assert any("the crash reservation" in text for text in found.document["assumptions"])
 
 
+def test_one_line_of_a_log_is_not_enough_for_kexec_tools(tmp_path: Path) -> None:
+    """It sizes the backup by the low memory, of which that line tells nothing."""
+    (tmp_path / "dmesg").write_text(
+        "[    0.009413] Reserving 256MB of memory at 1760MB for crashkernel (System RAM: 2047MB)\n"
+    )
+    asked = ("analyze", KERNEL, "--dmesg", str(tmp_path / "dmesg"), "--mode", "crash", "--advise")
+    asked += ("--cmdline", "nokaslr mem_encrypt=on", "--initrd", "1032939", "--format", "json")
+    assert run(*asked, "--loader", "kexec_load").document["segments"] == []
+    advice = run(*asked, "--loader", "kexec_file_load").document["advice"]
+    (other,) = [one for one in advice if "kexec_load (kexec -c)" in one["change"]]
+    assert (other["verdict"], other["helps"]) == ("undecided", False)
+
+
 def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
     """Up to 6.7 boot_params goes to the low 640K, since then just behind the kernel."""
     (tmp_path / "iomem").write_text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.analysis import answer
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.model.advice import Cost
 from smecheck.model.report import Report
 from smecheck.model.segments import SegmentList
@@ -58,13 +58,12 @@ class Present:
                 return fact
         if self.report.memory is None:
             return Unknown("the memory of the machine is not known (--iomem)")
-        cmdline = self.cmdline
         request = replace(
             self.question.boot,
-            loader=boot.loader.value if isinstance(boot.loader, Known) else None,
-            mode=boot.mode.value if isinstance(boot.mode, Known) else None,
+            loader=value_of(boot.loader),
+            mode=value_of(boot.mode),
             initrd_size=boot.initrd.size,
-            cmdline=cmdline.value if isinstance(cmdline, Known) else None,
+            cmdline=value_of(self.cmdline),
             load_address=None,
         )
         varied = replace(self.question, boot=request, segments=None, memory=self.report.memory)

@@ -8,7 +8,7 @@ from smecheck.model.firmware import FirmwareMap
 from smecheck.model.host import Host
 from smecheck.model.kernel import KernelImage
 from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
-from smecheck.model.memory import MemoryMap
+from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.placement.kexec.kexec_buffers import PREDICTED_FROM
 from smecheck.placement.kexec.kexec_options import parse_options
@@ -72,6 +72,8 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
     assumptions: list[str] = []
     mode = _mode(boot, assumptions)
     loader = _loader(boot, host, assumptions)
+    if machine.memory is not None and not _is_enough(machine.memory, mode.value, loader.value):
+        return None
     given = parse_options(host.kexec_options).cmdline
     cmdline: Fact[str] = Unknown("the command line of the kernel is not known")
     if boot.cmdline is not None:
@@ -98,6 +100,17 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
         window=machine.window,
     )
     return AskedLoad(request, loader, mode, cmdline, tuple(assumptions), boot.initrd_size is None)
+
+
+def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
+    """Tell whether the load depends on no more memory than is shown.
+
+    A reservation alone is enough for kexec_file_load of a crash kernel only: kexec-tools sizes its
+    backup by the low memory, and everything else is loaded into the rest of the machine.
+    """
+    if memory.kind is not MapKind.RESERVATION:
+        return True
+    return mode is Mode.CRASH and loader is Loader.KEXEC_FILE_LOAD
 
 
 def predict_load(asked: AskedLoad) -> PredictedLoad:
