@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import gc
+import io
 import json
 import os
 import shutil
@@ -14,8 +17,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 from jsonschema import Draft202012Validator
+
+from smecheck.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
@@ -97,6 +103,29 @@ def run(
         check=False,
     )
     return Run(done.returncode, done.stdout, done.stderr.decode("utf-8", "backslashreplace"))
+
+
+def call(*arguments: str) -> Run:
+    """Run smecheck in this process: what a start costs is saved where many answers are asked for.
+
+    Nothing of the tester's own decides about an output whose format is named and is not text.
+    """
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    status: object = None
+    try:
+        with (
+            patch.object(sys, "argv", ["smecheck", *arguments]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main()
+    except SystemExit as done:
+        status = done.code
+    finally:
+        gc.enable()  # main() switches the collector off
+    assert isinstance(status, int)
+    raw, said = (stream.buffer.getvalue() for stream in (out, err))  # type: ignore[attr-defined]
+    return Run(int(status), raw, said.decode("utf-8"))
 
 
 def sample(name: str, root: Path = SAMPLES) -> tuple[str, ...]:
