@@ -285,3 +285,36 @@ def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
         damaged[at] = data.draw(st.integers(0, 255))
     with contextlib.suppress(InputError):
         read(bytes(damaged))
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_names_with_the_prefix_of_v6_18_are_those_of_the_source(merge: bool) -> None:
+    prefixed = {
+        "__pi_sme_encrypt_kernel": TEXT + 0x8629A6,
+        "__pi_sme_enable": TEXT + 0x862D13,
+        "__pfx___pi_sme_encrypt_kernel": TEXT + 0x862996,
+        "__pi__text": TEXT + 0x200000,
+        "__pi__end": END + 0x200000,
+    }
+    elf = vmlinux(
+        sme=False,
+        scratch=".init.scratch",
+        symbols=prefixed,
+        local_symbols={"__pi_sme_workarea": TEXT + 0xC00000},
+    )
+    elf.merge_tails = merge
+    image = read(elf)
+    assert image.symbols["sme_encrypt_kernel"] == TEXT + 0x8629A6
+    assert image.symbols["sme_workarea"] == TEXT + 0xC00000
+    assert (image.symbols["_text"], image.symbols["_end"]) == (TEXT, END)
+    assert identify(image).sme_code == Known(True, "symbol __pi_sme_encrypt_kernel")
+
+
+def test_the_generation_is_told_by_names_with_the_prefix_as_well() -> None:
+    elf = vmlinux(sme=False, local_symbols={"__pi___sme_map_range.isra.0": TEXT}, release=None)
+    assert identify(read(elf)).generations == (Generation.V4_15,)
+
+
+def test_padding_alone_is_no_sme_code() -> None:
+    elf = vmlinux(sme=False, symbols={"__pfx_sme_enable": TEXT, "__pi___pfx_sme_enable": TEXT})
+    assert value_of(identify(read(elf)).sme_code) is False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from recorded import kernel
 
 from smecheck.errors import MalformedInput
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs.kernel_description import read_kernel_description
 from smecheck.inputs.yaml_fields import SCHEMAS
 from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
+from smecheck.placement.identity import identify
 
 EXAMPLE = """\
 schema: smecheck/kernel-v1
@@ -242,3 +244,10 @@ def test_twenty_problems_are_enough() -> None:
     assert [line.split(" ")[0] for line in found] == [f"k.yaml:{n}:7:" for n in range(3, 13)] + [
         f"k.yaml:{n}:8:" for n in range(13, 23)
     ]
+
+
+def test_symbols_with_the_prefix_of_v6_18_are_those_of_the_source() -> None:
+    image = kernel("7.3.4+deb13-cloud-amd64")
+    assert image.symbols["sme_workarea"] == image.symbols["__init_scratch_begin"]
+    assert identify(image).sme_code == Known(True, "symbol __pi_sme_encrypt_kernel")
+    assert value_of(identify(image).end) == image.symbols["__brk_limit"]

@@ -15,7 +15,7 @@ from smecheck.model.placement import Placement
 from smecheck.placement.question import Question
 from smecheck.span import Span, align_up
 
-KERNELS = ("5.0-old", "6.1.0-56-cloud-amd64")
+KERNELS = ("5.0-old", "6.1.0-56-cloud-amd64", "7.3.4+deb13-cloud-amd64")
 CASES = [
     pytest.param(name, number, case, id=f"{name}-{number}")
     for name in KERNELS
@@ -85,7 +85,7 @@ def test_extents(name: str, number: int, case: dict[str, Any]) -> None:
 
 
 def test_no_case_was_lost() -> None:
-    assert len(CASES) == 260
+    assert len(CASES) == 380
 
 
 @pytest.mark.parametrize(("record", "paging"), [("4level", Paging.FOUR), ("la57", Paging.FIVE)])

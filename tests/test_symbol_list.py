@@ -28,7 +28,7 @@ from smecheck.placement.identity import identify
 from smecheck.placement.question import Question
 
 LISTS = DATA / "symbols"
-SHIFTED = ("6.1.0-56-amd64", "6.12.117+deb12-amd64")
+SHIFTED = ("6.1.0-56-amd64", "6.12.117+deb12-amd64", "7.3.4+deb13-amd64")
 TEXT = 0xFFFFFFFF81000000
 OLD = {
     "_text": TEXT,
@@ -61,7 +61,7 @@ def refusal(text: str | bytes) -> InputError:
     return caught.value
 
 
-@pytest.mark.parametrize("path", sorted(LISTS.glob("[56]*")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(LISTS.glob("[5-7]*")), ids=lambda path: path.name)
 def test_recorded_lists_place_the_workarea_where_the_kernel_itself_does(path: Path) -> None:
     name = path.name.removesuffix(".kallsyms.txt").removesuffix(".System.map")
     request = BootRequest(load_address=0x7C000000)
@@ -87,7 +87,7 @@ def test_a_running_kernels_addresses_are_moved_back_and_that_is_said(name: str) 
     text = identify(image).text
     assert isinstance(text, Known)
     assert text.origin.endswith(" there)")
-    assert ":3: symbol _text (0xffffffff" in text.origin
+    assert ": symbol _text (0xffffffff" in text.origin
 
 
 def test_addresses_that_are_where_they_are_linked_by_default_need_no_assumption() -> None:
@@ -327,3 +327,33 @@ def test_no_damage_is_a_bug(junk: bytes, place: int) -> None:
     except InputError:
         return
     assert "_text" in image.symbols
+
+
+@pytest.mark.parametrize("name", ["7.3.4+deb13-cloud-amd64", "7.3.4+deb13-amd64"])
+def test_names_with_the_prefix_of_v6_18_are_those_of_the_source(name: str) -> None:
+    image = read_symbols(str(LISTS / f"{name}.kallsyms.txt"))
+    recorded = kernel(name)
+    for symbol in ("sme_encrypt_kernel", "sme_enable", "sme_workarea", "_end"):
+        assert image.symbols[symbol] == recorded.symbols[symbol]
+    assert ": symbol __pi_sme_encrypt_kernel" in image.symbol_origin("sme_encrypt_kernel")
+    assert identify(image).sme_code == Known(True, image.symbol_origin("sme_encrypt_kernel"))
+
+
+def test_padding_and_second_names_of_v6_18_are_neither_function_nor_end() -> None:
+    decoys = {
+        "__pi__text": TEXT + 0x200000,
+        "__pi__end": TEXT + 0xB00000,
+        "__pfx___pi_sme_encrypt_kernel": TEXT + 0x10,
+        "__pi___pfx_sme_enable": TEXT + 0x20,
+        "__pfx_sme_encrypt_execute": TEXT + 0x30,
+    }
+    without_code = {name: OLD[name] for name in OLD if name != "sme_encrypt_kernel"}
+    image = read(listed(decoys | without_code) + filler(1100))
+    assert image.symbols == read(listed(without_code) + filler(1100)).symbols
+    assert value_of(identify(image).sme_code) is False
+
+
+def test_where_both_spellings_are_listed_the_plain_one_counts() -> None:
+    image = read(listed({"__pi_sme_encrypt_kernel": TEXT + 0x40} | OLD))
+    assert image.symbols["sme_encrypt_kernel"] == OLD["sme_encrypt_kernel"]
+    assert image.symbol_origin("sme_encrypt_kernel") == "syms:5: symbol sme_encrypt_kernel"

@@ -23,6 +23,7 @@ from smecheck.model.kernel import (
     Section,
     SetupHeader,
 )
+from smecheck.model.startup_names import all_spellings, by_plain_name
 from smecheck.placement.constants import START_KERNEL_MAP
 from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS, SME_CODE_SYMBOLS
 
@@ -53,7 +54,7 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
     loads = elf.read_loads()
     _refuse_other_programs(elf, loads, sections)
     in_section = any(section.name in SECTION_SCHEMES for section in sections)
-    symbols = _symbols(elf, sections, in_section=in_section)
+    symbols, spelled = _symbols(elf, sections, in_section=in_section)
     is_split = _is_split_debug(sections)
     banner_at = (symbols or {}).pop(_BANNER_SYMBOL, None)
     config = _config(elf, sections, symbols)
@@ -74,23 +75,30 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
         header=SetupHeader(),
         config=config.options if config else {},
         sme_text=_sme_text(elf, sections, needed=not in_section and not _names_sme_code(symbols)),
-        origins=config.origins if config else {},
+        origins={
+            **(config.origins if config else {}),
+            **{name: f"symbol {spelling}" for name, spelling in spelled.items()},
+        },
     )
 
 
 def _symbols(
     elf: ElfFile, sections: list[ElfSection], *, in_section: bool
-) -> dict[str, int] | None:
-    """Return the symbols that matter, or ``None`` where the image is stripped."""
+) -> tuple[dict[str, int] | None, dict[str, str]]:
+    """Return the symbols that matter, and those of them that are spelled otherwise there.
+
+    There are none (``None``) where the image is stripped.
+    """
     headers = (section for section in sections if section.type == "SYMTAB" and section.size)
     header = next(headers, None)
     if header is None:
-        return None
+        return None, {}
     table = SymbolTable(elf, header, sections)
-    symbols = table.values((*IDENTITY_SYMBOLS, _BANNER_SYMBOL, _IKCONFIG_SYMBOL))
+    wanted = (*IDENTITY_SYMBOLS, _BANNER_SYMBOL, _IKCONFIG_SYMBOL)
+    symbols = table.values(all_spellings(wanted))
     if not in_section:
-        symbols |= table.values(GENERATION_SYMBOLS)
-    return symbols
+        symbols |= table.values(all_spellings(GENERATION_SYMBOLS))
+    return by_plain_name(symbols)
 
 
 def _names_sme_code(symbols: dict[str, int] | None) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.errors import MalformedInput
 from smecheck.inputs.elf_file import ElfFile, ElfSection
+from smecheck.model.startup_names import plain_name
 from smecheck.placement.identity import INITRD_AWARE_SYMBOLS
 
 _ENTRY_SIZE = 24
@@ -77,7 +78,7 @@ class SymbolTable:
         (.constprop.0, .isra.0, _pte).
         """
         encoded = name.encode("ascii")
-        if name in INITRD_AWARE_SYMBOLS:
+        if plain_name(name) in INITRD_AWARE_SYMBOLS:
             yield from (at + 1 for at in _occurrences(self._names, b"\0" + encoded))
         else:
             yield from _occurrences(self._names, encoded + b"\0")

@@ -20,6 +20,7 @@ from smecheck.inputs.yaml_nodes import (
     quoted,
 )
 from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
+from smecheck.model.startup_names import by_plain_name
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.link_address import settled
 
@@ -73,12 +74,13 @@ def read_kernel_description(text: str, name: str) -> KernelImage:
         MalformedInput: it is not YAML, or not such a description.
     """
     fields = open_description(text, name, SCHEMA, _KEYS)
+    symbols, spelled = by_plain_name(fields.named("symbols", nonempty_line, integer))
     image = KernelImage(
         source=name,
         kind=KernelKind.DESCRIPTION,
         release=fields.fact("release", nonempty_line),
         build_id=fields.fact("build_id", _build_id),
-        symbols=fields.named("symbols", nonempty_line, integer),
+        symbols=symbols,
         symbols_complete=fields.get("symbols_complete", boolean) or False,
         sections=_sections(fields),
         sections_complete=fields.get("sections_complete", boolean) or False,
@@ -87,6 +89,7 @@ def read_kernel_description(text: str, name: str) -> KernelImage:
         config=_config(fields),
         sme_text=fields.fact("sme_text", boolean, Unknown("the description does not say")),
         symbols_shifted=fields.get("symbols_shifted", boolean) or False,
+        origins={name: f"symbol {spelling}" for name, spelling in spelled.items()},
     )
     fields.finish()
     return settled(image)

@@ -19,6 +19,7 @@ from smecheck.evidence import Unknown
 from smecheck.inputs.log_lines import LINE_LIMIT
 from smecheck.inputs.source import STDIN, decode_text, display_name, open_binary
 from smecheck.model.kernel import SECTION_SYMBOLS, KernelImage, KernelKind, SetupHeader
+from smecheck.model.startup_names import all_spellings, by_plain_name
 from smecheck.placement.constants import KERNEL_IMAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.placement.identity import (
     IDENTITY_FILE_SYMBOL,
@@ -56,7 +57,7 @@ _HEAD_SIZE = 64 << 10
 _OTHERS_LIMIT = 100
 _NAMES = re.compile(
     rb"[ \t](?:"
-    + b"|".join(re.escape(name.encode()) for name in (*WANTED, *WITNESSES))
+    + b"|".join(re.escape(name.encode()) for name in all_spellings((*WANTED, *WITNESSES)))
     + rb")[ \t\r]*$",
     re.MULTILINE,
 )
@@ -182,7 +183,8 @@ def _read(pieces: Iterator[bytes], name: str) -> KernelImage:
 
 def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
     is_whole = is_long and all(witness in symbols.addresses for witness in WITNESSES)
-    addresses, lines = symbols.of(WANTED), symbols.lines
+    addresses, spelled = by_plain_name(symbols.of(all_spellings(WANTED)))
+    lines = {key: symbols.lines[spelled.get(key, key)] for key in addresses}
     if "_text" not in addresses and "_stext" in addresses:
         # vmlinux.lds.S: on x86-64 both stand at the start of .text.
         addresses["_text"], lines["_text"] = addresses["_stext"], lines["_stext"]
@@ -212,7 +214,8 @@ def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
         sme_text=not_told,
         symbols_shifted=shifted,
         origins={
-            key: f"{name}:{lines[key]}: symbol {key}{there[key] if shifted else ''}"
+            key: f"{name}:{lines[key]}: symbol {spelled.get(key, key)}"
+            f"{there[key] if shifted else ''}"
             for key in addresses
         },
     )

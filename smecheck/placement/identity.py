@@ -131,7 +131,7 @@ def _section_name(scheme: Scheme) -> str:
 def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
     present = next((name for name in SME_CODE_SYMBOLS if name in image.symbols), None)
     if present is not None:
-        return Known(True, f"symbol {present}")
+        return Known(True, image.symbol_origin(present))
     if section is not None:
         return Known(True, f"section {section.name}, which only the SME code uses")
     if value_of(image.sme_text):

@@ -79,12 +79,13 @@ def _lacking(theirs: Mapping[str, T], own: Mapping[str, T]) -> dict[str, T]:
 
 def _origins(other: KernelImage, names: list[str]) -> dict[str, str]:
     """Say where the facts of those ``names`` were read, now that it is not the image's source."""
-    return {
-        name: other.origins.get(
-            name,
-            f"{other.source}: {name if name in other.config else other.symbol_origin(name)}",
-        )
+    read = {
+        name: other.origins.get(name, name) if name in other.config else other.symbol_origin(name)
         for name in names
+    }
+    return {
+        name: origin if other.source in origin else f"{other.source}: {origin}"
+        for name, origin in read.items()
     }
 
 
