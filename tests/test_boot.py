@@ -25,6 +25,7 @@ from smecheck.model.segments import (
     SegmentRole,
 )
 from smecheck.placement.cmdline import has_word, last_value
+from smecheck.placement.paging import has_five_levels
 from smecheck.placement.question import Question
 from smecheck.record import replace
 from smecheck.span import Span
@@ -234,13 +235,37 @@ def test_what_tells_the_paging() -> None:
     assert isinstance(boot(image=NEW).paging, Unknown)
     assert value_of(boot(BootRequest(cmdline="no5lvl"), image=NEW).paging) == 4
     assert isinstance(boot(BootRequest(cmdline="no5lvl=1"), image=NEW).paging, Unknown)
-    four = replace(NEW, config={"CONFIG_X86_5LEVEL": "n"})
+    four = replace(NEW, header=SetupHeader(), config={"CONFIG_X86_5LEVEL": "n"})
     assert value_of(boot(image=four).paging) == 4
     five = BootRequest(cmdline="no5lvl", paging=Paging.FIVE)
-    assert value_of(boot(five, image=four).paging) == 5
+    assert value_of(boot(five, image=NEW).paging) == 5
+    assert value_of(boot(five, image=four).paging) == 4
+    assert any("not 5 as asked" in text for text in boot(five, image=four).assumptions)
     report = answer(image=OLD)
     assert value_of(report.boot.paging) == 4
     assert any("4-level paging at entry" in text for text in report.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [("5.10.0-32-cloud-amd64", 4), ("6.1.0-56-amd64", None), ("7.3.4+deb13-amd64", None)],
+)
+def test_the_header_tells_the_paging_of_a_kernel_that_was_built_for_four_levels(
+    name: str, levels: int | None
+) -> None:
+    found = boot(image=kernel(name)).paging
+    assert value_of(found) == levels
+    if isinstance(found, Known):
+        assert found.origin == "XLF_5LEVEL_ENABLED is clear in xloadflags 0x3f of the header"
+
+
+def test_a_header_before_v5_2_does_not_tell_the_paging() -> None:
+    assert NEW.header.other["xloadflags"] & 0x60 == 0x60
+    silent = replace(NEW, header=replace(NEW.header, other={"xloadflags": 0x3}))
+    assert isinstance(has_five_levels(silent), Unknown)
+    assert has_five_levels(replace(silent, config={"CONFIG_X86_5LEVEL": "y"})) == Known(
+        True, "CONFIG_X86_5LEVEL=y"
+    )
 
 
 # Which boot is asked about, and its initrd.

@@ -62,6 +62,10 @@ FAILURES = {
     "unreadable iomem": ((*UNDECIDED, "--iomem", "vmlinux", "--exit-zero"), 3),
     "unreadable segments": ((*UNDECIDED, "--segments", "vmlinux", "--exit-zero"), 3),
     "misaligned": ((*UNDECIDED, "--load-address", "0x100000", "--exit-zero"), 2),
+    "5 levels of 4": (
+        (*("analyze", str(DATA / "kernels" / "5.10.0-32-cloud-amd64.yaml")), "--paging", "5"),
+        2,
+    ),
     "unknown rule": ((*UNDECIDED, "--ignore", "SME999"), 2),
     "unwritable": ((*COLLISION, "-o", "nosuch/report"), 2),
     "usage before input": (("analyze", "nosuch", "--load-address", "4K"), 2),

@@ -17,6 +17,7 @@ from smecheck.model.segments import Loader, Mode
 from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 
 if TYPE_CHECKING:
+    from smecheck.model.kernel import KernelImage
     from smecheck.placement.question import Question
 
 _INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)
@@ -117,6 +118,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     from smecheck.placement.question import Question
 
     image = read_complemented(kernel, complements)
+    _refuse_other_paging(request.paging, image)
     segments = memory = firmware = log = None
     if options["segments"] is not None:
         from smecheck.inputs.segments import read_segments
@@ -185,6 +187,18 @@ def _refuse_other_path(path: Path | None, mode: Mode | None) -> None:
         f"--path {path.value} contradicts --mode {mode.value}",
         help_text="kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump",
     )
+
+
+def _refuse_other_paging(paging: Paging, image: KernelImage) -> None:
+    """Refuse levels of page tables that the kernel itself rules out."""
+    from smecheck.placement.paging import paging_contradicted
+
+    problem = paging_contradicted(paging, image)
+    if problem is not None:
+        raise UsageError(
+            f"--paging {paging.value} contradicts {image.source}: {problem}",
+            help_text="leave --paging out, or give the kernel that is meant",
+        )
 
 
 def _refuse_impossible_address(load_address: int | None) -> None:

@@ -10,15 +10,14 @@ from smecheck.model.boot import (
     Boot,
     BootRequest,
     Initrd,
-    Paging,
     Path,
     SmeState,
     Switch,
 )
-from smecheck.model.placement import Generation
 from smecheck.model.segments import Mode, SegmentList, SegmentRole
 from smecheck.placement.cmdline import has_word
 from smecheck.placement.decompressor import UnpackRules, landing
+from smecheck.placement.paging import paging_at_entry
 from smecheck.placement.running import running_kernel
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from smecheck.model.kernel import KernelImage
     from smecheck.model.kernel_log import KernelLog
     from smecheck.model.memory import MemoryMap
-
-_FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
 
 
 @record
@@ -64,7 +61,9 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
     sme, sme_evidence = _sme(evidence, cmdline, path)
     _overridden(evidence)
-    paging = _paging(evidence, cmdline)
+    paging = paging_at_entry(
+        request.paging, evidence.image, evidence.facts, cmdline, evidence.assumptions
+    )
     initrd = _initrd(evidence)
     return Boot(
         path=path,
@@ -223,28 +222,6 @@ def _sme_as_stated(evidence: BootEvidence) -> tuple[SmeState, tuple[str, ...]]:
     if stated is Switch.ON:
         return SmeState.ACTIVE, ("--sme on",)
     return SmeState.UNKNOWN, ("the command line of the kernel is not known",)
-
-
-def _paging(evidence: BootEvidence, cmdline: Fact[str]) -> Fact[int]:
-    request = evidence.request
-    if request.paging is not Paging.AUTO:
-        return Known(int(request.paging.value), f"--paging {request.paging.value}")
-    option = evidence.image.config.get("CONFIG_X86_5LEVEL")
-    if option is not None and option != "y":
-        return Known(4, f"CONFIG_X86_5LEVEL={option}")
-    if isinstance(cmdline, Known) and has_word(cmdline.value, "no5lvl"):
-        return Known(4, f"no5lvl on the command line ({cmdline.origin})")
-    if set(evidence.facts.generations) <= _FOUR_LEVELS_ONLY:
-        evidence.assumptions.append(
-            "4-level paging at entry: the SME code of this generation builds no 5-level tables "
-            "(--paging 5 to see the sizes it would compute)"
-        )
-        return Known(4, "the SME code of this generation builds 4-level tables")
-    evidence.assumptions.append(
-        "4- or 5-level paging is not known (--paging): extents hold for both, the surely written "
-        "one for the smaller, the worst one for the larger"
-    )
-    return Unknown("whether the CPU and the loader use LA57 is not known")
 
 
 def _initrd(evidence: BootEvidence) -> Initrd:
