@@ -61,8 +61,6 @@ NOT_YET: frozenset[str] = frozenset(
         "options-type",
         "host-cma-kho",
         "cma-predicted",
-        "cma-recorded-kaslr",
-        "cma-recorded-off",
         "crash-cma",
         "wrong-release",
         "sme-inactive",

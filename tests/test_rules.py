@@ -189,6 +189,20 @@ def moved(rule: str, what: str, base: int, *seen: Seen) -> Case:
     return Case(rule, what, seen, spans, with_header(OLD, init_size=0xC03000), request)
 
 
+def unaligned(
+    rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED, **spans: Span
+) -> Case:
+    """Return a load 1 MiB below 256 MiB, which is unpacked from there on."""
+    kernel = at(0xFF00000, 0xD41000)
+    return Case(rule, what, seen, {"kernel": kernel} | spans, OLD, request, machine())
+
+
+def below_pref(rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED) -> Case:
+    """Return a load at 2 MiB, which is unpacked from 16 MiB on, where boot_params lie."""
+    spans = {"kernel": at(0x200000, 0xD41000), "boot_params": at(0x1000000)}
+    return Case(rule, what, seen, spans, OLD, request, machine())
+
+
 def sized(what: str, size: int, paging: Paging, *seen: Seen) -> Case:
     """Return an initrd of which only the size is known."""
     request = BootRequest(initrd_size=size, paging=paging, kaslr=Switch.OFF)
@@ -284,6 +298,8 @@ STRANGER = Misfit("bzImage", "vmlinux", "the release", "6.1.0-55", "6.1.0-56")
 UNNAMED = "this unnamed segment is the initrd"
 DECOMPRESSOR = "the tables in use at that moment are the decompressor's"
 HIDDEN_CRASH = replace(HIDDEN_INITRD, mode=Mode.CRASH)
+MOVED = BootRequest(cmdline="mem_encrypt=off", load_address=0x30000000)
+OPEN = BootRequest(cmdline="mem_encrypt=off")
 CRASH, LOAD = replace(UNMOVED, mode=Mode.CRASH), replace(UNMOVED, mode=Mode.LOAD)
 ELSEWHERE = replace(UNMOVED, load_address=0x10200000)
 A_PAGE_MORE = at(0x10000000, 0xD42000)
@@ -329,9 +345,20 @@ CASES = [
     ),
     beside("SME005", "slack", error(at(0x10BFF000)), boot_params=at(0x10BFF000)),
     beside("SME005", "image", error(at(0x10A15000)), boot_params=at(0x10A15000)),
-    beside("SME005", "unpacked", error(at(0x10D40000)), boot_params=at(0x10D40000)),
-    beside("SME005", "a page behind", boot_params=at(0x10D41000)),
+    beside("SME005", "only unpacked", boot_params=at(0x10D40000)),
     beside("SME005", "a page before", boot_params=at(0x0FFFF000)),
+    beside("SME044", "unpacked", error(at(0x10D40000)), boot_params=at(0x10D40000)),
+    beside("SME044", "a page behind", boot_params=at(0x10D41000)),
+    unaligned("SME044", "behind the segment", error(at(0x10C41000)), boot_params=at(0x10C41000)),
+    unaligned("SME044", "behind the buffer", boot_params=at(0x10D41000)),
+    unaligned("SME044", "purgatory", note(at(0x10C41000)), purgatory=at(0x10C41000)),
+    unaligned("SME044", "unnamed", error(at(0x10C41000), "is not purgatory"), other=at(0x10C41000)),
+    unaligned(
+        "SME044", "the copy", error(at(0x10D40000)), request=MOVED, boot_params=at(0x10D40000)
+    ),
+    below_pref("SME044", "before the copy", request=MOVED),
+    below_pref("SME044", "KASLR may leave it", error(at(0x1000000), "KASLR"), request=OPEN),
+    below_pref("SME044", "KASLR leaves it", error(at(0x1000000))),
     within("SME006", "a page", crash_kernel(0x10E06000), error(LAST_WRITTEN), request=CRASH),
     within("SME006", "none", crash_kernel(WRITTEN_END), request=CRASH),
     within(

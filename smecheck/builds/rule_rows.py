@@ -56,7 +56,8 @@ def deciding_failure(report: Report, policy: Policy | None) -> str | None:
     if contradiction is not None:
         return contradiction
     for finding in report.findings:
-        decides = finding.effect is Effect.COLLISION or finding.rule == OWNERSHIP
+        collides = finding.effect in (Effect.COLLISION, Effect.LOSS)
+        decides = collides or finding.rule == OWNERSHIP
         if decides and _severity_in(policy, finding) is Severity.ERROR:
             return finding.rule
     return None

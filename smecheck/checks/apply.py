@@ -78,10 +78,11 @@ def applicable(situation: Situation) -> Iterator[Rule]:
             mapped,
             ram,
             sources,
+            unpacking,
             written,
         )
 
-        yield from (*load.RULES, *written.RULES, *mapped.RULES, *ram.RULES)
+        yield from (*load.RULES, *unpacking.RULES, *written.RULES, *mapped.RULES, *ram.RULES)
         yield from (*in_place.RULES, *crash_reservation.RULES)
         yield from (*sources.RULES, *firmware_memory.RULES)
 

@@ -14,6 +14,7 @@ from smecheck.checks import (
     section,
     section_image,
     sources,
+    unpacking,
     written,
 )
 from smecheck.checks.rule import Rule
@@ -32,6 +33,7 @@ RULES: dict[str, Rule] = {
             *section.RULES,
             *section_image.RULES,
             *load.RULES,
+            *unpacking.RULES,
             *sources.RULES,
             *firmware_memory.RULES,
         ),

@@ -8,7 +8,6 @@ from smecheck.checks import needs
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.model.finding import Effect, Severity
-from smecheck.placement.boot import is_elf_load
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
@@ -27,7 +26,8 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
 
     The kernel is encrypted in place in whole 2 MiB frames, in both schemes, so whatever shares its
     last frame is encrypted with it. boot_params and the command line are read unencrypted later:
-    they are garbage then. An initrd is encrypted twice.
+    they are garbage then. An initrd is encrypted twice. What lies further up, where the kernel is
+    unpacked, is lost without SME too: SME044.
 
     Passes: boot_params directly behind init_size of the kernel segment.
     Fails: boot_params at 0x10bff000, with _end at 0x10a16000: the same 2 MiB frame.
@@ -39,13 +39,6 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
         return
     image = Span(base.value, extents.in_place.start)
     parts = [("the kernel image", image), ("its last 2 MiB frame", extents.in_place)]
-    init_size = situation.image.header.init_size
-    unpacked = not situation.kernel_moved and not (
-        situation.segments and is_elf_load(situation.image, situation.segments)
-    )
-    if unpacked and isinstance(init_size, Known):
-        end = max(extents.in_place.end, base.value + init_size.value)
-        parts.append(("the memory it is unpacked in", Span(extents.in_place.end, end)))
     for segment in situation.neighbours:
         for what, span in parts:
             hit = span & segment.span

@@ -9,6 +9,8 @@ from smecheck.model.kernel import SECTION_SCHEMES
 from smecheck.model.memory import MapKind
 from smecheck.model.placement import Owner
 from smecheck.model.rule_result import Outcome
+from smecheck.placement.boot import is_elf_load
+from smecheck.placement.unpack_buffer import unpack_buffer as buffer_of
 
 
 def distances(situation: Situation) -> Lack | None:
@@ -69,6 +71,16 @@ def predicted_load(situation: Situation) -> Lack | None:
     if situation.segments is not None and not situation.segments.predicted:
         return _not_applicable("the load was recorded")
     return segments(situation)
+
+
+def unpack_buffer(situation: Situation) -> Lack | None:
+    """Need to know where the loaded kernel is unpacked."""
+    if situation.segments is None:
+        return segments(situation)
+    if is_elf_load(situation.image, situation.segments):
+        return _not_applicable("a vmlinux ELF is started without a decompressor")
+    buffer = buffer_of(situation.image, situation.facts, situation.segments)
+    return _skipped(buffer.reason) if isinstance(buffer, Unknown) else None
 
 
 def memory(situation: Situation) -> Lack | None:

@@ -170,7 +170,7 @@ class Rule:
                 message=seen.message,
                 span=seen.span,
                 other=seen.other,
-                condition=_joined(
+                condition=joined(
                     premise if seen.span or not self.needs_workarea else static, seen.condition
                 ),
                 remedy=seen.remedy or self.remedy,
@@ -229,7 +229,8 @@ def segment_party(segment: Segment) -> Party:
     return Party(segment.role.value, segment.span)
 
 
-def _joined(*conditions: str | None) -> str | None:
+def joined(*conditions: str | None) -> str | None:
+    """Return what must hold for all of ``conditions`` to hold, ``None`` where there is none."""
     return " and ".join(condition for condition in conditions if condition) or None
 
 

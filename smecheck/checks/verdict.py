@@ -28,9 +28,10 @@ _WAYS = {
 
 
 def judge(case: Case) -> Judgement:
-    """Decide. The order matters: inapplicable, contradiction, collision, proof, machine."""
+    """Decide. The order matters: loss, inapplicable, contradiction, collision, proof, machine."""
     judgement = (
-        _not_applicable(case)
+        _lost(case)
+        or _not_applicable(case)
         or _contradiction(case)
         or _collision(case)
         or _proven(case)
@@ -65,6 +66,24 @@ def _not_applicable(case: Case) -> Judgement | None:
             "nothing to do as long as SME stays off in that kernel",
         )
     return None
+
+
+def _lost(case: Case) -> Judgement | None:
+    """Judge by what is lost before SME and KASLR are looked for, if the inputs agree."""
+    lost = with_effect(case, Effect.LOSS)
+    if not lost or with_effect(case, Effect.CONTRADICTION):
+        return None
+    names = list(dict.fromkeys(finding.other.name for finding in lost if finding.other))
+    certain = any(finding.condition is None for finding in lost)
+    lies, is_lost = ("lies", "it is") if len(names) == 1 else ("lie", "they are")
+    perhaps = "" if certain else "perhaps "
+    return Judgement(
+        Verdict.COLLISION,
+        Basis.MACHINE,
+        f"{', '.join(names)} {perhaps}{lies} where the kernel is unpacked: {is_lost} lost before "
+        "KASLR chooses, with SME or without",
+        lost[0].remedy,
+    )
 
 
 def _contradiction(case: Case) -> Judgement | None:

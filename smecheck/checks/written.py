@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.consequence import consequence_of
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
@@ -13,14 +14,6 @@ from smecheck.placement.constants import COPY_BUFFER_OFFSET, EXECUTE_LEN, PAGE_S
 from smecheck.placement.generations import GENERATION_RULES
 from smecheck.quantity import count_text, size_text
 from smecheck.span import Span, SpanSet
-
-_CONSEQUENCE = {
-    SegmentRole.BOOT_PARAMS: "the kernel loses boot_params and its command line and dies silently",
-    SegmentRole.CMDLINE: "the kernel loses its command line",
-    SegmentRole.INITRD: "the initrd is destroyed: no root file system",
-    SegmentRole.ELFCOREHDR: "the crash kernel cannot describe the memory it should save",
-    SegmentRole.BACKUP: "the saved low memory is lost to the vmcore",
-}
 
 _LIVE_TABLES_SIZE = 32 * PAGE_SIZE
 """arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12, at the very end of
@@ -102,7 +95,7 @@ def worst_case_over_segment(situation: Situation) -> Iterator[Observation]:
 def _overlap(
     segment: Segment, hit: Span, what: str, *, condition: str | None = None
 ) -> Observation:
-    consequence = _CONSEQUENCE.get(segment.role, "its content is lost")
+    consequence = consequence_of(segment.role)
     pages = count_text(len(hit.frames(PAGE_SIZE)), "page")
     return Observation(
         message=f"{what} lies over {pages} of "

@@ -33,6 +33,8 @@ class Effect(Enum):
 
     COLLISION = "collision"
     """The workarea, or the kernel itself, meets what it must not."""
+    LOSS = "loss"
+    """Something that was loaded is lost before the kernel runs, whether SME is used or not."""
     CONTRADICTION = "contradiction"
     """The inputs cannot be of the same load: nothing that follows from them counts."""
     NONE = "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact
+from smecheck.evidence import Fact, Known
 from smecheck.model.kernel import Scheme, Section
 from smecheck.model.placement import Generation
 from smecheck.record import record
@@ -25,6 +25,13 @@ class KernelFacts:
     """The one generation, or the candidates where the image does not tell; never empty."""
     generation_origin: str
     assumptions: tuple[str, ...]
+
+    @property
+    def image_size(self) -> int | None:
+        """Bytes from ``_text`` to ``_end``; ``None`` where one of them is not known."""
+        if isinstance(self.text, Known) and isinstance(self.end, Known):
+            return self.end.value - self.text.value
+        return None
 
     @property
     def generation_text(self) -> str:

@@ -18,6 +18,7 @@ _DOCUMENT = "docs/rules.md"
 _PARTS = ("Passes", "Fails", "Sources")
 _EFFECTS = {
     Effect.COLLISION: "An error of this rule makes the verdict `collision`.",
+    Effect.LOSS: "An error of this rule makes the verdict `collision`, whether SME is used or not.",
     Effect.CONTRADICTION: "An error of this rule makes the verdict `undecided`: the inputs "
     "contradict each other.",
     Effect.NONE: "",

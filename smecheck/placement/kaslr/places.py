@@ -94,17 +94,11 @@ def _sizes(image: KernelImage, facts: KernelFacts, unpack: UnpackRules) -> Fact[
         return Unknown(f"init_size is not known: {header.init_size.reason}")
     if isinstance(header.output_len, Unknown):
         return Unknown(f"output_len is not known: {header.output_len.reason}")
-    size = _own_size(facts)
+    size = facts.image_size
     if size is None:
         return Unknown("_end - _text is not known")
     needed = max(header.output_len.value, size)
     return Known(KaslrKernel(needed, unpack.alignment.value, header.init_size.value), "header")
-
-
-def _own_size(facts: KernelFacts) -> int | None:
-    if isinstance(facts.text, Known) and isinstance(facts.end, Known):
-        return facts.end.value - facts.text.value
-    return None
 
 
 def _with_input(
@@ -121,7 +115,7 @@ def _with_input(
     loads_low = boot.loader_type not in (KEXEC_LOADER_TYPE, EFI_STUB_LOADER_TYPE)
     if not loads_low:
         yield from anywhere
-    place = payload_place(image, _own_size(facts))
+    place = payload_place(image, facts.image_size)
     if isinstance(place, Unknown):
         premises.append(f"the decompressor's own range is not known: {place.reason}")
         return
