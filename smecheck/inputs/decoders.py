@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Protocol
 
-from smecheck.inputs.packed import NotUnpacked, PackedBytes
+from smecheck.inputs.packed import NotUnpacked, Packed
 
 _INPUT = 64 << 10
 _BLOCK = 256 << 10
@@ -76,7 +76,7 @@ def library(name: str, package: str) -> Any:
         ) from error
 
 
-def unpack_gzip(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_gzip(packed: Packed) -> Iterator[bytes]:
     """Unpack gzip."""
     import zlib
 
@@ -84,37 +84,37 @@ def unpack_gzip(packed: PackedBytes) -> Iterator[bytes]:
     return _blocks(packed, lambda: _Inflater(zlib.decompressobj(with_header)), zlib.error)
 
 
-def unpack_bzip2(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_bzip2(packed: Packed) -> Iterator[bytes]:
     """Unpack bzip2."""
     import bz2
 
     return _blocks(packed, bz2.BZ2Decompressor, OSError)
 
 
-def unpack_xz(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_xz(packed: Packed) -> Iterator[bytes]:
     """Unpack xz, whatever its filters."""
     return _lzma(packed, "FORMAT_XZ")
 
 
-def unpack_lzma(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_lzma(packed: Packed) -> Iterator[bytes]:
     """Unpack the older format of the LZMA tools."""
     return _lzma(packed, "FORMAT_ALONE")
 
 
-def unpack_zstd(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_zstd(packed: Packed) -> Iterator[bytes]:
     """Unpack zstd; its window is 128 MiB at most, the decoder's own limit."""
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     zstd = library(name, "backports.zstd")
     return _blocks(packed, zstd.ZstdDecompressor, zstd.ZstdError)
 
 
-def unpack_lz4_frame(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_lz4_frame(packed: Packed) -> Iterator[bytes]:
     """Unpack lz4 as the lz4 program writes it today; kernels use ``lz4_legacy``."""
     frame = library("lz4.frame", "lz4")
     return _blocks(packed, frame.LZ4FrameDecompressor, RuntimeError)
 
 
-def _lzma(packed: PackedBytes, file_format: str) -> Iterator[bytes]:
+def _lzma(packed: Packed, file_format: str) -> Iterator[bytes]:
     import lzma
 
     container = getattr(lzma, file_format)
@@ -122,7 +122,7 @@ def _lzma(packed: PackedBytes, file_format: str) -> Iterator[bytes]:
 
 
 def _blocks(
-    packed: PackedBytes, start: Callable[[], _Decoder], error: type[Exception]
+    packed: Packed, start: Callable[[], _Decoder], error: type[Exception]
 ) -> Iterator[bytes]:
     """Yield what the decoder makes of the bytes; a further stream behind the first is unpacked too.
 
@@ -144,7 +144,7 @@ def _blocks(
     raise NotUnpacked(f"it is in more than {_STREAMS} pieces")
 
 
-def _stream(packed: PackedBytes, decoder: _Decoder, data: bytes) -> Iterator[bytes]:
+def _stream(packed: Packed, decoder: _Decoder, data: bytes) -> Iterator[bytes]:
     while True:
         block = decoder.decompress(data, _BLOCK)
         if block:

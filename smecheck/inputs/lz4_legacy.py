@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.inputs.decoders import library
-from smecheck.inputs.packed import NotUnpacked, PackedBytes
+from smecheck.inputs.packed import NotUnpacked, Packed
 
 _MAGIC = 0x184C2102
 _BLOCK = 8 << 20
@@ -19,7 +19,7 @@ _BLOCKS = 1024
 """64 of them are 512 MiB; a frame may end with a smaller one."""
 
 
-def unpack_lz4_legacy(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_lz4_legacy(packed: Packed) -> Iterator[bytes]:
     """Yield the blocks, of 8 MiB but for the last.
 
     Raises:
@@ -44,7 +44,7 @@ def unpack_lz4_legacy(packed: PackedBytes) -> Iterator[bytes]:
     raise NotUnpacked(f"it is in more than {_BLOCKS} pieces")
 
 
-def _next_size(packed: PackedBytes) -> int:
+def _next_size(packed: Packed) -> int:
     """Return the size of the next block, 0 at the end; frames may follow upon each other."""
     field = packed.read(_SIZE_BYTES)
     if int.from_bytes(field, "little") == _MAGIC:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from smecheck.inputs.decoders import library
-from smecheck.inputs.packed import NotUnpacked, PackedBytes
+from smecheck.inputs.packed import NotUnpacked, Packed
 
 MAGIC = b"\x89LZO\0\r\n\x1a\n"
 _BLOCK = 256 << 10
@@ -24,7 +24,7 @@ _OF_PACKED = (0x2, 0x200)
 _CHECKSUM_SIZE = 4
 
 
-def unpack_lzop(packed: PackedBytes) -> Iterator[bytes]:
+def unpack_lzop(packed: Packed) -> Iterator[bytes]:
     """Yield the blocks.
 
     Raises:
@@ -54,7 +54,7 @@ def unpack_lzop(packed: PackedBytes) -> Iterator[bytes]:
     raise NotUnpacked(f"it is in more than {_BLOCKS} pieces")
 
 
-def _skip_header(packed: PackedBytes) -> int:
+def _skip_header(packed: Packed) -> int:
     """Read past the header; return its flags."""
     packed.read(len(MAGIC))
     version, _library = _numbers(packed, ">HH")
@@ -72,5 +72,5 @@ def _skip_header(packed: PackedBytes) -> int:
     return int(flags)
 
 
-def _numbers(packed: PackedBytes, form: str) -> tuple[int, ...]:
+def _numbers(packed: Packed, form: str) -> tuple[int, ...]:
     return struct.unpack(form, packed.read_all(struct.calcsize(form), "the lzop header"))

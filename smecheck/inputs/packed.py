@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import BinaryIO
 
 from smecheck.span import Span
@@ -16,7 +17,26 @@ class NotUnpacked(Exception):
         self.help_text = help_text
 
 
-class PackedBytes:
+class Packed(ABC):
+    """Packed bytes, as a decoder reads them."""
+
+    @abstractmethod
+    def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, fewer at the end, none past it."""
+
+    def read_all(self, size: int, what: str) -> bytes:
+        """Return the next ``size`` bytes.
+
+        Raises:
+            NotUnpacked: there are fewer.
+        """
+        data = self.read(size)
+        if len(data) != size:
+            raise NotUnpacked(f"it ends inside {what}")
+        return data
+
+
+class PackedBytes(Packed):
     """Bytes of a file from the start of a span to its end; nothing else is ever read."""
 
     def __init__(self, stream: BinaryIO, span: Span) -> None:
@@ -29,19 +49,8 @@ class PackedBytes:
         self._at = self._span.start
 
     def read(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, fewer at the end, none behind it."""
+        """Return the next ``size`` bytes, fewer at the end of the span, none past it."""
         self._stream.seek(self._at)
         data = self._stream.read(min(size, self._span.end - self._at))
         self._at += len(data)
-        return data
-
-    def read_all(self, size: int, what: str) -> bytes:
-        """Return the next ``size`` bytes.
-
-        Raises:
-            NotUnpacked: there are fewer.
-        """
-        data = self.read(size)
-        if len(data) != size:
-            raise NotUnpacked(f"it ends inside {what}")
         return data

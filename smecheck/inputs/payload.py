@@ -15,7 +15,7 @@ from smecheck.inputs.decoders import (
 from smecheck.inputs.lz4_legacy import unpack_lz4_legacy
 from smecheck.inputs.lzop import MAGIC as LZOP_MAGIC
 from smecheck.inputs.lzop import unpack_lzop
-from smecheck.inputs.packed import NotUnpacked, PackedBytes
+from smecheck.inputs.packed import NotUnpacked, Packed, PackedBytes
 from smecheck.record import record
 
 UNPACKED_LIMIT = 512 << 20
@@ -34,7 +34,7 @@ class Compression:
 
     name: str
     magic: bytes
-    unpack: Callable[[PackedBytes], Iterator[bytes]]
+    unpack: Callable[[Packed], Iterator[bytes]]
     ends_with_size: bool = False
     """Whether the format itself ends with the size of what is unpacked."""
     limit: int = UNPACKED_LIMIT

@@ -1,0 +1,36 @@
+"""What a dump says of the kernel whose memory it holds."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.record import record
+
+_START_KERNEL_MAP = 0xFFFF_FFFF_8000_0000  # arch/x86/include/asm/page_64_types.h
+
+
+@record
+class VmcoreNotes:
+    """The notes of a vmcore, as far as they are about where the kernel was and what it was."""
+
+    source: str
+    release: Fact[str]
+    build_id: Fact[str]
+    sme_mask: Fact[int]
+    """The C-bit; 0 where the kernel that crashed did not use SME."""
+    kernel_offset: Fact[int]
+    """By how much virtual KASLR moved it."""
+    phys_base: Fact[int]
+    """What is added to an offset in the kernel's mapping for its physical address."""
+    stext: Fact[int]
+    """The virtual address of ``_stext``."""
+
+    @property
+    def text(self) -> Fact[int]:
+        """The physical address of ``_text``: of the kernel that crashed."""
+        # arch/x86/mm/physaddr.c, __phys_addr(): x - __START_KERNEL_map + phys_base.
+        if isinstance(self.stext, Known) and isinstance(self.phys_base, Known):
+            at = self.stext.value - _START_KERNEL_MAP + self.phys_base.value
+            if at >= 0:
+                return Known(at, f"{self.stext.origin}, {self.phys_base.origin}")
+            return Unknown(f"{self.phys_base.origin} contradicts {self.stext.origin}")
+        return self.stext if isinstance(self.stext, Unknown) else Unknown("phys_base is not said")
