@@ -32,6 +32,7 @@ from smecheck.placement.load_of_question import (
     cross_checked,
     named,
     predicted_load,
+    with_kexec_options,
 )
 from smecheck.placement.place import Setting, place_both
 from smecheck.placement.proof import Reservations, reservations
@@ -39,6 +40,7 @@ from smecheck.placement.question import Question, memory_premises, with_memory
 from smecheck.record import replace
 
 if TYPE_CHECKING:
+    from smecheck.model.boot import Boot
     from smecheck.model.decompressor_view import DecompressorView
     from smecheck.model.identity import KernelFacts
     from smecheck.model.kernel import KernelImage
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 def analyze(question: Question) -> Report:
     """Answer the question; where no load was recorded and one is asked about, predict it."""
-    question = with_memory(question)
+    question = with_memory(with_kexec_options(question))
     predicted = predicted_load(question)
     report = _answer(question, predicted)
     if question.cross_check and report.segments is not None and predicted is None:
@@ -64,7 +66,7 @@ def answer(question: Question) -> Report:
 
     For whoever asks many questions that differ a little.
     """
-    question = with_memory(question)
+    question = with_memory(with_kexec_options(question))
     return _answer(question, predicted_load(question))
 
 
@@ -122,6 +124,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
             *boot.assumptions,
             *(segments.remarks if segments else ()),
             *memory_premises(question),
+            *(_irrelevant(question, boot) if predicted is None else ()),
             *(kaslr.value.premises if isinstance(kaslr, Known) else ()),
         ),
         not_checked=not_checked(
@@ -131,6 +134,14 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
         inputs=inputs_used(question, segments),
         checks=checks,
     )
+
+
+def _irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
+    if question.machine is None:
+        return ()
+    from smecheck.placement.irrelevant import irrelevant
+
+    return irrelevant(question, boot)
 
 
 def _decompressor(

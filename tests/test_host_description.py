@@ -111,8 +111,33 @@ WRONG = {
     "rng_seed: yes": "2:11: 'yes': write true or false",
     "kexec_options: --noefi": "2:16: '--noefi' where a list is needed",
     "kexec_options: [--mem-max=lots]": (
-        "2:16: an address among the options: not a number; write 0x… hex, a decimal, or a size "
-        "such as 4M"
+        "2:17: Bad option value in --mem-max=lots (no unit; 0x… hex or a decimal)"
+    ),
+    "kexec_options: [--noefi, --mem-max=1G]": (
+        "2:26: Bad option value in --mem-max=1G (no unit; 0x… hex or a decimal)"
+    ),
+    "kexec_options: [--no-efi]": "2:17: unrecognized option '--no-efi'; did you mean '--noefi'?",
+    "kexec_options: [--lod]": "2:17: unrecognized option '--lod'; did you mean '--load'?",
+    "kexec_options: [-lz]": "2:17: invalid option -- 'z'",
+    "kexec_options: [--entr=1]": (
+        "2:17: option '--entr=1' is ambiguous; possibilities: '--entry' '--entry-32bit'"
+    ),
+    "kexec_options: [--load=now]": "2:17: option '--load' doesn't allow an argument",
+    "kexec_options: [-p, -t]": "2:21: option requires an argument -- 't'",
+    "kexec_options: [-t, bzimage]": "2:17: Unsupported kernel type bzimage",
+    "kexec_options: [noefi]": "2:17: 'noefi' is not an option of kexec; did you mean '--noefi'?",
+    "kexec_options: [-l, /boot/vmlinuz, /boot/initrd]": (
+        "2:36: '/boot/initrd' is not an option, and '/boot/vmlinuz' is the kernel's file already"
+    ),
+    "kexec_options: [--, -p]": "2:21: '-p' is not an option of kexec",
+    "kexec_options: [-e]": "2:17: with --exec kexec loads nothing",
+    "kexec_options: [-l, --status]": "2:21: with --status kexec loads nothing",
+    "kexec_options: [--load-live-update]": ("2:17: --load-live-update can only be used with xen"),
+    "kexec_options: ['--append \"ro']": "2:17: '--append \"ro': no closing quotation",
+    "kexec_options: [--serial=ttyS9]": "2:17: Bad serial port base 'ttyS9'",
+    "kexec_options: [--serial-baud=1]": "2:17: Bad serial port baud rate '1'",
+    "kexec_tools: 2.0.25\nkexec_options: [--hotplug]": (
+        "3:17: unrecognized option '--hotplug', which kexec-tools knows since 2.0.28"
     ),
     "purgatory: {bytes: 4K}": "2:13: unknown key 'bytes'; known are size",
     "firmware_map: []": "2:15: the list 'firmware_map' is empty; give at least one",
@@ -133,7 +158,7 @@ def test_wrong_at_its_place(text: str) -> None:
     assert problems(HEAD + text) == [f"h.yaml:{WRONG[text]}"]
 
 
-READER_ALONE = ("mem-max", "end: 0x10}", "010", "yes")
+READER_ALONE = ("kexec_options: [", "end: 0x10}", "010", "yes")
 """What a JSON Schema cannot say, or does not see after YAML's own rules were applied."""
 
 

@@ -2,52 +2,135 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
-from smecheck.evidence import value_of
+from smecheck.evidence import Known, value_of
 from smecheck.inputs.iomem import parse_iomem, read_iomem
 from smecheck.model.boot import BootRequest
 from smecheck.model.finding import Severity
 from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.model.host import Host
+from smecheck.model.kernel import KernelKind
 from smecheck.model.report import Report
 from smecheck.model.segments import Loader, Mode, SegmentRole
+from smecheck.placement.kexec.getopt_long import BadOptionError
+from smecheck.placement.kexec.kexec_cmdline import given_cmdline
+from smecheck.placement.kexec.kexec_option_table import options_of
 from smecheck.placement.kexec.kexec_options import KexecOptions, parse_options
+from smecheck.placement.kexec.kexec_tools import ToolsChange
 from smecheck.placement.kexec.predicted_load import Machine
+from smecheck.placement.kexec.versions import parse_version
 from smecheck.placement.question import Question
+from smecheck.record import replace
 from smecheck.span import Span
 
 IOMEM = read_iomem(str(DATA / "founding" / "old-p-c-2g" / "iomem.txt"))
 
 
+TABLES = json.loads((DATA / "kexec-options" / "tables.json").read_text())
+INVOCATIONS = json.loads((DATA / "kexec-options" / "invocations.json").read_text())
+RUNS = [(run, version) for run in INVOCATIONS for version in run["versions"]]
+
+MEANS_NOTHING = ("foo", "noefi", "p", "extra", "-", "")
+"""Words that kexec passes over, or takes for the kernel's file, and that are refused here: a type
+that kexec_file_load does not look at, and what is not an option."""
+
+OF_THE_MACHINE = ("Could not find a free area", "Cannot open", "Could not open", "Path /sys/")
+"""What the machine that was made up is to blame for."""
+
+LATER = ("Wrong file type", "Kexec2 syscall", "Can't use bzImage", "unrecoverable error")
+LATER += ("--load-preserve-context not supported", "Please specify memory range")
+"""Refusals that depend on the kernel's file or on the system call."""
+
+
+@pytest.mark.parametrize("version", TABLES)
+def test_the_table_is_that_of_the_binary(version: str) -> None:
+    table = TABLES[version]
+    known = options_of(parse_version(version))
+    assert [[o.name, o.takes_value, o.letter] for o in known] == table["options"]
+    with_letter = {f"{o.letter}:" if o.takes_value else o.letter for o in known if o.letter}
+    assert with_letter == set(re.findall("[a-zA-Z]:?", table["letters"]))
+
+
+def read(run: dict[str, Any], version: str) -> KexecOptions | str:
+    """Return what is made of a command line, or why it is refused."""
+    try:
+        return parse_options(run["words"], parse_version(version))
+    except BadOptionError as error:
+        return error.message
+
+
 @pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ((), KexecOptions()),
-        (("-d", "--noefi"), KexecOptions(no_efi=True)),
-        (("--entry-32bit",), KexecOptions(entry_32bit=True)),
-        (
-            ("--mem-min=1M", "--mem-max", "0x3fffffff"),
-            KexecOptions(mem_min=1 << 20, mem_max=0x3FFFFFFF),
-        ),
-        (("--args-elf", "--args-linux"), KexecOptions(elf_arguments="linux")),
-        (("--command-line=ro mem=4G",), KexecOptions(cmdline="ro mem=4G")),
-        (("--append", "ro"), KexecOptions(cmdline="ro")),
-        (("--noefi", "--append=ro"), KexecOptions(no_efi=True, cmdline="ro")),
-        (
-            ("--append=ro", "--noefi"),
-            KexecOptions(no_efi=True, cmdline="ro", loses_cmdline=True),
-        ),
-        (
-            ("--append=ro", "--pass-memmap-cmdline", "--append=rw"),
-            KexecOptions(memmap_on_cmdline=True, cmdline="rw"),
-        ),
-    ],
+    ("run", "version"), RUNS, ids=[f"{v}: {' '.join(run['words'])}" for run, v in RUNS]
 )
-def test_options(options: tuple[str, ...], expected: KexecOptions) -> None:
-    assert parse_options(options) == expected
+def test_options_mean_what_they_mean_to_kexec(run: dict[str, Any], version: str) -> None:
+    options, says = read(run, version), run["says"] or ""
+    if set(MEANS_NOTHING) & set(run["words"]) or (
+        run["words"][-2:] == ["/boot/vmlinuz", "-p"] and ("--" in run["words"])
+    ):
+        assert isinstance(options, str)
+    elif not any(call.startswith("kexec") for call in run["calls"]) or "unload" in says:
+        assert_refused(options, says)
+    else:
+        assert isinstance(options, KexecOptions)
+        file_first = parse_version(version) >= ToolsChange.FILE_LOAD_FIRST.since
+        loader = options.loader or (
+            Loader.KEXEC_FILE_LOAD if options.tries_file_load or file_first else Loader.KEXEC_LOAD
+        )
+        assert loader.value == run["calls"][0]
+        assert (options.mode is Mode.CRASH) == run["crash"]
+        if run["entry"] is not None:
+            assert options.enters_32bit == (run["entry"] == "32")
+        check_cmdline(options, run, version)
+
+
+def assert_refused(options: KexecOptions | str, says: str) -> None:
+    if isinstance(options, KexecOptions):
+        # The name of the kernel's file may be taken for a value; and what is unloaded first is
+        # loaded all the same.
+        assert says.startswith((*OF_THE_MACHINE, *LATER, "No kernel specified", "kexec unload"))
+    elif options.endswith("loads nothing"):
+        assert not says or says.startswith(("kexec unload", "There is kexec kernel", "2684"))
+    elif options.startswith("Bad option value"):
+        assert options[:20] == says[:20]
+    elif not options.startswith("option requires an argument") and says != "No kernel specified":
+        assert options == says or options == "invalid option -- '?'"
+
+
+def check_cmdline(options: KexecOptions, run: dict[str, Any], version: str) -> None:
+    cmdline = "BOOT_IMAGE=/boot/v root=/dev/sda1 ro crashkernel=256M crashkernel=64M,low"
+    host = Host(kexec_tools=Known(version, "t"), cmdline=Known(cmdline, "t"))
+    given = given_cmdline(options, host)
+    found = value_of(given) if given is not None else ""
+    if run["cmdline"] is not None:
+        assert found == run["cmdline"]
+    if "cmdline_length" in run:
+        assert len(found or "") == run["cmdline_length"]
+
+
+@pytest.mark.parametrize(
+    ("run", "version"),
+    [(run, version) for run, version in RUNS if (run["says"] or "").startswith(LATER)],
+)
+def test_what_kexec_refuses_for_its_options_is_refused_so(
+    run: dict[str, Any], version: str
+) -> None:
+    host = Host("h", kexec_tools=Known(version, "t"), kexec_options=tuple(run["words"]))
+    image = replace(kernel("5.0-old"), kind=KernelKind.BZIMAGE)
+    boot = BootRequest(initrd_size=0)
+    report = analyze(Question(image, boot, memory=IOMEM, machine=Machine(host)))
+    assert report.segments is not None
+    refusal = report.segments.refusal or ""
+    if run["says"].startswith("unrecoverable"):
+        assert "--reuseinitrd" in refusal
+    else:
+        assert refusal.startswith(run["says"])
 
 
 def loaded(*options: str, firmware: FirmwareMap | None = None) -> Report:

@@ -155,11 +155,16 @@ def _question(
 ) -> Question | Unreadable:
     from smecheck.model.gate import Unreadable
     from smecheck.model.host import Host
+    from smecheck.placement.contradiction import contradiction
     from smecheck.placement.kexec.predicted_load import Machine
     from smecheck.placement.question import Question
 
     if isinstance(facts, Unreadable):
         return facts
+    loading = Machine(host=facts.host or Host(), window=machine.window)
+    found = contradiction(machine.request, loading, facts.segments)
+    if found is not None:
+        return Unreadable(found.message, machine.where, found.help_text)
     return Question(
         image,
         machine.request,
@@ -167,7 +172,7 @@ def _question(
         facts.memory,
         facts.firmware,
         facts.log,
-        Machine(host=facts.host or Host(), window=machine.window),
+        loading,
     )
 
 

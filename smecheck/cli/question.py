@@ -15,9 +15,12 @@ from smecheck.errors import UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.segments import Loader, Mode
 from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
+from smecheck.placement.contradiction import contradiction, loader_asked, mode_asked
 
 if TYPE_CHECKING:
     from smecheck.model.kernel import KernelImage
+    from smecheck.model.segments import SegmentList
+    from smecheck.placement.kexec.predicted_load import Machine
     from smecheck.placement.question import Question
 
 _INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)
@@ -117,13 +120,16 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     from smecheck.inputs.complements import read_complemented
     from smecheck.placement.question import Question
 
+    machine = machine_of(options)
+    _refuse_contradiction(request, machine, None)
+    mode = mode_asked(request, machine)
     image = read_complemented(kernel, complements)
     _refuse_other_paging(request.paging, image)
     segments = memory = firmware = log = None
     if options["segments"] is not None:
         from smecheck.inputs.segments import read_segments
 
-        segments = read_segments(options["segments"], mode=options["mode"])
+        segments = read_segments(options["segments"], mode=mode)
     if options["iomem"] is not None:
         from smecheck.inputs.iomem import read_iomem
 
@@ -139,9 +145,9 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
         if segments is None:
             from smecheck.inputs.log_segments import segments_in_log
 
-            log, segments = segments_in_log(
-                options["dmesg"], log, options["loader"], options["mode"]
-            )
+            loader = loader_asked(request, machine)
+            log, segments = segments_in_log(options["dmesg"], log, loader, mode)
+    _refuse_contradiction(request, machine, segments)
     if options["cross_check"] and segments is None:
         raise UsageError(
             "--cross-check holds a recorded load against the prediction, and no load is given",
@@ -154,7 +160,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
         memory,
         firmware,
         log,
-        machine_of(options),
+        machine,
         cross_check=options["cross_check"],
         early=early_of(options),
     )
@@ -162,7 +168,6 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
 
 def _request(options: dict[str, Any]) -> BootRequest:
     _refuse_impossible_address(options["load_address"])
-    _refuse_other_path(options["path"], options["mode"])
     return BootRequest(
         path=options["path"],
         loader=options["loader"],
@@ -176,17 +181,17 @@ def _request(options: dict[str, Any]) -> BootRequest:
     )
 
 
-_MODE_OF = {Path.KEXEC: Mode.LOAD, Path.KDUMP: Mode.CRASH}
+def _refuse_contradiction(
+    request: BootRequest, machine: Machine | None, load: SegmentList | None
+) -> None:
+    """Refuse what cannot all be true of one load.
 
-
-def _refuse_other_path(path: Path | None, mode: Mode | None) -> None:
-    """Refuse a path that a load of that mode does not take."""
-    if path is None or mode is None or _MODE_OF.get(path, mode) is mode:
-        return
-    raise UsageError(
-        f"--path {path.value} contradicts --mode {mode.value}",
-        help_text="kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump",
-    )
+    Raises:
+        UsageError: two statements contradict each other.
+    """
+    found = contradiction(request, machine, load)
+    if found is not None:
+        raise UsageError(found.message, help_text=found.help_text)
 
 
 def _refuse_other_paging(paging: Paging, image: KernelImage) -> None:

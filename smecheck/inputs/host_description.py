@@ -5,6 +5,8 @@ What a description leaves out is unknown; what is usual is assumed where it is n
 
 from __future__ import annotations
 
+import shlex
+
 from smecheck.evidence import Fact
 from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
 from smecheck.inputs.sysfs_memmap import type_of
@@ -22,7 +24,8 @@ from smecheck.inputs.yaml_nodes import (
 from smecheck.inputs.yaml_spans import SPAN_KEYS, span_of
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.model.host import MOST_CPUS, Host
-from smecheck.placement.kexec.kexec_options import parse_options
+from smecheck.placement.kexec.getopt_long import BadOptionError
+from smecheck.placement.kexec.kexec_options import check_options, did_you_mean, version_of_tools
 from smecheck.placement.kexec.versions import parse_version
 from smecheck.span import Span
 
@@ -70,11 +73,12 @@ def read_host_description(text: str, name: str) -> Host:
         MalformedInput: it is not YAML, or not such a description.
     """
     fields = open_description(text, name, SCHEMA, _KEYS)
+    tools = fields.fact("kexec_tools", version)
     host = Host(
         source=name,
-        kexec_tools=fields.fact("kexec_tools", version),
+        kexec_tools=tools,
         kernel_release=fields.fact("kernel_release", version),
-        kexec_options=_options(fields),
+        kexec_options=_options(fields, tools),
         cmdline=fields.fact("cmdline", one_line),
         cpus=fields.fact("cpus", _from_to(1, MOST_CPUS)),
         efi_runtime_entries=fields.fact("efi_runtime_entries", _from_to(0, _MOST_ENTRIES)),
@@ -112,13 +116,35 @@ def _from_to(least: int, most: int) -> Reader[int]:
     return read
 
 
-def _options(fields: Fields) -> tuple[str, ...]:
-    options = tuple(fields.list_of("kexec_options", nonempty_line))
+def _options(fields: Fields, tools: Fact[str]) -> tuple[str, ...]:
+    """Read the words of the command, which must mean something to that version of kexec."""
+    words: list[str] = []
+    places: list[Node] = []
+    for node, found in fields.list_of("kexec_options", _words):
+        words += found
+        places += [node] * len(found)
     try:
-        parse_options(options)
+        check_options(words, version_of_tools(tools))
+    except BadOptionError as error:
+        node, word = places[error.position], words[error.position]
+        hint = did_you_mean(word) if error.message.startswith("unrecognized") else ""
+        fields.problem_at(node, f"{error.message}{hint}")
+    return tuple(words)
+
+
+def _words(node: Node) -> tuple[Node, list[str]]:
+    """Read an item of the command, which is a word.
+
+    Several options in one item are split at their blanks, as a shell does: to kexec such a word
+    would never mean anything.
+    """
+    written = nonempty_line(node)
+    if not written.startswith("-") or not any(map(str.isspace, written.partition("=")[0])):
+        return node, [written]
+    try:
+        return node, shlex.split(written)
     except ValueError as error:
-        fields.problem("kexec_options", f"an address among the options: {error}")
-    return options
+        raise BadNodeError(node, f"{quoted(written)}: {str(error).lower()}") from error
 
 
 def _purgatory(fields: Fields, key: str) -> Fact[int]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from smecheck.model.segments import Mode
+from smecheck.model.segments import Loader, Mode
+from smecheck.placement.kexec.getopt_long import BadOptionError, GivenOption, getopt_long
+from smecheck.placement.kexec.kexec_option_table import KEXEC_OPTIONS
+from smecheck.placement.kexec.kexec_options import KexecOptions, with_option
 from smecheck.record import record
 
 # Behind nothing, a prompt, the + of "set -x", or sudo.
@@ -17,12 +21,10 @@ _QUOTED = {
 _ESCAPED = re.compile(r'\\([\\"$`])')
 _EXPANDED = re.compile(r"(?<!\\)(?:`|\$[A-Za-z_({])")
 # A capture of argv joined by blanks shows no quotes: the value then ends at the next option.
+_SHELL_OPERATOR = re.compile(r"[ \t](?:[0-9]?[<>]|[|;&])")
 _UNQUOTED_END = re.compile(
     r"[ \t]{2}|\t|[ \t]--[A-Za-z]|[ \t]-[a-z]{1,5}(?=[ \t]|$)|[ \t](?:[0-9]?[<>]|[|;&])|$"
 )
-_LONG_MODES = {"--load": Mode.LOAD, "--load-panic": Mode.CRASH}
-_SHORT_MODES = {"l": Mode.LOAD, "p": Mode.CRASH}
-_SHORT_OPTIONS = re.compile(r"-[a-z]++")
 
 
 @record
@@ -44,19 +46,32 @@ def parse_command(text: str, line: int) -> KexecCommand | None:
         return None
     arguments = text[command.end() :]
     rest, cmdline = _take_values(arguments)
-    words = rest.split()
-    mode = None
-    is_file_load = "--kexec-file-syscall" in words
-    for word in words:
-        mode = _LONG_MODES.get(word, mode)
-        if _SHORT_OPTIONS.fullmatch(word):
-            mode = next((_SHORT_MODES[letter] for letter in word if letter in "lp"), mode)
-            is_file_load |= "s" in word
-    if mode is None and rest == arguments:
+    options = KexecOptions()
+    for given in _options(_SHELL_OPERATOR.split(rest, maxsplit=1)[0].split()):
+        options = with_option(options, given)
+    if options.mode is None and rest == arguments:
         return None
-    if "--reuse-cmdline" in words:
+    if options.reuses_cmdline:
         cmdline = None
-    return KexecCommand(line, mode, is_file_load, cmdline)
+    is_file_load = options.loader is Loader.KEXEC_FILE_LOAD
+    return KexecCommand(line, options.mode, is_file_load, cmdline)
+
+
+def _options(words: list[str]) -> Iterator[GivenOption]:
+    """Yield the options among the words, one word at a time.
+
+    What the shell makes of the line is not known in full, nor is the version of kexec.
+    """
+    for word in words:
+        if not word.startswith("-"):
+            continue
+        try:
+            found = [*getopt_long((word, ""), KEXEC_OPTIONS)]
+        except BadOptionError:
+            continue
+        yield from (
+            given for given in found if isinstance(given, GivenOption) and given.value is None
+        )
 
 
 def _take_values(arguments: str) -> tuple[str, str | None]:

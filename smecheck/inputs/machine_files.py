@@ -13,6 +13,8 @@ from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap, Region, usable_ram
 from smecheck.model.policy import NamedFile, PolicyMachine
 from smecheck.model.segments import Loader, Mode, SegmentList
+from smecheck.placement.contradiction import loader_asked, mode_asked
+from smecheck.placement.kexec.predicted_load import Machine
 from smecheck.record import record, replace
 from smecheck.span import Span
 
@@ -51,7 +53,8 @@ class MachineFiles:
         memory = self._read(files.get("iomem"), _iomem)
         firmware = self._read(files.get("memmap"), _memmap)
         log = self._read(files.get("dmesg"), _dmesg)
-        loader, mode = request.loader, request.mode
+        asking = Machine(host=host) if host is not None else None
+        loader, mode = loader_asked(request, asking), mode_asked(request, asking)
         segments = self._read(files.get("segments"), _segments, mode)
         if segments is None and log is not None:
             log, segments = self._needed(files["dmesg"], _log_and_segments, loader, mode)

@@ -163,6 +163,10 @@ class Fields:
         entry = self._entries.get(key)
         self._problems.add(self._node if entry is None else entry[1], message)
 
+    def problem_at(self, node: Node, message: str) -> None:
+        """Note what is wrong at ``node``, a part of a value that was read."""
+        self._problems.add(node, message)
+
     def finish(self) -> None:
         """Do nothing if all of the document is right.
 

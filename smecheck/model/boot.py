@@ -57,6 +57,9 @@ class BootRequest:
     kaslr: Switch = Switch.AUTO
     sme: Switch = Switch.AUTO
     paging: Paging = Paging.AUTO
+    loader_origin: str = "--loader"
+    mode_origin: str = "--mode"
+    """Who says these two, for whoever wants to know."""
 
 
 @record

@@ -49,7 +49,7 @@ class BootEvidence:
 def resolve_boot(evidence: BootEvidence) -> Boot:
     """Work out which boot it is, where the kernel runs in it, and what it is started with."""
     request, segments = evidence.request, evidence.segments
-    mode = _stated(request.mode, "--mode", segments.mode if segments else None)
+    mode = _stated(request.mode, request.mode_origin, segments.mode if segments else None)
     path = _path(evidence, mode)
     cmdline = _stated(request.cmdline, "--cmdline", segments.cmdline if segments else None)
     if isinstance(cmdline, Unknown) and path is Path.FIRST_BOOT and evidence.log is not None:
@@ -67,7 +67,9 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     initrd = _initrd(evidence)
     return Boot(
         path=path,
-        loader=_stated(request.loader, "--loader", segments.loader if segments else None),
+        loader=_stated(
+            request.loader, request.loader_origin, segments.loader if segments else None
+        ),
         mode=mode,
         load_address=load_address,
         kernel_base=kernel_base,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.model.boot import Path
 from smecheck.model.placement import Extents, TablesAtEntry
-from smecheck.model.segments import SegmentList, SegmentRole
+from smecheck.model.segments import Loader, SegmentList, SegmentRole
 from smecheck.placement.constants import (
     EXECUTE_LEN,
     P4D_SIZE,
@@ -101,8 +101,14 @@ class EntryEvidence:
     @property
     def enters_32bit(self) -> bool:
         """Whether kexec was told to enter the kernel at startup_32()."""
-        options = self.host.kexec_options if self.host is not None else ()
-        return "--entry-32bit" in options or "--real-mode" in options
+        if self.host is None or not self.host.kexec_options:
+            return False
+        loader = value_of(self.segments.loader) if self.segments is not None else None
+        if loader is Loader.KEXEC_FILE_LOAD:
+            return False
+        from smecheck.placement.kexec.kexec_options import options_of_host
+
+        return options_of_host(self.host).enters_32bit
 
 
 def meet(mapped: SpanSet, workarea: Span, *, levels: int) -> Meeting:

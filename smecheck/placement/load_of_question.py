@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import value_of
+from smecheck.evidence import Known, value_of
+from smecheck.model.boot import Path
 from smecheck.model.segments import SegmentOrigin
 from smecheck.record import replace
 
@@ -29,6 +30,25 @@ def predicted_load(question: Question) -> PredictedLoad | None:
 
     asked = asked_load(question.image, boot, _machine(question))
     return None if asked is None else predict_load(asked)
+
+
+def with_kexec_options(question: Question) -> Question:
+    """Return the question with the mode and the system call that the options of kexec say.
+
+    Whoever asks, and a load that was recorded, come first.
+    """
+    boot, machine, load = question.boot, question.machine, question.segments
+    if machine is None or not machine.host.kexec_options or boot.path is Path.FIRST_BOOT:
+        return question
+    from smecheck.placement.kexec.kexec_options import options_of_host
+
+    options = options_of_host(machine.host)
+    origin = f"{machine.host.source}: kexec_options"
+    if boot.mode is None and boot.path is None and not (load and isinstance(load.mode, Known)):
+        boot = replace(boot, mode=options.mode, mode_origin=origin)
+    if boot.loader is None and not (load and isinstance(load.loader, Known)):
+        boot = replace(boot, loader=options.loader, loader_origin=origin)
+    return replace(question, boot=boot)
 
 
 def cross_checked(question: Question, recorded: SegmentList) -> CrossCheck:

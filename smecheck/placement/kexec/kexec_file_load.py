@@ -6,8 +6,10 @@ crash_load_segments(), v4.14 to v6.12.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.load import LoadRequest, Prediction, Refusal
+from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE
@@ -23,11 +25,12 @@ from smecheck.placement.kexec.file_load_rules import NEWEST, KernelChange
 from smecheck.placement.kexec.kernel_buffers import KernelBuffers
 from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec.kexec_load import is_elf_request
+from smecheck.placement.kexec.kexec_load import cmdline_of, is_elf_request
+from smecheck.placement.kexec.kexec_options import KexecOptions, options_of_host
 from smecheck.placement.kexec.load_state import cmdline_bytes
 from smecheck.placement.kexec.reservation import NOT_RESERVED, known_iomem, reservations_of
 from smecheck.placement.kexec.versions import Version, parse_version, version_text
-from smecheck.record import record
+from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_up
 
 _LOAD = "arch/x86/kernel/kexec-bzimage64.c, bzImage64_load()"
@@ -41,6 +44,9 @@ _INITRD_BASE = 0x1000000
 PURGATORY_SIZE = 0x5000
 PURGATORY_CONTENT = 0x4000
 """Of the purgatory in Debian's kernels 6.1 and 6.12."""
+
+_ONLY_64BIT = "Kexec2 syscall does not support 16bit or 32bit entry yet"
+"""kexec-tools, kexec-bzImage64.c, bzImage64_load_file()."""
 
 _BOOT_PARAMS_SIZE = 4096
 _ELFCOREHDR_WORD = 30
@@ -76,6 +82,12 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
     """
     if is_elf_request(request):
         return _refused("kexec_file_load failed: Exec format error", request, assumptions)
+    options = options_of_host(request.host)
+    if options.entry_32bit or options.real_mode:
+        return _refused(_ONLY_64BIT, request, assumptions)
+    for text in _not_for_file_load(options, request):
+        assumptions.say(f"{text} does not count: the running kernel places, not kexec-tools")
+    request = replace(request, cmdline=cmdline_of(request, options, assumptions))
     image = bzimage_facts(request.image, assumptions)
     kernel = _running_kernel(request, assumptions)
     load = _Load(request, kernel, assumptions, known_iomem(request, assumptions), image)
@@ -253,6 +265,20 @@ def _say_what_outside_hides(load: _Load) -> None:
             "the running kernel has no area for contiguous memory (cma=), which it would use first "
             "and of which nothing is known outside"
         )
+
+
+def _not_for_file_load(options: KexecOptions, request: LoadRequest) -> Iterator[str]:
+    """Yield what was given and does nothing for kexec_file_load.
+
+    kexec-tools, kexec.c: do_kexec_file_load() looks neither at ``--type`` nor at the window.
+    """
+    if options.file_type is not None:
+        yield f"--type={options.file_type}"
+    low, high = options.mem_min is not None, options.mem_max is not None
+    if low or request.window.start != ADDRESSES.start:
+        yield "--mem-min"
+    if high or request.window.end != ADDRESSES.end:
+        yield "--mem-max"
 
 
 def _too_long(load: _Load) -> str:

@@ -21,14 +21,29 @@ from smecheck.placement.kexec.candidates import (
 from smecheck.placement.kexec.crash_map import UsableMap
 from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, takes_too_much
 from smecheck.placement.kexec.kexec_buffers import KexecBuffers, LoadRefused
+from smecheck.placement.kexec.kexec_cmdline import given_cmdline
 from smecheck.placement.kexec.kexec_load_bzimage import place_bzimage32, place_bzimage64
 from smecheck.placement.kexec.kexec_load_elf import place_elf
-from smecheck.placement.kexec.kexec_options import KexecOptions, parse_options
+from smecheck.placement.kexec.kexec_option_table import (
+    BZIMAGE32_TYPE,
+    BZIMAGE64_TYPE,
+    ELF_TYPE,
+)
+from smecheck.placement.kexec.kexec_options import (
+    KexecOptions,
+    options_of_host,
+    version_of_tools,
+)
 from smecheck.placement.kexec.kexec_tools import NEWEST
 from smecheck.placement.kexec.load_state import LoadState
 from smecheck.placement.kexec.reservation import NOT_RESERVED, known_iomem, reservations_of
-from smecheck.placement.kexec.versions import Version, parse_version, version_text
+from smecheck.placement.kexec.versions import Version, version_text
 from smecheck.span import Span
+
+_LOST_CMDLINE = (
+    "kexec-tools loses the command line: an option after it makes it forget --append and "
+    "--command-line"
+)
 
 
 def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Prediction:
@@ -37,14 +52,16 @@ def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Predic
     Raises:
         NotPredictable: a fact is missing.
     """
-    options = parse_options(request.host.kexec_options)
+    options = options_of_host(request.host)
     if options.preserves_context:
         raise NotPredictable("--load-preserve-context places by rules of its own")
+    if options.entry:
+        raise NotPredictable("--entry starts the load elsewhere than at purgatory")
     load = _state(request, options, assumptions)
     if isinstance(load, Refusal):
         return assumptions.prediction((), load, request.cmdline)
     refusal: Refusal | None = None
-    cmdline = _given_cmdline(request, options, assumptions)
+    cmdline = cmdline_of(request, options, assumptions)
     try:
         cmdline = _place(load, cmdline)
         segments = load.buffers.in_order()
@@ -58,12 +75,30 @@ def predict_kexec_load(request: LoadRequest, assumptions: Assumptions) -> Predic
 
 def _place(load: LoadState, cmdline: str) -> str:
     image = load.request.image
+    asked = load.options.file_type
     if is_elf_request(load.request):
+        _refuse_other_type(asked, (ELF_TYPE,))
         return place_elf(load, cmdline)
     kernel = bzimage_facts(image, load.assumptions)
-    if kernel.loads_64 and not (load.options.entry_32bit or load.options.real_mode):
+    _refuse_other_type(
+        asked, (BZIMAGE64_TYPE, BZIMAGE32_TYPE) if kernel.loads_64 else (BZIMAGE32_TYPE,)
+    )
+    is_bzimage64 = kernel.loads_64 and asked != BZIMAGE32_TYPE
+    if load.options.device_tree is not None and not is_bzimage64:
+        raise NotPredictable("the size of the device tree (--dtb) is not known")
+    if is_bzimage64 and not load.options.enters_32bit:
         return place_bzimage64(load, kernel, cmdline)
     return place_bzimage32(load, kernel, cmdline)
+
+
+def _refuse_other_type(asked: str | None, types: tuple[str, ...]) -> None:
+    """Refuse a type of ``--type`` that the file is not of: ``types``, the first to be found first.
+
+    Raises:
+        LoadRefused: it is not one of them.
+    """
+    if asked is not None and asked not in types:
+        raise LoadRefused(Refusal(f"Wrong file type {asked}, file matches type {types[0]}"))
 
 
 def is_elf_request(request: LoadRequest) -> bool:
@@ -72,18 +107,19 @@ def is_elf_request(request: LoadRequest) -> bool:
     Only the options of ELF files say so: most people who give a vmlinux load the bzImage.
     """
     has_header = isinstance(request.image.header.init_size, Known)
-    options = parse_options(request.host.kexec_options)
+    options = options_of_host(request.host)
+    if options.file_type is not None:
+        return options.file_type == ELF_TYPE and request.image.kind is not KernelKind.BZIMAGE
     given = options.elf_arguments is not None
     return given and (not has_header or request.image.kind is KernelKind.VMLINUX)
 
 
-def _given_cmdline(request: LoadRequest, options: KexecOptions, assumptions: Assumptions) -> str:
+def cmdline_of(request: LoadRequest, options: KexecOptions, assumptions: Assumptions) -> str:
+    """Return what kexec-tools takes for the command line."""
     if options.loses_cmdline:
-        assumptions.say(
-            "kexec-tools loses the command line: an option behind it makes it forget --append "
-            "and --command-line"
-        )
-        return ""
+        assumptions.say(_LOST_CMDLINE)
+        kept = given_cmdline(options, request.host)
+        return "" if kept is None else value_of(kept) or ""
     return request.cmdline
 
 
@@ -129,8 +165,7 @@ def _state(
 
 def tools_of(request: LoadRequest, assumptions: Assumptions) -> Version:
     """Return the version of kexec-tools, the newest that is known where none is given."""
-    given = request.host.kexec_tools
-    version = parse_version(given.value) if isinstance(given, Known) else None
+    version = version_of_tools(request.host.kexec_tools)
     known = Unknown("no version") if version is None else Known(version, "the host")
     text = f"kexec-tools is {version_text(NEWEST)}, the newest that is known"
     return assumptions.take("kexec_tools", known, NEWEST, text)

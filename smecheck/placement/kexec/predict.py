@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Unknown
 from smecheck.model.host import Host
-from smecheck.model.load import LoadRequest, Prediction
+from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MapKind
 from smecheck.model.segments import Loader
 from smecheck.placement.kexec.assumptions import Assumptions
 from smecheck.placement.kexec.bzimage_facts import NotPredictable
 from smecheck.placement.kexec.kexec_file_load import predict_kexec_file_load
 from smecheck.placement.kexec.kexec_load import predict_kexec_load
+from smecheck.placement.kexec.kexec_options import options_of_host, version_of_tools
 from smecheck.placement.kexec.kexec_tools import NEWEST, ToolsChange
-from smecheck.placement.kexec.versions import parse_version
 
 _CHANGES_MEMORY = ("mem=", "memmap=")
 """arch/x86/kernel/e820.c, parse_memopt() and parse_memmap_opt()."""
@@ -32,6 +32,9 @@ def predict(request: LoadRequest) -> Prediction:
     assumptions = Assumptions()
     try:
         _refuse_changed_memory(request)
+        refused = _refused_by_options(request)
+        if refused is not None:
+            return assumptions.prediction((), refused, request.cmdline)
         match request.loader:
             case Loader.KEXEC_LOAD:
                 return predict_kexec_load(request, assumptions)
@@ -60,12 +63,40 @@ def _refuse_changed_memory(request: LoadRequest) -> None:
         )
 
 
+def _refused_by_options(request: LoadRequest) -> Refusal | None:
+    """Say how kexec refuses its options, whatever the machine.
+
+    Raises:
+        NotPredictable: they name an initrd, and nobody says how large it is.
+    """
+    options = options_of_host(request.host)
+    if options.refusal is not None:
+        return Refusal(options.refusal)
+    if options.reuses_initrd:
+        return Refusal("--reuseinitrd not implemented on this architecture")
+    has_end = options.mem_max is not None or request.window.end != ADDRESSES.end
+    if options.preserves_context and not has_end:
+        return Refusal(
+            "Please specify memory range used by kexeced kernel to preserve the context of "
+            'original kernel with "--mem-max" parameter'
+        )
+    if options.preserves_context and request.loader is Loader.KEXEC_FILE_LOAD:
+        return Refusal("--load-preserve-context not supported with kexec_file_load")
+    if options.initrd is not None and request.initrd_size is None:
+        raise NotPredictable(
+            f"kexec is given the initrd {options.initrd}, and its size is not known (--initrd)"
+        )
+    return None
+
+
 def default_loader(host: Host) -> Loader:
     """Return the system call that kexec uses where no option says which.
 
-    Since 2.0.27 it is kexec_file_load, and kexec_load only where the kernel cannot do that.
+    Since 2.0.27 it is kexec_file_load, and kexec_load only where the kernel cannot do that; before,
+    that is what ``-a`` asks for.
     """
-    given = host.kexec_tools
-    version = parse_version(given.value) if isinstance(given, Known) else None
+    if options_of_host(host).tries_file_load:
+        return Loader.KEXEC_FILE_LOAD
+    version = version_of_tools(host.kexec_tools)
     file_first = (version or NEWEST) >= ToolsChange.FILE_LOAD_FIRST.since
     return Loader.KEXEC_FILE_LOAD if file_first else Loader.KEXEC_LOAD

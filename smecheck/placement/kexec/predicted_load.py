@@ -11,7 +11,8 @@ from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MapKind, MemoryMap
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.placement.kexec.kexec_buffers import PREDICTED_FROM
-from smecheck.placement.kexec.kexec_options import parse_options
+from smecheck.placement.kexec.kexec_cmdline import given_cmdline
+from smecheck.placement.kexec.kexec_options import KexecOptions, options_of_host
 from smecheck.placement.kexec.predict import default_loader, predict
 from smecheck.quantity import size_text
 from smecheck.record import record
@@ -74,15 +75,9 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
     loader = _loader(boot, host, assumptions)
     if machine.memory is not None and not _is_enough(machine.memory, mode.value, loader.value):
         return None
-    given = parse_options(host.kexec_options).cmdline
-    cmdline: Fact[str] = Unknown("the command line of the kernel is not known")
-    if boot.cmdline is not None:
-        cmdline = Known(boot.cmdline, "--cmdline")
-    elif given is not None:
-        cmdline = Known(given, f"{host.source}: kexec_options")
-    else:
-        assumptions.append("the command line is short, as far as it takes room (--cmdline)")
-    if boot.initrd_size is None:
+    options = options_of_host(host)
+    cmdline = _cmdline(boot, host, options, assumptions)
+    if boot.initrd_size is None and options.initrd is None:
         assumptions.append("no initrd is loaded (--initrd to say otherwise)")
     if machine.memory is not None and not machine.memory.complete:
         assumptions.append(
@@ -100,6 +95,21 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
         window=machine.window,
     )
     return AskedLoad(request, loader, mode, cmdline, tuple(assumptions), boot.initrd_size is None)
+
+
+def _cmdline(
+    boot: BootRequest, host: Host, options: KexecOptions, assumptions: list[str]
+) -> Fact[str]:
+    """Return the command line that kexec is given."""
+    given = given_cmdline(options, host)
+    if boot.cmdline is not None:
+        if given is not None and value_of(given) != boot.cmdline:
+            assumptions.append("--cmdline counts, not the command line among the kexec_options")
+        return Known(boot.cmdline, "--cmdline")
+    if isinstance(given, Known):
+        return Known(given.value, f"{host.source}: {given.origin}")
+    assumptions.append("the command line is short, as far as it takes room (--cmdline)")
+    return given or Unknown("the command line of the kernel is not known")
 
 
 def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
@@ -158,7 +168,7 @@ def _room(largest: Span) -> str:
 
 def _mode(boot: BootRequest, assumptions: list[str]) -> Known[Mode]:
     if boot.mode is not None:
-        return Known(boot.mode, "--mode")
+        return Known(boot.mode, boot.mode_origin)
     if boot.path is not None:
         mode = Mode.CRASH if boot.path is Path.KDUMP else Mode.LOAD
         return Known(mode, f"--path {boot.path.value}")
@@ -168,9 +178,10 @@ def _mode(boot: BootRequest, assumptions: list[str]) -> Known[Mode]:
 
 def _loader(boot: BootRequest, host: Host, assumptions: list[str]) -> Known[Loader]:
     if boot.loader is not None:
-        return Known(boot.loader, "--loader")
+        return Known(boot.loader, boot.loader_origin)
     loader = default_loader(host)
-    assumptions.append(
-        f"kexec uses {loader.value}, the default of this version of kexec-tools (--loader)"
-    )
+    why = "the default of this version of kexec-tools"
+    if options_of_host(host).tries_file_load:
+        why = "which -a tries first; the running kernel can do it"
+    assumptions.append(f"kexec uses {loader.value}, {why} (--loader)")
     return Known(loader, _DEFAULT_LOADER)
