@@ -15,7 +15,6 @@ from smecheck.errors import UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.segments import Loader, Mode
 from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
-from smecheck.placement.contradiction import contradiction, loader_asked, mode_asked
 
 if TYPE_CHECKING:
     from smecheck.model.kernel import KernelImage
@@ -118,6 +117,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     complements = complements_of(kernel, options, *others)
 
     from smecheck.inputs.complements import read_complemented
+    from smecheck.placement.contradiction import loader_asked, mode_asked
     from smecheck.placement.question import Question
 
     machine = machine_of(options)
@@ -189,6 +189,8 @@ def _refuse_contradiction(
     Raises:
         UsageError: two statements contradict each other.
     """
+    from smecheck.placement.contradiction import contradiction
+
     found = contradiction(request, machine, load)
     if found is not None:
         raise UsageError(found.message, help_text=found.help_text)

@@ -1,0 +1,190 @@
+"""One load, told of in several places: what contradicts, what does not count, what it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commandline import SAMPLES, Run, call
+
+SAMPLE = SAMPLES / "founding-failure"
+ASKED = ("analyze", str(SAMPLE / "kernel.yaml"), "--iomem", str(SAMPLE / "iomem.txt"))
+LOG = str(SAMPLE / "kexec.log")
+"""A load of kexec-tools, of mode load, onto the machine of the sample."""
+
+LOAD = """\
+schema: smecheck/segments-v1
+loader: {loader}
+mode: {mode}
+cmdline: nokaslr mem_encrypt=on
+segments:
+  - {{name: kernel, start: 0x10000000, size: 0xd41000}}
+"""
+HOST = "schema: smecheck/host-v1\nkexec_options: [{options}]\n"
+
+
+def load(tmp_path: Path, *options: str, loader: str = "kexec_load", mode: str = "crash") -> Run:
+    path = tmp_path / "load.yaml"
+    path.write_text(LOAD.format(loader=loader, mode=mode))
+    return call(*ASKED, "--segments", str(path), *options, "--format", "plain")
+
+
+def host(tmp_path: Path, words: str, *options: str) -> Run:
+    path = tmp_path / "host.yaml"
+    path.write_text(HOST.format(options=words))
+    return call(*ASKED, "--host", str(path), *options, "--format", "plain")
+
+
+@pytest.mark.parametrize(
+    ("options", "other"),
+    [
+        (("--path", "kexec"), "the load, which is of mode crash"),
+        (("--mode", "load"), "the load, which is of mode crash"),
+        (("--path", "first-boot"), "the load, which is of mode crash"),
+        (("--loader", "kexec_file_load"), "the load, which is a kexec_load"),
+        (("--path", "kexec", "--mode", "crash"), "--mode crash"),
+    ],
+)
+def test_a_description_that_says_otherwise(
+    tmp_path: Path, options: tuple[str, ...], other: str
+) -> None:
+    found = load(tmp_path, *options)
+    assert found.status == 2
+    assert found.problem[0].startswith(f"{' '.join(options[:2])} contradicts {other}")
+
+
+@pytest.mark.parametrize("options", [("--path", "kdump"), ("--mode", "crash"), ()])
+def test_a_description_that_says_the_same(tmp_path: Path, options: tuple[str, ...]) -> None:
+    found = load(tmp_path, *options)
+    assert found.err == ""
+    assert "boot.path: kdump" in found.out
+
+
+@pytest.mark.parametrize("options", [("--path", "kdump"), ("--mode", "crash")])
+def test_a_log_without_a_load_of_that_mode(options: tuple[str, ...]) -> None:
+    found = call(*ASKED, "--segments", LOG, *options)
+    assert found.status == 3
+    assert "holds no load of mode crash" in found.problem[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "problem"),
+    [
+        ("-p", ("--mode", "load"), "--mode load contradicts kexec -p (kexec_options of "),
+        ("--load-pan", ("--path", "kexec"), "--path kexec contradicts kexec -p"),
+        ("-lc", ("--mode", "crash"), "--mode crash contradicts kexec -l"),
+        ("-s", ("--loader", "kexec_load"), "--loader kexec_load contradicts kexec -s"),
+        ("-c", ("--loader", "kexec_file_load"), "--loader kexec_file_load contradicts kexec -c"),
+        ("-p", ("--segments", LOG), "holds no load of mode crash"),
+        ("-ls", ("--segments", LOG), "kexec -s (kexec_options of "),
+        ("--mem-max=0x7fffffff", ("--mem-max", "1M"), "--mem-max 0x100000 contradicts"),
+        ("--initrd=/boot/i", ("--mode", "load", "--initrd", "0"), "--initrd 0 contradicts"),
+    ],
+)
+def test_options_of_kexec_that_say_otherwise(
+    tmp_path: Path, words: str, options: tuple[str, ...], problem: str
+) -> None:
+    found = host(tmp_path, words, *options)
+    assert found.status in (2, 3)
+    assert problem in found.problem[0]
+
+
+@pytest.mark.parametrize("words", ["-a, -l", "-a, --load", "-al"])
+def test_what_a_allows_is_no_contradiction(tmp_path: Path, words: str) -> None:
+    for loader in ("kexec_load", "kexec_file_load"):
+        found = host(tmp_path, words, "--loader", loader, "--initrd", "0")
+        assert f"boot.loader: {loader}" in found.out
+
+
+def test_options_say_mode_and_system_call(tmp_path: Path) -> None:
+    found = host(tmp_path, "-cl", "--initrd", "0", "--cmdline", "nokaslr")
+    assert "boot.path: kexec" in found.out
+    assert "boot.loader: kexec_load" in found.out
+    found = host(tmp_path, "--kexec-file, -l", "--initrd", "0", "--cmdline", "nokaslr")
+    assert "boot.loader: kexec_file_load" in found.out
+    assert "kexec_options" in found.out
+
+
+def test_several_words_in_one_item(tmp_path: Path) -> None:
+    one = host(tmp_path, "-c -l", "--initrd", "0", "--cmdline", "nokaslr")
+    several = host(tmp_path, "-c, -l", "--initrd", "0", "--cmdline", "nokaslr")
+    assert one.out == several.out
+
+
+def test_an_initrd_of_unknown_size(tmp_path: Path) -> None:
+    found = host(tmp_path, "-cl, --initrd=/boot/initrd", "--cmdline", "nokaslr")
+    assert "verdict: undecided" in found.out
+    assert "kexec is given the initrd /boot/initrd, and its size is not known" in found.out
+    found = host(tmp_path, "-cl, --initrd=/boot/initrd", "--cmdline", "nokaslr", "--initrd", "8M")
+    assert found.status in (0, 1)
+
+
+def test_what_kexec_file_load_does_not_look_at(tmp_path: Path) -> None:
+    found = host(tmp_path, "-ls, -tbzImage, --mem-max=0x7fffffff", "--initrd", "0")
+    assert "--type=bzImage does not count: the running kernel places" in found.out
+    assert "--mem-max does not count: the running kernel places" in found.out
+
+
+def test_a_command_line_that_is_passed_on(tmp_path: Path) -> None:
+    path = tmp_path / "host.yaml"
+    path.write_text(
+        HOST.format(options="-cl, --reuse-cmdline, --append=nokaslr")
+        + "cmdline: BOOT_IMAGE=/v root=/dev/sda1 crashkernel=256M\n"
+    )
+    found = call(*ASKED, "--host", str(path), "--initrd", "0", "--format", "json").document
+    assert found["boot"]["cmdline"] == "root=/dev/sda1 crashkernel=256M nokaslr"
+    assert found["boot"]["kaslr"] == "off"
+    path.write_text(HOST.format(options="-cl, --reuse-cmdline, --append=nokaslr"))
+    found = call(*ASKED, "--host", str(path), "--initrd", "0", "--format", "json").document
+    assert found["boot"]["kaslr"] == "unknown"
+
+
+def test_the_command_line_that_counts(tmp_path: Path) -> None:
+    found = host(tmp_path, "-cl, --append=ro", "--cmdline", "nokaslr", "--initrd", "0")
+    assert "--cmdline counts, not the command line among the kexec_options" in found.out
+    same = host(tmp_path, "-cl, --append=nokaslr", "--cmdline", "nokaslr", "--initrd", "0")
+    assert "--cmdline counts" not in same.out
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--kexec-tools", "2.0.25"), "--kexec-tools does"),
+        (("--cpus", "4", "--mem-min", "1M"), "--cpus, --mem-min do"),
+        (("--running-kernel", "6.1.0", "--mem-max", "4G"), "--running-kernel, --mem-max do"),
+    ],
+)
+def test_what_a_recorded_load_makes_irrelevant(options: tuple[str, ...], names: str) -> None:
+    said = f"{names} not count: the load is recorded"
+    assert said in call(*ASKED, "--segments", LOG, *options, "--format", "plain").out
+    checked = call(*ASKED, "--segments", LOG, *options, "--cross-check", "--format", "plain")
+    assert "not count" not in checked.out
+
+
+def test_keys_that_a_recorded_load_makes_irrelevant(tmp_path: Path) -> None:
+    path = tmp_path / "host.yaml"
+    path.write_text("schema: smecheck/host-v1\ncpus: 64\ngbpages: true\nkexec_options: [--noefi]\n")
+    found = call(*ASKED, "--segments", LOG, "--host", str(path), "--format", "plain")
+    assert f"cpus ({path}) does not count: the load is recorded" in found.out
+    first = call(*ASKED, "--path", "first-boot", "--host", str(path), "--format", "plain")
+    assert f"cpus ({path}) does not count: a first boot is asked about" in first.out
+
+
+def test_a_policy_that_contradicts_itself(tmp_path: Path) -> None:
+    (tmp_path / "load.yaml").write_text(LOAD.format(loader="kexec_load", mode="crash"))
+    (tmp_path / "host.yaml").write_text(HOST.format(options="-p"))
+    (tmp_path / "policy.yaml").write_text(
+        "schema: smecheck/policy-v1\nmachines:\n"
+        f"  - {{name: a, iomem: {SAMPLE / 'iomem.txt'}, segments: load.yaml, path: kexec}}\n"
+        f"  - {{name: b, iomem: {SAMPLE / 'iomem.txt'}, segments: load.yaml, mode: load}}\n"
+        f"  - {{name: c, iomem: {SAMPLE / 'iomem.txt'}, host: host.yaml, mode: load}}\n"
+        f"  - {{name: d, iomem: {SAMPLE / 'iomem.txt'}, segments: load.yaml, mode: crash}}\n"
+    )
+    found = call(
+        *("gate", str(SAMPLE / "kernel.yaml"), "--policy", str(tmp_path / "policy.yaml")),
+        *("--format", "json"),
+    )
+    assert found.status == 3
+    errors = {row["target"]: row for row in found.document["results"] if row["outcome"] == "error"}
+    assert set(errors) == {"a", "b", "c"}
+    assert "contradicts" in errors["a"]["message"]
