@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks.apply import findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
-from smecheck.checks.judgement import Case
+from smecheck.checks.judgement import Case, Judgement
 from smecheck.checks.kaslr_places import boot_asked_about, places_of_kaslr
 from smecheck.checks.situation import situation_of
 from smecheck.checks.verdict import judge
@@ -51,14 +51,16 @@ def analyze(question: Question) -> Report:
     """Answer the question; where no load was recorded and one is asked about, predict it."""
     question = with_memory(with_kexec_options(question))
     predicted = predicted_load(question)
-    report = _answer(question, predicted)
+    case, report = _answer(question, predicted)
     if question.cross_check and report.segments is not None and predicted is None:
         report = replace(report, cross_check=cross_checked(question, report.segments))
     if predicted is None or report.basis is Basis.PROOF:
         return report
-    from smecheck.checks.what_if import with_what_if
+    from smecheck.checks.what_if import changes, told
 
-    return with_what_if(report, predicted, lambda other: _answer(question, other).verdict)
+    found = changes(predicted, report.verdict, lambda other: _answer(question, other)[1].verdict)
+    report = replace(report, assumptions=(*report.assumptions, *told(found, report.verdict)))
+    return _judged(report, judge(replace(case, changes=found)))
 
 
 def answer(question: Question) -> Report:
@@ -67,11 +69,15 @@ def answer(question: Question) -> Report:
     For whoever asks many questions that differ a little.
     """
     question = with_memory(with_kexec_options(question))
-    return _answer(question, predicted_load(question))
+    return _answer(question, predicted_load(question))[1]
 
 
-def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
-    """Answer the question for the load that it names, or for one that was predicted."""
+def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, Report]:
+    """Answer the question for the load that it names, or for one that was predicted.
+
+    Returns:
+        What was judged, for whoever learns more and judges again, and the report.
+    """
     image, memory = question.image, question.memory
     load = named(question.segments, image)
     asked = boot_asked_about(question.boot, load, question.early)
@@ -101,9 +107,11 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> Report:
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
-    case = Case(facts, boot, actual, proof, findings, segments, memory, not_predicted)
-    judgement = judge(replace(case, kaslr=value_of(kaslr)))
-    return Report(
+    case = Case(
+        facts, boot, actual, proof, findings, segments, memory, not_predicted, value_of(kaslr)
+    )
+    judgement = judge(case)
+    return case, Report(
         verdict=judgement.verdict,
         basis=judgement.basis,
         headline=judgement.headline,
@@ -142,6 +150,16 @@ def _irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
     from smecheck.placement.irrelevant import irrelevant
 
     return irrelevant(question, boot)
+
+
+def _judged(report: Report, judgement: Judgement) -> Report:
+    return replace(
+        report,
+        verdict=judgement.verdict,
+        basis=judgement.basis,
+        headline=judgement.headline,
+        next_step=judgement.next_step,
+    )
 
 
 def _decompressor(

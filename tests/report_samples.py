@@ -8,7 +8,14 @@ from typing import TypeVar
 
 from smecheck.checks.catalogue import RULES
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Boot, Initrd, Path, SmeState
+from smecheck.model.boot import (
+    SME_UNKNOWN_WITHOUT_CMDLINE,
+    Boot,
+    Initrd,
+    Path,
+    SmeAnswer,
+    SmeState,
+)
 from smecheck.model.decompressor_view import (
     DecompressorView,
     InitSizeSide,
@@ -183,8 +190,7 @@ def _collision(base: int = BASE) -> Report:
             kernel_base=Known(base, "kexec.log:42"),
             base_is_certain=True,
             kaslr=Known(False, "nokaslr"),
-            sme=SmeState.ACTIVE,
-            sme_evidence=("--sme on",),
+            sme_answer=SmeAnswer(SmeState.ACTIVE, ("--sme on",)),
             paging=Known(4, "--paging 4"),
             initrd=Initrd(segments[0].span, segments[0].span.size, "kexec.log:41"),
             cmdline=Known("console=ttyS0 nokaslr mem_encrypt=on", "kexec.log:12"),
@@ -233,7 +239,7 @@ def _undecided() -> Report:
         kernel_base=Unknown("no --load-address"),
         base_is_certain=False,
         kaslr=Unknown("no command line"),
-        sme=SmeState.UNKNOWN,
+        sme_answer=SME_UNKNOWN_WITHOUT_CMDLINE,
         paging=Unknown("not known"),
         initrd=Initrd(None, 0, "assumed"),
         cmdline=Unknown("no --cmdline"),

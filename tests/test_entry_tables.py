@@ -125,7 +125,7 @@ def test_meeting_is_what_the_steps_come_to(
 # Which tables a boot starts from.
 
 OLD, NEW = kernel("5.0-old"), kernel("6.1.0-56-amd64")
-FOUR = BootRequest(kaslr=Switch.OFF, paging=Paging.FOUR)
+FOUR = BootRequest(kaslr=Switch.OFF, paging=Paging.FOUR, sme=Switch.ON)
 CROSSING = 0x3F200000
 """The v5.0 kernel's workarea is [0x3fe00000, 0x40200000) there, its segment ends at 0x3ff41000."""
 LAST = Span(GIB, GIB + FRAME)

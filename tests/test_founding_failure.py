@@ -14,7 +14,7 @@ from smecheck.analysis import analyze
 from smecheck.evidence import Known
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest
+from smecheck.model.boot import SME_IS_ON, BootRequest
 from smecheck.model.finding import Severity
 from smecheck.model.report import Basis, Report, Verdict
 from smecheck.placement.question import Question
@@ -68,7 +68,7 @@ def test_verdict_is_the_outcome(name: str) -> None:
     assert bool(errors) is (answer.verdict is Verdict.COLLISION)
     if answer.verdict is Verdict.COLLISION:
         assert answer.basis is Basis.MACHINE
-        assert any(finding.condition is None for finding in errors)
+        assert any(finding.condition == SME_IS_ON for finding in errors)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -116,7 +116,7 @@ def test_page_tables_beyond_ram_are_found_with_or_without_a_neighbour(name: str)
     assert any("triple fault" in finding.message for finding in findings)
     (fault,) = (finding for finding in report(name).findings if finding.rule == "SME020")
     assert fault.span == Span(0x80000000, 0x80200000)
-    assert fault.condition is None
+    assert fault.condition == SME_IS_ON
 
 
 @pytest.mark.parametrize("name", ["old-p-c-1g", "old-p-c-2g", "old-p-s-2g"])

@@ -49,10 +49,9 @@ def document(name: str) -> Any:
 
 
 def errors(name: str, rule: str) -> list[Any]:
-    """Return the findings of a rule that are errors and certain."""
-    wanted = (rule, "error", "certain")
-    keys = ("rule", "severity", "confidence")
-    return [f for f in document(name)["findings"] if tuple(f[key] for key in keys) == wanted]
+    """Return the findings of a rule that are errors and depend on nothing but SME."""
+    found = [f for f in document(name)["findings"] if (f["rule"], f["severity"]) == (rule, "error")]
+    return [finding for finding in found if finding["condition"] == "SME is on"]
 
 
 def hits(name: str, rule: str) -> set[str]:

@@ -101,7 +101,9 @@ def test_the_verdict_counts_the_places() -> None:
     report = analyze(founding("old-l-c-2g-kaslr-last"))
     assert report.verdict is Verdict.COLLISION
     assert report.basis is Basis.MACHINE
-    assert report.headline.startswith("at 2 of 755 places that KASLR may choose, the workarea col")
+    assert report.headline.startswith(
+        "if SME is on, at 2 of 755 places that KASLR may choose, the workarea col"
+    )
     assert report.boot.kernel_base == Known(
         0x7E400000, "a colliding one of 755 places that KASLR may choose"
     )

@@ -34,7 +34,7 @@ NEW = kernel("6.1.0-56-amd64")
 NEWER = kernel("6.12.117+deb12-amd64")
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 WRITTEN_END, WORST_END, MAPPED_END = 0x10E07000, 0x10E2B000, 0x11000000
-UNMOVED = BootRequest(cmdline="nokaslr mem_encrypt=on")
+UNMOVED = BootRequest(cmdline="nokaslr mem_encrypt=on", sme=Switch.ON)
 PREDICTED_CRASH = replace(UNMOVED, mode=Mode.CRASH, loader=Loader.KEXEC_LOAD)
 HIDDEN_INITRD = replace(UNMOVED, initrd_size=1 << 20)
 """An initrd without a place: the number of page-table pages is not exact."""
@@ -184,7 +184,7 @@ def old16(rule: str, what: str, initrd: Span, *seen: Seen) -> Case:
 
 def moved(rule: str, what: str, base: int, *seen: Seen) -> Case:
     """Return a load that KASLR moved to ``base``."""
-    request = BootRequest(cmdline="mem_encrypt=on", load_address=base)
+    request = BootRequest(cmdline="mem_encrypt=on", load_address=base, sme=Switch.ON)
     spans = {"kernel": at(0x20000000, 0xC03000), "boot_params": FAR}
     return Case(rule, what, seen, spans, with_header(OLD, init_size=0xC03000), request)
 
@@ -205,7 +205,7 @@ def below_pref(rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED
 
 def sized(what: str, size: int, paging: Paging, *seen: Seen) -> Case:
     """Return an initrd of which only the size is known."""
-    request = BootRequest(initrd_size=size, paging=paging, kaslr=Switch.OFF)
+    request = BootRequest(initrd_size=size, paging=paging, kaslr=Switch.OFF, sme=Switch.ON)
     return Case("SME009", what, seen, image=NEW, request=request)
 
 

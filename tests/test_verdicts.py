@@ -206,7 +206,7 @@ def test_what_kaslr_may_prevent_is_conditional(name: str) -> None:
 def test_a_place_that_is_given_is_certain() -> None:
     report = answer("moved, hit")
     assert report.boot.kernel_base == Known(0x20000000, "--load-address")
-    assert [f.condition for f in report.findings if f.rule == "SME001"] == [None]
+    assert [f.condition for f in report.findings if f.rule == "SME001"] == ["SME is on"]
 
 
 def test_unowned_bytes_without_a_machine_are_named() -> None:
@@ -228,7 +228,7 @@ def test_unknown_sme_code_is_a_condition() -> None:
     report = analyze(Question(image, said(NOKASLR), HIT, MACHINE))
     assert isinstance(report.facts.sme_code, Unknown)
     assert report.verdict is COLLISION
-    assert report.headline.startswith("the workarea may collide")
+    assert report.headline.startswith("if SME is on, the workarea may collide")
     assert all("the kernel has SME code" in (f.condition or "") for f in report.findings)
     assert any("taken to have SME code" in text for text in report.assumptions)
 

@@ -54,6 +54,7 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     "SME018",
     "the kernel does not run where it is loaded",
     Severity.WARNING,
+    about_load=True,
     needs=(needs.segments, needs.places),
     remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 and "
     "kernels since v6.9 do)",

@@ -36,6 +36,17 @@ class Judgement:
 
 
 @record
+class Change:
+    """Another value of what was assumed of a predicted load, and what it would lead to."""
+
+    fact: str
+    value: str
+    verdict: Verdict | None
+    """The verdict that it would give; ``None`` where the load would be refused."""
+    outcome: str
+
+
+@record
 class Case:
     """What there is to judge."""
 
@@ -51,6 +62,8 @@ class Case:
     """Why the load that is asked about cannot be predicted, where that was tried."""
     kaslr: KaslrSweep | None = None
     """All places that KASLR may choose, where they are known."""
+    changes: tuple[Change, ...] = ()
+    """What would come of it if the load were another than it was assumed to be."""
 
 
 def with_effect(case: Case, effect: Effect) -> list[Finding]:

@@ -55,21 +55,22 @@ class Situation:
         return tuple(s for s in self.segments.segments if s.role is not SegmentRole.KERNEL)
 
     @property
-    def sme_premise(self) -> str | None:
-        """That of findings about the kernel itself, wherever it runs."""
+    def code_premise(self) -> str | None:
+        """That of findings about the build, whether or not it turns SME on."""
         return "the kernel has SME code" if isinstance(self.facts.sme_code, Unknown) else None
 
     @property
-    def premise(self) -> str | None:
-        """What every finding of this situation is conditional on, ``None`` if on nothing."""
-        conditions = []
-        if isinstance(self.facts.sme_code, Unknown):
-            conditions.append("the kernel has SME code")
-        if self.extents is not None and not self.boot.base_is_certain:
-            off = isinstance(self.boot.kaslr, Known) and not self.boot.kaslr.value
-            if not off:
-                conditions.append(self.boot.base_condition)
-        return " and ".join(conditions) or None
+    def sme_premise(self) -> str | None:
+        """That of findings about the use of the workarea, wherever the kernel runs."""
+        return joined(self.code_premise, self.boot.sme_condition)
+
+    @property
+    def base_premise(self) -> str | None:
+        """That of findings that lie at the address where the kernel is taken to run."""
+        if self.extents is None or self.boot.base_is_certain:
+            return None
+        off = isinstance(self.boot.kaslr, Known) and not self.boot.kaslr.value
+        return None if off else self.boot.base_condition
 
 
 OWN_SECTION = "a kernel whose workarea is its own section (.init.scratch, v5.3 and later)"
@@ -161,8 +162,6 @@ class Rule:
 
     def findings(self, situation: Situation) -> list[Finding]:
         """Return the findings; each carries the situation's premise and a next step."""
-        premise = situation.premise if self.needs_workarea else None
-        static = situation.sme_premise
         return [
             Finding(
                 rule=self.id,
@@ -170,15 +169,22 @@ class Rule:
                 message=seen.message,
                 span=seen.span,
                 other=seen.other,
-                condition=joined(
-                    premise if seen.span or not self.needs_workarea else static, seen.condition
-                ),
+                condition=joined(*self._premises(situation, seen), seen.condition),
                 remedy=seen.remedy or self.remedy,
                 effect=self._effect(seen),
                 phrase=self.phrase,
+                needs_sme=self.needs_workarea,
             )
             for seen in self.check(situation)
         ]
+
+    def _premises(self, situation: Situation, seen: Observation) -> tuple[str | None, ...]:
+        """Return what the situation leaves open and a finding depends on."""
+        if not self.needs_workarea:
+            return ()
+        if self.static:
+            return (situation.code_premise,)
+        return (situation.sme_premise, situation.base_premise if seen.span else None)
 
     def _effect(self, seen: Observation) -> Effect:
         if seen.harmless or (seen.severity or self.severity) is not Severity.ERROR:

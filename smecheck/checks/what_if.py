@@ -4,82 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from smecheck.model.report import Basis, Report, Verdict
+from smecheck.checks.judgement import Change
+from smecheck.model.report import Verdict
 from smecheck.model.segments import SegmentList
 from smecheck.placement.kexec.alternatives import alternatives
 from smecheck.placement.kexec.predicted_load import PredictedLoad, predict_load
-from smecheck.record import record, replace
 
 Ask = Callable[[PredictedLoad], Verdict]
 """Answers the same question with another load."""
 
-_SAFE = (Verdict.CLEAR, Verdict.NOT_APPLICABLE)
 
-
-_SETTLED_BY = {
-    "cpus": "--cpus",
-    "initrd": "--initrd",
-    "kernel_release": "--running-kernel",
-    "kexec_tools": "--kexec-tools",
-    "loader": "--loader",
-}
-"""Options that say a fact; the other ones are said by a description of the host."""
-
-
-@record
-class Change:
-    """Another value of what was assumed that gives another outcome."""
-
-    fact: str
-    value: str
-    verdict: Verdict | None
-    """The verdict that it would give; ``None`` where the load would be refused."""
-    outcome: str
-
-
-def with_what_if(report: Report, predicted: PredictedLoad, ask: Ask) -> Report:
-    """Return the report with the assumptions that matter.
-
-    A "clear" that another value of something assumed would take back is undecided: that value is a
-    fact that the verdict needs. A "collision" stays; so does a "clear" where the load would
-    otherwise be refused, as no kernel would start.
+def changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> tuple[Change, ...]:
+    """Return which other values of what was assumed would change the verdict.
 
     Args:
-        report: on the load as it was assumed.
-        predicted: that load.
+        predicted: the load as it was assumed.
+        verdict: on that one.
         ask: gives the verdict on another one; it is asked only for loads that differ.
     """
-    changes = [*_changes(predicted, report.verdict, ask)]
-    told = [
+    return tuple(_changes(predicted, verdict, ask))
+
+
+def told(changes: tuple[Change, ...], verdict: Verdict) -> tuple[str, ...]:
+    """Say of each that it matters."""
+    return tuple(
         f"{change.fact} was assumed, and it matters: as assumed, the verdict is "
-        f"{report.verdict.value}; with {change.value}, {change.outcome}"
+        f"{verdict.value}; with {change.value}, {change.outcome}"
         for change in changes
-    ]
-    report = replace(report, assumptions=(*report.assumptions, *told))
-    against = [change for change in changes if change.verdict not in (None, *_SAFE)]
-    if report.verdict is not Verdict.CLEAR or not against:
-        return report
-    facts = dict.fromkeys(change.fact for change in against)
-    settle = [_SETTLED_BY.get(fact, f"{fact} of the host (--host)") for fact in facts]
-    first = against[0]
-    return replace(
-        report,
-        verdict=Verdict.UNDECIDED,
-        basis=Basis.PARTIAL,
-        headline=(
-            f"only as assumed is the predicted load clear: with {first.fact} {first.value}, "
-            f"{first.outcome}"
-        ),
-        next_step=f"give {', '.join(settle)}, or the load itself (--segments)",
     )
 
 
 def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[Change]:
-    """Yield which assumption would change the verdict, each outcome once."""
+    """Yield each outcome once."""
     segments = predicted.segments
     if segments is None:
         return
-    told = set()
+    seen = set()
     for other in alternatives(predicted):
         load = predict_load(other.asked)
         changed = load.segments
@@ -93,8 +53,8 @@ def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[C
             if found is verdict:
                 continue
             outcome = f"the verdict would be {found.value}"
-        if (other.fact, outcome) not in told:
-            told.add((other.fact, outcome))
+        if (other.fact, outcome) not in seen:
+            seen.add((other.fact, outcome))
             yield Change(other.fact, other.value, found, outcome)
 
 

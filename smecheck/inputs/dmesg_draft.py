@@ -80,6 +80,7 @@ class BootDraft:
         self._failures: list[LogLine] = []
         self._ramdisk: LogSpan | None = None
         self._encryption: Encryption | None = None
+        self._other_encryption: list[Encryption] = []
         self._hypervisor: LogLine | None = None
         self._open_lines = 0
         self._is_up = False
@@ -203,15 +204,22 @@ class BootDraft:
 
     def _on_encryption(self, where: str, text: str) -> bool:
         if match := _OLD_FEATURE.search(text):
-            self._encryption = Encryption((match[1],), match[0], where)
+            self._list_encryption(Encryption((match[1],), match[0], where))
         elif match := _FEATURES.search(text):
             words = tuple(word for word in match[1].split() if word not in _NO_FEATURES)
-            self._encryption = Encryption(words, match[0].strip(), where)
+            self._list_encryption(Encryption(words, match[0].strip(), where))
             # Printed in pieces: another message may have come between them.
             self._open_lines = 0 if words else _CONTINUATION_LINES
         else:
             return False
         return True
+
+    def _list_encryption(self, found: Encryption) -> None:
+        before = self._encryption
+        is_new = before is not None and before.features != found.features
+        if before is not None and is_new and len(self._other_encryption) < _ITEMS_LIMIT:
+            self._other_encryption.append(before)
+        self._encryption = found
 
     def _continue_features(self, text: str) -> bool:
         if not self._open_lines or self._encryption is None:
@@ -260,6 +268,7 @@ class BootDraft:
             ramdisk=self._ramdisk,
             setup_data=tuple(self._setup_data),
             encryption=self._encryption,
+            other_encryption=tuple(self._other_encryption),
             hypervisor=self._hypervisor,
             decompressor=self._decompressor,
         )

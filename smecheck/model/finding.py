@@ -67,6 +67,8 @@ class Finding:
     """On the verdict; none unless it is an error."""
     phrase: str = ""
     """What it says of the workarea in the headline; empty: it collides with ``other``."""
+    needs_sme: bool = False
+    """Whether it is about the workarea, which is used only while SME is on."""
 
     @property
     def confidence(self) -> Confidence:

@@ -118,10 +118,19 @@ class LoggedBoot:
     ramdisk: LogSpan | None = None
     setup_data: tuple[LogSpan, ...] = ()
     encryption: Encryption | None = None
+    """The last line of that kind."""
+    other_encryption: tuple[Encryption, ...] = ()
+    """Lines before it that list something else: one kernel writes one such line."""
     hypervisor: LogLine | None = None
     """The name of the hypervisor that the kernel found itself under."""
     decompressor: Decompressor | None = None
     """What was written before it on the same console."""
+
+    @property
+    def encryption_lists(self) -> tuple[Encryption, ...]:
+        """All lines that list kinds of memory encryption."""
+        last = () if self.encryption is None else (self.encryption,)
+        return (*self.other_encryption, *last)
 
 
 @record

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from smecheck.evidence import Fact, Known, T, Unknown, first_known
 from smecheck.model.boot import (
     NO_INITRD_ASSUMED,
+    SME_UNKNOWN_WITHOUT_CMDLINE,
     Boot,
     BootRequest,
     Initrd,
     Path,
+    SmeAnswer,
     SmeState,
     Switch,
 )
@@ -20,7 +22,7 @@ from smecheck.placement.decompressor import UnpackRules, landing
 from smecheck.placement.paging import paging_at_entry
 from smecheck.placement.running import running_kernel
 from smecheck.quantity import address_text, size_text
-from smecheck.record import record
+from smecheck.record import record, replace
 from smecheck.span import Span
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     kaslr = _kaslr(evidence, path, cmdline)
     load_address = _load_address(evidence)
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
-    sme, sme_evidence = _sme(evidence, cmdline, path)
+    sme = _sme(evidence, cmdline, path)
     _overridden(evidence)
     paging = paging_at_entry(
         request.paging, evidence.image, evidence.facts, cmdline, evidence.assumptions
@@ -75,11 +77,11 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
         kernel_base=kernel_base,
         base_is_certain=is_certain,
         kaslr=kaslr,
-        sme=sme,
-        sme_evidence=sme_evidence,
+        sme_answer=sme,
         paging=paging,
         initrd=initrd,
         cmdline=cmdline,
+        base_is_stated=request.load_address is not None,
         assumptions=tuple(evidence.assumptions),
     )
 
@@ -193,37 +195,45 @@ def _kernel_base(
     return Unknown("no segments and no --load-address tell where the kernel runs"), False
 
 
-def _sme(
-    evidence: BootEvidence, cmdline: Fact[str], path: Path
-) -> tuple[SmeState, tuple[str, ...]]:
-    state, texts = _sme_as_stated(evidence)
-    if state is SmeState.UNKNOWN and (isinstance(cmdline, Known) or evidence.log is not None):
+def _sme(evidence: BootEvidence, cmdline: Fact[str], path: Path) -> SmeAnswer:
+    log, of_this_boot = evidence.log, False
+    if log is not None and evidence.request.cmdline is None:
+        from smecheck.placement.logged_boot import is_of_boot
+
+        of_this_boot = is_of_boot(log, path, evidence.image)
+    answer = _sme_as_stated(evidence)
+    if answer.state is SmeState.UNKNOWN and (isinstance(cmdline, Known) or log is not None):
         from smecheck.placement.sme_state import SmeEvidence, sme_state
 
         segments = evidence.segments
         is_elf = segments is not None and is_elf_load(evidence.image, segments)
-        state, texts = sme_state(
-            SmeEvidence(evidence.image, evidence.facts, cmdline, path, is_elf, evidence.log)
-        )
-    if evidence.log is not None:
-        from smecheck.placement.running_sme import running_sme
+        sme = SmeEvidence(evidence.image, evidence.facts, cmdline, path, is_elf, log)
+        answer = sme_state(replace(sme, log_is_of_this_boot=of_this_boot))
+    if log is not None:
+        from smecheck.placement.logged_sme import running_sme
 
-        texts = (*texts, running_sme(evidence.log))
-    if state is SmeState.UNKNOWN:
-        evidence.assumptions.append(f"SME is taken to be active: {texts[0]}")
-    return state, texts
+        texts = (*answer.evidence, running_sme(log, of_this_boot=of_this_boot))
+        answer = replace(answer, evidence=texts)
+    if answer.presumed_off is not None:
+        texts = (*answer.evidence, f"taken to be off: {answer.presumed_off}")
+        answer = replace(answer, evidence=texts)
+        evidence.assumptions.append(f"SME is taken to be off: {answer.presumed_off}")
+    elif answer.state is SmeState.UNKNOWN:
+        evidence.assumptions.append(f"SME is taken to be active: {answer.evidence[0]}")
+    return answer
 
 
-def _sme_as_stated(evidence: BootEvidence) -> tuple[SmeState, tuple[str, ...]]:
+def _sme_as_stated(evidence: BootEvidence) -> SmeAnswer:
     """Return what is to be said of SME without a command line and without a log."""
     sme_code, stated = evidence.facts.sme_code, evidence.request.sme
     if isinstance(sme_code, Known) and not sme_code.value:
-        return SmeState.INACTIVE, (f"the kernel has no SME code ({sme_code.origin})",)
+        no_code = f"the kernel has no SME code ({sme_code.origin})"
+        return SmeAnswer(SmeState.INACTIVE, (no_code,))
     if stated is Switch.OFF:
-        return SmeState.INACTIVE, ("--sme off",)
+        return SmeAnswer(SmeState.INACTIVE, ("--sme off",))
     if stated is Switch.ON:
-        return SmeState.ACTIVE, ("--sme on",)
-    return SmeState.UNKNOWN, ("the command line of the kernel is not known",)
+        return SmeAnswer(SmeState.ACTIVE, ("--sme on",))
+    return SME_UNKNOWN_WITHOUT_CMDLINE
 
 
 def _initrd(evidence: BootEvidence) -> Initrd:

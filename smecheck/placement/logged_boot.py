@@ -6,6 +6,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Path
 from smecheck.model.kernel import KernelImage
 from smecheck.model.kernel_log import KernelLog
+from smecheck.placement.cmdline import values
 
 _NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")
 """choose_random_location(), arch/x86/boot/compressed/kaslr.c: the kernel stays where it is loaded.
@@ -26,7 +27,27 @@ def said_of_kaslr(log: KernelLog, path: Path) -> Known[bool] | None:
 
 def running_cmdline(log: KernelLog, image: KernelImage) -> Fact[str]:
     """Return the command line of the running kernel, if that is the kernel in hand."""
+    other = another_kernel(log, image)
+    if other is not None:
+        return Unknown(f"another kernel wrote {log.source}: {other.value}")
+    return log.boot.cmdline
+
+
+def another_kernel(log: KernelLog, image: KernelImage) -> Known[str] | None:
+    """Return the release of the kernel that wrote the log, if it is not that of ``image``."""
     logged, own = log.boot.release, image.release
     if isinstance(logged, Known) and isinstance(own, Known) and logged.value != own.value:
-        return Unknown(f"another kernel wrote {log.source}: {logged.value}")
-    return log.boot.cmdline
+        return logged
+    return None
+
+
+def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:
+    """Tell whether the log is that of the boot asked about, not of a kernel before it.
+
+    A crash kernel is known by elfcorehdr= on its command line.
+    """
+    if another_kernel(log, image) is not None:
+        return False
+    cmdline = log.boot.cmdline
+    is_crash = isinstance(cmdline, Known) and bool(values(cmdline.value, "elfcorehdr"))
+    return is_crash if path is Path.KDUMP else path is Path.FIRST_BOOT and not is_crash

@@ -3,6 +3,9 @@
 What counts is the kernel that is booted, not the one that runs. "Inactive" is said only where every
 variant of the switch that the image leaves open comes out as off: a wrong "inactive" does as much
 harm as a wrong "clear". What the CPU and the firmware must bring along is evidence beside it.
+
+A log that says nothing of SME is not a word of the kernel: a line that is missing may have been
+lost. Where it speaks for "off", that is a premise beside the state "unknown".
 """
 
 from __future__ import annotations
@@ -12,12 +15,19 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.boot import Path, SmeState
+from smecheck.model.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Path, SmeAnswer, SmeState
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.model.placement import Generation
 from smecheck.placement.cmdline import last_value, values, word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS, banner_version
+from smecheck.placement.logged_sme import (
+    HYPERVISORS,
+    active_features,
+    guest_features,
+    is_whole,
+    sme_beside_guest,
+)
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -35,14 +45,19 @@ _IF_THE_MACHINE_CAN = (
     "active if the CPU has SME, the firmware enables it (SYSCFG bit 23) and no hypervisor runs"
 )
 
-_OF_GUESTS = ("SEV", "SEV-ES", "SEV-SNP", "TDX")
-"""Kinds of memory encryption that a guest has from its hypervisor; none has SME beside them."""
-
-_HYPERVISORS = ("KVM", "Microsoft Hyper-V")
-"""Those that Linux finds by the CPUID bit that sme_enable() asks for. Others it may find by other
-means, and a kernel that kexec starts from a domain of Xen runs on the bare machine."""
-
-_NO_CMDLINE = "the command line of the kernel is not known"
+_BY_CONFIG = f"give the configuration of the kernel being booted (--config: {_DEFAULT})"
+_BY_LOG = (
+    "give the kernel log of a boot of this machine with mem_encrypt=on (--dmesg): it says whether "
+    "SME is active"
+)
+_BY_SYMBOLS = (
+    "give the symbols (--symbols) and the configuration (--config) of the kernel being booted, "
+    "which show how it reads mem_encrypt="
+)
+_BY_ONE_BOOT = (
+    "give the kernel log of one boot of the machine itself (--dmesg), without lines of a guest"
+)
+_BY_OWN_CONFIG = "give the configuration of exactly this build (--config)"
 
 _NO_BUILT_IN = (
     "assumed: no command line that is built in (CONFIG_CMDLINE) says otherwise; since v6.9 the EFI "
@@ -112,17 +127,23 @@ class SmeEvidence:
     without_decompressor: bool
     """A vmlinux ELF is started as it stands."""
     log: KernelLog | None = None
-    """Of the machine, from a kernel that ran there before: evidence of CPU and firmware."""
+    """Of the machine: of the boot that is asked about, or of a kernel that ran there before."""
+    log_is_of_this_boot: bool = False
 
 
-def sme_state(evidence: SmeEvidence) -> tuple[SmeState, tuple[str, ...]]:
-    """Return the state, and what it follows from; the first text decides."""
-    cmdline, features = evidence.cmdline, _features(evidence.log)
+def sme_state(evidence: SmeEvidence) -> SmeAnswer:
+    """Return the state of SME in the kernel being booted."""
+    cmdline, features = evidence.cmdline, active_features(evidence.log)
+    contradiction = sme_beside_guest(evidence.log)
+    if contradiction is not None:
+        return SmeAnswer(SmeState.UNKNOWN, (contradiction,), _BY_ONE_BOOT)
     guest = _guest(evidence, features)
     if guest is not None:
-        return SmeState.INACTIVE, (guest,)
+        return SmeAnswer(SmeState.INACTIVE, (guest,))
+    if evidence.log_is_of_this_boot and "SME" in features:
+        return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot that is asked about",))
     if isinstance(cmdline, Unknown):
-        return SmeState.UNKNOWN, (_NO_CMDLINE,)
+        return SME_UNKNOWN_WITHOUT_CMDLINE
     switches, told_by = switches_of(evidence.image, evidence.facts)
     default = _default_of_build(evidence.image)
     answers = {_answer(switch, cmdline.value, evidence, default) for switch in switches}
@@ -130,42 +151,84 @@ def sme_state(evidence: SmeEvidence) -> tuple[SmeState, tuple[str, ...]]:
     variants = f"{told_by}: {'; or '.join(switch.kernels for switch in switches)}"
     why = default.origin if isinstance(default, Known) else default.reason
     if answers == {False}:
+        denied = _denied_by_log(evidence, cmdline.value)
+        if denied is not None:
+            return SmeAnswer(SmeState.UNKNOWN, (denied, said, variants, why), _BY_OWN_CONFIG)
         by_stub = evidence.path is Path.FIRST_BOOT and _IN_DECOMPRESSOR in switches
         meaning = _meaning(switches, default, cmdline.value, evidence)
-        return SmeState.INACTIVE, (f"{said}{meaning}", variants, *(_NO_BUILT_IN if by_stub else ()))
+        built_in = _NO_BUILT_IN if by_stub else ()
+        return SmeAnswer(SmeState.INACTIVE, (f"{said}{meaning}", variants, *built_in))
     if answers == {True} and "SME" in features:
-        return SmeState.ACTIVE, (f"{said}, and it was active on this machine before", variants)
+        seen = f"{said}, and it was active on this machine before"
+        return SmeAnswer(SmeState.ACTIVE, (seen, variants))
+    presumed_off = _presumed_off(evidence, cmdline.value)
+    texts: tuple[str, ...]
     if answers == {True}:
-        return SmeState.UNKNOWN, (f"{said}: {_IF_THE_MACHINE_CAN}", variants)
-    if last_value(cmdline.value, _OPTION) in ("on", "off"):
+        texts, settled_by = (f"{said}: {_IF_THE_MACHINE_CAN}", variants), _BY_LOG
+    elif last_value(cmdline.value, _OPTION) in ("on", "off"):
         meaning = "kernels differ in which of these counts, or in who reads it"
-        return SmeState.UNKNOWN, (f"{said}: {meaning}", variants)
-    return SmeState.UNKNOWN, (f"{said}: the default depends on the build", variants, why)
-
-
-def _features(log: KernelLog | None) -> tuple[str, ...]:
-    """Return the kinds of memory encryption that an earlier kernel used on the machine."""
-    if log is None or log.boot.encryption is None:
-        return ()
-    return log.boot.encryption.features
+        texts, settled_by = (f"{said}: {meaning}", variants), _BY_SYMBOLS
+    else:
+        meaning = "the default depends on the build"
+        texts = (f"{said}: {meaning}", variants, why)
+        settled_by = _BY_CONFIG if isinstance(default, Unknown) else _BY_LOG
+    return SmeAnswer(SmeState.UNKNOWN, texts, settled_by, presumed_off)
 
 
 def _guest(evidence: SmeEvidence, features: tuple[str, ...]) -> str | None:
     """Say why the machine is a guest in which no workarea is ever used."""
-    encrypted = [feature for feature in features if feature in _OF_GUESTS]
-    if encrypted:
+    if guest_features(features):
         return (
-            f"the machine is a guest with encrypted memory ({', '.join(encrypted)}): there "
+            f"the machine is a guest with encrypted memory ({guest_features(features)}): there "
             "sme_encrypt_kernel() returns at once, whatever the command line says"
         )
     seen = evidence.log.boot.hypervisor if evidence.log is not None else None
     looks_for_one = Generation.V4_14_0 not in evidence.facts.generations
-    if seen is not None and seen.text in _HYPERVISORS and looks_for_one:
+    if seen is not None and seen.text in HYPERVISORS and looks_for_one:
         return (
             f"the machine is a guest ({seen.where}: Hypervisor detected: {seen.text}): since v4.15 "
             "sme_enable() turns SME on under no hypervisor"
         )
     return None
+
+
+def _same_release_without_option(evidence: SmeEvidence, cmdline: str) -> str | None:
+    """Return the release of a log whose kernel decides about SME as this one does.
+
+    It is that of the kernel being booted, and ``mem_encrypt=`` is on neither command line.
+    """
+    log, own = evidence.log, evidence.image.release
+    if log is None or values(cmdline, _OPTION):
+        return None
+    logged, ran_with = log.boot.release, log.boot.cmdline
+    if not (isinstance(own, Known) and isinstance(logged, Known) and own.value == logged.value):
+        return None
+    if isinstance(ran_with, Unknown) or values(ran_with.value, _OPTION):
+        return None
+    return logged.value
+
+
+def _denied_by_log(evidence: SmeEvidence, cmdline: str) -> str | None:
+    """Say that the running kernel turned SME on where this one, of the same release, would not."""
+    release = _same_release_without_option(evidence, cmdline)
+    if release is None or "SME" not in active_features(evidence.log) or evidence.log is None:
+        return None
+    line = next(one for one in evidence.log.boot.encryption_lists if "SME" in one.features)
+    return (
+        f"{line.where}: a kernel of the same release ({release}) turned SME on without "
+        "mem_encrypt=, yet by what is said of this one it is off by default: of another build"
+    )
+
+
+def _presumed_off(evidence: SmeEvidence, cmdline: str) -> str | None:
+    release = _same_release_without_option(evidence, cmdline)
+    log = evidence.log
+    if release is None or log is None or active_features(log) or not is_whole(log):
+        return None
+    return (
+        f"the running kernel is of the same release ({release}), its log ({log.source}) has no "
+        "line that SME is active, and mem_encrypt= is on neither command line"
+    )
 
 
 def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch, ...], str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from smecheck import __version__
 from smecheck.evidence import Fact, Known, value_of, why
-from smecheck.model.boot import Boot
+from smecheck.model.boot import Boot, SmeAnswer
 from smecheck.model.cross_check import CrossCheck
 from smecheck.model.finding import Finding, Party
 from smecheck.model.kernel import Scheme, Section
@@ -59,7 +59,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "image": _or_null(report.decompressor, _image),
             "load": _or_null(segments, _load),
             "cross_check": _or_null(report.cross_check, _cross_check),
-            "sme": {"state": report.boot.sme.value, "evidence": list(report.boot.sme_evidence)},
+            "sme": _sme(report.boot.sme_answer),
             "advice": None if report.advice is None else [_advice(one) for one in report.advice],
             "kaslr": _or_null(report.kaslr, kaslr_json),
             "findings": [finding_object(finding) for finding in report.findings],
@@ -80,6 +80,15 @@ def _or_null(value: T | None, show: Callable[[T], object]) -> object:
 
 def _address(fact: Fact[int]) -> str | None:
     return address_text(fact.value) if isinstance(fact, Known) else None
+
+
+def _sme(answer: SmeAnswer) -> Json:
+    return {
+        "state": answer.state.value,
+        "evidence": list(answer.evidence),
+        "presumed_off": answer.presumed_off,
+        "settled_by": answer.settled_by or None,
+    }
 
 
 def _span(span: Span) -> Json:

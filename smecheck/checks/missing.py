@@ -1,0 +1,132 @@
+"""The first fact that a verdict lacks, and how to get it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.checks.judgement import Case
+from smecheck.evidence import Known, Unknown
+from smecheck.model.boot import Path
+from smecheck.model.placement import Owner
+from smecheck.model.proof import Way
+from smecheck.model.segments import SegmentRole
+from smecheck.quantity import address_text
+
+if TYPE_CHECKING:
+    from smecheck.model.identity import KernelFacts
+
+
+def missing(case: Case) -> tuple[str, str] | None:
+    """Return the first fact that the verdict lacks, and how to get it."""
+    placement = case.placement
+    if placement is None or placement.offsets is None:
+        reason = placement.reason if placement else _scheme_reason(case.facts)
+        return (
+            f"where the workarea lies is not known: {reason}",
+            "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
+        )
+    if case.segments is not None and case.segments.predicted and case.segments.refusal is not None:
+        return (
+            f"kexec would refuse this load: {case.segments.refusal}",
+            "give kexec what it lacks, or the load that there was (--segments)",
+        )
+    if isinstance(case.boot.kernel_base, Unknown):
+        owned = (
+            "nobody owns the whole workarea"
+            if placement.owner is Owner.NOBODY
+            else "that the workarea is the kernel's own is not proven"
+        )
+        if case.not_predicted is not None:
+            return (
+                f"{owned}, and the load cannot be predicted: {case.not_predicted}",
+                _what_would_predict_it(case),
+            )
+        return f"{owned}, and {case.boot.kernel_base.reason}", _what_would_place_it(case)
+    if not case.boot.base_is_certain:
+        state = case.boot.kaslr
+        why = state.origin if isinstance(state, Known) else state.reason
+        return (
+            f"KASLR may put the kernel elsewhere than {address_text(case.boot.kernel_base.value)}, "
+            f"and nothing proves the workarea clear everywhere ({why})",
+            "give --cmdline or --kaslr off if the kernel is booted with nokaslr, or --load-address "
+            "if it is known where it ran",
+        )
+    return missing_around(case)
+
+
+def missing_around(case: Case) -> tuple[str, str] | None:
+    """Return the first fact that is missing of what lies around the kernel."""
+    if case.segments is None and case.boot.path is Path.FIRST_BOOT:
+        return (
+            "what lies around the kernel of this boot is not known: its initrd, its setup_data and "
+            "boot_params",
+            "give boot_params (--boot-params), and what they point to (--boot)",
+        )
+    if case.segments is None:
+        return (
+            "the place of the kernel is known, but not what else is loaded around it",
+            "give the load: --segments with the output of kexec -d, a kernel log, or a description",
+        )
+    initrd = case.boot.initrd
+    if initrd.size and initrd.span is None:
+        return (
+            "no segment that is known is hit, but where the initrd lies is not known",
+            "give a segment list that names the initrd",
+        )
+    of_load = case.boot.path is not Path.FIRST_BOOT
+    if of_load and not case.segments.of(SegmentRole.BOOT_PARAMS):
+        return (
+            "no segment that is known is hit, but the list names no boot_params: it is not whole",
+            "give the whole list: kexec -d, a kernel log, or a description with every segment",
+        )
+    if case.segments.predicted and case.memory is not None and not case.memory.complete:
+        return (
+            f"nothing of the predicted load is hit, but {case.memory.source} is a fragment of a "
+            "map: into memory that it leaves out, kexec may load otherwise",
+            "give the whole memory map (--iomem, read as root: sudo cat /proc/iomem), or the load "
+            "itself (--segments)",
+        )
+    if case.memory is None:
+        return (
+            "no segment is hit, but whether the workarea is memory at all is not known",
+            "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem), or "
+            "--dmesg, which tells it too",
+        )
+    if case.boot.path is Path.KDUMP and not case.memory.crash_kernel:
+        return (
+            f"{case.memory.source} shows no Crash kernel: whether the workarea leaves it is open",
+            "give the memory map of the boot in which the crash kernel was loaded (--iomem), or "
+            "its kernel log (--dmesg)",
+        )
+    return None
+
+
+def _what_would_predict_it(case: Case) -> str:
+    if case.boot.path is Path.KDUMP and case.memory is not None and not case.memory.crash_kernel:
+        return (
+            "give what tells the crash reservation: the whole /proc/iomem of the boot that loaded "
+            "(--iomem), its kernel log (--dmesg), or crash_kernel of the host (--host); or the "
+            "load itself (--segments)"
+        )
+    if case.placement is not None and case.placement.owner is Owner.UNKNOWN:
+        return "give the vmlinuz, which tells init_size (--bzimage), or the load (--segments)"
+    return "give the load itself (--segments), or --load-address if it is known where it ran"
+
+
+def _what_would_place_it(case: Case) -> str:
+    load = "the machine (--iomem) and the load (--segments, or --mode to have it predicted)"
+    if case.memory is None and isinstance(case.boot.mode, Known):
+        load = (
+            "the machine's memory, by which the load is predicted: --iomem, --memmap, or --dmesg "
+            "with the e820 lines of its boot; or the load itself (--segments)"
+        )
+    paths = case.proof.paths if case.proof else ()
+    if any(path.path is Way.KEXEC and path.holds for path in paths):
+        return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
+    if case.placement is not None and case.placement.owner is Owner.NOBODY:
+        return f"give {load}"
+    return "give the vmlinuz, which tells init_size (as KERNEL or with --bzimage), or " + load
+
+
+def _scheme_reason(facts: KernelFacts) -> str:
+    return facts.scheme.reason if isinstance(facts.scheme, Unknown) else facts.scheme.origin
