@@ -43,7 +43,6 @@ NOT_YET: frozenset[str] = frozenset(
         "refused-wrapped",
         "refused-qp",
         "refused-el6",
-        "sme-and-sev",
         "config-yes",
         "config-yes-gate",
         "config-randomize-yes",
@@ -59,7 +58,6 @@ NOT_YET: frozenset[str] = frozenset(
         "cma-predicted",
         "crash-cma",
         "wrong-release",
-        "sme-inactive",
         "crash-by-default",
     }
 )

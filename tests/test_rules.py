@@ -276,6 +276,10 @@ TOLD = "Reserving 256MB of memory at 192MB for crashkernel (System RAM: 2047MB)"
 NEWER_WORDS = "crashkernel reserved: 0x000000000c000000 - 0x000000001c000000 (256 MB)"
 FAILED = "crashkernel reservation failed - No suitable area found."
 ESRT = "esrt: Reserving ESRT space from 0x0000000010001f98 to 0x0000000010001fd0."
+ACTIVE = "Memory Encryption Features active: AMD "
+OLD_ACTIVE = "AMD Secure Memory Encryption (SME) active"
+UNDER_KVM = "Hypervisor detected: KVM"
+BANNER = "Linux version {} (x@y) (gcc) #1 SMP"
 RUNTIME = "efi: mem01: [Runtime Data |RUN|  |  |WB|WT|WC|UC] range=[0x{:016x}-0x{:016x}] (0MB)"
 DIED = ("input_data: 0x46cb3a8", "output: {:#x}", "kernel_total_size: {:#x}")
 
@@ -513,6 +517,13 @@ CASES = [
     sources("SME043", "this one", log=died(0x10000000, 0xA16000)),
     sources("SME043", "another place", error(), log=died(0x10200000, 0xA16000)),
     sources("SME043", "another kernel", error(), log=died(0x10000000, 0xA17000)),
+    sources("SME045", "SEV in one line", error(), log=log_of(ACTIVE + "SME SEV SEV-ES")),
+    sources("SME045", "SEV in another", error(), log=log_of(ACTIVE + "SEV", OLD_ACTIVE)),
+    sources("SME045", "under KVM", error(), log=log_of(OLD_ACTIVE, UNDER_KVM)),
+    sources("SME045", "v4.14", log=log_of(BANNER.format("4.14.0"), OLD_ACTIVE, UNDER_KVM)),
+    sources("SME045", "v4.15", error(), log=log_of(BANNER.format("4.15.0"), OLD_ACTIVE, UNDER_KVM)),
+    sources("SME045", "SME alone", log=log_of(OLD_ACTIVE, OLD_ACTIVE)),
+    sources("SME045", "a guest alone", log=log_of(ACTIVE + "SEV SEV-ES", UNDER_KVM)),
 ]
 
 

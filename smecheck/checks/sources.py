@@ -11,6 +11,7 @@ from smecheck.model.boot import Path
 from smecheck.model.finding import Effect, Party, Severity
 from smecheck.model.kernel_log import CrashReservation, LoggedBoot
 from smecheck.model.memory import MapKind, MemoryMap, Region
+from smecheck.placement.logged_sme import sme_beside_guest
 from smecheck.placement.machine_memory import is_exact, machine_memory, memory_of_firmware
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet
@@ -97,6 +98,34 @@ def reservations_contradict(situation: Situation) -> Iterator[Observation]:
                 other=Party(region.name, region.span),
                 remedy=_FROM_ONE_BOOT,
             )
+
+
+@rule(
+    "SME045",
+    "the kernel log calls SME active and the machine a guest",
+    Severity.ERROR,
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    needs=(needs.log,),
+    remedy="give the kernel log of one boot of the machine itself, without lines of its guests",
+)
+def sme_in_a_guest(situation: Situation) -> Iterator[Observation]:
+    """One log says that SME is active, and that its kernel is a guest.
+
+    No kernel says both: a list of encryption features that begins with SME ends there, SEV and its
+    kind are what a guest has from its hypervisor, and since v4.15 sme_enable() turns SME on under
+    no hypervisor that CPUID shows. So the lines are of two machines (a guest's console in its
+    host's log), or one was changed on its way. Whether SME is on is then not known, and what else
+    the log says of the machine may be of the other one.
+
+    Passes: "AMD Memory Encryption Features active: SEV SEV-ES" alone, or SME alone.
+    Fails: "Memory Encryption Features active: AMD SME SEV".
+    Sources: arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v6.12;
+    arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(), v5.0 to v6.12.
+    """
+    found = sme_beside_guest(situation.log)
+    if found is not None:
+        yield Observation(message=found)
 
 
 def _pairs(situation: Situation) -> Iterator[tuple[MemoryMap, MemoryMap]]:
@@ -205,4 +234,4 @@ def _lost(
     )
 
 
-RULES = (maps_contradict, reservations_contradict)
+RULES = (maps_contradict, reservations_contradict, sme_in_a_guest)
