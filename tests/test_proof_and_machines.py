@@ -19,7 +19,7 @@ from smecheck.analysis import analyze
 from smecheck.evidence import Known
 from smecheck.inputs.iomem import parse_iomem
 from smecheck.inputs.segments_description import read_segments_description
-from smecheck.model.boot import BootRequest, Path, Switch
+from smecheck.model.boot import SME_IS_ON, BootRequest, Path, Switch
 from smecheck.model.finding import Effect
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap, Region, usable_ram
@@ -165,7 +165,7 @@ def confirm(image: KernelImage, example: Counterexample) -> None:
     assert found.basis is Basis.MACHINE
     contradictions = {f.rule for f in found.findings if f.effect is Effect.CONTRADICTION}
     assert not contradictions
-    assert any(f.effect is Effect.COLLISION and f.condition is None for f in found.findings)
+    assert any(f.effect is Effect.COLLISION and f.condition == SME_IS_ON for f in found.findings)
 
 
 @settings(max_examples=300, deadline=None)
