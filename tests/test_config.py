@@ -16,6 +16,7 @@ from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKi
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs.config import OPTIONS, parse_config, read_config
 from smecheck.inputs.elf import read_elf
+from smecheck.inputs.kconfig import type_of
 from smecheck.model.kernel import KernelConfig, KernelImage
 
 CONFIG = """\
@@ -63,35 +64,86 @@ def test_the_options_that_matter_are_kept_with_their_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "value"),
+    ("line", "value"),
     [
-        ("y", "y"),
-        ("m", "m"),
-        ("n", "n"),
-        ("10", "10"),
-        ("-1", "-1"),
-        ("0xFF00", "0xFF00"),
-        ('""', ""),
-        ('"a b"', "a b"),
-        (r'"a \"b\" \\c"', r'a "b" \c'),
-        ("y  ", "y"),
-        ("y\r", "y"),
+        ("CONFIG_KASAN=y", "y"),
+        ("CONFIG_KASAN=n", "n"),
+        ("CONFIG_KASAN=y  ", "y"),
+        ("CONFIG_KASAN=y\r", "y"),
+        ("# CONFIG_KASAN is not set", "n"),
+        ("CONFIG_PHYSICAL_START=0xFF00", "0xFF00"),
     ],
 )
-def test_values(written: str, value: str) -> None:
-    assert parse(f"CONFIG_KASAN={written}\n").options == {"CONFIG_KASAN": value}
+def test_values(line: str, value: str) -> None:
+    assert [*parse(f"{line}\n").options.values()] == [value]
 
 
-@pytest.mark.parametrize("written", ["", "yes", '"a', '"a"b', "0x", "1.5", "y # really"])
-def test_what_is_no_value(written: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "written"),
+    [
+        *(("KASAN", written) for written in ("", "yes", "Y", "m", "1", "true", "on", '"y"')),
+        *(("RELOCATABLE", written) for written in ("m", "y # really", "yes", "0x1", "=y", "'y'")),
+        *(("PHYSICAL_START", written) for written in ("", "y", "16777216", "0x", "16M", "-0x10")),
+    ],
+)
+def test_what_is_no_value(option: str, written: str) -> None:
+    """What Kconfig declares bool is y or n, a hex number begins with 0x."""
     with pytest.raises(MalformedInput) as caught:
-        parse(f"\nCONFIG_KASAN={written}\n")
-    assert caught.value.where == "config:2"
-    assert caught.value.message.startswith("CONFIG_KASAN=")
+        parse(f"\nCONFIG_{option}={written}\n")
+    assert caught.value.where == f"config:2:{len(option) + 9}"
+    assert f"no value of CONFIG_{option}, which is of type" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("CONFIG_NET=yes", "'yes' is no value of an option: write y, m, n, a number or a text in"),
+        ("CONFIG_NET=y # built in", "'y # built in' is no value of an option"),
+        ("CONFIG_NET=1.5", "'1.5' is no value of an option"),
+        ('CONFIG_NET="a', "'\"a' is no value of an option"),
+        ('CONFIG_NET="a"b', "'\"a\"b' is no value of an option"),
+        ("CONFIG_EFI=m", "'m' is no value of CONFIG_EFI, which is of type bool: write y or n"),
+        ("CONFIG_NUMA=1", "'1' is no value of CONFIG_NUMA, which is of type bool"),
+        ("CONFIG_CMDLINE=ro", "'ro' is no value of CONFIG_CMDLINE, which is of type string"),
+        ("CONFIG_NR_CPUS=many", "'many' is no value of"),
+    ],
+)
+def test_an_option_that_is_not_kept_has_a_value_all_the_same(
+    line: str, problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(f"{CONFIG}{line}\n")
+    with pytest.raises(MalformedInput) as caught:
+        read_config(str(path))
+    assert caught.value.where == f"{path}:12:{line.index('=') + 2}"
+    assert caught.value.message.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CONFIG_NET=m",
+        "CONFIG_IKCONFIG=m",
+        "CONFIG_A=",
+        "CONFIG_B=-1",
+        "CONFIG_C=0x1F",
+        "CONFIG_D=010",
+        'CONFIG_E=""',
+        r'CONFIG_F="a \"b\" \\c"',
+        'CONFIG_CMDLINE="ro"',
+    ],
+)
+def test_what_the_kernels_own_tools_write(line: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(f"{CONFIG}{line}\n")
+    assert read_config(str(tmp_path / "config")).options["CONFIG_KASAN"] == "n"
+
+
+def test_every_option_that_is_kept_has_a_type() -> None:
+    assert all(type_of(option) for option in OPTIONS)
 
 
 def test_the_last_one_counts_as_for_the_kernels_own_tools() -> None:
-    config = parse("CONFIG_KASAN=y\nCONFIG_KASAN=m\n# CONFIG_KASAN is not set\n")
+    config = parse("CONFIG_KASAN=y\nCONFIG_KASAN=n\n# CONFIG_KASAN is not set\n")
     assert config.options == {"CONFIG_KASAN": "n"}
     assert config.origins == {"CONFIG_KASAN": "config:3"}
     assert config.version == Unknown("no title line in the configuration")
@@ -182,7 +234,7 @@ def test_a_line_without_end_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize("value", ['"' + "x" * (4 << 20), '"' + "x" * (4 << 20) + '"'])
-def test_a_text_without_end_takes_no_memory(value: str) -> None:
+def test_a_text_without_end_takes_no_memory(value: str, tmp_path: Path) -> None:
     # As fuzzing found: 900 bytes of memory for each byte of the text.
     tracemalloc.start()
     try:
@@ -191,7 +243,16 @@ def test_a_text_without_end_takes_no_memory(value: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
-    assert parse(f'CONFIG_KASAN="{"x" * 4000}"').options["CONFIG_KASAN"] == "x" * 4000
+    (path := tmp_path / "config").write_text(f"{CONFIG}CONFIG_NET={value}\n")
+    tracemalloc.start()
+    try:
+        read_config(str(path))
+    except MalformedInput:
+        assert not value.endswith('"')
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 64 << 20
 
 
 @given(st.text(st.sampled_from('CONFIG_KASAN=yn#is ot"\\\n\r'), max_size=60))

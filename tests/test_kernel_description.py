@@ -48,7 +48,7 @@ program_headers:
 - {vaddr: 0, paddr: 0, filesz: 1, memsz: 2, flags: R E, offset: 0x1000, align: 2M}
 setup_header: {payload_offset: 1, payload_length: 2, min_alignment: 21, syssize: 4,
   kernel_alignment: 0, pref_address: 0, init_size: 0, relocatable: false}
-config: {CONFIG_A: n, CONFIG_B: 0x10, CONFIG_C: "", CONFIG_d: yes, CONFIG_E: 010}
+config: {CONFIG_A: n, CONFIG_B: 0x10, CONFIG_C: "", CONFIG_d: "yes", CONFIG_E: 010}
 sme_text: false
 """
 
@@ -132,6 +132,17 @@ def test_the_rest_of_the_fields() -> None:
     assert image.sme_text == Known(False, "k.yaml:17: sme_text")
 
 
+def test_what_is_written_in_other_ways() -> None:
+    """As the kernel's own tools say it of an option, and as a header holds a section's type."""
+    image = read(
+        HEAD + "config: {CONFIG_KASAN: not set, CONFIG_NUMA: 'y', CONFIG_IKCONFIG: m}\n"
+        "sections: [{name: a, address: 1, size: 1, type: 8},"
+        " {name: b, address: 1, size: 1, type: 1879048195}]\n"
+    )
+    assert image.config == {"CONFIG_KASAN": "n", "CONFIG_NUMA": "y", "CONFIG_IKCONFIG": "m"}
+    assert [section.type for section in image.sections] == ["NOBITS", "1879048195"]
+
+
 def test_what_is_not_given_is_unknown() -> None:
     image = read(HEAD)
     assert (image.release, image.build_id) == (NOT_GIVEN, NOT_GIVEN)
@@ -196,7 +207,13 @@ WRONG = {
         "3:30: the end 0x10000000000000001 lies beyond the 64 bits of an address"
     ),
     "sections: [{name: a, address: 1, size: 1, type: NoBits}]": (
-        "2:49: 'NoBits': write the ELF name of the type, such as PROGBITS"
+        "2:49: 'NoBits' is no ELF section type; did you mean 'NOBITS'?"
+    ),
+    "sections: [{name: a, address: 1, size: 1, type: PROGBIT}]": (
+        "2:49: 'PROGBIT' is no ELF section type; did you mean 'PROGBITS'?"
+    ),
+    "sections: [{name: a, address: 1, size: 1, type: 12}]": (
+        "2:49: '12' is no ELF section type; write its name, such as PROGBITS"
     ),
     "program_headers: [{vaddr: 1, paddr: 1, filesz: 3, memsz: 2, flags: R}]": (
         "2:48: filesz 0x3 is above memsz 0x2"
@@ -210,6 +227,59 @@ WRONG = {
     "config: {AMD_MEM_ENCRYPT: y}": (
         "2:10: 'AMD_MEM_ENCRYPT': an option's name begins with CONFIG_"
     ),
+    **{
+        f"config: {{CONFIG_{option}: {written}}}": f"2:{len(option) + 19}: {problem}"
+        for option, written, problem in (
+            (
+                "AMD_MEM_ENCRYPT",
+                "yes",
+                "'yes' is no value of CONFIG_AMD_MEM_ENCRYPT, which is of type bool: write y or n",
+            ),
+            (
+                "RANDOMIZE_BASE",
+                "m",
+                "'m' is no value of CONFIG_RANDOMIZE_BASE, which is of type bool: write y or n",
+            ),
+            (
+                "X86_5LEVEL",
+                "true",
+                "'true' is no value of CONFIG_X86_5LEVEL, which is of type bool: write y or n",
+            ),
+            (
+                "RELOCATABLE",
+                "'1'",
+                "'1' is no value of CONFIG_RELOCATABLE, which is of type bool: write y or n",
+            ),
+            (
+                "PHYSICAL_ALIGN",
+                "2M",
+                "'2M' is no value of CONFIG_PHYSICAL_ALIGN, which is of type "
+                "hex: write a number that begins with 0x",
+            ),
+            (
+                "NODES_SHIFT",
+                "0xa",
+                "'0xa' is no value of CONFIG_NODES_SHIFT, which is of type "
+                "int: write a decimal number",
+            ),
+            (
+                "IKCONFIG",
+                "M",
+                "'M' is no value of CONFIG_IKCONFIG, which is of type tristate: write y, m or n",
+            ),
+            (
+                "CMDLINE",
+                "ro",
+                "'ro' is no value of CONFIG_CMDLINE, which is of type string: "
+                "write a text in quotes",
+            ),
+            (
+                "NET",
+                "on",
+                "'on' is no value of an option: write y, m, n, a number or a text in quotes",
+            ),
+        )
+    },
     "config: {CONFIG_A: ~}": "2:20: no value; give text, or leave the key out if not known",
     "sme_text: 'true'": "2:11: 'true' in quotes: write true or false",
     "symbols_complete: yes": "2:19: 'yes': write true or false",

@@ -13,6 +13,7 @@ import zlib
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.inputs.kconfig import first_wrong, value_problem
 from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
 from smecheck.model.kernel import KernelConfig
 
@@ -47,9 +48,6 @@ _OPTION = re.compile(
     r"^(?P<name>CONFIG_\w+)=(?P<value>[^\n]*+)|^# (?P<unset>CONFIG_\w+) is not set\b",
     re.MULTILINE | re.ASCII,
 )
-_VALUE = re.compile(r'[ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?P<text>(?:[^"\\]|\\.)*+)"')
-_LONGEST_VALUE = 4096
-"""Characters; of the options that are kept, none has a text."""
 _TITLE = re.compile(r"^# Linux/(\S+) ([0-9]\S*) Kernel Configuration\b", re.MULTILINE)
 _ARCHITECTURES = ("x86", "x86_64")
 
@@ -72,9 +70,14 @@ def read_config(path: str) -> KernelConfig:
                 where=name,
                 help_text="copy it again: cat /proc/config.gz > config.gz",
             )
-    config = parse_config(decode_text(data, name), name)
+    text = decode_text(data, name)
+    config = parse_config(text, name)
     if config is None:
         raise _other_kind(data, name)
+    wrong = first_wrong(text)
+    if wrong is not None:
+        line = text.count("\n", 0, wrong.start()) + 1
+        raise _no_value(wrong[1], wrong[2], f"{name}:{line}")
     return config
 
 
@@ -133,12 +136,15 @@ def unpacked(data: bytes) -> bytes | None:
 
 def _value(written: str, option: str, where: str) -> str:
     written = written.rstrip(" \t\r")
-    match = _VALUE.fullmatch(written) if len(written) <= _LONGEST_VALUE else None
-    if match is None:
-        raise MalformedInput(
-            f"{option}={written[:40]!r} is no value of an option", where=where, help_text=_HELP
-        )
-    return written if match["text"] is None else re.sub(r"\\(.)", r"\1", match["text"])
+    if value_problem(option, written, quoted=False) is not None:
+        raise _no_value(option, written, where)
+    return written
+
+
+def _no_value(option: str, written: str, where: str) -> MalformedInput:
+    problem = value_problem(option, written.rstrip(" \t\r"), quoted=False) or f"{option}={written}"
+    column = len(option) + len("=") + 1
+    return MalformedInput(problem, where=f"{where}:{column}", help_text=_HELP)
 
 
 def _version(title: re.Match[str] | None, text: str, name: str) -> Fact[str]:

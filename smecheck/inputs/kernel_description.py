@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.inputs.elf_section_types import SECTION_TYPES, section_type
+from smecheck.inputs.kconfig import OptionType, type_of, value_problem
 from smecheck.inputs.yaml_fields import NOT_GIVEN, Fields, open_description
 from smecheck.inputs.yaml_nodes import (
     BadNodeError,
     Node,
+    Reader,
+    ScalarNode,
     boolean,
     integer,
+    nearest,
     nonempty_line,
     one_line,
     quoted,
@@ -65,6 +70,9 @@ _HEADER_KEYS = (
     *_OTHER_HEADER_KEYS,
 )
 _ADDRESSES_END = 1 << 64
+
+_NOT_SET = "not set"
+"""What the kernel's own tools say of an option that is off, in a comment."""
 
 
 def read_kernel_description(text: str, name: str) -> KernelImage:
@@ -159,7 +167,7 @@ def _filled_in(fact: Fact[int]) -> Fact[int]:
 
 def _config(fields: Fields) -> dict[str, str]:
     # As written: y must not become true, nor 0x10 become 16.
-    return fields.named("config", _option, one_line)
+    return fields.named_by("config", _option, _option_value)
 
 
 def _build_id(node: Node) -> str:
@@ -181,13 +189,35 @@ def _matching(node: Node, pattern: str, form: str) -> str:
 
 
 def _section_type(node: Node) -> str:
-    return _matching(node, "[A-Z0-9_]+", "write the ELF name of the type, such as PROGBITS")
+    written = nonempty_line(node)
+    if written in SECTION_TYPES:
+        return written
+    found = section_type(int(written)) if re.fullmatch("[0-9]{1,10}", written) else None
+    if found is None:
+        meant = nearest(written, SECTION_TYPES)
+        hint = meant if "did you mean" in meant else "; write its name, such as PROGBITS"
+        raise BadNodeError(node, f"{quoted(written)} is no ELF section type{hint}")
+    return found
 
 
 def _load_flags(node: Node) -> str:
     # readelf puts a space where a letter is not set.
     form = "write those of the letters R, W and E that are set"
     return _matching(node, "[RWE ]*", form).replace(" ", "")
+
+
+def _option_value(option: str) -> Reader[str]:
+    def read(node: Node) -> str:
+        written = one_line(node)
+        is_text = isinstance(node, ScalarNode) and not node.plain
+        if written == _NOT_SET and type_of(option) in (None, OptionType.BOOL, OptionType.TRISTATE):
+            return "n"
+        problem = value_problem(option, written, quoted=is_text)
+        if problem is not None:
+            raise BadNodeError(node, problem)
+        return written
+
+    return read
 
 
 def _option(node: Node) -> str:

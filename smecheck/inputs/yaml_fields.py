@@ -25,7 +25,7 @@ from smecheck.inputs.yaml_nodes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 T = TypeVar("T")
 
@@ -149,11 +149,17 @@ class Fields:
 
     def named(self, key: str, read_name: Reader[str], read: Reader[T]) -> dict[str, T]:
         """Read the mapping that is the value of ``key`` and has any names for keys."""
+        return self.named_by(key, read_name, lambda _: read)
+
+    def named_by(
+        self, key: str, read_name: Reader[str], reader_of: Callable[[str], Reader[T]]
+    ) -> dict[str, T]:
+        """Read such a mapping where the name decides how its value is read."""
         node = self.get(key, mapping)
         values: dict[str, T] = {}
         for name_node, value_node in _entries(node, self._problems).values() if node else ():
             name = self._read(name_node, read_name)
-            value = self._read(value_node, read)
+            value = None if name is None else self._read(value_node, reader_of(name))
             if name is not None and value is not None:
                 values[name] = value
         return values
