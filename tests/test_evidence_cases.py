@@ -48,7 +48,6 @@ NOT_YET: frozenset[str] = frozenset(
         "userspace-sshd",
         "first-boot-places",
         "first-boot-segments",
-        "cmdline-unicode",
         "two-kernels",
         "impossible-slot",
         "host-cma-kho",

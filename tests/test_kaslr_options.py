@@ -9,6 +9,7 @@ from kaslr_cases import image
 
 from smecheck.evidence import Known, Unknown
 from smecheck.model.kaslr import GiganticRule, KaslrRules, LimitRule
+from smecheck.placement.cmdline import next_argument
 from smecheck.placement.identity import identify
 from smecheck.placement.kaslr.generations import Variants, kaslr_variants
 from smecheck.placement.kaslr.options import (
@@ -16,7 +17,6 @@ from smecheck.placement.kaslr.options import (
     early_options,
     kernel_text,
     memparse,
-    next_argument,
 )
 from smecheck.record import replace
 from smecheck.span import Span

@@ -235,9 +235,9 @@ def test_evidence_names_what_decides_and_the_variants() -> None:
 
 
 def test_untrusted_values_are_shown_as_data() -> None:
-    (text, _, _) = answer(OLD, "mem_encrypt=\x1b[31mred").boot.sme_evidence
-    assert "\x1b" not in text
-    assert "?[31mred" in text
+    (text, _, _) = answer(OLD, "mem_encrypt=\x9b31mred").boot.sme_evidence
+    assert "\x9b" not in text
+    assert "?31mred" in text
 
 
 @given(st.lists(st.sampled_from(["a", "ab", "b", "a=", "", "\t", "\x01"]), max_size=8))

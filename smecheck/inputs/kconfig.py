@@ -49,9 +49,11 @@ security/integrity/ima/Kconfig, v4.14 to v6.12. Of an option that is not here an
 _FORMS = {
     OptionType.BOOL: re.compile("[yn]"),
     OptionType.TRISTATE: re.compile("[ymn]"),
-    OptionType.INT: re.compile("-?[0-9]+"),
-    OptionType.HEX: re.compile("0[xX][0-9a-fA-F]+"),
+    OptionType.INT: re.compile("-?[0-9]+|n"),
+    OptionType.HEX: re.compile("0[xX][0-9a-fA-F]+|n"),
 }
+"""A number may be off as well: what it depends on is."""
+
 _ANY = "y, m, n, a number or a text in quotes"
 _UNQUOTED = re.compile("|".join(form.pattern for form in _FORMS.values()))
 

@@ -210,7 +210,7 @@ def _option_value(option: str) -> Reader[str]:
     def read(node: Node) -> str:
         written = one_line(node)
         is_text = isinstance(node, ScalarNode) and not node.plain
-        if written == _NOT_SET and type_of(option) in (None, OptionType.BOOL, OptionType.TRISTATE):
+        if written == _NOT_SET and type_of(option) is not OptionType.STRING:
             return "n"
         problem = value_problem(option, written, quoted=is_text)
         if problem is not None:

@@ -24,7 +24,7 @@ CAPTURE_AGAIN = "capture the whole text of the load again, from its first line t
 _ADDRESS_BITS = 64
 _SHOWN_LINES = 6
 _HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]++")
-_ELFCOREHDR = re.compile(r"(?:^|\s)elfcorehdr=(0x[0-9a-fA-F]++|[0-9]++)([KMG]?)")
+_ELFCOREHDR = re.compile(r"(?:^|[\0- ])elfcorehdr=(0x[0-9a-fA-F]++|[0-9]++)([KMG]?)")
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 
 

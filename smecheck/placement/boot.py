@@ -17,11 +17,11 @@ from smecheck.model.boot import (
     Switch,
 )
 from smecheck.model.segments import Mode, SegmentList, SegmentRole
-from smecheck.placement.cmdline import has_word
+from smecheck.placement.cmdline import has_word, unseen_bytes
 from smecheck.placement.decompressor import UnpackRules, landing
 from smecheck.placement.paging import paging_at_entry
 from smecheck.placement.running import running_kernel
-from smecheck.quantity import address_text, size_text
+from smecheck.quantity import address_text, count_text, size_text
 from smecheck.record import record, replace
 from smecheck.span import Span
 
@@ -58,6 +58,11 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
         from smecheck.placement.logged_boot import running_cmdline
 
         cmdline = first_known(running_cmdline(evidence.log, evidence.image), cmdline)
+    if isinstance(cmdline, Known) and (unseen := unseen_bytes(cmdline.value)):
+        evidence.assumptions.append(
+            f"the last {count_text(unseen, 'byte')} of the command line do not count: they are "
+            "past COMMAND_LINE_SIZE"
+        )
     kaslr = _kaslr(evidence, path, cmdline)
     load_address = _load_address(evidence)
     kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)

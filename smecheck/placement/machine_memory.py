@@ -20,6 +20,7 @@ from smecheck.model.firmware import (
 )
 from smecheck.model.kernel_log import CrashReservation, KernelLog, LoggedBoot, LogSpan
 from smecheck.model.memory import MapKind, MemoryMap, Region, usable_ram
+from smecheck.placement.cmdline import values
 from smecheck.placement.e820 import changed, trimmed, without_overlaps
 from smecheck.span import Span, SpanSet
 
@@ -126,9 +127,8 @@ def is_exact(reservation: CrashReservation, boot: LoggedBoot) -> bool:
         return True
     asked = [
         number
-        for word in (value_of(boot.cmdline) or "").split()
-        if word.startswith("crashkernel=")
-        for number in re.findall(r"(?<!\w)[0-9]\w*", word.partition("=")[2])
+        for value in values(value_of(boot.cmdline) or "", "crashkernel")
+        for number in re.findall(r"(?<!\w)[0-9]\w*", value)
     ]
     return bool(asked) and all(number[-1] in "MmGgTt" for number in asked)
 

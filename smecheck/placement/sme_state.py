@@ -19,7 +19,7 @@ from smecheck.model.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Path, SmeAnswer, Sm
 from smecheck.model.identity import KernelFacts
 from smecheck.model.kernel import KernelImage, Scheme
 from smecheck.model.placement import Generation
-from smecheck.placement.cmdline import last_value, values, word_position
+from smecheck.placement.cmdline import last_value, parameters, values, word_position
 from smecheck.placement.identity import SWITCH_SYMBOLS, banner_version
 from smecheck.placement.logged_sme import (
     HYPERVISORS,
@@ -293,7 +293,9 @@ def _answer_of_decompressor(cmdline: str, evidence: SmeEvidence) -> bool | None:
         return on > off
     # drivers/firmware/efi/libstub/efi-stub-helper.c, efi_parse_options(): commas separate words.
     by_stub = False
-    for value in values(cmdline, _OPTION):
+    for name, value in parameters(cmdline):
+        if name != _OPTION or value is None:
+            continue
         words = value.split(",")
         by_stub = "on" in words or (by_stub and "off" not in words)
     return by_stub if by_stub is (on > off) else None

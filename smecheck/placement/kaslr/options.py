@@ -11,12 +11,10 @@ import re
 
 from smecheck.model.firmware import EFI_MEMORY_SP
 from smecheck.model.kaslr import GiganticRule, KaslrRules, LimitRule
+from smecheck.placement.cmdline import COMMAND_LINE_SIZE, SPACE, kernel_bytes, next_argument
 from smecheck.placement.constants import PUD_SIZE
 from smecheck.record import record
 from smecheck.span import Span
-
-COMMAND_LINE_SIZE = 2048
-"""arch/x86/include/asm/setup.h."""
 
 _NO_LIMIT = (1 << 64) - 1
 _MAXMEM = {False: 1 << 46, True: 1 << 52}
@@ -25,8 +23,6 @@ _MAXMEM = {False: 1 << 46, True: 1 << 52}
 _WORD = 1 << 64
 _MOST_RANGES = 4
 """MAX_MEMMAP_REGIONS, kaslr.c."""
-_SPACE = " \t\n\v\f\r\xa0"
-"""lib/ctype.c, _S: isspace() there."""
 _SUFFIXES = "KMGTPE"
 _HEX = re.compile(r"0[xX]([0-9a-fA-F]+)")
 _OCTAL = re.compile(r"0[0-7]*")
@@ -49,50 +45,19 @@ class EarlyOptions:
 
 def kernel_text(cmdline: str, rules: KaslrRules) -> str:
     """Return the part of a command line that the decompressor sees, one character for each byte."""
-    text = cmdline.encode("utf-8", "surrogateescape").decode("latin-1").partition("\0")[0]
+    text = kernel_bytes(cmdline)
     return text[: COMMAND_LINE_SIZE - 1] if rules.cuts_command_line else text
 
 
 def early_options(text: str, rules: KaslrRules, *, five_levels: bool) -> EarlyOptions:
     """Read the options of a command line, as :func:`kernel_text` returns it."""
     reader = _Reader(rules, _MAXMEM[five_levels] if rules.limit is LimitRule.LOWEST else _NO_LIMIT)
-    rest = text.lstrip(_SPACE)
+    rest = text.lstrip(SPACE)
     while rest:
         name, value, rest = next_argument(rest)
         if (value is None and name == "--") or not reader.take(name, value):
             break
     return EarlyOptions(reader.limit, tuple(reader.excluded), reader.gives_up, reader.gigantic)
-
-
-def next_argument(text: str) -> tuple[str, str | None, str]:
-    """Split the first argument off: its name, its value or ``None``, and the rest.
-
-    Quotes keep spaces together; they are removed around the whole argument and around the value.
-    """
-    quoted = text.startswith('"')
-    if quoted:
-        text = text[1:]
-    in_quote, equals, end = quoted, 0, 0
-    for end, char in enumerate(text):
-        if char in _SPACE and not in_quote:
-            break
-        if char == "=" and not equals:
-            equals = end
-        if char == '"':
-            in_quote = not in_quote
-    else:
-        end = len(text)
-    argument, rest = text[:end], text[end + 1 :].lstrip(_SPACE)
-    if quoted and argument.endswith('"'):
-        argument = argument[:-1]
-    if not equals:
-        return argument, None, rest
-    value = argument[equals + 1 :]
-    if value.startswith('"'):
-        value = value[1:]
-        if not quoted:
-            value = value.removesuffix('"')
-    return argument[:equals], value, rest
 
 
 def memparse(text: str) -> tuple[int, str]:

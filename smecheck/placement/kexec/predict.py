@@ -9,6 +9,7 @@ from smecheck.model.host import Host
 from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MapKind
 from smecheck.model.segments import Loader
+from smecheck.placement.cmdline import parameters
 from smecheck.placement.kexec.assumptions import Assumptions
 from smecheck.placement.kexec.bzimage_facts import NotPredictable
 from smecheck.placement.kexec.kexec_file_load import predict_kexec_file_load
@@ -16,7 +17,7 @@ from smecheck.placement.kexec.kexec_load import predict_kexec_load
 from smecheck.placement.kexec.kexec_options import options_of_host, version_of_tools
 from smecheck.placement.kexec.kexec_tools import NEWEST, ToolsChange
 
-_CHANGES_MEMORY = ("mem=", "memmap=")
+_CHANGES_MEMORY = ("mem", "memmap")
 """arch/x86/kernel/e820.c, parse_memopt() and parse_memmap_opt()."""
 
 _AS_BOOTED = (MapKind.IOMEM, MapKind.KERNEL_LOG)
@@ -55,7 +56,8 @@ def _refuse_changed_memory(request: LoadRequest) -> None:
     memory, cmdline = request.memory, request.host.cmdline
     if isinstance(cmdline, Unknown) or (memory is not None and memory.kind in _AS_BOOTED):
         return
-    changing = [word for word in cmdline.value.split() if word.startswith(_CHANGES_MEMORY)]
+    given = parameters(cmdline.value)
+    changing = [f"{name}={value}" for name, value in given if name in _CHANGES_MEMORY and value]
     if changing:
         raise NotPredictable(
             f"{changing[0]} on the running kernel's command line changes the memory map, and "
