@@ -26,6 +26,7 @@ _TYPES = {
     "L": (E820Type.PRAM, "Persistent Memory (legacy)"),
     "X": (99, "Unknown E820 type"),
     "S": (E820Type.SOFT_RESERVED, "Soft Reserved"),
+    "C": (98, "Uncached RAM"),
 }
 
 
@@ -73,6 +74,18 @@ def image_of(header: dict[str, int]) -> KernelImage:
 
 def fabricated_request(case: dict[str, Any], headers: Any) -> LoadRequest:
     """Ask what the real kexec was asked: its options stood behind the command line."""
+    options = (f"--command-line={case['cmdline']}", *case["options"])
+    return _fabricated(case, headers, "2.0.25", options)
+
+
+def other_tools_request(case: dict[str, Any], headers: Any) -> LoadRequest:
+    """Ask what the real kexec of another version was asked: its options stood first."""
+    return _fabricated(case, headers, case["tools"], tuple(case["options"]))
+
+
+def _fabricated(
+    case: dict[str, Any], headers: Any, tools: str, options: tuple[str, ...]
+) -> LoadRequest:
     return LoadRequest(
         image=image_of(headers[case["kernel"]]),
         loader=Loader.KEXEC_LOAD,
@@ -80,14 +93,15 @@ def fabricated_request(case: dict[str, Any], headers: Any) -> LoadRequest:
         memory=parse_iomem(case["iomem"], "iomem"),
         firmware=firmware_map(case["memmap"]),
         host=Host(
-            kexec_tools=Known("2.0.25", "recorded"),
-            kexec_options=(f"--command-line={case['cmdline']}", *case["options"]),
+            kexec_tools=Known(tools, "recorded"),
+            kexec_options=options,
             cmdline=Known(case["running"], "recorded"),
             cpus=Known(case["cpus"], "recorded"),
             efi_runtime_entries=Known(case["efi"], "recorded"),
             acpi_rsdp=Known(case["rsdp"] or 0, "recorded"),
-            vmcoreinfo=Known(True, "recorded"),
+            vmcoreinfo=Known(case.get("vmcoreinfo", True), "recorded"),
             rng_seed=Known(True, "recorded"),
+            crash_elfcorehdr_size=Known(case.get("hotplug") or 0, "recorded"),
         ),
         initrd_size=case["initrd"],
         cmdline=case["cmdline"],

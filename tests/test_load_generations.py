@@ -121,18 +121,138 @@ def test_the_default_system_call() -> None:
 
 def test_an_elfcorehdr_that_may_grow() -> None:
     change = ToolsChange.HOTPLUG
-    for version, size in ((before(change), None), (change.since, 0x39000)):
-        request = tools(version, mode=Mode.CRASH)
-        host = replace(
-            request.host,
-            kexec_options=("--hotplug",),
-            crash_elfcorehdr_size=Known(0x38001, "t"),
-        )
-        found = predict(replace(request, host=host))
-        if size is None:
-            assert found.refusal == Refusal("unrecognized option '--hotplug'")
-        else:
-            assert one(found, SegmentRole.ELFCOREHDR).span.size == size
+    assert refused(hotplug(before(change), 0x38001)) == "unrecognized option '--hotplug'"
+    # What the kernel says replaces what is needed, be it more or less.
+    for told, size in ((0x38001, 0x39000), (1, 0x1000), (12345678, 0x12E000)):
+        found = one(predict(hotplug(change.since, told)), SegmentRole.ELFCOREHDR)
+        assert found.span.size == size
+
+
+def hotplug(version: Version, told: int | None, *, release: str | None = None) -> LoadRequest:
+    request = tools(version, mode=Mode.CRASH)
+    host = replace(request.host, kexec_options=("--hotplug",))
+    if told is not None:
+        host = replace(host, crash_elfcorehdr_size=Known(told, "t"))
+    if release is not None:
+        host = replace(host, kernel_release=Known(release, "t"))
+    return replace(request, host=host)
+
+
+def refused(request: LoadRequest) -> str:
+    refusal = predict(request).refusal
+    assert refusal is not None
+    return refusal.text
+
+
+@pytest.mark.parametrize("loader", Loader)
+@pytest.mark.parametrize("mode", Mode)
+def test_hotplug_without_a_word_of_the_kernel_on_the_size(loader: Loader, mode: Mode) -> None:
+    def asked(told: int | None, release: str | None = None) -> LoadRequest:
+        given = hotplug(ToolsChange.HOTPLUG.since, told, release=release)
+        return replace(given, loader=loader, mode=mode)
+
+    for told, release in ((0, "6.12.0"), (0, None), (None, "6.5.0"), (None, None)):
+        assert refused(asked(told, release)).startswith("Path /sys/kernel/crash_elfcorehdr_size")
+    assert predict(asked(None, "6.6.0")).placed
+    assert predict(asked(0x38001)).placed
+    # Before it, kexec-tools asks whether there is a reservation at all.
+    bare = parse_iomem(IOMEM.replace("Crash kernel", "x"), "iomem")
+    crash = replace(asked(0), mode=Mode.CRASH, memory=bare)
+    assert refused(crash) == "Memory for crashkernel is not reserved"
+
+
+def test_what_counts_as_reserved() -> None:
+    change = ToolsChange.RESERVED_IN_ANY_CASE
+    memory = parse_iomem(IOMEM, "iomem")
+    for version, count in ((before(change), 3), (change.since, 5)):
+        assert len(candidates_of(memory, None, version).ranges) == count
+
+
+def test_a_reservation_that_is_not_whole_kib() -> None:
+    change = ToolsChange.SHRINKS_RESERVATIONS
+    odd = parse_iomem(IOMEM.replace("28000000-37ffffff", "28000070-37ffffff"), "iomem")
+    crash = {"mode": Mode.CRASH, "memory": odd}
+    assert refused(tools(before(change), **crash)).startswith("Cannot load the kernel")
+    assert predict(tools(change.since, **crash)).placed
+
+
+def test_ram_that_a_driver_added_is_dumped() -> None:
+    change = ToolsChange.HOTPLUGGED_RAM
+    added = "".join(
+        f"{start:x}-{start + 0xFFFFFF:x} : System RAM (kmem)\n"
+        for start in range(0x1000000000, 0x1100000000, 0x1000000)
+    )
+    crash = {"mode": Mode.CRASH, "memory": parse_iomem(IOMEM + added, "iomem")}
+    for version, content in ((before(change), 0x400), (change.since, 0x3C00)):
+        found = one(predict(tools(version, **crash)), SegmentRole.ELFCOREHDR)
+        assert found.buffer_size == content
+
+
+def test_more_ranges_than_there_is_room_for() -> None:
+    change = ToolsChange.MORE_CRASH_RANGES
+    many = "".join(
+        f"{start:x}-{start + 0xFFF:x} : System RAM\n"
+        for start in range(0x1000000000, 0x1000000000 + 2100 * 0x2000, 0x2000)
+    )
+    crash = {"mode": Mode.CRASH, "memory": parse_iomem(IOMEM + many, "iomem")}
+    assert "max limit" in refused(tools(before(change), **crash))
+    assert predict(tools(change.since, **crash)).placed
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_initrd_without_content(mode: Mode) -> None:
+    assert refused(tools((2, 0, 18), mode=mode, initrd_size=0)).startswith("Cannot read ")
+    assert predict(tools((2, 0, 18), mode=mode, initrd_size=1)).placed
+    by_kernel = kernel((6, 12, 0), mode=mode, initrd_size=0)
+    assert "the initrd is empty" in refused(by_kernel)
+
+
+def test_what_kexec_says_of_an_image_that_the_kernel_does_not_take() -> None:
+    change = ToolsChange.FALLS_BACK
+    for version, text in (
+        (before(change), "kexec_file_load failed: Invalid argument"),
+        (change.since, "syscall kexec_file_load not available."),
+    ):
+        request = kernel((6, 12, 0), initrd_size=0)
+        host = replace(request.host, kexec_tools=Known(version_text(version), "t"))
+        refusal = predict(replace(request, host=host)).refusal
+        assert refusal is not None
+        assert refusal.text.startswith(text)
+        assert refusal.falls_back is change.is_in(version)
+
+
+def test_kexec_file_load_knows_no_other_entry() -> None:
+    request = kernel((6, 12, 0))
+    for option in ("--entry-32bit", "--real-mode"):
+        host = replace(request.host, kexec_options=(option,))
+        assert "does not support 16bit or 32bit entry" in refused(replace(request, host=host))
+
+
+def test_a_map_that_kexec_tools_brings_out_of_order() -> None:
+    """The interrupt vectors stay RAM then, and nothing confines a crash kernel."""
+
+    def ram(start: int, end: int) -> FirmwareRange:
+        return FirmwareRange(Span(start, end), E820Type.RAM, "System RAM", "t")
+
+    overlapping = FirmwareMap(
+        "memmap",
+        FirmwareMapKind.SYSFS,
+        (
+            ram(0, 0x9FC00),
+            ram(0x100000, 0x30000001),
+            ram(0x10000000, 0x40000000),
+            FirmwareRange(Span(0x20000000, 0x20001000), E820Type.RESERVED, "Reserved", "t"),
+            ram(0x140000000, 0x180000000),
+        ),
+    )
+    candidates = candidates_of(None, overlapping, (2, 0, 32))
+    assert not candidates.in_order
+    assert candidates.ram[0].start == 0
+    found = predict(tools((2, 0, 32), mode=Mode.CRASH, firmware=overlapping))
+    # The backup goes to the top of memory, which is not what the crash kernel may use.
+    assert one(found, SegmentRole.BACKUP).span.end == 0x180000000
+    assert found.refusal == Refusal("Cannot load the kernel")
+    assert predict(tools((2, 0, 32), firmware=overlapping)).placed
 
 
 def test_no_kernel_below_its_preferred_address() -> None:

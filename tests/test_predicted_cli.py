@@ -97,7 +97,7 @@ def test_no_room_names_size_and_largest_hole() -> None:
 def test_more_than_half_of_memory() -> None:
     asked = ("analyze", KERNEL, "--iomem", IOMEM, "--cmdline", "nokaslr", "--initrd", "1100M")
     found = run(*asked, "--loader", "kexec_file_load", "--format", "json").document
-    assert "Invalid argument (the segments take more than half" in found["load"]["refusal"]
+    assert "Invalid argument: the segments take more than half" in found["load"]["refusal"]
     found = run(*asked, "--loader", "kexec_load", "--format", "json").document
     assert any("more than half" in text for text in found["assumptions"])
 
@@ -115,6 +115,37 @@ def test_a_command_line_that_is_too_long() -> None:
     assert "Kernel command line too long for kernel!" in found.document["load"]["refusal"]
     fits = run(*crash("--cmdline", "x" * 2000, "--format", "json"))
     assert fits.document["load"]["accepted"] is True
+
+
+@pytest.mark.parametrize(
+    ("loader", "refusal"),
+    [
+        ("kexec_load", "Cannot read the initrd: the file is empty"),
+        ("kexec_file_load", "syscall kexec_file_load not available. (the kernel says Invalid"),
+        (None, "Cannot read the initrd: the file is empty"),
+    ],
+)
+def test_an_initrd_file_without_content(loader: str | None, refusal: str, tmp_path: Path) -> None:
+    (tmp_path / "initrd").touch()
+    asked = ("analyze", KERNEL, "--iomem", IOMEM, "--mode", "crash", "--cmdline", "nokaslr")
+    how = ("--loader", loader) if loader else ("--kexec-tools", "2.0.29")
+    found = run(*asked, *how, "--initrd", str(tmp_path / "initrd"), "--format", "json")
+    assert found.document["load"]["refusal"].startswith(refusal)
+    assert found.document["load"]["accepted"] is False
+    none = run(*asked, *how, "--initrd", "0", "--format", "json")
+    assert none.document["load"]["accepted"] is True
+
+
+def test_the_default_falls_back_where_the_kernel_does_not_take_the_image(tmp_path: Path) -> None:
+    old = Path(KERNEL).read_text().replace("xloadflags: 0x3", "xloadflags: 0x0")
+    (tmp_path / "kernel.yaml").write_text(old)
+    asked = ("analyze", str(tmp_path / "kernel.yaml"), "--iomem", IOMEM, "--mode", "load")
+    by_default = run(*asked, "--cmdline", "nokaslr", "--format", "json").document
+    assert by_default["boot"]["loader"] == "kexec_load"
+    assert by_default["load"]["accepted"] is True
+    assert any("kexec-tools falls back to kexec_load: " in t for t in by_default["assumptions"])
+    forced = run(*asked, "--loader", "kexec_file_load", "--format", "json").document
+    assert "Exec format error: no 64-bit entry" in forced["load"]["refusal"]
 
 
 def test_real_segments_win() -> None:

@@ -10,16 +10,19 @@ from recorded_loads import (
     elf_request,
     fabricated_request,
     guest_request,
+    other_tools_request,
     recorded_loads,
     shown,
 )
 
 from smecheck.model.host import Host
+from smecheck.model.load import Prediction
 from smecheck.model.segments import Loader
 from smecheck.placement.kexec.predict import predict
 from smecheck.record import replace
 
 FABRICATED = recorded_loads("fabricated")
+OTHER_TOOLS = recorded_loads("other-tools")
 ACCEPTED = recorded_loads("accepted")
 GUESTS = recorded_loads("guests")["cases"]
 ELF = recorded_loads("elf")
@@ -28,11 +31,20 @@ LOADS = [(guest, load) for guest in GUESTS for load in guest["loads"]]
 
 def test_all_records_are_there() -> None:
     assert (len(FABRICATED["cases"]), len(ACCEPTED["cases"]), len(LOADS)) == (100, 26, 33)
+    assert len(OTHER_TOOLS["cases"]) >= 80
 
 
 @pytest.mark.parametrize("case", FABRICATED["cases"], ids=lambda case: str(case["id"]))
 def test_fabricated_machine(case: dict[str, Any]) -> None:
-    prediction = predict(fabricated_request(case, FABRICATED["headers"]))
+    comes_to(case, predict(fabricated_request(case, FABRICATED["headers"])))
+
+
+@pytest.mark.parametrize("case", OTHER_TOOLS["cases"], ids=lambda case: str(case["id"]))
+def test_other_versions_of_kexec_tools(case: dict[str, Any]) -> None:
+    comes_to(case, predict(other_tools_request(case, OTHER_TOOLS["headers"])))
+
+
+def comes_to(case: dict[str, Any], prediction: Prediction) -> None:
     assert prediction.unknown is None
     if "segments" in case:
         assert prediction.refusal is None

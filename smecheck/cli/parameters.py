@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -49,19 +49,28 @@ def day(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
     raise click.BadParameter(f"{value!r} is no day; write it as 2026-12-31", ctx, param)
 
 
-def initrd_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+class GivenInitrd(NamedTuple):
+    """What ``--initrd`` says."""
+
+    size: int
+    is_file: bool
+
+
+def given_initrd(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> GivenInitrd | None:
     """Read the size of an initrd, or take it from a file."""
     if value is None:
         return None
     try:
-        return parse_integer(value)
+        return GivenInitrd(parse_integer(value), is_file=False)
     except ValueError as error:
         not_a_size = error
     try:
         status = os.stat(value)  # noqa: PTH116 - a str is what users give
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("is no regular file")
-        return status.st_size
+        return GivenInitrd(status.st_size, is_file=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"{value!r}: {not_a_size}; and as a file: {reason.lower()}"

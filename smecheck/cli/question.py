@@ -10,7 +10,7 @@ import click
 from smecheck.cli.boot_options import BOOT_OPTIONS, early_of
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.host import host_options, machine_of
-from smecheck.cli.parameters import address, enum_option, initrd_size
+from smecheck.cli.parameters import address, enum_option, given_initrd
 from smecheck.errors import UsageError
 from smecheck.model.boot import BootRequest, Paging, Path, Switch
 from smecheck.model.segments import Loader, Mode
@@ -70,7 +70,7 @@ _OPTIONS = (
     click.option(
         "--initrd",
         metavar="FILE|SIZE",
-        callback=initrd_size,
+        callback=given_initrd,
         help="The initrd, if the segments do not tell; 0 for none.",
     ),
     click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted."),
@@ -168,12 +168,14 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
 
 def _request(options: dict[str, Any]) -> BootRequest:
     _refuse_impossible_address(options["load_address"])
+    initrd = options["initrd"]
     return BootRequest(
         path=options["path"],
         loader=options["loader"],
         mode=options["mode"],
         load_address=options["load_address"],
-        initrd_size=options["initrd"],
+        initrd_size=None if initrd is None else initrd.size,
+        empty_initrd=initrd is not None and initrd.is_file and not initrd.size,
         cmdline=options["cmdline"],
         kaslr=options["kaslr"],
         sme=options["sme"],

@@ -90,7 +90,7 @@ def read_host_description(text: str, name: str) -> Host:
         kernel_purgatory_size=_purgatory(fields, "kernel_purgatory"),
         firmware_map=_firmware_map(fields, name),
         gbpages=fields.fact("gbpages", boolean),
-        crash_elfcorehdr_size=fields.fact("crash_elfcorehdr_size", _from_to(1, 1 << 30)),
+        crash_elfcorehdr_size=fields.fact("crash_elfcorehdr_size", _from_to(0, 1 << 30)),
         ima_kexec=fields.fact("ima_kexec", boolean),
         crash_kernel=_crash_kernel(fields),
     )

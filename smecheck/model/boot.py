@@ -80,6 +80,8 @@ class BootRequest:
     loader_origin: str = "--loader"
     mode_origin: str = "--mode"
     """Who says these two, for whoever wants to know."""
+    empty_initrd: bool = False
+    """kexec is given a file without content for an initrd, which it refuses."""
 
 
 @record

@@ -53,7 +53,7 @@ class Host:
     gbpages: Fact[bool] = _NOT_GIVEN
     """Whether the identity map of kexec uses 1 GiB pages."""
     crash_elfcorehdr_size: Fact[int] = _NOT_GIVEN
-    """/sys/kernel/crash_elfcorehdr_size."""
+    """/sys/kernel/crash_elfcorehdr_size; 0 where there is no such file."""
     ima_kexec: Fact[bool] = _NOT_GIVEN
     """Whether the running kernel hands IMA measurements over (CONFIG_IMA_KEXEC)."""
     crash_kernel: Span | None = None

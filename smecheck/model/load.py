@@ -48,6 +48,8 @@ class Refusal:
     """The largest hole there was where they were looked for."""
     role: str = ""
     """What they were for, where that is the reason."""
+    falls_back: bool = False
+    """Whether kexec-tools then tries kexec_load, as it does where nobody says which one to use."""
 
 
 @record

@@ -27,7 +27,7 @@ IOMEM_TYPES = {
     "Persistent Memory (legacy)": E820Type.PRAM,
     "Persistent Memory": E820Type.PMEM,
 }
-"""Names in /proc/iomem that kexec-tools knows, besides "Reserved" in any case of letters."""
+"""Names in /proc/iomem that kexec-tools knows, besides "reserved"."""
 
 _FIRMWARE_TYPES = {
     E820Type.RAM: E820Type.RAM,
@@ -59,6 +59,9 @@ class Candidates:
     ranges: tuple[MemoryRange, ...]
     source: str
     """The file they come from."""
+    in_order: bool = True
+    """Otherwise kexec-tools says "memory out of order!!" and goes on, without what it does last:
+    the interrupt vectors stay RAM, and a crash kernel is not confined to its reservation."""
 
     @property
     def ram(self) -> list[Span]:
@@ -93,21 +96,24 @@ def candidates_of(
         ranges, in_order = _without_overlaps(_of_firmware(firmware))
         source = firmware.source
     elif memory is not None:
-        ranges, in_order = of_iomem(memory), True
+        ranges, in_order = of_iomem(memory, tools), True
         source = memory.source
         if firmware is not None:
             ranges, in_order = _without_overlaps(ranges)
     else:
         raise ValueError("no memory map that kexec-tools would read")
-    return Candidates(tuple(_without_vectors(ranges, tools) if in_order else ranges), source)
+    if in_order:
+        ranges = _without_vectors(ranges, tools)
+    return Candidates(tuple(ranges), source, in_order)
 
 
-def of_iomem(memory: MemoryMap) -> list[MemoryRange]:
+def of_iomem(memory: MemoryMap, tools: Version) -> list[MemoryRange]:
     """Return the lines of /proc/iomem that kexec-tools takes, at whatever depth, by their names."""
+    in_any_case = ToolsChange.RESERVED_IN_ANY_CASE.is_in(tools)
     ranges = []
     for region in memory.regions:
         kind = IOMEM_TYPES.get(region.name)
-        if kind is None and region.name.lower() == "reserved":
+        if (region.name.lower() if in_any_case else region.name) == "reserved":
             kind = E820Type.RESERVED
         if kind is not None:
             ranges.append(MemoryRange(region.span, kind))
@@ -144,30 +150,37 @@ def _without_overlaps(ranges: list[MemoryRange]) -> tuple[list[MemoryRange], boo
     the whole is done again until nothing changes.
 
     Returns:
-        The ranges, and whether they stayed in order; otherwise kexec-tools gives up half-way.
+        The ranges, and whether they stayed in order. Otherwise kexec-tools gives up half-way and
+        keeps as many as there were: what it moved down leaves its old copy at the end.
     """
     ranges = list(ranges)
+    count = len(ranges)
+
+    def remove(index: int) -> None:
+        ranges[index : count - 1] = ranges[index + 1 : count]
+
     changed = True
     while changed:
         changed = False
         index = 0
-        while index + 1 < len(ranges):
+        while index + 1 < count:
             one, two = ranges[index], ranges[index + 1]
             if one.span.start > two.span.start:
                 return ranges, False
-            if one.type is two.type:
-                if one.span.start == two.span.start:
-                    del ranges[index + 1 if one.span.end >= two.span.end else index]
-                    changed = True
-                elif one.span.end - 1 > two.span.start:
-                    if one.span.end < two.span.end:
-                        cut = Span(one.span.end - 1, two.span.end)
-                        ranges[index + 1] = replace(two, span=cut)
-                    else:
-                        del ranges[index + 1]
-                    changed = True
+            if one.type is two.type and one.span.start == two.span.start:
+                remove(index + 1 if one.span.end >= two.span.end else index)
+                count -= 1
+                changed = True
+            elif one.type is two.type and one.span.end - 1 > two.span.start:
+                if one.span.end < two.span.end:
+                    cut = Span(one.span.end - 1, two.span.end)
+                    ranges[index + 1] = replace(two, span=cut)
+                else:
+                    remove(index + 1)
+                    count -= 1
+                changed = True
             index += 1
-    return ranges, True
+    return ranges[:count], True
 
 
 def _without_vectors(ranges: list[MemoryRange], tools: Version) -> list[MemoryRange]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from smecheck.model.firmware import E820Type
 from smecheck.model.memory import MemoryMap
 from smecheck.placement.kexec.candidates import IOMEM_TYPES
+from smecheck.placement.kexec.kexec_tools import ToolsChange
+from smecheck.placement.kexec.versions import Version
 from smecheck.record import record
 from smecheck.span import Span, align_down, align_up
 
 _RANGES_LIMIT = 32768
+_RANGES_LIMIT_BEFORE = 2050
 """kexec-tools, CRASH_MAX_MEMORY_RANGES."""
 
 _USABLE_LIMIT = 1024
@@ -47,19 +50,29 @@ class CrashRange:
     type: E820Type
 
 
-def ranges_to_dump(memory: MemoryMap, reserved: tuple[Span, ...]) -> list[CrashRange]:
-    """Return what elfcorehdr describes: memory without the reservations and the GART aperture."""
+def ranges_to_dump(
+    memory: MemoryMap, reserved: tuple[Span, ...], tools: Version
+) -> list[CrashRange] | None:
+    """Return what elfcorehdr describes: memory without the reservations and the GART aperture.
+
+    ``None`` where there are more ranges than kexec-tools has room for.
+    """
     ranges: list[CrashRange] = []
     aperture = None
+    any_ram = ToolsChange.HOTPLUGGED_RAM.is_in(tools)
+    limit = _RANGES_LIMIT if ToolsChange.MORE_CRASH_RANGES.is_in(tools) else _RANGES_LIMIT_BEFORE
     for region in memory.regions:
         name = region.name
-        kind = E820Type.RAM if "System RAM" in name else _TYPES.get(name)
+        kind = E820Type.RAM if any_ram and "System RAM" in name else _TYPES.get(name)
+        if len(ranges) == limit:
+            break
         if name == "GART":
             aperture = region.span
-        elif kind is not None and len(ranges) < _RANGES_LIMIT:
+        elif kind is not None:
             ranges.append(CrashRange(region.span.start, region.span.end, kind))
     for span in (*reserved, *([aperture] if aperture is not None else [])):
-        _exclude(ranges, span)
+        if not _exclude(ranges, span, limit):
+            return None
     return ranges
 
 
@@ -74,14 +87,18 @@ def backup_source(ranges: list[CrashRange]) -> Span:
 class UsableMap:
     """What the crash kernel may run in."""
 
-    def __init__(self) -> None:
+    def __init__(self, tools: Version) -> None:
         self.ranges: list[CrashRange] = []
+        self._shrinks = ToolsChange.SHRINKS_RESERVATIONS.is_in(tools)
 
     def add(self, start: int, end: int, kind: E820Type) -> bool:
-        """Insert a range; ``False`` where it overlaps another one, or there is no room for more."""
-        if kind is E820Type.RAM:
+        """Insert a range; ``False`` where it overlaps another one, or there is no room for more.
+
+        RAM is cut to whole KiB; before 2.0.22 such a range was not taken.
+        """
+        if kind is E820Type.RAM and (start % _GRANULE or end % _GRANULE):
             start, end = align_up(start, _GRANULE), align_down(end, _GRANULE)
-            if start >= end:
+            if not self._shrinks or start >= end:
                 return False
         if len(self.ranges) == _USABLE_LIMIT:
             return False
@@ -125,10 +142,11 @@ class UsableMap:
         return words
 
 
-def _exclude(ranges: list[CrashRange], span: Span) -> None:
+def _exclude(ranges: list[CrashRange], span: Span, limit: int) -> bool:
     """Cut ``span`` out of the ranges it overlaps by more than a byte; a split makes one more.
 
-    Of several splits the second parts are lost but for the last, as in exclude_region().
+    Of several splits the second parts are lost but for the last, as in exclude_region(). ``False``
+    where there is no room for one more.
     """
     last = span.end - 1
     second: tuple[int, CrashRange] | None = None
@@ -142,5 +160,9 @@ def _exclude(ranges: list[CrashRange], span: Span) -> None:
             ranges[index] = CrashRange(one.start, span.start, one.type)
         else:
             ranges[index] = CrashRange(span.end, one.end, one.type)
-    if second is not None:
-        ranges.insert(*second)
+    if second is None:
+        return True
+    if len(ranges) == limit:
+        return False
+    ranges.insert(*second)
+    return True

@@ -22,11 +22,13 @@ from smecheck.placement.core_headers import (
 from smecheck.placement.kexec.assumptions import Assumptions, no_runtime_map
 from smecheck.placement.kexec.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
 from smecheck.placement.kexec.file_load_rules import NEWEST, KernelChange
+from smecheck.placement.kexec.hotplug import refused_for_hotplug
 from smecheck.placement.kexec.kernel_buffers import KernelBuffers
 from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec.kexec_load import cmdline_of, is_elf_request
+from smecheck.placement.kexec.kexec_load import cmdline_of, is_elf_request, tools_of
 from smecheck.placement.kexec.kexec_options import KexecOptions, options_of_host
+from smecheck.placement.kexec.kexec_tools import ToolsChange
 from smecheck.placement.kexec.load_state import cmdline_bytes
 from smecheck.placement.kexec.reservation import NOT_RESERVED, known_iomem, reservations_of
 from smecheck.placement.kexec.versions import Version, parse_version, version_text
@@ -45,7 +47,7 @@ PURGATORY_SIZE = 0x5000
 PURGATORY_CONTENT = 0x4000
 """Of the purgatory in Debian's kernels 6.1 and 6.12."""
 
-_ONLY_64BIT = "Kexec2 syscall does not support 16bit or 32bit entry yet"
+_ONLY_64BIT = Refusal("Kexec2 syscall does not support 16bit or 32bit entry yet")
 """kexec-tools, kexec-bzImage64.c, bzImage64_load_file()."""
 
 _BOOT_PARAMS_SIZE = 4096
@@ -81,10 +83,9 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
         NotPredictable: a fact is missing.
     """
     if is_elf_request(request):
-        return _refused("kexec_file_load failed: Exec format error", request, assumptions)
+        refusal = _by_kernel("Exec format error", "no bzImage", request, assumptions)
+        return _refused(refusal, request, assumptions)
     options = options_of_host(request.host)
-    if options.entry_32bit or options.real_mode:
-        return _refused(_ONLY_64BIT, request, assumptions)
     for text in _not_for_file_load(options, request):
         assumptions.say(f"{text} does not count: the running kernel places, not kexec-tools")
     request = replace(request, cmdline=cmdline_of(request, options, assumptions))
@@ -92,13 +93,12 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
     kernel = _running_kernel(request, assumptions)
     load = _Load(request, kernel, assumptions, known_iomem(request, assumptions), image)
     _say_what_outside_hides(load)
-    if not image.loads_64:
-        return _refused("kexec_file_load failed: Exec format error", request, assumptions)
     ram = _candidates(load)
     if not ram and request.mode is Mode.CRASH:
-        return assumptions.prediction((), NOT_RESERVED, request.cmdline)
-    if cmdline_bytes(request.cmdline) + _ELFCOREHDR_WORD > image.cmdline_size:
-        return _refused(_too_long(load), request, assumptions)
+        return _refused(NOT_RESERVED, request, assumptions)
+    refusal_at_once = _refused_at_once(load)
+    if refusal_at_once is not None:
+        return _refused(refusal_at_once, request, assumptions)
     buffers = KernelBuffers(ram, load.memory.source, kernel)
     failed = None
     cmdline = request.cmdline
@@ -107,7 +107,7 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
     except LoadRefused as error:
         failed = error.refusal
     if failed is None and takes_too_much(buffers.segments, load.memory):
-        failed = Refusal(f"kexec_file_load failed: Invalid argument ({MORE_THAN_HALF})")
+        failed = _by_kernel("Invalid argument", MORE_THAN_HALF, request, assumptions)
     ordered = tuple(sorted(buffers.segments, key=lambda segment: segment.span))
     return assumptions.prediction(ordered, failed, cmdline)
 
@@ -281,14 +281,38 @@ def _not_for_file_load(options: KexecOptions, request: LoadRequest) -> Iterator[
         yield "--mem-max"
 
 
-def _too_long(load: _Load) -> str:
-    length = cmdline_bytes(load.request.cmdline)
-    return (
-        "kexec_file_load failed: Invalid argument (Kernel command line too long: "
-        f"{length} bytes with its NUL and {_ELFCOREHDR_WORD} for elfcorehdr=, cmdline_size is "
-        f"{load.image.cmdline_size})"
-    )
+def _refused_at_once(load: _Load) -> Refusal | None:
+    """Return how kexec-tools, or the kernel before it places anything, refuses the load, if so."""
+    request, image, assumptions = load.request, load.image, load.assumptions
+    options = options_of_host(request.host)
+    if options.hotplug:
+        refusal = refused_for_hotplug(request, assumptions)
+        if refusal is not None:
+            return refusal
+    if not image.loads_64:
+        return _by_kernel("Exec format error", "no 64-bit entry", request, assumptions)
+    if options.entry_32bit or options.real_mode:
+        return _ONLY_64BIT
+    if request.initrd_size == 0:
+        # fs/kernel_read_file.c, kernel_read_file(): no file without content.
+        return _by_kernel("Invalid argument", "the initrd is empty", request, assumptions)
+    length = cmdline_bytes(request.cmdline)
+    if length + _ELFCOREHDR_WORD > image.cmdline_size:
+        why = (
+            f"Kernel command line too long: {length} bytes with its NUL and {_ELFCOREHDR_WORD} for "
+            f"elfcorehdr=, cmdline_size is {image.cmdline_size}"
+        )
+        return _by_kernel("Invalid argument", why, request, assumptions)
+    return None
 
 
-def _refused(text: str, request: LoadRequest, assumptions: Assumptions) -> Prediction:
-    return assumptions.prediction((), Refusal(text), request.cmdline)
+def _by_kernel(error: str, why: str, request: LoadRequest, assumptions: Assumptions) -> Refusal:
+    """Return what kexec-tools makes of an image or of arguments that the kernel does not take."""
+    if not ToolsChange.FALLS_BACK.is_in(tools_of(request, assumptions)):
+        return Refusal(f"kexec_file_load failed: {error} ({why})")
+    text = f"syscall kexec_file_load not available. (the kernel says {error}: {why})"
+    return Refusal(text, falls_back=True)
+
+
+def _refused(refusal: Refusal, request: LoadRequest, assumptions: Assumptions) -> Prediction:
+    return assumptions.prediction((), refusal, request.cmdline)

@@ -19,6 +19,7 @@ from smecheck.placement.kexec.candidates import (
     reads_firmware_map,
 )
 from smecheck.placement.kexec.crash_map import UsableMap
+from smecheck.placement.kexec.hotplug import refused_for_hotplug
 from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, takes_too_much
 from smecheck.placement.kexec.kexec_buffers import KexecBuffers, LoadRefused
 from smecheck.placement.kexec.kexec_cmdline import given_cmdline
@@ -140,10 +141,15 @@ def _state(
         reserved = reservations_of(request, iomem)
         if not reserved:
             return NOT_RESERVED
-        window = window & crash_window(reserved, tools)
+    if options.hotplug:
+        refusal = refused_for_hotplug(request, assumptions)
+        if refusal is not None:
+            return refusal
     candidates = candidates_of(request.memory, firmware, tools)
     if not candidates.ranges:
         return Refusal("Could not get memory layout")
+    if reserved and candidates.in_order:
+        window = window & crash_window(reserved, tools)
     efi_entries = assumptions.take(
         "efi_runtime_entries",
         request.host.efi_runtime_entries,
@@ -159,7 +165,7 @@ def _state(
         iomem=iomem,
         reserved=reserved,
         efi_entries=efi_entries,
-        usable=UsableMap(),
+        usable=UsableMap(tools),
     )
 
 

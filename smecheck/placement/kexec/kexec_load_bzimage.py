@@ -59,6 +59,7 @@ def place_bzimage64(load: LoadState, kernel: BzImageFacts, cmdline: str) -> str:
     Raises:
         LoadRefused: kexec-tools gives up.
     """
+    refuse_empty_initrd(load)
     _refuse_long_cmdline(cmdline, kernel)
     efi = bool(kernel.xloadflags & EFI_KEXEC)
     if load.is_crash:
@@ -88,6 +89,7 @@ def place_bzimage32(load: LoadState, kernel: BzImageFacts, cmdline: str) -> str:
         LoadRefused: kexec-tools gives up.
         NotPredictable: a fact is missing.
     """
+    refuse_empty_initrd(load)
     if load.options.real_mode and not load.is_crash:
         raise NotPredictable(
             "what --real-mode keeps for the setup code depends on heap_end_ptr, which is not read"
@@ -219,15 +221,25 @@ def _add_kernel32(load: LoadState, kernel: BzImageFacts, *, relocatable: bool) -
     )
 
 
+def refuse_empty_initrd(load: LoadState) -> None:
+    """Refuse an initrd file without content, which kexec-tools reads before it places anything.
+
+    kexec-tools, kexec/kexec.c, slurp_file(): mmap() takes no length of 0.
+
+    Raises:
+        LoadRefused: it is one.
+    """
+    if load.request.initrd_size == 0:
+        raise LoadRefused(Refusal("Cannot read the initrd: the file is empty"))
+
+
 def add_initrd(load: LoadState, end: int) -> None:
     """Add the initrd, where there is one.
 
     Raises:
-        LoadRefused: there is no room, or it is empty.
+        LoadRefused: there is no room.
     """
     size = load.request.initrd_size
     if size is None:
         return
-    if size == 0:
-        raise LoadRefused(Refusal("Cannot read the initrd: it is empty"))
     load.buffers.add(Buffer(SegmentRole.INITRD, size, size, _INITRD, lowest=_INITRD_BASE, end=end))

@@ -9,13 +9,9 @@ from smecheck.model.firmware import E820Type
 from smecheck.model.load import Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import SegmentRole
-from smecheck.placement.core_headers import (
-    CPUS,
-    HOTPLUG_ASSUMED,
-    HOTPLUG_SIZE,
-    headers_size,
-)
+from smecheck.placement.core_headers import CPUS, headers_size
 from smecheck.placement.kexec.crash_map import CrashRange, backup_source, ranges_to_dump
+from smecheck.placement.kexec.hotplug import size_for_hotplug
 from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
 from smecheck.placement.kexec.kexec_tools import ToolsChange
 from smecheck.placement.kexec.load_state import LoadState, with_word
@@ -41,7 +37,9 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
     memory = load.iomem
     if memory is None:
         raise ValueError("a crash kernel is loaded by /proc/iomem")
-    ranges = ranges_to_dump(memory, load.reserved)
+    ranges = ranges_to_dump(memory, load.reserved, load.tools)
+    if ranges is None:
+        raise LoadRefused(Refusal("Error: Number of crash memory ranges excedeed the max limit"))
     source = backup_source(ranges)
     _refuse_unknown_kernel(load, memory)
     usable = load.usable
@@ -59,14 +57,8 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
         raise LoadRefused(Refusal("Cannot load the kernel"))
     content = _elfcorehdr_content(load, ranges)
     kept = max(content, _ELFCOREHDR_MINIMUM)
-    if load.options.hotplug and ToolsChange.HOTPLUG.is_in(load.tools):
-        size = load.assumptions.take(
-            "crash_elfcorehdr_size",
-            load.request.host.crash_elfcorehdr_size,
-            HOTPLUG_SIZE,
-            HOTPLUG_ASSUMED,
-        )
-        kept = max(align_up(size, _ALIGN), kept)
+    if load.options.hotplug:
+        kept = align_up(size_for_hotplug(load.request, load.assumptions), _ALIGN)
     header = load.buffers.add(
         Buffer(SegmentRole.ELFCOREHDR, content, kept, _SOURCE, alignment=_ALIGN)
     )
@@ -97,7 +89,15 @@ def _set_usable(load: LoadState, source: Span) -> None:
     load.usable.add(source.start, source.end, E820Type.RAM)
     for span in load.reserved:
         if not load.usable.add(span.start, span.end, E820Type.RAM):
-            raise LoadRefused(Refusal("No crash kernel segment found in /proc/iomem"))
+            raise LoadRefused(_not_usable(span, load))
+
+
+def _not_usable(span: Span, load: LoadState) -> Refusal:
+    if ToolsChange.SHRINKS_RESERVATIONS.is_in(load.tools):
+        return Refusal("No crash kernel segment found in /proc/iomem")
+    return Refusal(
+        f"Cannot load the kernel: Crash kernel {span} is not whole KiB, or meets another"
+    )
 
 
 def _elfcorehdr_content(load: LoadState, ranges: list[CrashRange]) -> int:

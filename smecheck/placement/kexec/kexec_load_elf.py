@@ -9,7 +9,12 @@ from smecheck.model.load import ADDRESSES, Refusal
 from smecheck.model.segments import SegmentRole
 from smecheck.placement.kexec.bzimage_facts import NotPredictable
 from smecheck.placement.kexec.kexec_buffers import Buffer, LoadRefused
-from smecheck.placement.kexec.kexec_load_bzimage import INITRD_LAST, add_initrd, add_purgatory
+from smecheck.placement.kexec.kexec_load_bzimage import (
+    INITRD_LAST,
+    add_initrd,
+    add_purgatory,
+    refuse_empty_initrd,
+)
 from smecheck.placement.kexec.kexec_load_crash import add_crash_segments
 from smecheck.placement.kexec.kexec_load_setup_data import add_setup_data
 from smecheck.placement.kexec.load_state import LoadState, cmdline_bytes
@@ -55,6 +60,7 @@ def place_elf(load: LoadState, cmdline: str) -> str:
                 from_top=False,
             )
         )
+        refuse_empty_initrd(load)
         if load.is_crash:
             cmdline = add_crash_segments(load, cmdline, hands_over_efi=False)
         add_initrd(load, INITRD_LAST + 1)

@@ -15,7 +15,7 @@ from smecheck.placement.kexec.kexec_cmdline import given_cmdline
 from smecheck.placement.kexec.kexec_options import KexecOptions, options_of_host
 from smecheck.placement.kexec.predict import default_loader, predict
 from smecheck.quantity import size_text
-from smecheck.record import record
+from smecheck.record import record, replace
 from smecheck.span import Span
 
 _DEFAULT_LOADER = "default of kexec-tools"
@@ -90,7 +90,7 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
         memory=machine.memory,
         firmware=firmware,
         host=host,
-        initrd_size=boot.initrd_size or None,
+        initrd_size=0 if boot.empty_initrd else boot.initrd_size or None,
         cmdline=value_of(cmdline) or "",
         window=machine.window,
     )
@@ -126,6 +126,9 @@ def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
 def predict_load(asked: AskedLoad) -> PredictedLoad:
     """Predict the load, and put it as the segment list of one that was recorded."""
     prediction = predict(asked.request)
+    refused = prediction.refusal
+    if refused is not None and refused.falls_back and asked.loader_assumed:
+        return predict_load(_by_the_other_call(asked, refused))
     if prediction.unknown is not None:
         return PredictedLoad(asked, prediction, None)
     refusal = prediction.refusal
@@ -148,6 +151,20 @@ def predict_load(asked: AskedLoad) -> PredictedLoad:
         predicted=True,
     )
     return PredictedLoad(asked, prediction, segments)
+
+
+def _by_the_other_call(asked: AskedLoad, refused: Refusal) -> AskedLoad:
+    """Return the load as kexec-tools tries it again, where the kernel does not take it."""
+    loader = Loader.KEXEC_LOAD
+    return replace(
+        asked,
+        request=replace(asked.request, loader=loader),
+        loader=Known(loader, "kexec-tools falls back to it"),
+        assumptions=(
+            *asked.assumptions,
+            f"kexec-tools falls back to {loader.value}: {refused.text}",
+        ),
+    )
 
 
 def refusal_text(refusal: Refusal) -> str:
