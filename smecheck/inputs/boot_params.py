@@ -10,7 +10,7 @@ import binascii
 import struct
 
 from smecheck.errors import MalformedInput, WrongKind
-from smecheck.inputs.source import display_name, read_bounded
+from smecheck.inputs.source import Source, display_name, read_bounded
 from smecheck.model.boot_params import BootParams, EfiInfo
 from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.span import Span
@@ -51,16 +51,16 @@ _TYPE_NAMES = {
 """As the kernel prints them: e820_print_type(), arch/x86/kernel/e820.c."""
 
 
-def read_boot_params(path: str) -> BootParams:
-    """Read the file ``path``: raw bytes, or base64.
+def read_boot_params(source: Source) -> BootParams:
+    """Read a copy of boot_params: raw bytes, or base64.
 
     Raises:
         UnreadableInput: it cannot be read.
         WrongKind: it is neither 4096 bytes nor base64 of them.
         MalformedInput: it contradicts itself.
     """
-    name = display_name(path)
-    data = read_bounded(path, _FILE_LIMIT)
+    name = display_name(source)
+    data = read_bounded(source, _FILE_LIMIT)
     if len(data) != SIZE:
         data = _from_base64(data, name)
     return parse_boot_params(data, name)

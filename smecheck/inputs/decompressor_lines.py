@@ -5,26 +5,41 @@ arch/x86/boot/compressed/misc.c, extract_kernel(), with ``earlyprintk`` on the c
 
 from __future__ import annotations
 
-import re
-
 from smecheck.evidence import Known
+from smecheck.inputs.known_lines import About, KnownLine
+from smecheck.inputs.messages import Message
 from smecheck.model.kernel_log import Decompressor, LogLine
 from smecheck.record import replace
 
-_NUMBER = re.compile(
-    r"^[\s>]*(input_data|input_len|output|output_len|kernel_total_size|needed_size"
-    r"|trampoline_32bit): (0x[0-9a-f]{1,16})\s*$"
+NUMBER = KnownLine(
+    About.OTHER,
+    ("input_data:", "input_len:", "output:", "output_len:", "kernel_total_size:", "needed_size:"),
+    r"(?:input_data|input_len|output|output_len|kernel_total_size|needed_size):(?: 0x|$)",
+    r"([a-z0-9_]{1,20}): (0x[0-9a-f]{1,16})",
 )
-_KASLR = re.compile(r"(?:^|[\s>])((?:Physical |Virtual )?KASLR disabled: .{1,80})$")
-_STEP = re.compile(r"(?:^|[\s>])(?:Decompressing Linux\.\.\.|Booting the kernel)")
+KASLR = KnownLine(
+    About.OTHER,
+    ("KASLR disabled",),
+    r"(?:Physical |Virtual )?KASLR disabled: ",
+    r"((?:Physical |Virtual )?KASLR disabled: .{1,80})",
+)
+STEP = KnownLine(
+    About.OTHER,
+    ("Decompressing Linux", "Booting the kernel"),
+    r"Decompressing Linux\.\.\.|Booting the kernel",
+    r"(?:Decompressing Linux\.\.\.|Booting the kernel).*",
+)
+LINES = (NUMBER, KASLR, STEP)
 _FIELDS = ("output", "output_len", "kernel_total_size", "needed_size")
 _KASLR_LIMIT = 8
 
 
-def feed(draft: Decompressor | None, line: int, text: str, name: str) -> Decompressor | None:
-    """Take a line in; return the draft with it, or the same draft if the line is another's."""
-    where = f"{name}:{line}"
-    if match := _NUMBER.match(text):
+def feed(draft: Decompressor | None, message: Message, where: str) -> Decompressor | None:
+    """Take a line of a decompressor in; return the draft with it."""
+    line, match = message.line, message.match
+    if match is None:
+        return draft
+    if message.kind is NUMBER:
         # With its first line, one more decompressor has begun. Descriptions have an output_len too.
         if match[1] == "input_data" or (draft is None and match[1] == "output"):
             draft = Decompressor(line)
@@ -32,11 +47,7 @@ def feed(draft: Decompressor | None, line: int, text: str, name: str) -> Decompr
             fact = Known(int(match[2], 16), f"{where}: {match[1]}")
             draft = replace(draft, **{match[1]: fact})
         return draft
-    if match := _KASLR.search(text):
-        draft = draft or Decompressor(line)
-        if len(draft.kaslr) < _KASLR_LIMIT:
-            draft = replace(draft, kaslr=(*draft.kaslr, LogLine(match[1].strip(), where)))
-        return draft
-    if _STEP.search(text):
-        return draft or Decompressor(line)
+    draft = draft or Decompressor(line)
+    if message.kind is KASLR and len(draft.kaslr) < _KASLR_LIMIT:
+        draft = replace(draft, kaslr=(*draft.kaslr, LogLine(match[1].strip(), where)))
     return draft

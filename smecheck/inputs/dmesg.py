@@ -1,50 +1,42 @@
 """Reading a kernel log: what it says of memory, of the crash reservation, and of its kernel.
 
-Whatever stands before a message does not matter: every tool writes its own time stamps there. Logs
-of any length are read line by line; a sieve passes over the lines that say nothing of interest.
+Whatever stands before a message does not matter, as long as it is the kernel's: every tool writes
+its own time stamps there. Logs of any length are read line by line; a sieve passes over the lines
+that say nothing of interest.
 """
 
 from __future__ import annotations
 
-import re
-
 from smecheck.errors import WrongKind
+from smecheck.inputs import dmesg_boot
 from smecheck.inputs.dmesg_boot import BootReader
-from smecheck.inputs.log_lines import MESSAGE_LIMIT, line_text, log_lines
-from smecheck.inputs.source import display_name
-from smecheck.inputs.text_kind import KERNEL_LOG, kind_of_text
+from smecheck.inputs.known_lines import KnownLines
+from smecheck.inputs.log_lines import opened
+from smecheck.inputs.messages import log_messages
+from smecheck.inputs.source import Source
+from smecheck.inputs.text_kind import HYPERVISOR_LOG, KERNEL_LOG, kind_of_text
 from smecheck.model.kernel_log import KernelLog
+from smecheck.record import replace
 
-RELEVANT = re.compile(
-    rb"e820|\[mem 0x|physical RAM map|efi: |esrt: |crashkernel|Linux version|ommand line: "
-    rb"|RAMDISK: |nr_cpu_ids|Allowing |Encrypt|KASLR disabled|input_|output|kernel_total_size"
-    rb"|needed_size|Decompressing|Booting the kernel|smp: Brought up|Freeing unused|as init process"
-    rb"|Hypervisor detected: "
-)
-"""What a line must hold for :class:`BootReader` to know it."""
-
-_SAMPLE_SIZE = 16 << 10
+_KNOWN = KnownLines(dmesg_boot.LINES)
 
 
-def read_dmesg(path: str) -> KernelLog:
-    """Read a kernel log from a file, or from standard input for ``-``.
+def read_dmesg(source: Source) -> KernelLog:
+    """Read a kernel log.
 
     Raises:
         UnreadableInput: it cannot be read.
         WrongKind: it holds nothing that a kernel log says of memory or of its kernel.
         MalformedInput: a line of the memory map is cut off.
     """
-    name = display_name(path)
-    reader, sample = BootReader(name), b""
-    for number, line in log_lines(path):
-        if len(sample) < _SAMPLE_SIZE:
-            sample += line + b"\n"
-        if reader.wants_next or RELEVANT.search(line):
-            reader.feed(number, line_text(line[:MESSAGE_LIMIT]))
-    log = reader.finish()
-    if log is None:
-        raise _no_log(name, sample)
-    return log
+    with opened(source) as text:
+        reader = BootReader(text.name)
+        for message in log_messages(text, _KNOWN, lambda: reader.wants_next):
+            reader.feed(message)
+        log = reader.finish()
+        if log is None:
+            raise _no_log(text.name, text.head)
+        return replace(log, remarks=(*text.remarks, *log.remarks))
 
 
 def description_of(sample: bytes) -> str | None:
@@ -62,6 +54,12 @@ def _no_log(name: str, sample: bytes) -> WrongKind:
     text = f"{what} with {holding}"
     if description == KERNEL_LOG:
         text = f"is a kernel log that does not hold {holding}"
+    if description == HYPERVISOR_LOG:
+        return WrongKind(
+            f"is {description}, which says nothing of the kernel that was loaded or that loads",
+            where=name,
+            help_text="give the kernel log of the domain (sudo dmesg), or /proc/iomem (--iomem)",
+        )
     return WrongKind(
         text,
         where=name,

@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
-import re
-
+from smecheck.errors import WrongKind
 from smecheck.evidence import value_of
-from smecheck.inputs import decompressor_lines
-from smecheck.inputs.dmesg_draft import BootDraft
-from smecheck.inputs.e820_lines import BOUNDARY, FIRMWARE_TABLES, E820Line, table_line
+from smecheck.inputs import decompressor_lines, dmesg_draft
+from smecheck.inputs.dmesg_draft import BootDraft, broken
+from smecheck.inputs.e820_lines import (
+    FIRMWARE_TABLES,
+    MAP_HEADING,
+    OLD_TABLE,
+    TABLE,
+    E820Line,
+    table_line,
+)
+from smecheck.inputs.known_lines import About, KnownLine
+from smecheck.inputs.messages import Message
 from smecheck.model.kernel_log import Decompressor, KernelLog, LoggedBoot
 from smecheck.placement.cmdline import last_value
 from smecheck.quantity import count_text
 
-_VERSION = re.compile(
-    rf"{BOUNDARY}Linux version ([0-9]{{1,3}}\.[0-9]{{1,4}}\S{{0,80}})(?: \(|\s*$)"
+VERSION = KnownLine(
+    About.OTHER,
+    ("Linux version",),
+    r"Linux version [0-9]",
+    r"Linux version ([0-9]{1,3}\.[0-9]{1,4}\S{0,80})(?: \(.*|\s*)",
 )
-_MAP_BEGINS = re.compile(r"BIOS-provided physical RAM map:")
+# mem_init() of arch/x86/mm/init_32.c and its neighbours; arch/arm64/kernel/setup.c.
+HIGH_MEMORY = KnownLine(
+    About.OTHER,
+    ("LOWMEM available", "HIGHMEM available"),
+    r"[0-9]{1,10}MB (?:LOW|HIGH)MEM available",
+    r"[0-9]{1,10}MB (?:LOW|HIGH)MEM available.*",
+)
+ARM = KnownLine(
+    About.OTHER,
+    ("Booting Linux on physical CPU",),
+    r"Booting Linux on physical CPU",
+    r"Booting Linux on physical CPU.*",
+)
+_FOREIGN = {
+    OLD_TABLE: "a kernel before v3.5, by the form of this line, and none before v4.14 has SME",
+    HIGH_MEMORY: "a 32-bit kernel, and only 64-bit kernels have SME",
+    ARM: "an Arm kernel, and SME is AMD's",
+}
+"""Lines that only kernels without SME print, and whose log that makes it."""
+LINES = (
+    VERSION,
+    HIGH_MEMORY,
+    ARM,
+    *decompressor_lines.LINES,
+    *dmesg_draft.LINES,
+)
+"""The kinds of lines that :class:`BootReader` knows."""
+
 _SHOWN_LINES = 6
 
 
@@ -33,36 +71,42 @@ class BootReader:
         self._copies = 0
         """Boots that tell the same as the one before: a supportconfig holds a boot twice."""
         self._decompressor: Decompressor | None = None
+        self._foreign: tuple[str, str] | None = None
+        """Where the boot that counts shows that its kernel cannot have SME, and what it is."""
 
     @property
     def wants_next(self) -> bool:
         """Whether the next line matters, whatever it says."""
         return self._draft is not None and self._draft.wants_next
 
-    def feed(self, line: int, text: str) -> None:
-        """Take in a line.
+    def feed(self, message: Message) -> None:
+        """Take in a message.
 
         Raises:
-            MalformedInput: it is a line of the memory map, but broken.
+            MalformedInput: it is of the memory map, but broken.
         """
-        decompressor = decompressor_lines.feed(self._decompressor, line, text, self._name)
-        if decompressor is not self._decompressor:
-            self._decompressor = decompressor
-            return
-        if match := _VERSION.search(text):
-            self._begin(line, begins=True).release = (line, match[1])
-            return
+        line, kind, match = message.line, message.kind, message.match
         where = f"{self._name}:{line}"
-        row = table_line(text, where)
         draft = self._draft
-        if row is not None:
+        if kind in decompressor_lines.LINES:
+            self._decompressor = decompressor_lines.feed(self._decompressor, message, where)
+        elif kind is VERSION and match:
+            self._begin(line, begins=True).release = (line, match[1])
+        elif kind is TABLE and match:
+            row = table_line(match, where)
             if draft is None or self._is_another_map(draft, row):
                 draft = self._begin(line, begins=False)
             draft.add_range(row)
-        elif _MAP_BEGINS.search(text) and (draft is None or draft.firmware):
-            self._begin(line, begins=False)
+        elif kind is TABLE:
+            raise broken(where, message.text)
+        elif kind is MAP_HEADING:
+            if draft is None or draft.firmware:
+                self._begin(line, begins=False)
+        elif kind is not None and kind in _FOREIGN:
+            draft = draft or self._begin(line, begins=False)
+            draft.foreign = draft.foreign or (where, _FOREIGN[kind])
         else:
-            (draft or self._begin(line, begins=False)).feed(where, text)
+            (draft or self._begin(line, begins=False)).feed(where, message)
 
     def _is_another_map(self, draft: BootDraft, row: E820Line) -> bool:
         """Tell whether a firmware's map begins again; one of its lines may be quoted twice."""
@@ -86,6 +130,7 @@ class BootReader:
         if draft is None or not draft.tells:
             return
         before, self._done = self._done, draft.finish()
+        self._foreign = draft.foreign
         if before is not None and _tells(before) == _tells(self._done):
             self._copies += 1
             self._lines[-1] = draft.line
@@ -95,13 +140,24 @@ class BootReader:
         self._lines.append(draft.line)
 
     def finish(self) -> KernelLog | None:
-        """Return what the log says, ``None`` if it says nothing."""
+        """Return what the log says, ``None`` if it says nothing.
+
+        Raises:
+            WrongKind: it is the log of a kernel that cannot have SME.
+        """
         self._close()
         boot = self._done
         if boot is None and self._decompressor is not None:
             boot = LoggedBoot(self._decompressor.line, begins=False, is_up=False)
         if boot is None:
             return None
+        if self._foreign is not None:
+            where, whose = self._foreign
+            raise WrongKind(
+                f"is the log of {whose}",
+                where=where,
+                help_text="give the log of a kernel that can use SME, or /proc/iomem (--iomem)",
+            )
         return KernelLog(self._name, boot, self._decompressor, tuple(self._remarks(boot)))
 
     def _remarks(self, boot: LoggedBoot) -> list[str]:
@@ -129,6 +185,7 @@ class BootReader:
                 f"{name}: the first lines of the boot are missing (a ring buffer that wrapped, or "
                 "a fragment): what is not in it is not known"
             )
+        remarks += [f"{line.where} is broken: {line.text}" for line in boot.broken]
         if self._decompressor is not None:
             remarks.append(
                 f"{name}:{self._decompressor.line}: behind that boot a decompressor wrote, and its "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from smecheck.inputs.e820_lines import BOUNDARY
+from smecheck.inputs.known_lines import ANNOTATED, About, KnownLine
 from smecheck.model.firmware import (
     EFI_MEMORY_MORE_RELIABLE,
     EFI_MEMORY_RUNTIME,
@@ -17,9 +17,12 @@ from smecheck.span import Span
 RANGES_LIMIT = 4096
 """Entries of one map; the largest real ones have some hundreds."""
 
-_RANGE = re.compile(
-    rf"{BOUNDARY}efi: mem([0-9]{{1,5}}): \[([^|\]]{{1,40}})\|([^\]]{{1,120}})\] "
-    r"range=\[(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\]"
+RANGE = KnownLine(
+    About.MEMORY,
+    ("efi:",),
+    r"efi:[ \t]*(?:mem[0-9]{1,5}(?::|$)|$)",
+    r"efi: mem([0-9]{1,5}): \[([^|\]]{1,40})\|([^\]]{1,120})\] "
+    r"range=\[(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\](?: \([0-9]{1,12}MB\))?" + ANNOTATED,
 )
 _TYPES = (
     "Reserved",
@@ -72,19 +75,30 @@ _ATTRIBUTES = {
 }
 """efi_md_typeattr_format(), drivers/firmware/efi/efi.c; the bits: include/linux/efi.h."""
 
-_TABLE_LINE = re.compile(rf"{BOUNDARY}efi: +(?=[A-Za-z][A-Za-z0-9. ]{{0,30}}=0x)(.*)")
-_TABLE = re.compile(
-    r"(?:^| )([A-Za-z][A-Za-z0-9._-]{0,30}(?: [0-9][0-9.]{0,5})?)=(0x[0-9a-f]{1,16})\b"
+_TABLE_NAME = r"[A-Za-z][A-Za-z0-9._-]{0,30}(?: [0-9][0-9.]{0,5})?"
+_TABLE = re.compile(rf"({_TABLE_NAME})=(0x[0-9a-f]{{1,16}})")
+TABLES = KnownLine(
+    About.OTHER,
+    ("efi:",),
+    rf"efi: +{_TABLE_NAME}=",
+    rf"efi:((?: {{1,3}}{_TABLE_NAME}=0x[0-9a-f]{{1,16}}\b){{1,64}}) *",
 )
 # efi_esrt_init(), drivers/firmware/efi/esrt.c: the second number is the end, exclusive.
-_ESRT = re.compile(r"esrt: Reserving ESRT space from (0x[0-9a-f]{1,16}) to (0x[0-9a-f]{1,16})\b")
+ESRT = KnownLine(
+    About.OTHER,
+    ("esrt:",),
+    r"esrt:[ \t]*(?:Reserving|$)",
+    rf"esrt: Reserving ESRT space from (0x[0-9a-f]{{1,16}}) to (0x[0-9a-f]{{1,16}})\.?{ANNOTATED}",
+)
+LINES = (RANGE, TABLES, ESRT)
 
 
-def efi_range(text: str, where: str) -> tuple[int, EfiRange] | None:
-    """Read a line of an EFI memory map: its number in the list, and what it says."""
-    match = _RANGE.search(text)
-    if match is None:
-        return None
+def efi_range(match: re.Match[str], where: str) -> tuple[int, EfiRange] | None:
+    """Read a line of an EFI memory map: its number in the list, and what it says.
+
+    Returns:
+        ``None`` where it names no type, or ends before it starts.
+    """
     start, end = int(match[4], 16), int(match[5], 16) + 1
     kind = _type_of(match[2].strip())
     if kind is None or end <= start:
@@ -92,23 +106,17 @@ def efi_range(text: str, where: str) -> tuple[int, EfiRange] | None:
     return int(match[1]), EfiRange(Span(start, end), kind, _attributes(match[3]), where)
 
 
-def efi_tables(text: str, where: str) -> tuple[EfiTable, ...]:
+def efi_tables(match: re.Match[str], where: str) -> tuple[EfiTable, ...]:
     """Read the addresses of the configuration tables that a line lists."""
-    match = _TABLE_LINE.search(text)
-    if match is None:
-        return ()
     return tuple(
-        EfiTable(name.strip(), int(address, 16), where)
-        for name, address in _TABLE.findall(match[1])
+        EfiTable(name, int(address, 16), where) for name, address in _TABLE.findall(match[1])
     )
 
 
-def esrt_space(text: str, where: str) -> LogSpan | None:
+def esrt_space(match: re.Match[str], where: str) -> LogSpan | None:
     """Read where the EFI System Resource Table was reserved."""
-    match = _ESRT.search(text)
-    if match is None or int(match[2], 16) <= int(match[1], 16):
-        return None
-    return LogSpan(Span(int(match[1], 16), int(match[2], 16)), where)
+    start, end = int(match[1], 16), int(match[2], 16)
+    return LogSpan(Span(start, end), where) if start < end else None
 
 
 def _type_of(words: str) -> int | None:

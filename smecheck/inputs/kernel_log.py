@@ -1,14 +1,17 @@
 """The lines about kexec in a kernel log: the segments that kexec_file_load placed.
 
-Linux up to 6.7 prints them as dynamic debug messages, since 6.8 when kexec-tools asks for it. What
-stands before ``kexec_file: `` does not matter: every log writes its own time stamps there.
+Linux up to 6.7 prints them as dynamic debug messages, since 6.8 when kexec-tools asks for it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from smecheck.inputs.kernel_log_load import KernelLogLoad, Placed, listed, only_placed
+from smecheck.inputs.known_lines import ANNOTATED, About, KnownLine, Trait
+from smecheck.inputs.logged_cmdline import command_line
+from smecheck.inputs.messages import Message
 from smecheck.inputs.recorded_load import (
     SEGMENTS_LIMIT,
     LoadHistory,
@@ -19,14 +22,8 @@ from smecheck.inputs.recorded_load import (
 )
 from smecheck.model.segments import Loader, Mode, SegmentRole
 
-_MESSAGE = re.compile(r"(?:^|[\s\]>:|\"])(kexec(?:_file|_core|-bzImage64)?): (.*)")
-# The pointer is a hash, (____ptrval____), or blanks and (ptrval) in Linux 4.15.
-_SEGMENT = re.compile(
-    r"(?:Loading segment |segment\[)([0-9]{1,9})\]?: buf=.{0,60}? "
-    r"bufsz=(0x[0-9a-f]++) mem=(0x[0-9a-f]++) memsz=(0x[0-9a-f]++)"
-)
-_ANY_SEGMENT = re.compile(r"(?:Loading segment |segment\[)[0-9]{0,9}\]?(?::|$)")
-_COUNT = re.compile(r"nr_segments = ([0-9]{1,9})\b")
+_TAG = r"(kexec(?:_file|_core|-bzImage64)?): "
+_HEX = "(0x[0-9a-f]+)"
 _PLACES = {
     "purgatory": SegmentRole.PURGATORY,
     "boot_param, command line and misc": SegmentRole.BOOT_PARAMS,
@@ -35,12 +32,61 @@ _PLACES = {
     "ELF headers": SegmentRole.ELFCOREHDR,
     "backup region": SegmentRole.BACKUP,  # up to v5.4
 }
-_PLACE = re.compile(rf"Loaded ({'|'.join(_PLACES)}) at (0x[0-9a-f]++)(.*)")
-_SIZES = re.compile(r" bufsz=(0x[0-9a-f]++) memsz=(0x[0-9a-f]++)")
-_CMDLINE = re.compile(r"Final command line is:(.*)")
-_TYPE = re.compile(r"kexec(?:_file)?_load: type:([0-9]), start:(0x[0-9a-f]++)")
-_BEGIN = re.compile(r"kernel: .{0,60}? kernel_size: ")
-_LOCKDOWN = re.compile(r"(Lockdown: .{0,40}kexec of unsigned images is restricted)")
+# The pointer is a hash, (____ptrval____), or blanks and (ptrval) in Linux 4.15.
+SEGMENT = KnownLine(
+    About.LOAD,
+    ("segment", "kexec"),
+    rf"{_TAG}(?:Loading\b|segment\[)|kexec(?:_file|_core|-bzImage64):$",
+    rf"{_TAG}(?:Loading segment |segment\[)([0-9]{{1,9}})\]?: buf=.{{0,60}}? bufsz={_HEX} "
+    rf"mem={_HEX} memsz={_HEX}{ANNOTATED}",
+)
+COUNT = KnownLine(
+    About.LOAD,
+    ("nr_segments",),
+    rf"{_TAG}nr_segments\b",
+    rf"{_TAG}nr_segments = ([0-9]{{1,9}}){ANNOTATED}",
+)
+PLACE = KnownLine(
+    About.LOAD,
+    ("Loaded", "kexec"),
+    rf"{_TAG}Loaded(?: (?:purgatory|boot_param,?|64bit|initrd|ELF|backup)\b|$)",
+    rf"{_TAG}Loaded ({'|'.join(_PLACES)}) at {_HEX}"
+    rf"(?: (?:bufsz|backup_start)={_HEX} memsz={_HEX})?{ANNOTATED}",
+)
+CMDLINE = KnownLine(
+    About.COMMAND_LINE,
+    ("Final command", "kexec"),
+    rf"{_TAG}Final\b",
+    rf"{_TAG}(Final command line is):(.*)",
+    Trait.OF_KERNEL | Trait.FREE,
+)
+TYPE = KnownLine(
+    About.LOAD,
+    ("_load: type", "kexec"),
+    rf"{_TAG}kexec(?:_file)?_load:",
+    rf"{_TAG}kexec(?:_file)?_load: type:([0-9]), start:{_HEX} head:0x[0-9a-f]+ "
+    rf"flags:0x[0-9a-f]+{ANNOTATED}",
+)
+BEGIN = KnownLine(
+    About.OTHER,
+    ("kernel_size:",),
+    rf"{_TAG}kernel: ",
+    rf"{_TAG}kernel: .{{0,60}}? kernel_size: {_HEX}{ANNOTATED}",
+)
+LOCKDOWN = KnownLine(
+    About.OTHER,
+    ("Lockdown:",),
+    r"Lockdown: ",
+    r"(Lockdown: .{0,40}kexec of unsigned images is restricted).*",
+)
+OTHERS = KnownLine(
+    About.OTHER,
+    ("kexec_file:", "kexec-bzImage64:"),
+    r"kexec(?:_file|-bzImage64): (?!Load|segment|nr_segments|Final|kexec|kernel: )",
+    r".*",
+)
+"""What else is said of kexec_file_load: there was one."""
+LINES = (SEGMENT, COUNT, PLACE, CMDLINE, TYPE, BEGIN, LOCKDOWN, OTHERS)
 
 _LOAD_ORDER = (
     SegmentRole.BACKUP,
@@ -52,15 +98,12 @@ _LOAD_ORDER = (
 )
 """In which bzImage64_load() places them, and says so."""
 
-_MESSAGE_LIMIT = 1024 - 48 - 1
-"""kernel/printk: a message is cut at LOG_LINE_MAX, 1024 bytes less the longest prefix."""
-
 _KEXEC_TYPE_CRASH = 1
 """include/linux/kexec.h: the type of an image."""
 
 
 class KernelLogReader:
-    """Reads the lines about kexec out of a kernel log, given line by line."""
+    """Reads the lines about kexec out of a kernel log, given message by message."""
 
     def __init__(self, name: str) -> None:
         self.lists = {loader: LoadHistory() for loader in Loader}
@@ -71,57 +114,57 @@ class KernelLogReader:
         """Whether there are lines of kexec_file_load at all."""
         self._name = name
         self._draft = KernelLogLoad()
+        self._readers: dict[KnownLine, Callable[[int, re.Match[str]], None]] = {
+            SEGMENT: self._on_segment,
+            COUNT: self._on_count,
+            PLACE: self._on_place,
+            TYPE: self._on_type,
+        }
 
-    def feed(self, line: int, text: str) -> bool:
-        """Take in a line, and tell whether it is one of the kernel's about kexec.
+    def feed(self, message: Message) -> None:
+        """Take in a message of one of :data:`LINES`.
 
         Raises:
             MalformedInput: it holds a number that is no address.
         """
-        if lockdown := _LOCKDOWN.search(text):
-            self.refused = RecordedProblem(line, lockdown[1])
-            return True
-        found = _MESSAGE.search(text)
-        if found is None:
-            return False
-        tag, message = found[1], found[2]
-        self.is_seen |= tag in ("kexec_file", "kexec-bzImage64")
-        if match := _SEGMENT.match(message):
-            self._on_segment(line, tag, match)
-        elif _ANY_SEGMENT.match(message):
-            self._draft.broken = line
-        elif match := _COUNT.match(message):
-            self._begin_list(tag, is_another=bool(self._draft.rows))
-            self._draft.count = (line, int(match[1]))
-        elif match := _PLACE.match(message):
-            self._on_place(line, _PLACES[match[1]], match)
-        elif match := _CMDLINE.match(message):
-            self._begin_if(bool(self._draft.rows))
-            self._draft.cmdline = (line, match[1].strip())
-            self._draft.is_cmdline_cut = len(f"{tag}: {message}".encode()) >= _MESSAGE_LIMIT
-        elif match := _TYPE.match(message):
-            mode = Mode.CRASH if int(match[1]) == _KEXEC_TYPE_CRASH else Mode.LOAD
-            self._draft.mode = (line, mode)
-            self._draft.entry = self._number(line, match[2])
+        line, kind, match = message.line, message.kind, message.match
+        self.is_seen |= message.text.startswith(("kexec_file:", "kexec-bzImage64:"))
+        if match is None:
+            if kind is not None and kind.about is About.LOAD:
+                self._on_broken(line, kind)
+        elif kind is CMDLINE:
+            self._on_cmdline(message, match)
+        elif kind is LOCKDOWN:
+            self.refused = RecordedProblem(line, match[1])
+        elif kind is BEGIN:
             self._begin()
-        elif _BEGIN.match(message):
-            self._begin()
-        else:
-            return tag != "kexec"
-        return True
+        elif kind in self._readers:
+            self._readers[kind](line, match)
 
     def finish(self) -> None:
         """Take note that the text is at its end."""
         self._begin()
 
-    def _on_segment(self, line: int, tag: str, match: re.Match[str]) -> None:
-        index = int(match[1])
-        if index >= SEGMENTS_LIMIT:
+    def _on_broken(self, line: int, kind: KnownLine) -> None:
+        if kind is PLACE:
+            self._begin_if(bool(self._draft.rows))
+            self._draft.broken_place = self._draft.broken_place or line
+        else:
+            self._draft.broken = self._draft.broken or line
+
+    def _on_segment(self, line: int, match: re.Match[str]) -> None:
+        tag, number, *fields = match.groups()
+        index = int(number)
+        bufsz, mem, memsz = (self._number(line, text) for text in fields)
+        if index >= SEGMENTS_LIMIT or bufsz > memsz:
             self._draft.broken = line
             return
         self._begin_list(tag, is_another=index in self._draft.rows)
-        bufsz, mem, memsz = (self._number(line, text) for text in match.groups()[1:])
         self._draft.rows[index] = Row(line, mem, memsz, bufsz)
+
+    def _on_count(self, line: int, match: re.Match[str]) -> None:
+        self._begin_list(match[1], is_another=bool(self._draft.rows))
+        self._draft.count = (line, int(match[2]))
 
     def _begin_list(self, tag: str, *, is_another: bool) -> None:
         """Begin or go on with the list of the system call that ``tag`` stands for."""
@@ -131,16 +174,38 @@ class KernelLogReader:
         self._begin_if(is_another or is_other_call)
         self._draft.loader = loader
 
-    def _on_place(self, line: int, role: SegmentRole, match: re.Match[str]) -> None:
+    def _on_place(self, line: int, match: re.Match[str]) -> None:
+        role = _PLACES[match[2]]
         rank = _LOAD_ORDER.index(role)
         is_next = all(_LOAD_ORDER.index(placed) < rank for placed in self._draft.places)
         self._begin_if(bool(self._draft.rows) or not is_next)
-        sizes = _SIZES.match(match[3])
-        self._draft.places[role] = Placed(
-            line,
-            self._number(line, match[2]),
-            (self._number(line, sizes[1]), self._number(line, sizes[2])) if sizes else None,
+        sizes = None
+        if match[5] is not None:
+            memsz = self._number(line, match[5])
+            sizes = (memsz if role is SegmentRole.BACKUP else self._number(line, match[4]), memsz)
+            if sizes[0] > memsz:
+                self._on_broken(line, PLACE)
+                return
+        self._draft.places[role] = Placed(line, self._number(line, match[3]), sizes)
+
+    def _on_cmdline(self, message: Message, match: re.Match[str]) -> None:
+        self._begin_if(bool(self._draft.rows))
+        where = f"{self._name}:{message.line}"
+        told = command_line(
+            match[3],
+            message.rest,
+            where,
+            match[2].removesuffix(" is"),
+            framed=message.framed,
+            ahead=match.start(3),
         )
+        self._draft.cmdline = (message.line, told.text)
+
+    def _on_type(self, line: int, match: re.Match[str]) -> None:
+        mode = Mode.CRASH if int(match[2]) == _KEXEC_TYPE_CRASH else Mode.LOAD
+        self._draft.mode = (line, mode)
+        self._draft.entry = self._number(line, match[3])
+        self._begin()
 
     def _number(self, line: int, text: str) -> int:
         return parse_hex(text, f"{self._name}:{line}")
@@ -158,5 +223,9 @@ class KernelLogReader:
                 history.cut_off = RecordedProblem(done.broken or done.line, missing)
             elif done.rows:
                 history.add(RecordedLoad(done.line, listed(done, self._name)))
+        elif done.broken_place is not None:
+            self.placed.cut_off = RecordedProblem(
+                done.broken_place, "is broken: it says where a segment of the load was placed"
+            )
         elif SegmentRole.KERNEL in done.places and done.places[SegmentRole.KERNEL].sizes:
             self.placed.add(RecordedLoad(done.line, only_placed(done, self._name)))

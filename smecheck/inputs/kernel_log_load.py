@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known, Unknown
-from smecheck.inputs.recorded_load import Row, by_address, elfcorehdr_address, segment_of
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.inputs.recorded_load import (
+    Row,
+    by_address,
+    elfcorehdr_address,
+    first_page,
+    segment_of,
+)
 from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.naming import (
@@ -32,12 +38,13 @@ class KernelLogLoad:
     def __init__(self) -> None:
         self.loader = Loader.KEXEC_FILE_LOAD
         self.places: dict[SegmentRole, Placed] = {}
-        self.cmdline: tuple[int, str] | None = None
-        self.is_cmdline_cut = False
+        self.cmdline: tuple[int, Fact[str]] | None = None
         self.count: tuple[int, int] | None = None
         self.rows: dict[int, Row] = {}
         self.broken: int | None = None
-        """A line of the list that is cut off."""
+        """A line of the list that is not whole."""
+        self.broken_place: int | None = None
+        """A line that says where something was placed, and is not whole."""
         self.mode: tuple[int, Mode] | None = None
         self.entry: int | None = None
 
@@ -52,7 +59,7 @@ class KernelLogLoad:
     def missing(self) -> str | None:
         """Tell what the list lacks, if anything."""
         if self.broken is not None:
-            return "a line of the list of segments is cut off"
+            return "is broken: it is no whole line of a list of segments"
         expected = self.count[1] if self.count else max(self.rows) + 1
         if len(self.rows) != expected or max(self.rows, default=-1) >= expected:
             said = "nr_segments says" if self.count else "by its last one it has"
@@ -71,8 +78,7 @@ def listed(draft: KernelLogLoad, name: str) -> SegmentList:
         segment_of(row, roles.get(row.mem, SegmentRole.OTHER), name)
         for _, row in sorted(draft.rows.items())
     )
-    if draft.cmdline is not None:
-        segments = name_elfcorehdr(segments, elfcorehdr_address(draft.cmdline[1]))
+    segments = name_elfcorehdr(segments, elfcorehdr_address(_text_of(draft)))
     segments = name_entered(segments, draft.entry)
     if draft.loader is Loader.KEXEC_FILE_LOAD:
         segments = name_in_load_order(segments)
@@ -85,26 +91,35 @@ def only_placed(draft: KernelLogLoad, name: str) -> SegmentList:
     remarks: list[str] = []
     for role, place in draft.places.items():
         if place.sizes is None:
-            remarks.append(
-                f"{name}:{place.line}: {role.value} is at {address_text(place.address)}, "
-                "but its size is not told: it is not among the segments"
-            )
+            segments.append(first_page(place.address, role, f"{name}:{place.line}"))
+            remarks.append(_no_size(role, place.address, f"{name}:{place.line}"))
             continue
         bufsz, memsz = place.sizes
         row = Row(place.line, place.address, align_up(memsz, PAGE_SIZE), bufsz)
         segments.append(segment_of(row, role, name))
-    header = elfcorehdr_address(draft.cmdline[1]) if draft.cmdline else None
+    header = elfcorehdr_address(_text_of(draft))
     if header is not None and SegmentRole.ELFCOREHDR not in draft.places:
-        remarks.append(
-            f"{name}:{draft.line}: elfcorehdr is at {address_text(header)}, but its "
-            "size is not told: it is not among the segments"
-        )
+        where = f"{name}:{draft.cmdline[0] if draft.cmdline else draft.line}"
+        segments.append(first_page(header, SegmentRole.ELFCOREHDR, where))
+        remarks.append(_no_size(SegmentRole.ELFCOREHDR, header, where))
     if draft.cmdline is None:
         remarks.append(
             f"{name}:{draft.line}: the kernel prints a final command line when all is "
             "placed, and there is none: the load may have failed, or lines are missing"
         )
     return _segment_list(draft, name, tuple(segments), tuple(remarks))
+
+
+def _no_size(role: SegmentRole, address: int, where: str) -> str:
+    return (
+        f"{where}: {role.value} is at {address_text(address)}, but its size is not told: only its "
+        "first page is known to be taken"
+    )
+
+
+def _text_of(draft: KernelLogLoad) -> str:
+    """Return the final command line, as far as it is known."""
+    return (draft.cmdline and value_of(draft.cmdline[1])) or ""
 
 
 def _segment_list(
@@ -117,9 +132,10 @@ def _segment_list(
         segments=ordered,
         loader=Known(draft.loader, f"{where}: lines of the kernel"),
         mode=_mode(draft, name, ordered),
-        cmdline=_cmdline(draft, name),
+        cmdline=_cmdline(draft),
         init_size=_init_size(draft, ordered),
         remarks=remarks,
+        may_lack=_may_lack(draft, ordered),
     )
 
 
@@ -128,21 +144,30 @@ def _mode(draft: KernelLogLoad, name: str, segments: tuple[Segment, ...]) -> Fac
         line, mode = draft.mode
         return Known(mode, f"{name}:{line}: type")
     roles = {segment.role for segment in segments}
-    cmdline = draft.cmdline[1] if draft.cmdline else ""
+    cmdline = _text_of(draft)
     if SegmentRole.ELFCOREHDR in roles or elfcorehdr_address(cmdline) is not None:
         return Known(Mode.CRASH, f"{name}:{draft.line}: elfcorehdr is loaded")
+    if draft.cmdline is not None and isinstance(draft.cmdline[1], Unknown):
+        return Unknown("the command line, which would name elfcorehdr, is not known")
     if SegmentRole.KERNEL in roles:
         return Known(Mode.LOAD, f"{name}:{draft.line}: no elfcorehdr is loaded")
     return Unknown("the lines of the kernel do not tell what was loaded")
 
 
-def _cmdline(draft: KernelLogLoad, name: str) -> Fact[str]:
-    if draft.cmdline is None or not draft.cmdline[1]:
+def _cmdline(draft: KernelLogLoad) -> Fact[str]:
+    told = draft.cmdline
+    if told is None or (isinstance(told[1], Known) and not told[1].value):
         return Unknown("the lines of the kernel do not show the final command line")
-    line, cmdline = draft.cmdline
-    if draft.is_cmdline_cut:
-        return Unknown(f"the command line in line {line} is as long as a message can be: cut")
-    return Known(cmdline, f"{name}:{line}: Final command line")
+    return told[1]
+
+
+def _may_lack(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> str | None:
+    """Say what may be missing: the initrd is placed last, and only a count shows that it is not."""
+    if draft.count is not None or any(one.role is SegmentRole.INITRD for one in segments):
+        return None
+    if draft.loader is Loader.KEXEC_LOAD:
+        return None
+    return "no line says whether an initrd is loaded"
 
 
 def _init_size(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> Fact[int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from smecheck.inputs.known_lines import About, KnownLine, Trait
 from smecheck.model.segments import Loader, Mode
 from smecheck.placement.kexec.getopt_long import BadOptionError, GivenOption, getopt_long
 from smecheck.placement.kexec.kexec_option_table import KEXEC_OPTIONS
@@ -13,6 +14,14 @@ from smecheck.record import record
 
 # Behind nothing, a prompt, the + of "set -x", or sudo.
 _COMMAND = re.compile(r"(?:^|[#$%>+]|sudo[ \t])[ \t]*+(?:[\w.-]*+/)*+kexec(?=[ \t])")
+COMMAND = KnownLine(
+    About.OTHER,
+    ("kexec",),
+    r"(?:[^\n]{0,120}?[#$%>+][ \t]*)?(?:sudo[ \t]+)?(?:[\w.-]*/)*kexec[ \t]",
+    r".*",
+    Trait.FREE,
+)
+"""A command: behind nothing, a prompt, the + of "set -x", or sudo."""
 _VALUE = re.compile(r"(?<=[ \t])(['\"]?)--(?:append|command-line)(?:=|[ \t]++)")
 _QUOTED = {
     "'": re.compile(r"([^']*+)'"),
@@ -37,6 +46,32 @@ class KexecCommand:
     """Whether it asks for kexec_file_load, with ``-s``."""
     cmdline: str | None
     """The command line it gives to the kernel, where its text shows it whole."""
+
+
+def command_text(first: str, rest: Sequence[str]) -> str:
+    """Return a pasted command, with the lines that it goes on in.
+
+    Args:
+        first: its first line.
+        rest: the lines after that. It goes on in them after a backslash, inside quotes, and where
+            they begin with an option.
+    """
+    text = first
+    for line in rest:
+        goes_on = text.endswith("\\")
+        if not goes_on and not line.startswith("-") and not _is_open(text):
+            break
+        text = f"{text.removesuffix(chr(92)).rstrip()} {line}"
+    return text
+
+
+def _is_open(text: str) -> bool:
+    """Tell whether a quote is open at the end of ``text``."""
+    quote = ""
+    for character in re.sub(r"\\.", "", text):
+        if character in "'\"" and quote in ("", character):
+            quote = "" if quote else character
+    return bool(quote)
 
 
 def parse_command(text: str, line: int) -> KexecCommand | None:

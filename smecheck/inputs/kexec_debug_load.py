@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.inputs.kexec_command import KexecCommand
 from smecheck.inputs.recorded_load import (
     RecordedProblem,
@@ -32,12 +32,14 @@ class KexecDebugLoad:
         self.places: dict[int, SegmentRole] = {}
         self.kernel_size: int | None = None
         self.init_size: tuple[int, int] | None = None
-        self.cmdline: tuple[int, str] | None = None
+        self.cmdline: tuple[int, Fact[str]] | None = None
         self.flags: tuple[int, int] | None = None
         self.entry: int | None = None
         self.refusal: RecordedProblem | None = None
         self.count: tuple[int, int] | None = None
         self.rows: dict[int, dict[str, tuple[int, int]]] = {}
+        self.broken: int | None = None
+        """A line of the list that is not whole."""
         self.is_repeated = False
         """Whether the list is being printed a second time, as it is after a refusal."""
 
@@ -49,16 +51,18 @@ class KexecDebugLoad:
     @property
     def has_list(self) -> bool:
         """Whether a list of segments has begun."""
-        return bool(self.rows) or self.count is not None
+        return bool(self.rows) or self.count is not None or self.broken is not None
 
     @property
     def line(self) -> int:
         """The line that the list begins in."""
         lines = [line for row in self.rows.values() for line, _ in row.values()]
-        return self.count[0] if self.count else min(lines)
+        return self.count[0] if self.count else min(lines, default=self.broken or 0)
 
     def missing(self) -> str | None:
         """Tell what the list lacks, if anything."""
+        if self.broken is not None:
+            return "is broken: it is no whole line of a list of segments"
         whole = [index for index, row in self.rows.items() if {"bufsz", "mem", "memsz"} <= set(row)]
         expected = self.count[1] if self.count else max(self.rows, default=-1) + 1
         if len(whole) == expected == len(self.rows) and all(index < expected for index in whole):
@@ -91,7 +95,8 @@ def _segments(draft: KexecDebugLoad, name: str) -> tuple[Segment, ...]:
         segment_of(row, draft.places.get(row.mem, SegmentRole.OTHER), name) for row in rows
     )
     if draft.cmdline is not None:
-        segments = name_elfcorehdr(segments, elfcorehdr_address(draft.cmdline[1]))
+        told = value_of(draft.cmdline[1]) or ""
+        segments = name_elfcorehdr(segments, elfcorehdr_address(told))
     return name_segments(name_entered(segments, draft.entry), Loader.KEXEC_LOAD, None)
 
 
@@ -116,9 +121,7 @@ def _mode(draft: KexecDebugLoad, name: str) -> Fact[Mode]:
 
 def _cmdline(draft: KexecDebugLoad, name: str, segments: tuple[Segment, ...]) -> Fact[str]:
     if draft.cmdline is not None:
-        line, cmdline = draft.cmdline
-        origin = f"{name}:{line}: Command line after adding elfcorehdr"
-        return Known(cmdline, origin)
+        return draft.cmdline[1]
     if draft.command is None or draft.command.cmdline is None:
         return Unknown("the text of the load does not show the command line")
     given, line = draft.command.cmdline, draft.command.line

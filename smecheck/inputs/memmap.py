@@ -2,72 +2,79 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 
 from smecheck.errors import UnreadableInput, WrongKind
-from smecheck.inputs.dmesg import RELEVANT, description_of
+from smecheck.inputs import dmesg_boot, sysfs_memmap
+from smecheck.inputs.dmesg import description_of
 from smecheck.inputs.dmesg_boot import BootReader
-from smecheck.inputs.log_lines import MESSAGE_LIMIT, line_text, log_lines
-from smecheck.inputs.source import STDIN, display_name
+from smecheck.inputs.known_lines import KnownLines
+from smecheck.inputs.log_lines import opened
+from smecheck.inputs.messages import log_messages, messages
+from smecheck.inputs.source import HEAD_SIZE, STDIN, Source, display_name
 from smecheck.inputs.sysfs_memmap import COPY_AGAIN, ENTRIES_LIMIT, ListingReader
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.record import replace
 
-_LISTED = re.compile(rb"0x[0-9a-fA-F]|/(?:start|end|type)\b")
-_SAMPLE_SIZE = 16 << 10
+_KNOWN = KnownLines(sysfs_memmap.LINES, dmesg_boot.LINES)
+_OF_LISTING = frozenset(sysfs_memmap.LINES)
 _FILES = ("start", "end", "type")
 _FILE_LIMIT = 4096
 
 
-def read_memmap(path: str) -> FirmwareMap:
+def read_memmap(source: Source) -> FirmwareMap:
     """Read a firmware map.
 
     Args:
-        path: a listing, a kernel log, ``-`` for standard input, boot_params, or
-            /sys/firmware/memmap itself.
+        source: a listing, a kernel log, boot_params, or /sys/firmware/memmap itself.
 
     Raises:
         UnreadableInput: it cannot be read.
         WrongKind: there is no firmware map in it.
         MalformedInput: an entry is broken.
     """
-    name = display_name(path)
+    if isinstance(source, str) and source != STDIN and Path(source).is_dir():
+        return _read_folder(source)
+    name = display_name(source)
     listing, log = ListingReader(name), BootReader(name)
-    is_folder = path != STDIN and os.path.isdir(path)  # noqa: PTH112 - a str is what users give
-    if is_folder:
-        _feed_folder(listing, path)
-    else:
-        sample = _feed_file(listing, log, path)
+    head = _feed(listing, log, source)
     if listing.is_seen:
-        ranges = listing.ranges()
-        if os.path.isdir(path):  # noqa: PTH112 - see above
-            ranges = tuple(
-                replace(entry, where=f"{path}/{number}") for number, entry in enumerate(ranges)
-            )
-        return FirmwareMap(name, FirmwareMapKind.SYSFS, ranges)
+        return FirmwareMap(name, FirmwareMapKind.SYSFS, listing.ranges())
     found = log.finish()
-    if found is None and not is_folder and path != STDIN and len(sample) < _SAMPLE_SIZE:
-        table = _boot_params_table(path)
+    if found is None and source != STDIN and len(head) < HEAD_SIZE:
+        table = _boot_params_table(source)
         if table is not None:
             return table
     if found is None or found.boot.firmware_map is None:
-        raise _no_map(name, sample)
+        raise _no_map(name, head)
+    if found.boot.xen is not None:
+        raise WrongKind(
+            f"holds the memory map of a domain of Xen ({found.boot.xen.text}), which is not the "
+            "firmware's",
+            where=found.boot.xen.where,
+            help_text="give the map of the machine: /sys/firmware/memmap, booted without Xen",
+        )
     return replace(found.boot.firmware_map, remarks=found.remarks)
 
 
-def _feed_file(listing: ListingReader, log: BootReader, path: str) -> bytes:
-    """Let both readers have the lines of a file; return its beginning."""
-    sample = b""
-    for number, line in log_lines(path):
-        if len(sample) < _SAMPLE_SIZE:
-            sample += line + b"\n"
-        if listing.wants_next or _LISTED.search(line):
-            listing.feed(number, line_text(line[:MESSAGE_LIMIT]))
-        if log.wants_next or RELEVANT.search(line):
-            log.feed(number, line_text(line[:MESSAGE_LIMIT]))
-    return sample
+def _feed(listing: ListingReader, log: BootReader, source: Source) -> bytes:
+    """Let both readers have the messages of a text; return its beginning."""
+    with opened(source) as text:
+        for message in log_messages(text, _KNOWN, lambda: listing.wants_next or log.wants_next):
+            if message.kind in _OF_LISTING or listing.wants_next:
+                listing.feed(message)
+            else:
+                log.feed(message)
+        return text.head
+
+
+def _read_folder(path: str) -> FirmwareMap:
+    listing = ListingReader(path)
+    _feed_folder(listing, path)
+    ranges = tuple(
+        replace(entry, where=f"{path}/{number}") for number, entry in enumerate(listing.ranges())
+    )
+    return FirmwareMap(path, FirmwareMapKind.SYSFS, ranges)
 
 
 def _feed_folder(listing: ListingReader, path: str) -> None:
@@ -92,8 +99,9 @@ def _feed_folder(listing: ListingReader, path: str) -> None:
             where=path,
             help_text="name a file, or /sys/firmware/memmap",
         )
-    for number, row in enumerate(rows, 1):
-        listing.feed(number, row)
+    lines = enumerate(map(str.encode, rows), 1)
+    for message in messages(lines, KnownLines(sysfs_memmap.LINES)):
+        listing.feed(message)
 
 
 def _first_line(path: Path) -> str:
@@ -101,12 +109,12 @@ def _first_line(path: Path) -> str:
         return stream.readline(_FILE_LIMIT).decode("utf-8", "replace").strip()
 
 
-def _boot_params_table(path: str) -> FirmwareMap | None:
+def _boot_params_table(source: Source) -> FirmwareMap | None:
     """Return the e820 table of boot_params, if the file is a copy of that."""
     from smecheck.inputs.boot_params import E820_ENTRIES, read_boot_params
 
     try:
-        table = read_boot_params(path).e820
+        table = read_boot_params(source).e820
     except WrongKind:
         return None
     full = len(table.ranges) == E820_ENTRIES

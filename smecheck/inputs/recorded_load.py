@@ -143,6 +143,22 @@ def segment_of(row: Row, role: SegmentRole, name: str) -> Segment:
     return Segment(role, span, row.bufsz, SegmentOrigin.LOG, where)
 
 
+def first_page(address: int, role: SegmentRole, where: str) -> Segment:
+    """Make the segment of which the address is told, and not the size: it has one page at least.
+
+    Raises:
+        MalformedInput: the address is not that of a page.
+    """
+    if address % PAGE_SIZE or address + PAGE_SIZE > 1 << _ADDRESS_BITS:
+        raise MalformedInput(
+            f"the segment at {address_text(address)} does not begin with a page",
+            where=where,
+            help_text=CAPTURE_AGAIN,
+        )
+    span = Span.sized(address, PAGE_SIZE)
+    return Segment(role, span, None, SegmentOrigin.LOG, where, size_is_known=False)
+
+
 def by_address(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     """Return the segments in the order that a :class:`SegmentList` has."""
     return tuple(sorted(segments, key=lambda segment: segment.span))

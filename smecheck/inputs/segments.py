@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
+from smecheck.inputs import kernel_log, kexec_debug
 from smecheck.inputs.kernel_log import KernelLogReader
 from smecheck.inputs.kexec_debug import KexecDebugReader
-from smecheck.inputs.log_lines import chunks, line_text, numbered_lines, opened
+from smecheck.inputs.known_lines import KnownLines
+from smecheck.inputs.log_lines import opened
+from smecheck.inputs.messages import log_messages
 from smecheck.inputs.no_segments import HOW_TO_PRINT, Traces, no_segments
 from smecheck.inputs.recorded_load import CAPTURE_AGAIN, LoadHistory, RecordedLoad, later
-from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name
+from smecheck.inputs.source import TEXT_LIMIT, Source, decode_text
 from smecheck.model.segments import Loader, Mode, SegmentList
 from smecheck.record import replace
+
+if TYPE_CHECKING:
+    from smecheck.inputs.log_lines import OpenedText
 
 _DESCRIPTION = re.compile(
     rb"""^(?:\xef\xbb\xbf)?[ \t{'"]*+(?:schema['"]?[ \t]*+:[ \t'"]*+smecheck/|segments:)""",
     re.MULTILINE,
 )
-# A sieve for logs of a gigabyte: what a line must hold for one of the readers to know it.
-_RELEVANT = re.compile(
-    rb"kexec|segment|kernel_size|init_size|Loaded |Created |entry  |Command line after|Cannot "
-    rb"|Could not find|crashkernel is not|command line too long|locate_hole"
-)
+_KNOWN = KnownLines(kernel_log.LINES, kexec_debug.LINES)
+_OF_KERNEL = frozenset(kernel_log.LINES)
 _FILE_LOAD_REFUSED = "kexec_file_load failed:"
 RELEVANT_LIMIT = 50_000
 """Lines of a log that are looked at: a load, with all that is said of it, has 200 of them."""
 
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
-
-def read_segments(path: str, mode: Mode | None = None, *, first_line: int = 1) -> SegmentList:
-    """Read the segments of a load; ``-`` is standard input.
+def read_segments(source: Source, mode: Mode | None = None, *, first_line: int = 1) -> SegmentList:
+    """Read the segments of a load.
 
     Where a log holds several loads, the last one is taken; with ``mode``, the last of that mode.
     Lines of a log before ``first_line`` do not count.
@@ -44,53 +44,50 @@ def read_segments(path: str, mode: Mode | None = None, *, first_line: int = 1) -
         WrongKind: it holds no segments, or none of ``mode``; the help says how to get some.
         MalformedInput: a list of segments is cut off, or broken.
     """
-    name = display_name(path)
-    with opened(path) as (head, stream):
-        if _DESCRIPTION.search(head):
-            return _read_description(head, stream, name)
-        if head.startswith(_UTF16_MARKS):
-            decode_text(head, name)
-        rows = numbered_lines(chunks(head, stream, name))
-        return _read_log(head, (row for row in rows if row[0] >= first_line), name, mode)
+    with opened(source) as text:
+        if _DESCRIPTION.search(text.head):
+            return _read_description(text)
+        return _read_log(text, mode, first_line)
 
 
-def _read_description(head: bytes, stream: BinaryIO, name: str) -> SegmentList:
+def _read_description(text: OpenedText) -> SegmentList:
     from smecheck.inputs.segments_description import read_segments_description
 
-    data = head + stream.read(TEXT_LIMIT + 1 - len(head))
+    data = text.head + text.stream.read(TEXT_LIMIT + 1 - len(text.head))
     if len(data) > TEXT_LIMIT:
         raise UnreadableInput(
             f"is larger than {TEXT_LIMIT >> 20} MiB",
-            where=name,
+            where=text.name,
             help_text="no description is that large: is it the right file?",
         )
-    return read_segments_description(decode_text(data, name), name)
+    return read_segments_description(decode_text(data, text.name), text.name)
 
 
-def _read_log(
-    head: bytes, rows: Iterable[tuple[int, bytes]], name: str, mode: Mode | None
-) -> SegmentList:
+def _read_log(text: OpenedText, mode: Mode | None, first_line: int) -> SegmentList:
+    name = text.name
     tools, kernel = KexecDebugReader(name), KernelLogReader(name)
     relevant = 0
-    for number, line in rows:
-        if not tools.wants_next and not _RELEVANT.search(line):
+    for message in log_messages(text, _KNOWN, lambda: tools.wants_next):
+        if message.line < first_line:
             continue
         relevant += 1
         if relevant > RELEVANT_LIMIT:
             raise MalformedInput(
                 f"is line {RELEVANT_LIMIT + 1} of those that may be about a load",
-                where=f"{name}:{number}",
+                where=f"{name}:{message.line}",
                 help_text="give the part of it with the load that matters",
             )
-        text = line_text(line)
-        if tools.wants_next or not kernel.feed(number, text):
-            tools.feed(number, text)
+        if message.kind in _OF_KERNEL:
+            kernel.feed(message)
+        else:
+            tools.feed(message)
     tools.finish()
     kernel.finish()
     history = _history(tools, kernel)
     load = history.last(mode)
     if load is not None:
-        return _told_by_both(load, history, tools, mode)
+        segments = _told_by_both(load, history, tools, mode)
+        return replace(segments, remarks=(*text.remarks, *segments.remarks))
     if history.cut_off is not None:
         raise MalformedInput(
             history.cut_off.text, where=f"{name}:{history.cut_off.line}", help_text=CAPTURE_AGAIN
@@ -102,7 +99,7 @@ def _read_log(
             help_text=HOW_TO_PRINT,
         )
     refused = later(tools.refused, kernel.refused)
-    raise no_segments(name, Traces(head, refused, tools.command, kernel.is_seen))
+    raise no_segments(name, Traces(text.head, refused, tools.command, kernel.is_seen))
 
 
 def _history(tools: KexecDebugReader, kernel: KernelLogReader) -> LoadHistory:

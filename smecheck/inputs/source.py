@@ -2,24 +2,67 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import sys
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, TypeAlias
 
 from smecheck.errors import UnreadableInput
+from smecheck.record import record
 
 STDIN = "-"
 TEXT_LIMIT = 16 << 20
 """Bytes of an iomem dump or a description: far above any real one (a large machine's is 60 KiB)."""
 
+HEAD_SIZE = 64 << 10
+"""Bytes at the beginning of a text that show what it is."""
+
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks at the start of UTF-16 text."""
 
 
-def display_name(path: str) -> str:
-    """Return the name that errors and reports use for ``path``."""
-    return "<stdin>" if path == STDIN else path
+@record
+class NamedStream:
+    """An input that is no file of its own: a member of an archive, a string."""
+
+    name: str
+    """What errors and reports call it."""
+    open: Callable[[], BinaryIO]
+    """Open it, from its beginning; who opens it closes it."""
+
+    @classmethod
+    def of(cls, name: str, data: bytes) -> NamedStream:
+        """Return the input that ``data`` is."""
+        return cls(name, lambda: io.BytesIO(data))
+
+
+Source: TypeAlias = str | NamedStream
+"""Where a text is read from: a path, ``-`` for standard input, or a stream with a name."""
+
+
+def display_name(source: Source) -> str:
+    """Return the name that errors and reports use for ``source``."""
+    if isinstance(source, NamedStream):
+        return source.name
+    return "<stdin>" if source == STDIN else source
+
+
+@contextmanager
+def opened_stream(source: Source) -> Iterator[BinaryIO]:
+    """Open a source, and close it again if it is not standard input.
+
+    Raises:
+        UnreadableInput: it cannot be opened; see :func:`open_binary`.
+    """
+    stream = source.open() if isinstance(source, NamedStream) else open_binary(source)
+    try:
+        yield stream
+    finally:
+        if source != STDIN:
+            stream.close()
 
 
 def open_binary(path: str) -> BinaryIO:
@@ -53,14 +96,14 @@ def open_binary(path: str) -> BinaryIO:
         raise UnreadableInput("is no file name", where=name, help_text="check the name") from error
 
 
-def read_bounded(path: str, limit: int) -> bytes:
+def read_bounded(source: Source, limit: int) -> bytes:
     """Read a whole file of at most ``limit`` bytes.
 
     Raises:
         UnreadableInput: it cannot be read, is empty, or is larger.
     """
-    name = display_name(path)
-    with open_binary(path) as stream:
+    name = display_name(source)
+    with opened_stream(source) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise UnreadableInput(
@@ -88,10 +131,10 @@ def decode_text(data: bytes, name: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def read_text(path: str, limit: int = TEXT_LIMIT) -> str:
+def read_text(source: Source, limit: int = TEXT_LIMIT) -> str:
     """Read a text file of at most ``limit`` bytes.
 
     Raises:
         UnreadableInput: it cannot be read, is empty, too large, or not text.
     """
-    return decode_text(read_bounded(path, limit), display_name(path))
+    return decode_text(read_bounded(source, limit), display_name(source))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 from smecheck.errors import MalformedInput
+from smecheck.inputs.known_lines import ANNOTATED, About, KnownLine, Trait
+from smecheck.inputs.messages import Message
 from smecheck.model.firmware import UNNAMED_TYPE, E820Type, FirmwareRange
 from smecheck.span import Span
 
@@ -16,17 +18,6 @@ ENTRIES_LIMIT = 4096
 """E820_MAX_ENTRIES of the kernel is 128 + 3 * MAX_NUMNODES, at most 3,200."""
 
 COPY_AGAIN = "copy the listing again: grep . /sys/firmware/memmap/*/*"
-
-_QUOTE = r"(?:[ \t]*+(?:> ?)++)?+[ \t]*+"
-_FILE = r"(?:\S*?/)?([0-9]{1,5})/(start|end|type)"
-_GREP = re.compile(rf"{_QUOTE}{_FILE}:(?:1:)?[ \t]*+(.*)")
-_HEADER = re.compile(rf"{_QUOTE}==> {_FILE} <==")
-_ROW = re.compile(
-    rf"{_QUOTE}(?:([0-9]{{1,5}}):?[ \t]++)?0x([0-9a-fA-F]{{1,16}})(?:[ \t]*+-[ \t]*+|[ \t]++)"
-    r"0x([0-9a-fA-F]{1,16})[ \t]*+:?[ \t]*+([A-Za-z(][^\t\r]{0,60})"
-)
-_NUMBER = re.compile(r"0x([0-9a-fA-F]{1,16})")
-_BROKEN = re.compile(rf"{_QUOTE}(?:[0-9]{{1,5}}:?[ \t]++)?0x[0-9a-fA-F]")
 
 _NAMES = {
     "system ram": E820Type.RAM,
@@ -40,6 +31,37 @@ _NAMES = {
     "soft reserved": E820Type.SOFT_RESERVED,
 }
 """e820_type_to_string(), arch/x86/kernel/e820.c; all others are "Unknown E820 type"."""
+
+_TYPES = "|".join(map(re.escape, (*_NAMES, "unknown e820 type")))
+_TYPE = rf"((?i:{_TYPES})|type [0-9]{{1,10}})"
+_FILE = r"(?:\S*?/)?([0-9]{1,5})/(start|end|type)"
+_NUMBER = r"0x[0-9a-fA-F]{1,16}"
+GREP = KnownLine(
+    About.MEMORY,
+    ("/start", "/end", "/type"),
+    r"(?:\S*?/)?[0-9]{1,5}/(?:start|end|type):",
+    rf"{_FILE}:(?:1:)?[ \t]*({_NUMBER}|(?i:{_TYPES})|type [0-9]{{1,10}}){ANNOTATED}",
+    Trait.NONE,
+)
+HEADER = KnownLine(
+    About.MEMORY,
+    ("/start", "/end", "/type"),
+    rf"==> {_FILE} <==",
+    rf"==> {_FILE} <==.*",
+    Trait.FREE,
+)
+ROW = KnownLine(
+    About.MEMORY,
+    ("0x",),
+    rf"(?:[0-9]{{1,5}}:?[ \t]+)?{_NUMBER}(?:[ \t]*-[ \t]*|[ \t]+){_NUMBER}[ \t]*:?[ \t]*[A-Za-z]",
+    rf"(?:([0-9]{{1,5}}):?[ \t]+)?({_NUMBER})(?:[ \t]*-[ \t]*|[ \t]+)({_NUMBER})[ \t]*:?[ \t]*"
+    rf"{_TYPE}{ANNOTATED}",
+    Trait.NONE,
+)
+LINES = (GREP, HEADER, ROW)
+_ADDRESS = re.compile(_NUMBER)
+_PIECE = re.compile(r"(?:[0-9]{1,5}:?[ \t]+)?0x[0-9a-fA-F]")
+"""How a row begins, whole or not."""
 
 
 class ListingReader:
@@ -63,30 +85,33 @@ class ListingReader:
         """Whether the next line is the content of a file, whatever it says."""
         return self._next is not None
 
-    def feed(self, line: int, text: str) -> None:
-        """Take in a line; lines that are none of a listing are passed over.
+    def feed(self, message: Message) -> None:
+        """Take in a message of one of :data:`LINES`, or the one after the heading of a file.
 
         Raises:
-            MalformedInput: it is of a listing, but broken.
+            MalformedInput: it is of the listing, but broken.
         """
+        line, kind, match = message.line, message.kind, message.match
         if self._next is not None:
             (number, file), self._next = self._next, None
-            self._put(number, file, text, line)
-        elif match := _HEADER.match(text):
-            self._next = int(match[1]), match[2]
-        elif match := _GREP.match(text):
+            if kind is None:
+                self._put(number, file, message.text, line)
+                return
+        if kind is HEADER and match:
+            if message.rest:
+                self._put(int(match[1]), match[2], message.rest[0], line + 1)
+            else:
+                self._next = int(match[1]), match[2]
+        elif kind is GREP and match:
             self._put(int(match[1]), match[2], match[3], line)
-        elif match := _ROW.match(text):
+        elif kind is ROW and match:
             number = int(match[1]) if match[1] else self._rows
             self._rows += 1
-            for file, content in (
-                ("start", f"0x{match[2]}"),
-                ("end", f"0x{match[3]}"),
-                ("type", match[4]),
-            ):
+            for file, content in (("start", match[2]), ("end", match[3]), ("type", match[4])):
                 self._put(number, file, content, line)
-        elif self._rows and _BROKEN.match(text):
-            raise self._malformed("is no whole entry of a firmware map", line)
+        pieces = message.rest[1:] if kind is HEADER else message.rest
+        if (kind is not None and match is None) or any(map(_PIECE.match, pieces)):
+            raise self._malformed("is broken: it is no whole entry of a firmware map", line)
 
     def _put(self, number: int, file: str, content: str, line: int) -> None:
         if len(self._fields) >= ENTRIES_LIMIT:
@@ -121,10 +146,9 @@ class ListingReader:
         )
 
     def _address(self, content: str, line: int) -> int:
-        match = _NUMBER.fullmatch(content)
-        if match is None:
+        if _ADDRESS.fullmatch(content) is None:
             raise self._malformed(f"'{content[:40]}' is no address", line)
-        return int(match[1], 16)
+        return int(content, 16)
 
     def _malformed(self, message: str, line: int) -> MalformedInput:
         return MalformedInput(message, where=f"{self._name}:{line}", help_text=COPY_AGAIN)

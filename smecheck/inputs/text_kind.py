@@ -7,6 +7,7 @@ import re
 from smecheck.record import record
 
 KERNEL_LOG = "a kernel log"
+HYPERVISOR_LOG = "the log of the Xen hypervisor (xl dmesg)"
 _SAMPLE = 64 << 10
 
 
@@ -45,6 +46,11 @@ _KINDS = (
         "a kernel configuration",
         re.compile(r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.MULTILINE),
         "give it with --config, and the kernel as KERNEL; a configuration alone places nothing",
+    ),
+    TextKind(
+        HYPERVISOR_LOG,
+        re.compile(r"^\(XEN\) ", re.MULTILINE),
+        "give the kernel as KERNEL, and the kernel log of the domain with --dmesg",
     ),
     TextKind(
         KERNEL_LOG,

@@ -114,7 +114,10 @@ class LoggedBoot:
     esrt: LogSpan | None = None
     """The EFI System Resource Table, which is reserved without a trace in /proc/iomem."""
     crash_reservations: tuple[CrashReservation, ...] = ()
+    broken_reservation: LogLine | None = None
+    """A line about it that is not whole: then no reservation is known, whatever others say."""
     crash_failures: tuple[LogLine, ...] = ()
+    """Why nothing was reserved, in the kernel's words."""
     ramdisk: LogSpan | None = None
     setup_data: tuple[LogSpan, ...] = ()
     encryption: Encryption | None = None
@@ -123,8 +126,12 @@ class LoggedBoot:
     """Lines before it that list something else: one kernel writes one such line."""
     hypervisor: LogLine | None = None
     """The name of the hypervisor that the kernel found itself under."""
+    xen: LogLine | None = None
+    """What shows that it ran in a domain of Xen: its memory map is not the machine's."""
     decompressor: Decompressor | None = None
     """What was written before it on the same console."""
+    broken: tuple[LogLine, ...] = ()
+    """Lines that are not whole: what they would tell is not known."""
 
     @property
     def encryption_lists(self) -> tuple[Encryption, ...]:

@@ -63,6 +63,8 @@ class Segment:
     """The place in the source: ``kexec.log:41``."""
     derivation: tuple[Step, ...] = ()
     """Why it lies there, where that was worked out."""
+    size_is_known: bool = True
+    """``False`` where only its first address was told: the span is its first page, it goes on."""
 
 
 @record
@@ -80,6 +82,8 @@ class SegmentList:
     """How the load was refused, in the words of the source; ``None`` where nothing says so."""
     remarks: tuple[str, ...] = ()
     """What a reader of the answer must know of how the source was understood."""
+    may_lack: str | None = None
+    """Why it may not be the whole load, as a clause; ``None`` where nothing is missing."""
     predicted: bool = False
     """Whether nobody recorded this load: it was worked out where kexec would put it."""
 

@@ -1,0 +1,138 @@
+"""Journals as they are exported: a record has fields, one of them the message, others whose it is.
+
+journalctl -o export, -o verbose, -o json and its kin, and what log shippers make of them. Each
+record becomes a line as ``journalctl`` shows it, so that one reader understands all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+Row = tuple[int, bytes]
+
+
+class Form(Enum):
+    """How a text holds records."""
+
+    EXPORT = "export"
+    VERBOSE = "verbose"
+    JSON = "json"
+
+
+_EXPORT = re.compile(
+    rb"^(?:__CURSOR|__REALTIME_TIMESTAMP|_TRANSPORT|_BOOT_ID|MESSAGE)=", re.MULTILINE
+)
+_VERBOSE = re.compile(rb"^[ \t]{1,8}(?:_TRANSPORT|PRIORITY|MESSAGE|_BOOT_ID)=", re.MULTILINE)
+_JSON = re.compile(rb"\s*(?:\[\s*|\x1e|data: )?\{\s*\"")
+_MESSAGE_KEY = re.compile(rb'"(?:MESSAGE|message|log|msg)"\s*:')
+_FIELD = re.compile(rb"\s*([A-Z_a-z][A-Z_a-z0-9]{0,63})=(.*)")
+_MESSAGES = ("MESSAGE", "message", "log", "msg")
+_TAGS = ("SYSLOG_IDENTIFIER", "syslog_identifier", "ident", "program", "_COMM")
+_KERNEL = re.compile(rb"\bkernel\b")
+_RECORD_LIMIT = 1000
+"""Lines of a record."""
+
+
+def form_of(head: bytes) -> Form | None:
+    """Tell in which form a text that begins with ``head`` holds records; ``None``: in none."""
+    if _JSON.match(head) and _MESSAGE_KEY.search(head):
+        return Form.JSON
+    if len(_EXPORT.findall(head)) > 1:
+        return Form.EXPORT
+    return Form.VERBOSE if len(_VERBOSE.findall(head)) > 1 else None
+
+
+def lines_of_records(rows: Iterable[Row], form: Form, sieve: re.Pattern[bytes]) -> Iterator[Row]:
+    """Yield a line for each record, with the number of the line that its message stands in.
+
+    Args:
+        rows: the lines of the text.
+        form: how they hold records.
+        sieve: what a message must hold to matter; others come as lines that say nothing.
+    """
+    if form is Form.JSON:
+        return _of_json(rows, sieve)
+    return _of_fields(rows, is_verbose=form is Form.VERBOSE)
+
+
+def _of_fields(rows: Iterable[Row], *, is_verbose: bool) -> Iterator[Row]:
+    fields: dict[str, object] = {}
+    place = 0
+    for number, line in rows:
+        ends = line[:1] not in (b" ", b"\t") if is_verbose else not line.strip(b"\r")
+        if ends:
+            if fields:
+                yield from _line(place, fields)
+            fields = {}
+            continue
+        found = _FIELD.match(line)
+        if found is None or len(fields) >= _RECORD_LIMIT:
+            continue
+        name = found[1].decode()
+        fields[name] = found[2].rstrip(b"\r").decode("utf-8", "replace")
+        place = number if name == "MESSAGE" else place
+    if fields:
+        yield from _line(place, fields)
+
+
+def _of_json(rows: Iterable[Row], sieve: re.Pattern[bytes]) -> Iterator[Row]:
+    pending: list[bytes] = []
+    first = 0
+    for number, line in rows:
+        text = line.strip().removeprefix(b"\x1e").removeprefix(b"data: ").strip()
+        if not pending:
+            first = number
+            if not text.startswith(b"{"):
+                continue
+        pending.append(text)
+        if text.rstrip(b",]").endswith(b"}"):
+            record = b" ".join(pending).rstrip(b",]")
+            pending = []
+            if sieve.search(record) or _KERNEL.search(record):
+                yield from _line(first, _object(record))
+            else:
+                yield first, b"kernel:"
+        elif len(pending) >= _RECORD_LIMIT:
+            pending = []
+
+
+def _object(text: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(text.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _line(number: int, fields: dict[str, object]) -> Iterator[Row]:
+    """Yield the message of a record behind the tag of whoever wrote it, and its further lines."""
+    message = next((_text(fields[name]) for name in _MESSAGES if name in fields), None)
+    if message is None:
+        return
+    tag = next((_text(fields[name]) for name in _TAGS if name in fields), "")
+    transport = fields.get("_TRANSPORT")
+    if transport == "kernel" or (transport is None and tag == "kernel" and "_PID" not in fields):
+        # A host is named, so that a journal of several machines is seen to be one.
+        before = f"{host} kernel: " if (host := _word(fields.get("_HOSTNAME"))) else "kernel: "
+    elif transport is None and not tag:
+        before = ""
+    else:
+        before = f"{_word(tag) or 'program'}[1]: "
+    for line in (before + message).split("\n"):
+        yield number, line.encode()
+
+
+def _text(value: object) -> str:
+    """Return a value as text; what is no UTF-8 comes as a list of bytes."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(one, int) and 0 <= one < 256 for one in value):
+        return bytes(value).decode("utf-8", "replace")
+    return ""
+
+
+def _word(value: object) -> str:
+    return re.sub(r"[^\w.-]", "_", value)[:64] if isinstance(value, str) else ""

@@ -1,0 +1,81 @@
+"""Mail as archives keep it: a message, an mbox of them, or the quoted-printable text of one.
+
+Only what the head of a text shows to be mail comes here; the standard library decodes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+_HEADER = re.compile(
+    rb"(?:From \S[^\n]{0,200}\n)?"
+    rb"(?:[A-Za-z][A-Za-z0-9-]{0,60}:[^\n]{0,998}\n(?:[ \t][^\n]{0,998}\n){0,200}){2}"
+)
+_OF_MAIL = re.compile(
+    rb"^(?:From|Date|Message-ID|Received|MIME-Version|Content-Type|Content-Transfer-Encoding):",
+    re.MULTILINE | re.IGNORECASE,
+)
+_MBOX_LINE = re.compile(rb"^From \S+ .*\d\d:\d\d", re.MULTILINE)
+_ESCAPE = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n|\r?$)")
+_SOFT_BREAK = re.compile(rb"=\r?\n")
+_PARTS_LIMIT = 1000
+
+
+def encoding_of_mail(head: bytes) -> str | None:
+    """Tell what a text is that begins with ``head``, if it is a mail that is to be decoded.
+
+    Quoted-printable text without the header of its mail shows itself by its equals signs: each is
+    followed by two digits or ends a line.
+    """
+    start = head.lstrip()
+    if _HEADER.match(start) and len(_OF_MAIL.findall(start[:20_000])) > 1:
+        return "a mail"
+    signs = head.count(b"=")
+    if signs and _SOFT_BREAK.search(head) and len(_ESCAPE.findall(head)) == signs:
+        return "quoted-printable text"
+    return None
+
+
+def decode_mail(data: bytes) -> bytes:
+    """Return the text of a mail, or of all mails of an mbox: their text parts in their order."""
+    if encoding_of_mail(data[: 64 << 10]) != "a mail":
+        import quopri
+
+        return quopri.decodestring(data)
+    from email import message_from_bytes
+
+    starts = [found.start() for found in _MBOX_LINE.finditer(data)]
+    if not starts or data[: starts[0]].strip():
+        starts.insert(0, 0)
+    ends = [*starts[1:], len(data)]
+    mails = [data[start:end] for start, end in zip(starts, ends, strict=True)]
+    texts = [text for mail in mails for text in _texts(message_from_bytes(_without_from(mail)))]
+    return b"\n\n".join(texts)
+
+
+def _without_from(mail: bytes) -> bytes:
+    """Return a mail of an mbox without the line that separates it from the one before."""
+    mail = mail.lstrip()
+    return mail.partition(b"\n")[2] if mail.startswith(b"From ") else mail
+
+
+def _texts(mail: Message) -> Iterator[bytes]:
+    """Yield the text parts of a mail, UTF-8; where a part is there as HTML as well, not that."""
+    for count, part in enumerate(mail.walk()):
+        if count >= _PARTS_LIMIT:
+            return
+        if part.is_multipart() or part.get_content_type() == "text/html":
+            continue
+        payload = part.get_payload(decode=True)
+        if not isinstance(payload, bytes) or b"\0" in payload:
+            continue
+        charset = part.get_content_charset("utf-8")
+        try:
+            yield payload.decode(charset, "replace").encode("utf-8")
+        except LookupError:
+            yield payload
