@@ -183,10 +183,12 @@ TEXTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     ),
     "loads without end": (
         "--segments",
-        lambda: b"nr_segments = 1\n" + b"segment[0].mem   = 0x100000\n" * 500_000,
+        lambda: b"segment[0].mem   = 0x100000\nsegment[0].mem   = 0x200000\n" * 250_000,
         f":{RELEVANT_LIMIT + 1}: ",
     ),
-    "names of loads": ("--segments", lambda: b"kexec\n" * 2_000_000, f":{RELEVANT_LIMIT + 1}: "),
+    "names of loads": (
+        "--segments", lambda: b"# kexec -l a\n# kexec -l b\n" * 500_000, f":{RELEVANT_LIMIT + 1}: "
+    ),
     "segments without end": (
         "--segments",
         lambda: b"schema: smecheck/segments-v1\nsegments:\n"

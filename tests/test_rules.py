@@ -16,8 +16,9 @@ from smecheck.analysis import analyze
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.rule import Rule
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.dmesg_boot import BootReader
+from smecheck.inputs.dmesg import read_dmesg
 from smecheck.inputs.iomem import parse_iomem
+from smecheck.inputs.source import NamedStream
 from smecheck.model.boot import BootRequest, Paging, Switch
 from smecheck.model.finding import Finding, Severity
 from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
@@ -220,12 +221,7 @@ def loaded(rule: str, what: str, *seen: Seen, kernel: Span = KERNEL) -> Case:
 
 
 def log_of(*lines: str) -> KernelLog:
-    reader = BootReader("dmesg")
-    for number, line in enumerate(lines, 1):
-        reader.feed(number, line)
-    log = reader.finish()
-    assert log is not None
-    return log
+    return read_dmesg(NamedStream.of("dmesg", "\n".join(lines).encode()))
 
 
 def e820(*rows: tuple[int, int, str], begin: str = "") -> tuple[str, ...]:

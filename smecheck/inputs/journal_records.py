@@ -6,7 +6,6 @@ record becomes a line as ``journalctl`` shows it, so that one reader understands
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -100,6 +99,8 @@ def _of_json(rows: Iterable[Row], sieve: re.Pattern[bytes]) -> Iterator[Row]:
 
 
 def _object(text: bytes) -> dict[str, object]:
+    import json
+
     try:
         found = json.loads(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
