@@ -104,6 +104,40 @@ def test_the_version_alone_decides_nothing() -> None:
     assert state(with_symbols(NEW, release="6.1.0"), "quiet") is UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("release", "cmdline", "is_presumed"),
+    [
+        ("6.8.12", "quiet", False),
+        ("6.9.0", "quiet", True),
+        ("7.3.4+deb13-amd64", "quiet", True),
+        ("7.3.4+deb13-amd64", "mem_encrypt=off", False),  # off is off
+        ("7.3.4+deb13-amd64", "mem_encrypt=on", False),
+        ("7.3.4+deb13-amd64", "mem_encrypt=on mem_encrypt=off", False),
+    ],
+)
+def test_since_v6_9_the_release_says_what_the_default_is_and_that_is_a_premise(
+    release: str, cmdline: str, is_presumed: bool
+) -> None:
+    found = answer(replace(NEW, release=Known(release, "the banner")), cmdline)
+    presumed = found.boot.sme_answer.presumed_off
+    assert (presumed is not None) is is_presumed
+    premises = [text for text in found.assumptions if text.startswith("SME is taken to be off")]
+    assert bool(premises) is is_presumed
+    if presumed is not None:
+        assert found.boot.sme is UNKNOWN
+        assert f"such as this {release}" in premises[0]
+        assert "no mem_encrypt= on the command line" in premises[0]
+
+
+def test_a_running_kernel_of_that_release_may_deny_what_the_release_says() -> None:
+    named = replace(NEW, release=Known("7.3.4", "the banner"))
+    log = of_log("SME")
+    ran = replace(log.boot, release=Known("7.3.4", "dmesg.txt:1"), cmdline=Known("ro", "dmesg:2"))
+    request = BootRequest(cmdline="quiet", path=Path.KEXEC)
+    found = analyze(Question(named, request, log=replace(log, boot=ran))).boot
+    assert found.sme_answer.presumed_off is None
+
+
 def test_a_first_boot_may_go_through_the_efi_stub() -> None:
     first = Path.FIRST_BOOT
     # The stub believes the last of them, the decompressor the later of the first ones.

@@ -162,6 +162,9 @@ def sme_state(evidence: SmeEvidence) -> SmeAnswer:
         seen = f"{said}, and it was active on this machine before"
         return SmeAnswer(SmeState.ACTIVE, (seen, variants))
     presumed_off = _presumed_off(evidence, cmdline.value)
+    by_release = None
+    if switches == SWITCHES:
+        by_release = _presumed_off_by_release(evidence, cmdline.value)
     texts: tuple[str, ...]
     if answers == {True}:
         texts, settled_by = (f"{said}: {_IF_THE_MACHINE_CAN}", variants), _BY_LOG
@@ -172,7 +175,9 @@ def sme_state(evidence: SmeEvidence) -> SmeAnswer:
         meaning = "the default depends on the build"
         texts = (f"{said}: {meaning}", variants, why)
         settled_by = _BY_CONFIG if isinstance(default, Unknown) else _BY_LOG
-    return SmeAnswer(SmeState.UNKNOWN, texts, settled_by, presumed_off)
+    if by_release is not None:
+        settled_by = _BY_SYMBOLS
+    return SmeAnswer(SmeState.UNKNOWN, texts, settled_by, presumed_off or by_release)
 
 
 def _guest(evidence: SmeEvidence, features: tuple[str, ...]) -> str | None:
@@ -228,6 +233,24 @@ def _presumed_off(evidence: SmeEvidence, cmdline: str) -> str | None:
     return (
         f"the running kernel is of the same release ({release}), its log ({log.source}) has no "
         "line that SME is active, and mem_encrypt= is on neither command line"
+    )
+
+
+def _presumed_off_by_release(evidence: SmeEvidence, cmdline: str) -> str | None:
+    """Say that a kernel of that release turns SME on for mem_encrypt=on only, which is not there.
+
+    The image does not show its switch, and a release before v6.9 says nothing of it: distributions
+    backported all of the changes. None took one back.
+    """
+    release = evidence.image.release
+    if not isinstance(release, Known) or not _is_v6_9_or_later(evidence.image):
+        return None
+    is_off = _answer_of_decompressor(cmdline, evidence) is False
+    if not is_off or _denied_by_log(evidence, cmdline) is not None:
+        return None
+    return (
+        f"kernels since v6.9, such as this {release.value} by its name, turn it on for "
+        f"mem_encrypt=on only, and there is {_said(cmdline)} on the command line"
     )
 
 
