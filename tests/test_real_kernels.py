@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import bz2
 import io
+import json
 import lzma
 import os
 import struct
 import zlib
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,11 @@ from bzimage_writer import zstd
 from commandline import run
 from elftools.elf.elffile import ELFFile
 from recorded import DATA
+
+from smecheck.evidence import Known
+from smecheck.inputs.elf_file import ElfFile
+from smecheck.inputs.kernel_symbols import kernel_symbols
+from smecheck.model.symbols import Symbols
 
 pytestmark = pytest.mark.real
 
@@ -38,13 +45,25 @@ DEBUG = {path.name.partition("-")[2]: path for path in Path(FOLDER).rglob("vmlin
 
 
 def release_of(path: Path) -> str:
-    return path.name.partition("-")[2]
+    """Return the release: of vmlinuz-RELEASE, or of RELEASE/vmlinuz as in /usr/lib/modules."""
+    return path.name.partition("-")[2] or path.parent.name
+
+
+MAPS = {
+    release_of(path): path
+    for path in Path(FOLDER).rglob("System.map*")
+    if path.stat().st_size > 1 << 16  # Debian's stub of it is 83 bytes
+}
 
 
 KERNELS = pytest.mark.parametrize("vmlinuz", ONES, ids=release_of)
 DEBUGGED = pytest.mark.parametrize(
     "vmlinuz", [path for path in ONES if release_of(path) in DEBUG], ids=release_of
 )
+MAPPED = pytest.mark.parametrize(
+    "vmlinuz", [path for path in ONES if release_of(path) in MAPS], ids=release_of
+)
+LISTED = json.loads((DATA / "symbols" / "embedded-kallsyms.json").read_text())
 RECORDED = pytest.mark.parametrize(
     "vmlinuz",
     [path for path in ONES if (DATA / "kernels" / f"{release_of(path)}.yaml").exists()],
@@ -164,3 +183,79 @@ def test_the_recorded_layout_gives_the_same(vmlinuz: Path) -> None:
     assert extents(recorded) == extents(by_file)
     for key in ("verdict", "proof", "image"):
         assert recorded[key] == by_file[key], key
+
+
+def symbols_of(content: bytes, source: str) -> Symbols:
+    elf = ElfFile(io.BytesIO(content), len(content), "vmlinux")
+    elf.read_header()
+    found = kernel_symbols(elf, elf.read_sections())
+    assert isinstance(found, Known), found
+    assert found.origin == source
+    return found.value
+
+
+@KERNELS
+def test_it_lists_its_symbols_itself(vmlinuz: Path) -> None:
+    document = answer(str(vmlinuz))
+    assert document["kernel"]["symbols"] == "embedded kallsyms"
+    symbols = symbols_of(unpacked(vmlinuz), "embedded kallsyms")
+    sections = {
+        section.name: section.header
+        for section in ELFFile(io.BytesIO(unpacked(vmlinuz))).iter_sections()
+    }
+    at = symbols.addresses(("_text", "__bss_start", "__init_scratch_begin", "__start_rodata"))
+    assert at == {
+        "_text": (sections[".text"].sh_addr,),
+        "__bss_start": (sections[".bss"].sh_addr,),
+        "__init_scratch_begin": (sections[".init.scratch"].sh_addr,),
+        "__start_rodata": (sections[".rodata"].sh_addr,),
+    }
+    workarea = symbols.names(sections[".init.scratch"].sh_addr)
+    assert {"sme_workarea", "__pi_sme_workarea"} & set(workarea)
+
+
+@MAPPED
+def test_its_symbols_are_those_of_its_system_map(vmlinuz: Path) -> None:
+    mapped, listed = defaultdict(set), defaultdict(set)
+    for line in MAPS[release_of(vmlinuz)].read_text().splitlines():
+        address, _, name = line.split()
+        mapped[name].add(int(address, 16))
+    symbols = symbols_of(unpacked(vmlinuz), "embedded kallsyms")
+    for symbol in symbols:
+        listed[symbol.name].add(symbol.address)
+    both = mapped.keys() & listed.keys()
+    assert len(both) > 0.99 * len(listed)
+    assert {name: listed[name] for name in both} == {name: mapped[name] for name in both}
+    some = sorted(both)[::101]
+    assert {name: set(at) for name, at in symbols.addresses(some).items()} == {
+        name: listed[name] for name in some
+    }
+
+
+@pytest.mark.parametrize(
+    "vmlinuz", [path for path in ONES if release_of(path) in LISTED], ids=release_of
+)
+def test_its_symbols_are_those_that_others_read(vmlinuz: Path) -> None:
+    symbols = symbols_of(unpacked(vmlinuz), "embedded kallsyms")
+    count, *lines = LISTED[release_of(vmlinuz)]
+    everything = {(one.address, one.type, one.name) for one in symbols}
+    assert count == f"count {sum(1 for _ in symbols)}"
+    for line in lines:
+        address, letter, name = line.split()
+        assert (int(address, 16), letter, name) in everything
+
+
+@DEBUGGED
+def test_the_debug_vmlinux_lists_the_same(vmlinuz: Path) -> None:
+    embedded = symbols_of(unpacked(vmlinuz), "embedded kallsyms")
+    debug = DEBUG[release_of(vmlinuz)]
+    with debug.open("rb") as stream:
+        elf = ElfFile(stream, debug.stat().st_size, "vmlinux")
+        elf.read_header()
+        found = kernel_symbols(elf, elf.read_sections())
+    assert isinstance(found, Known)
+    assert found.origin == ".symtab"
+    names = [symbol.name for symbol in embedded][::101]
+    there, here = found.value.addresses(names), embedded.addresses(names)
+    assert len(there) > 0.98 * len(here)
+    assert {name: here[name] for name in there} == there

@@ -94,4 +94,5 @@ def _header_alone(
         header=fields.header(output_len),
         config={},
         sme_text=unknown,
+        symbols_from=unknown,
     )

@@ -10,10 +10,10 @@ import os
 from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, WrongKind
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.inputs.elf_content import find_banner, find_build_id, find_sme_text
 from smecheck.inputs.elf_file import ElfFile, ElfSection
-from smecheck.inputs.elf_symbols import SymbolTable
+from smecheck.inputs.image_symbols import ImageSymbols, image_symbols
 from smecheck.model.kernel import (
     SECTION_SCHEMES,
     KernelConfig,
@@ -23,13 +23,10 @@ from smecheck.model.kernel import (
     Section,
     SetupHeader,
 )
-from smecheck.model.startup_names import all_spellings, by_plain_name
 from smecheck.placement.constants import START_KERNEL_MAP
-from smecheck.placement.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS, SME_CODE_SYMBOLS
+from smecheck.placement.identity import SME_CODE_SYMBOLS
 
-_BANNER_SYMBOL = "linux_banner"
 _NO_CONTENTS = Unknown("a split debug file has no contents, only symbols")
-_IKCONFIG_SYMBOL = "kernel_config_data"
 
 
 def read_elf(stream: BinaryIO, name: str) -> KernelImage:
@@ -54,17 +51,18 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
     loads = elf.read_loads()
     _refuse_other_programs(elf, loads, sections)
     in_section = any(section.name in SECTION_SCHEMES for section in sections)
-    symbols, spelled = _symbols(elf, sections, in_section=in_section)
+    symbols = image_symbols(elf, sections, in_section=in_section)
+    names_code = any(name in symbols.addresses for name in SME_CODE_SYMBOLS)
     is_split = _is_split_debug(sections)
-    banner_at = (symbols or {}).pop(_BANNER_SYMBOL, None)
     config = _config(elf, sections, symbols)
     return KernelImage(
         source=elf.name,
         kind=KernelKind.VMLINUX,
-        release=_NO_CONTENTS if is_split else find_banner(elf, sections, banner_at),
+        release=_NO_CONTENTS if is_split else find_banner(elf, sections, symbols.banner),
         build_id=find_build_id(elf, sections),
-        symbols=symbols or {},
-        symbols_complete=symbols is not None,
+        symbols=symbols.addresses,
+        symbols_complete=symbols.complete,
+        symbols_from=symbols.source,
         sections=tuple(
             Section(section.name, section.address, section.size, None if is_split else section.type)
             for section in sections
@@ -74,47 +72,18 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
         loads=loads,
         header=SetupHeader(),
         config=config.options if config else {},
-        sme_text=_sme_text(elf, sections, needed=not in_section and not _names_sme_code(symbols)),
-        origins={
-            **(config.origins if config else {}),
-            **{name: f"symbol {spelling}" for name, spelling in spelled.items()},
-        },
+        sme_text=_sme_text(elf, sections, needed=not in_section and not names_code),
+        origins={**(config.origins if config else {}), **symbols.origins},
     )
 
 
-def _symbols(
-    elf: ElfFile, sections: list[ElfSection], *, in_section: bool
-) -> tuple[dict[str, int] | None, dict[str, str]]:
-    """Return the symbols that matter, and those of them that are spelled otherwise there.
-
-    There are none (``None``) where the image is stripped.
-    """
-    headers = (section for section in sections if section.type == "SYMTAB" and section.size)
-    header = next(headers, None)
-    if header is None:
-        return None, {}
-    table = SymbolTable(elf, header, sections)
-    wanted = (*IDENTITY_SYMBOLS, _BANNER_SYMBOL, _IKCONFIG_SYMBOL)
-    symbols = table.values(all_spellings(wanted))
-    if not in_section:
-        symbols |= table.values(all_spellings(GENERATION_SYMBOLS))
-    return by_plain_name(symbols)
-
-
-def _names_sme_code(symbols: dict[str, int] | None) -> bool:
-    return symbols is not None and any(name in symbols for name in SME_CODE_SYMBOLS)
-
-
-def _config(
-    elf: ElfFile, sections: list[ElfSection], symbols: dict[str, int] | None
-) -> KernelConfig | None:
-    """Return the configuration that is embedded, and take its symbol out of ``symbols``."""
-    address = None if symbols is None else symbols.pop(_IKCONFIG_SYMBOL, None)
-    if symbols is not None and address is None:
+def _config(elf: ElfFile, sections: list[ElfSection], symbols: ImageSymbols) -> KernelConfig | None:
+    """Return the configuration that is embedded."""
+    if isinstance(symbols.config, Known) and symbols.config.value is None:
         return None
     from smecheck.inputs.ikconfig import find_ikconfig
 
-    return find_ikconfig(elf, sections, address)
+    return find_ikconfig(elf, sections, value_of(symbols.config))
 
 
 def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact[bool]:

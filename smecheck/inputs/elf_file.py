@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.model.kernel import LoadSegment
 from smecheck.quantity import address_text
 from smecheck.record import record
 from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.inputs.kallsyms import Kallsyms
 
 _CHUNK = 1 << 20
 _HEADER_SIZE = 64
@@ -106,7 +109,18 @@ class ElfFile:
             size = min(_CHUNK, section.size - at)
             piece = self.read(section.offset + at, size, f"section {section.name}")
             yield tail + piece
-            tail = piece[-overlap:]
+            tail = piece[-overlap:] if overlap else b""
+
+    def kallsyms(self, section: ElfSection) -> Kallsyms | None:
+        """Find the kernel's own symbol tables in a section.
+
+        Raises:
+            MalformedInput: the section does not lie in the file.
+        """
+        from smecheck.inputs.kallsyms_stream import FAR, KallsymsStream
+
+        stream = KallsymsStream(lambda offset: section.address + offset, FAR)
+        return stream.feed_all(self.chunks(section, 0))
 
     def read_header(self) -> None:
         """Read the ELF header.

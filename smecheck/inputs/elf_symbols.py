@@ -46,6 +46,9 @@ class SymbolTable:
         words = array("I", self._entries)
         self._references = memoryview(words)[:: _ENTRY_SIZE // words.itemsize].tobytes()
 
+    def __len__(self) -> int:
+        return self._count
+
     def values(self, wanted: Iterable[str]) -> dict[str, int]:
         """Return the values of the ``wanted`` symbols that the table defines.
 

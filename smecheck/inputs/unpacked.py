@@ -11,18 +11,20 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.inputs.binary_kind import ELF_MAGIC, kind_of_binary
 from smecheck.inputs.elf import read_elf_file
 from smecheck.inputs.elf_content import BANNER_REACH, BANNER_TEXT, NOTES_LIMIT, SME_TEXTS
 from smecheck.inputs.elf_file import ElfFile, ElfSection
+from smecheck.inputs.kallsyms import Kallsyms
+from smecheck.inputs.kallsyms_stream import FAR, KallsymsStream
 from smecheck.inputs.kept_bytes import KeptBytes, Sought
 from smecheck.inputs.packed import NotUnpacked
 from smecheck.inputs.payload import UNPACKED_LIMIT, Payload
 from smecheck.inputs.text_kind import kind_of_text
-from smecheck.model.kernel import KernelImage
+from smecheck.model.kernel import KernelImage, LoadSegment
 from smecheck.span import Span
 
 _HEAD = 64 << 10
@@ -58,9 +60,12 @@ class _NotKept(Exception):
 class _UnpackedElf(ElfFile):
     """An ELF file of which only some bytes are at hand."""
 
-    def __init__(self, kept: KeptBytes, size: int, name: str) -> None:
+    def __init__(
+        self, kept: KeptBytes, size: int, name: str, kallsyms: Kallsyms | None = None
+    ) -> None:
         super().__init__(io.BytesIO(), size, name)
         self._kept = kept
+        self._kallsyms = kallsyms
         self._tables: list[Span] = []
 
     def read_sections(self) -> list[ElfSection]:
@@ -82,6 +87,10 @@ class _UnpackedElf(ElfFile):
             raise _NotKept([span, *self._tables])
         return data
 
+    def kallsyms(self, section: ElfSection) -> Kallsyms | None:  # noqa: ARG002
+        # They were searched as they went by, too.
+        return self._kallsyms
+
     def chunks(self, section: ElfSection, overlap: int) -> Iterator[bytes]:  # noqa: ARG002
         self.check_bounds(section.offset, section.size, f"section {section.name}")
         # The texts that are searched in sections were searched as they went by.
@@ -101,12 +110,12 @@ def read_unpacked_elf(payload: Payload, name: str) -> KernelImage:
         MalformedInput: the kernel in it is damaged, or larger than the payload says.
         UnreadableInput: it is too large.
     """
-    kept = _first_pass(payload, name)
+    kept, kallsyms = _first_pass(payload, name)
     size = work = kept.size
     needed = 0
     for _ in range(_PASSES):
         try:
-            return read_elf_file(_UnpackedElf(kept, size, name))
+            return read_elf_file(_UnpackedElf(kept, size, name, kallsyms))
         except _NotKept as missing:
             spans = missing.spans
         needed += sum(span.size for span in spans)
@@ -123,47 +132,74 @@ def read_unpacked_elf(payload: Payload, name: str) -> KernelImage:
     )
 
 
-def _first_pass(payload: Payload, name: str) -> KeptBytes:
+def _first_pass(payload: Payload, name: str) -> tuple[KeptBytes, Kallsyms | None]:
     """Unpack all of it, and keep what a kernel will be asked for."""
     kept = KeptBytes(_SOUGHT)
     blocks = payload.blocks()
     head = b""
     while len(head) < _HEAD and (block := next(blocks, None)) is not None:
         head = head + block if head else block
-    limit = len(head) if len(head) < _HEAD else payload.limit
-    kept.want(_wanted(head, limit, payload, name))
+    begun = _begun(head, len(head) if len(head) < _HEAD else payload.limit, name)
+    kept.want(_wanted(begun, min(len(head), _HEAD), payload, name))
+    kallsyms = KallsymsStream(_addresses(begun))
     kept.feed(head)
+    kallsyms.feed(head)
     del head, block
     for block in blocks:
         kept.feed(block)
+        kallsyms.feed(block)
         _check(kept.size, payload, name)
+    kallsyms.end()
+    if kallsyms.is_short and kallsyms.found is None:
+        kallsyms = KallsymsStream(_addresses(begun), FAR)
+        kallsyms.feed_all(payload.blocks())
     _check(kept.size, payload, name)
     if payload.unpacked_size is not None and kept.size < payload.unpacked_size:
         raise NotUnpacked(
             f"it unpacks to {kept.size} bytes, not to the {payload.unpacked_size} of output_len"
         )
-    return kept
+    return kept, kallsyms.found
 
 
-def _wanted(head: bytes, limit: int, payload: Payload, name: str) -> list[Span]:
-    """Return what to keep of an ELF file that begins with ``head``."""
+def _begun(head: bytes, limit: int, name: str) -> _UnpackedElf:
+    """Return the ELF file that begins with ``head``, of no more than ``limit`` bytes."""
     if not head.startswith(ELF_MAGIC):
         raise WrongKind(
             f"is {_kind_of(head)}, not the ELF file of a kernel", where=name, help_text=_GIVE
         )
-    first = Span(0, min(len(head), _HEAD))
-    begun = KeptBytes()
-    begun.want([first])
-    begun.feed(head)
-    elf = _UnpackedElf(begun, limit, name)
+    kept = KeptBytes()
+    kept.want([Span(0, min(len(head), _HEAD))])
+    kept.feed(head)
+    elf = _UnpackedElf(kept, limit, name)
     elf.read_header()
+    return elf
+
+
+def _wanted(elf: _UnpackedElf, first: int, payload: Payload, name: str) -> list[Span]:
+    """Return what to keep of an ELF file of which the ``first`` bytes are there."""
     headers = elf.section_headers_span
     _check(headers.end, payload, name)
-    spans = [first, Span(max(headers.start - _BEFORE_SECTIONS, 0), headers.end)]
+    spans = [Span(0, first), Span(max(headers.start - _BEFORE_SECTIONS, 0), headers.end)]
     with contextlib.suppress(_NotKept):  # program headers far from the start are read later
         notes = (span for span in elf.note_spans() if span.size <= NOTES_LIMIT)
         spans += itertools.islice(notes, _NOTES)
     return spans
+
+
+def _addresses(elf: _UnpackedElf) -> Callable[[int], int | None]:
+    """Return what tells the link address of the byte at an offset of the file."""
+    loads: tuple[LoadSegment, ...] = ()
+    with contextlib.suppress(_NotKept, MalformedInput):  # what is wrong with them is said later
+        loads = elf.read_loads()
+
+    def address_of(offset: int) -> int | None:
+        for load in loads:
+            within = offset - (load.offset or 0)
+            if 0 <= within < load.filesz:
+                return load.vaddr + within
+        return None
+
+    return address_of
 
 
 def _kind_of(head: bytes) -> str:

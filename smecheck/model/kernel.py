@@ -168,6 +168,8 @@ class KernelImage:
     symbols_shifted: bool = False
     """Whether KASLR may have moved what ``symbols`` were read from, by a distance that no other
     fact tells: they are given as of a ``_text`` that is assumed, and only distances count."""
+    symbols_from: Fact[str] = Unknown("not read from an image")
+    """What lists the symbols of an image: a table for linkers, or one of the kernel's own."""
     origins: Mapping[str, str] = MappingProxyType({})
     """Where symbols and options were read, by name, as far as there is more to say than that."""
     complements: tuple[Complement, ...] = ()

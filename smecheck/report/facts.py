@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, T, Unknown, value_of
 from smecheck.model.boot import Boot, Initrd
+from smecheck.model.kernel import KernelKind
 from smecheck.model.report import Report
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from smecheck.model.decompressor_view import DecompressorView, NeededSize
+    from smecheck.model.kernel import KernelImage
+
+_FILES = (KernelKind.VMLINUX, KernelKind.BZIMAGE)
+"""Kinds of sources that list their own symbols, or do not."""
 
 
 @record
@@ -35,6 +40,7 @@ def kernel_facts(report: Report) -> tuple[FactLine, ...]:
         _stated("build-id", image.build_id, str),
         _stated("scheme", facts.scheme, lambda scheme: scheme.value),
         FactLine("generation", facts.generation_text, facts.generation_origin),
+        *(_symbols(image) if image.kind in _FILES else ()),
         _stated("sme-code", facts.sme_code, yes_or_no),
         _stated("text", facts.text, address_text),
         _stated("end", facts.end, address_text),
@@ -47,6 +53,10 @@ def kernel_facts(report: Report) -> tuple[FactLine, ...]:
         _stated("relocatable", header.relocatable, yes_or_no),
         *(_decompressor(report.decompressor) if report.decompressor else ()),
     )
+
+
+def _symbols(image: KernelImage) -> Iterator[FactLine]:
+    yield _stated("symbols", image.symbols_from, str)
 
 
 def _decompressor(view: DecompressorView) -> Iterator[FactLine]:

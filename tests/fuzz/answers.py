@@ -10,7 +10,7 @@ from recorded import kernel
 
 from smecheck.analysis import analyze
 from smecheck.errors import SmecheckError
-from smecheck.evidence import Known
+from smecheck.evidence import Fact, Known
 from smecheck.inputs.boot_description import read_boot_description
 from smecheck.inputs.kernel_description import read_kernel_description
 from smecheck.model.boot import BootRequest, Switch
@@ -22,6 +22,7 @@ from smecheck.model.kernel import KernelConfig, KernelImage
 from smecheck.model.kernel_log import KernelLog
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, Mode, SegmentList
+from smecheck.model.symbols import Symbols
 from smecheck.placement.agreement import config_contradiction, contradiction
 from smecheck.placement.kaslr.early_boot import from_boot_params
 from smecheck.placement.kexec.predicted_load import Machine
@@ -45,6 +46,18 @@ def of_kernel(image: KernelImage) -> None:
     for key in ("verdict", "basis", "image", "placements", "findings", "proof"):
         if told[key] != described[key]:
             raise AssertionError(f"{key} of the description differs: {told[key]}, {described[key]}")
+
+
+def of_all_symbols(found: Fact[Symbols]) -> None:
+    """Look symbols up both ways: what is listed is found by its name and at its address."""
+    if not isinstance(found, Known):
+        return
+    symbols = found.value
+    listed = list(symbols)
+    symbols.addresses([symbol.name for symbol in listed[:40]])
+    for symbol in listed[:40]:
+        symbols.names(symbol.address)
+        symbols.holding(symbol.address)
 
 
 def of_complement(image: KernelImage) -> None:

@@ -6,27 +6,33 @@ program does: what a reader lets through must not hurt anybody behind it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import answers
 import seeds
 
+from smecheck.evidence import Fact
 from smecheck.inputs.boot_description import read_boot_description
 from smecheck.inputs.boot_params import read_boot_params
 from smecheck.inputs.config import read_config
 from smecheck.inputs.dmesg import read_dmesg
+from smecheck.inputs.elf_file import ElfFile
 from smecheck.inputs.host_description import read_host
 from smecheck.inputs.iomem import read_iomem
 from smecheck.inputs.kernel import read_kernel
+from smecheck.inputs.kernel_symbols import kernel_symbols
 from smecheck.inputs.memmap import read_memmap
 from smecheck.inputs.segments import read_segments
 from smecheck.inputs.source import read_text
 from smecheck.inputs.srat import read_srat
 from smecheck.inputs.symbol_list import read_symbols
 from smecheck.model.early_boot import EarlyBoot
+from smecheck.model.symbols import Symbols
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,18 @@ def read_boot(path: str) -> EarlyBoot:
     return read_boot_description(read_text(path), path)
 
 
+def read_all_symbols(path: str) -> Fact[Symbols]:
+    with Path(path).open("rb") as stream:
+        elf = ElfFile(stream, stream.seek(0, os.SEEK_END), path)
+        elf.read_header()
+        return kernel_symbols(elf, elf.read_sections())
+
+
 READERS = (
     Reader("elf", read_kernel, seeds.elf, answers.of_kernel),
     Reader("bzimage", read_kernel, seeds.bzimage, answers.of_kernel),
+    Reader("kallsyms", read_kernel, seeds.kallsyms, answers.of_kernel),
+    Reader("all-symbols", read_all_symbols, seeds.symbols, answers.of_all_symbols),
     Reader("payload", read_kernel, seeds.payload, answers.of_kernel),
     Reader("compressed", read_kernel, seeds.compressed, answers.of_kernel),
     Reader("uki", read_kernel, seeds.uki, answers.of_kernel),

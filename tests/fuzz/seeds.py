@@ -18,6 +18,7 @@ from random import Random
 import bzimage_writer
 import elfwriter
 from bzimage_writer import PACKERS, BzImage, PeSection, pe_program
+from kallsyms_writer import END, FORMS, made_up, with_kallsyms
 from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
 
@@ -185,6 +186,28 @@ def compressed(random: Random) -> bytes:
     content = elf(random) if random.random() < 0.5 else _vmlinux(random)
     packers = {**PACKED_WITH, "lz4 frame": bzimage_writer.pack_lz4_frame}
     return mutated(random, packers[random.choice(list(packers))](content), text=False)
+
+
+def kallsyms(random: Random) -> bytes:
+    """Return a kernel without a symbol table, whose own tables are broken, packed or not."""
+    content = _with_kallsyms(random).build()
+    return content if random.random() < 0.5 else _bzimage(random, content).build()
+
+
+def symbols(random: Random) -> bytes:
+    """Return a kernel with symbols, in its own tables or in one for linkers."""
+    return _with_kallsyms(random).build() if random.random() < 0.5 else elf(random)
+
+
+def _with_kallsyms(random: Random) -> elfwriter.Elf:
+    form = random.choice(FORMS)
+    made = elfwriter.vmlinux(stripped=True, end=END)
+    made = with_kallsyms(made, made_up(random.choice((40, 300)), form), form)
+    rodata = next(section for section in made.sections if section.name == ".rodata")
+    if random.random() < 0.9:
+        size = len(rodata.data)
+        rodata.data = mutated(random, rodata.data, text=False)[:size].ljust(size, b"\0")
+    return made
 
 
 def uki(random: Random) -> bytes:
