@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shlex
+import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import pytest
 from commandline import FORMATS, PROGRAM, SAMPLES, environment, run, sample
+
+from smecheck.cli.output_file import write_file
+from smecheck.errors import OutputError
 
 COLLISION = sample("founding-failure")
 CLEAR = sample("founding-fixed")
@@ -151,6 +158,158 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert run(*CLEAR, "-o", "link", cwd=tmp_path).status == 0
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text().startswith("verdict: clear\n")
+
+
+def written_by(command: str, folder: Path) -> tuple[int, bytes]:
+    """Run smecheck in a shell, and return its status and what is in ``log`` then."""
+    (folder / "log").write_text("before\n")
+    program = shlex.join([*PROGRAM, *COLLISION, "--format", "plain"])
+    found = run("-c", f"{program} {command}", program=("/bin/sh",), cwd=folder)
+    assert [path.name for path in folder.iterdir()] == ["log"]
+    return found.status, (folder / "log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "-o /dev/stdout >> log",
+        "-o /dev/fd/1 >> log",
+        "-o /proc/self/fd/1 >> log",
+        "-o /proc/thread-self/fd/1 >> log",
+        "-o /dev/stderr 2>> log",
+        "-o /dev/fd/3 3>> log",
+        "-o log >> log",
+        "-q --report plain=/dev/stdout >> log",
+        "--report plain=- >> log",
+        "-o - >> log",
+    ],
+)
+def test_what_is_in_a_log_stays_there(command: str, tmp_path: Path) -> None:
+    """A descriptor that is open for appending is no file to be replaced."""
+    status, log = written_by(command, tmp_path)
+    assert status == 1
+    assert log == b"before\n" + printed("plain")
+
+
+def test_several_reports_to_one_descriptor(tmp_path: Path) -> None:
+    command = "--report json=/dev/stdout --report plain=/dev/fd/1 -o /dev/stdout >> log"
+    assert written_by(command, tmp_path)[1] == b"before\n" + b"".join(
+        map(printed, ("json", "plain", "plain"))
+    )
+    assert written_by("--report json=log > log", tmp_path)[1] == printed("json") + printed("plain")
+
+
+def test_reports_on_standard_output(tmp_path: Path) -> None:
+    """One that is asked for by name takes the place of the one that nobody asked for."""
+    found = run(*COLLISION, "--report", "json=-", cwd=tmp_path)
+    assert found.raw == printed("json")
+    found = run(*COLLISION, "--report", "json=-", "--format", "json", cwd=tmp_path)
+    assert found.raw == printed("json")
+    found = run(*COLLISION, "--report", "json=-", "--format", "plain", cwd=tmp_path)
+    assert found.raw == printed("plain") + printed("json")
+    found = run(*COLLISION, "--report", "json=-", "-q", cwd=tmp_path)
+    assert found.raw == printed("json")
+    assert list(tmp_path.iterdir()) == []
+    found = run(*COLLISION, "--report", "json=-", "-o", "report", cwd=tmp_path)
+    assert found.raw == printed("json")
+    assert (tmp_path / "report").read_bytes() == printed("plain")
+    failed = run("analyze", "nosuch", "--report", "json=-", "-o", "other", cwd=tmp_path)
+    assert failed.document["error"]["code"] == "unreadable"
+
+
+def test_a_picture_on_standard_output(tmp_path: Path) -> None:
+    found = run(*COLLISION, "-o", "report", "--save-svg", "-", cwd=tmp_path)
+    assert found.raw.startswith(b"<svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_permissions_are_kept(tmp_path: Path) -> None:
+    for mode in (0o600, 0o664, 0o640):
+        (tmp_path / "report").write_text("old\n")
+        (tmp_path / "report").chmod(mode)
+        assert run(*CLEAR, "-o", "report", cwd=tmp_path).status == 0
+        assert (tmp_path / "report").stat().st_mode & 0o777 == mode
+        assert (tmp_path / "report").read_text().startswith("verdict: clear\n")
+
+
+def test_a_second_name_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("x" * 100_000)
+    (tmp_path / "other").hardlink_to(tmp_path / "one")
+    assert run(*COLLISION, "-o", "one", cwd=tmp_path).status == 1
+    assert (tmp_path / "one").samefile(tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == printed("plain")
+
+
+def test_a_file_that_nothing_can_replace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bind mount: rename() fails with EBUSY."""
+    (tmp_path / "report").write_text("x" * 100)
+
+    def busy(source: Path, target: Path) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(target))
+
+    monkeypatch.setattr(Path, "replace", busy)
+    write_file(str(tmp_path / "report"), "new\n")
+    assert (tmp_path / "report").read_text() == "new\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_that_takes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "report").write_text("x" * 100)
+
+    def refused(*, prefix: str, dir: Path) -> None:  # noqa: A002 - as tempfile has it
+        raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    write_file(str(tmp_path / "report"), "new\n")
+    assert (tmp_path / "report").read_text() == "new\n"
+    with pytest.raises(OutputError, match="permission denied"):
+        write_file(str(tmp_path / "other"), "new\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root")
+def test_a_bind_mount_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "inside").write_text("x" * 100_000)
+    (tmp_path / "report").touch()
+    script = 'mount --bind inside report || exit 77; exec "$@" -o report'
+    program = ("unshare", "-m", "sh", "-c", script, "sh", *PROGRAM)
+    found = run(*COLLISION, program=program, cwd=tmp_path)
+    if found.status == 77:
+        pytest.skip("mounting is forbidden here")
+    assert (found.status, found.err) == (1, "")
+    assert (tmp_path / "inside").read_bytes() == printed("plain")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("analyze", ""), "KERNEL"),
+        (("describe", ""), "KERNEL"),
+        (("gate", ""), "KERNEL"),
+        (("compare", COLLISION[1], ""), "NEW"),
+        ((*COLLISION, "-o", ""), "--output"),
+        ((*COLLISION, "--save-html", ""), "--save-html"),
+        *(
+            ((*COLLISION[:2], option, ""), option)
+            for option in ("--iomem", "--segments", "--dmesg", "--memmap", "--host", "--config")
+        ),
+        (("gate", COLLISION[1], "--policy", ""), "--policy"),
+    ],
+)
+def test_an_empty_name_is_named(arguments: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    found = run(*arguments, cwd=tmp_path)
+    assert found.status == 2
+    assert found.problem[0] == f"{name} is empty (nothing was analyzed)"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loop_of_links_is_no_place(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for options in (("-o", "a"), ("--report", "json=a"), ("--save-svg", "a")):
+        found = run(*COLLISION, *options, cwd=tmp_path)
+        assert found.status == 2
+        assert "too many levels of symbolic links" in found.problem[0]
+    assert run("analyze", "a", cwd=tmp_path).status == 3
 
 
 def test_a_named_pipe_is_written_to(tmp_path: Path) -> None:

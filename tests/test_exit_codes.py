@@ -110,6 +110,19 @@ from smecheck.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
+INTERRUPTED_AT = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+sys.argv[0] = "smecheck"
+runpy.run_module("smecheck", run_name="__main__")
+"""
 FULL = Path("/dev/full")
 
 
@@ -240,6 +253,24 @@ def test_a_bug_is_a_document_too() -> None:
     found = broken("RuntimeError('gone')", "--format", "json")
     assert found.status == 70
     assert found.document["error"]["code"] == "bug"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["click", "smecheck.errors", "smecheck.cli.main", "smecheck.cli.question", "smecheck.analysis"],
+)
+def test_interrupted_at_start_up(module: str) -> None:
+    """Whatever is being imported: no traceback, and the status of an interrupted program."""
+    found = run(*COLLISION, program=(sys.executable, "-c", INTERRUPTED_AT.format(module=module)))
+    # The newline ends the line that the terminal shows ^C in.
+    assert (found.status, found.raw, found.err.strip()) == (130, b"", "")
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    code = INTERRUPTED_AT.format(module="click").replace("default_int_handler", "SIG_IGN")
+    found = run(*COLLISION, program=(sys.executable, "-c", code))
+    assert (found.status, found.err) == (1, "")
+    assert found.out.startswith("verdict: collision")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

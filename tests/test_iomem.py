@@ -746,9 +746,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ids=["nested", "equal", "siblings", "indented"],
 )
 def test_large_dumps_take_time_in_proportion(text: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert len(parse(text).regions) == text.count("\n")
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS
 
 
 @pytest.mark.parametrize(
@@ -771,7 +771,7 @@ def test_large_dumps_take_time_in_proportion(text: str) -> None:
     ids=range(12),
 )
 def test_long_lines_take_time_in_proportion(text: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(InputError):
         parse(text)
-    assert time.monotonic() - begun < SECONDS
+    assert time.process_time() - begun < SECONDS

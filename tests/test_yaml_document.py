@@ -149,10 +149,10 @@ def read_fields(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_document_is_refused_soon(text: str) -> None:
     text = text if text.startswith("%") else HEAD + text
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(MalformedInput) as caught:
         read_fields(text)
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     assert len(caught.value.message) < 300 * PROBLEM_LIMIT
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, question_of, question_options
@@ -33,7 +34,7 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("kernel", metavar="KERNEL")
 @question_options
 @reporting_options

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from smecheck.cli.complements import complement_options, complements_of
+from smecheck.cli.file_command import FileCommand
 
 _EPILOG = """
 \b
@@ -16,10 +17,14 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=FileCommand, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.argument("kernel", metavar="KERNEL")
 @complement_options
-@click.option("-o", "--output", metavar="FILE", help="Write the description there.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write the description to FILE; - is standard output."
+)
 @click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
 def describe(kernel: str, **options: Any) -> int:
     """Write what KERNEL is as a YAML description, which analyze reads back to the same answer.
@@ -27,17 +32,19 @@ def describe(kernel: str, **options: Any) -> int:
     KERNEL is whatever analyze takes; - is standard input. Each fact has its origin beside it, as a
     comment; what is not known is left out.
     """
-    from smecheck.cli.output import write_file, write_stdout
+    from smecheck.cli.output import STDOUT, write_stdout
     from smecheck.inputs.complements import read_complemented
     from smecheck.report.description import kernel_description
 
     image = read_complemented(kernel, complements_of(kernel, options))
     text = kernel_description(image)
     _refuse_unreadable(text, image.source)
-    if options["output"] is not None:
-        write_file(options["output"], text)
-    else:
+    if options["output"] in (None, STDOUT):
         write_stdout(text)
+    else:
+        from smecheck.cli.output_file import write_file
+
+        write_file(options["output"], text)
     return 0
 
 

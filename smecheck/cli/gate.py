@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
+from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES, day, enum_option
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode
@@ -42,7 +43,7 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("kernel", metavar="KERNEL")
 @complement_options
 @click.option(

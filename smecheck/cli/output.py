@@ -1,11 +1,13 @@
-"""Where results go: standard output, or files that appear whole or not at all."""
+"""Standard output, where results go that have no other place."""
 
 from __future__ import annotations
 
-import os
 import sys
 
 from smecheck.errors import OutputError
+
+STDOUT = "-"
+"""The name of standard output, where the name of a file is expected."""
 
 
 def write_stdout(text: str, *, encoding: str | None = None) -> None:
@@ -31,42 +33,11 @@ def write_stdout(text: str, *, encoding: str | None = None) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _failed(error, "standard output") from error
+        raise cannot_be_written(error, "standard output") from error
 
 
-def write_file(path: str, text: str) -> None:
-    """Write a file by way of a temporary one beside it; a link keeps pointing to it.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    import tempfile
-    from pathlib import Path
-
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            # A pipe or a device cannot be replaced, only written to.
-            Path(path).write_text(text, encoding="utf-8")
-            return
-        target = Path(path).resolve()
-        handle, temporary = tempfile.mkstemp(prefix=".smecheck-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except BrokenPipeError:
-        raise
-    except (OSError, ValueError) as error:
-        raise _failed(error, path) from error
-
-
-def _failed(error: OSError | ValueError, where: str) -> OutputError:
+def cannot_be_written(error: OSError | ValueError, where: str) -> OutputError:
+    """Return the report of a failure to write."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     return OutputError(
         f"cannot be written: {reason}", where=where, help_text="name another place with -o FILE"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.cli.output import STDOUT, write_stdout
 from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
@@ -30,14 +31,16 @@ _OPTIONS = (
         help="Default: text on a terminal, plain in a pipe.",
     ),
     click.option("--explain", is_flag=True, help="Show every derivation with formula and source."),
-    click.option("-o", "--output", metavar="FILE", help="Write the report there."),
+    click.option(
+        "-o", "--output", metavar="FILE", help="Write the report to FILE; - is standard output."
+    ),
     click.option(
         "--report",
         "reports",
         metavar="FORMAT=FILE",
         callback=report_targets,
         multiple=True,
-        help="Write one more report; may be repeated.",
+        help="Write one more report to FILE, - for standard output; may be repeated.",
     ),
     click.option(
         "--kcidb-build",
@@ -110,29 +113,40 @@ class Reporting:
         Raises:
             OutputError: one of them cannot be written.
         """
-        from smecheck.cli.output import write_file, write_stdout
-
-        to_stdout = self.output is None
-        options = RenderOptions(
+        printed = RenderOptions(
             explain=self.explain,
-            color=wants_color(self.color, to_stdout=to_stdout),
+            color=wants_color(self.color, to_stdout=True),
             width=width(),
-            unicode=speaks_unicode(to_stdout=to_stdout),
+            unicode=speaks_unicode(to_stdout=True),
             exit_code=status,
             tolerance=tolerance,
             kcidb_build=self.kcidb_build,
         )
-        for_file = replace(options, color=False, unicode=True)
-        text = write(self.format, options)
-        files = [(path, write(chosen, for_file)) for chosen, path in self.files]
-        if draw is not None:
-            files += [(path, draw(picture, for_file)) for picture, path in self.pictures]
-        for path, written in files:
-            write_file(path, written)
+        filed = replace(printed, color=wants_color(self.color, to_stdout=False), unicode=True)
+        plain = replace(filed, color=False)
+        files = [(path, write(chosen, plain)) for chosen, path in self.files if path != STDOUT]
+        out = [(chosen, write(chosen, printed)) for chosen in self.printed]
+        drawn = [] if draw is None else [(p, draw(kind, plain)) for kind, p in self.pictures]
+        files += [(path, text) for path, text in drawn if path != STDOUT]
         if self.output is not None:
-            write_file(self.output, text)
-        elif not self.quiet:
-            write_stdout(text, encoding=None if self.format.is_for_people else "utf-8")
+            files.append((self.output, write(self.format, filed)))
+        if files:
+            from smecheck.cli.output_file import write_file
+
+            for path, text in files:
+                write_file(path, text)
+        for chosen, text in out:
+            write_stdout(text, encoding=None if chosen.is_for_people else "utf-8")
+        for path, text in drawn:
+            if path == STDOUT:
+                write_stdout(text, encoding="utf-8")
+
+    @property
+    def printed(self) -> tuple[Format, ...]:
+        """The formats that go to standard output, each once, in order."""
+        own = () if self.output is not None or self.quiet else (self.format,)
+        others = [chosen for chosen, path in self.files if path == STDOUT]
+        return tuple(dict.fromkeys((*own, *others)))
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
@@ -142,17 +156,21 @@ class Reporting:
         except (BrokenPipeError, KeyboardInterrupt):
             raise
         except Exception as error:
-            if not (self.format.is_for_people or self.quiet):
-                known = error if isinstance(error, SmecheckError) else InternalError.of(error)
-                self._print(known)
+            known = error if isinstance(error, SmecheckError) else InternalError.of(error)
+            self._print(known)
             raise
 
     def _print(self, error: SmecheckError) -> None:
-        from smecheck.cli.output import write_stdout
+        """Print an error in the formats for machines that go to standard output."""
+        own = () if self.quiet else (self.format,)
+        formats = [one for one in dict.fromkeys((*own, *self.printed)) if not one.is_for_people]
+        if not formats:
+            return
         from smecheck.report.render import render_error
 
         with contextlib.suppress(OutputError):
-            write_stdout(render_error(error, self.format), encoding="utf-8")
+            for chosen in formats:
+                write_stdout(render_error(error, chosen), encoding="utf-8")
 
     def refuse_overwriting(self, inputs: Iterable[str | None]) -> None:
         """Refuse outputs that are inputs, or the same file twice.
@@ -161,10 +179,15 @@ class Reporting:
             UsageError: one of them is.
         """
         outputs = [self.output] if self.output is not None else []
-        outputs += [path for _, path in (*self.files, *self.pictures)]
+        outputs += [path for _, path in (*self.files, *self.pictures) if path != STDOUT]
+        if not outputs:
+            return
+        from smecheck.cli.output_file import takes_several
+
         others = [path for path in inputs if path not in (None, "-")]
         for index, path in enumerate(outputs):
-            if any(_is_same_file(path, other) for other in (*others, *outputs[:index])):
+            clashes = [*others, *(() if takes_several(path) else outputs[:index])]
+            if any(_is_same_file(path, other) for other in clashes):
                 raise UsageError(
                     "would overwrite an input or another report",
                     where=path,
@@ -174,10 +197,12 @@ class Reporting:
 
 def reporting_of(options: dict[str, Any]) -> Reporting:
     """Return what the options ask for."""
-    output = None if options["output"] == "-" else options["output"]
+    output = None if options["output"] == STDOUT else options["output"]
     pictures = ((picture, options.get(f"save_{picture.value}")) for picture in Picture)
+    printed = [chosen for chosen, path in options["reports"] if path == STDOUT]
+    default = printed[0] if printed and output is None else default_format(output)
     return Reporting(
-        format=options["report_format"] or default_format(output),
+        format=options["report_format"] or default,
         output=output,
         files=tuple(options["reports"]),
         explain=options["explain"],

@@ -161,12 +161,12 @@ def campaign(
     readers: tuple[Reader, ...], seed: int, inputs: int, seconds: float | None
 ) -> Iterator[tuple[Reader, Outcome]]:
     """Run batches, of each reader in turn, up to a number of inputs or a time; yield outcomes."""
-    end = None if seconds is None else time.monotonic() + seconds
+    end = None if seconds is None else time.process_time() + seconds
     each = -(-inputs // len(readers))
     batch = min(each, 250 if seconds is None else 15)
     for start in range(0, each, batch):
         for reader in readers:
-            if end is not None and time.monotonic() > end:
+            if end is not None and time.process_time() > end:
                 return
             yield reader, run_batch(reader, seed, range(start, min(start + batch, each)))
 

@@ -1,0 +1,29 @@
+"""A command that reads and writes files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from smecheck.errors import UsageError
+
+
+class FileCommand(click.Command):
+    """A command that refuses the empty name of a file: a script's variable that was not set."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, if all files have a name.
+
+        Raises:
+            UsageError: one has none.
+        """
+        for param in self.get_params(ctx):
+            metavar = param.metavar if isinstance(param, click.Option) else None
+            names_a_file = isinstance(param, click.Argument) or "FILE" in (metavar or "")
+            if names_a_file and ctx.params.get(param.name or "") == "":
+                name = param.opts[-1] if isinstance(param, click.Option) else param.metavar
+                raise UsageError(
+                    f"{name} is empty", help_text="name a file; or is a variable of a script empty?"
+                )
+        return super().invoke(ctx)
