@@ -30,6 +30,7 @@ from smecheck.placement.kaslr.question import KaslrQuestion
 from smecheck.placement.load_of_question import (
     around_first_boot_of,
     cross_checked,
+    host_of,
     named,
     predicted_load,
     with_kexec_options,
@@ -86,13 +87,14 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
     segments = load or around_first_boot_of(question)
     not_predicted = predicted.prediction.unknown if predicted is not None else None
+    placing = predicted.prediction.placing if predicted is not None else None
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
     boot = resolve_boot(
         BootEvidence(asked, image, facts, rules, segments, memory, [], question.log)
     )
-    host = question.machine.host if question.machine is not None else None
+    host = host_of(question)
     setting = Setting(image, facts, rules, boot, kept, segments, memory, host)
     where = KaslrQuestion(setting, load, question.firmware, question.log, question.early)
     kaslr = places_of_kaslr(asked, where)
@@ -108,7 +110,16 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
     case = Case(
-        facts, boot, actual, proof, findings, segments, memory, not_predicted, value_of(kaslr)
+        facts,
+        boot,
+        actual,
+        proof,
+        findings,
+        segments,
+        memory,
+        not_predicted,
+        placing,
+        value_of(kaslr),
     )
     judgement = judge(case)
     return case, Report(

@@ -32,9 +32,6 @@ NOT_YET: frozenset[str] = frozenset(
         "first-boot-segments",
         "two-kernels",
         "impossible-slot",
-        "host-cma-kho",
-        "cma-predicted",
-        "crash-cma",
         "wrong-release",
         "crash-by-default",
     }

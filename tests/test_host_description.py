@@ -33,6 +33,12 @@ kernel_purgatory: {size: 0x5000}
 gbpages: true
 crash_elfcorehdr_size: 0xe00b0
 ima_kexec: false
+cma: true
+kho: false
+kexec_handover: true
+keep_memblock: false
+dm_crypt_keys: true
+crash_cma_ranges: [{start: 0x52000000, size: 512M}]
 crash_kernel: {start: 0x6d000000, size: 256M}
 firmware_map:
   - {start: 0x0, end: 0x9fc00, type: System RAM}
@@ -82,15 +88,21 @@ def test_the_example() -> None:
             "h.yaml",
             FirmwareMapKind.HOST,
             (
-                entry(19, 0, 0x9FC00, E820Type.RAM, "System RAM"),
-                entry(20, 0x9FC00, 0xA0000, E820Type.RESERVED, "Reserved"),
-                entry(21, 0x100000, 0x7FFE0000, E820Type.RAM, "System RAM"),
-                entry(22, 0x7FFE0000, 0x7FFE1000, 0, "Something New"),
+                entry(25, 0, 0x9FC00, E820Type.RAM, "System RAM"),
+                entry(26, 0x9FC00, 0xA0000, E820Type.RESERVED, "Reserved"),
+                entry(27, 0x100000, 0x7FFE0000, E820Type.RAM, "System RAM"),
+                entry(28, 0x7FFE0000, 0x7FFE1000, 0, "Something New"),
             ),
         ),
         gbpages=Known(True, "h.yaml:14: gbpages"),
         crash_elfcorehdr_size=Known(0xE00B0, "h.yaml:15: crash_elfcorehdr_size"),
         ima_kexec=Known(False, "h.yaml:16: ima_kexec"),
+        cma=Known(True, "h.yaml:17: cma"),
+        kho=Known(False, "h.yaml:18: kho"),
+        kexec_handover=Known(True, "h.yaml:19: kexec_handover"),
+        keep_memblock=Known(False, "h.yaml:20: keep_memblock"),
+        dm_crypt_keys=Known(True, "h.yaml:21: dm_crypt_keys"),
+        crash_cma_ranges=Known((Span(0x52000000, 0x72000000),), "h.yaml: crash_cma_ranges"),
         crash_kernel=Span(0x6D000000, 0x7D000000),
     )
     assert schema_accepts(EXAMPLE)

@@ -320,12 +320,39 @@ def test_the_order_of_ranges_and_their_last_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "word"), [(KernelChange.HANDOVER, "handover"), (KernelChange.CONTIGUOUS, "cma=")]
+    ("change", "word"),
+    [
+        (KernelChange.HANDOVER, "kho=on"),
+        (KernelChange.CONTIGUOUS, "cma="),
+        (KernelChange.KEEPS_MEMBLOCK, "CONFIG_ARCH_KEEP_MEMBLOCK"),
+    ],
 )
 def test_what_cannot_be_seen_is_said(change: KernelChange, word: str) -> None:
     for version, said in ((before(change), False), (change.since, True)):
         texts = predict(kernel(version)).assumptions
         assert any(word in text for text in texts) is said
+
+
+def test_keys_that_a_crash_kernel_may_be_given() -> None:
+    change = KernelChange.DM_CRYPT_KEYS
+    for version, said in ((before(change), False), (change.since, True)):
+        texts = predict(kernel(version, mode=Mode.CRASH)).assumptions
+        assert any("dm-crypt" in text for text in texts) is said
+
+
+def test_areas_of_a_crash_kernel_are_left_out_of_the_vmcore() -> None:
+    """An area inside System RAM cuts it in two: 73 headers instead of 72, on another page."""
+    change = KernelChange.CRASH_CMA
+    for version, size in ((before(change), 0x1000), (change.since, 0x2000)):
+        made = kernel(version, mode=Mode.CRASH)
+        host = replace(
+            made.host,
+            cpus=Known(66, "t"),
+            crash_elfcorehdr_size=Known(1, "t"),
+            crash_cma_ranges=Known((Span(0x10000000, 0x18000000),), "t"),
+        )
+        found = one(predict(replace(made, host=host)), SegmentRole.ELFCOREHDR)
+        assert found.span.size == size
 
 
 def test_every_change_is_tried_here() -> None:

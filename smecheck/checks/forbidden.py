@@ -15,7 +15,6 @@ from smecheck.checks.mapped import initrd_loses_encryption
 from smecheck.checks.ram import not_mapped_at_entry, workarea_outside_ram
 from smecheck.checks.rule import Rule, Situation
 from smecheck.checks.written import live_tables, written_over_segment
-from smecheck.model.boot import Path
 from smecheck.model.segments import SegmentRole
 from smecheck.placement.constants import PMD_SIZE, PUD_SIZE
 from smecheck.placement.generations import GENERATION_RULES
@@ -93,8 +92,8 @@ def forbidden(situation: Situation) -> Iterator[Forbidden]:
         "touched",
         everywhere - memory.system_ram - memory.ram_buffer,
     )
-    if situation.boot.path is Path.KDUMP and memory.crash_kernel:
-        reserved = SpanSet(region.span for region in memory.crash_kernel)
+    reserved = situation.crash_memory
+    if reserved is not None:
         yield _of(past_crash_reservation, "outside Crash kernel", "touched", everywhere - reserved)
 
 

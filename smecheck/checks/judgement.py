@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from smecheck.model.finding import Effect, Finding
     from smecheck.model.identity import KernelFacts
     from smecheck.model.kaslr import KaslrSweep
+    from smecheck.model.load import Placing
     from smecheck.model.memory import MemoryMap
     from smecheck.model.placement import Placement
     from smecheck.model.proof import Proof
@@ -60,6 +61,8 @@ class Case:
     memory: MemoryMap | None
     not_predicted: str | None = None
     """Why the load that is asked about cannot be predicted, where that was tried."""
+    placing: Placing | None = None
+    """How that load is placed; ``None`` where none is predicted."""
     kaslr: KaslrSweep | None = None
     """All places that KASLR may choose, where they are known."""
     changes: tuple[Change, ...] = ()

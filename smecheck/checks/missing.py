@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.checks.judgement import Case
 from smecheck.evidence import Known, Unknown
 from smecheck.model.boot import Path
+from smecheck.model.load import Placing
 from smecheck.model.placement import Owner
 from smecheck.model.proof import Way
 from smecheck.model.segments import SegmentRole
@@ -36,6 +37,8 @@ def missing(case: Case) -> tuple[str, str] | None:
             if placement.owner is Owner.NOBODY
             else "that the workarea is the kernel's own is not proven"
         )
+        if case.placing is Placing.IN_OWN_AREAS:
+            return not_placed(case)
         if case.not_predicted is not None:
             return (
                 f"{owned}, and the load cannot be predicted: {case.not_predicted}",
@@ -52,6 +55,15 @@ def missing(case: Case) -> tuple[str, str] | None:
             "if it is known where it ran",
         )
     return missing_around(case)
+
+
+def not_placed(case: Case) -> tuple[str, str]:
+    """Say that neither prediction nor proof tells anything of the load, and what would."""
+    return (
+        f"the load cannot be predicted, nor is anything proven of it: {case.not_predicted}",
+        "give the load itself (--segments), or load it with kexec_load (kexec -c), which keeps to "
+        "what is proven",
+    )
 
 
 def missing_around(case: Case) -> tuple[str, str] | None:

@@ -45,8 +45,8 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     placement = situation.placement
     if placement.owner is not Owner.NOBODY or placement.offsets is None:
         return
-    machine_given = situation.memory is not None or situation.segments is not None
-    machine_known = machine_given and situation.extents is not None
+    placed_by_load = situation.segments is not None and situation.extents is not None
+    machine_known = situation.memory is not None or placed_by_load
     init_size = situation.image.header.init_size
     if situation.segments is not None and situation.extents and not situation.kernel_moved:
         base_now = situation.extents.in_place.end - placement.offsets.in_place.end

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from smecheck.model.memory import MemoryMap
     from smecheck.model.placement import Extents, Placement
     from smecheck.placement.proof import Reservations
-    from smecheck.span import Span
+    from smecheck.span import Span, SpanSet
 
 
 @record
@@ -41,6 +41,8 @@ class Situation:
     """The firmware's own map, where one was given."""
     log: KernelLog | None = None
     """The kernel log of the machine, where one was given."""
+    crash_memory: SpanSet | None = None
+    """What a crash kernel may write to, where the boot is that of one and it is known."""
 
     @property
     def extents(self) -> Extents | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.checks.rule import Situation
+from smecheck.model.boot import Path
 from smecheck.placement.ownership import moved_by_kaslr
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from smecheck.model.kernel_log import KernelLog
     from smecheck.model.placement import Placement
     from smecheck.placement.place import Setting
+    from smecheck.span import SpanSet
 
 
 def situation_of(
@@ -32,4 +34,14 @@ def situation_of(
         moved_by_kaslr(setting.boot, setting.rules),
         firmware,
         log,
+        _crash_memory(setting),
     )
+
+
+def _crash_memory(setting: Setting) -> SpanSet | None:
+    """Return what the crash kernel may write to; ``None`` where it is none, or not known."""
+    if setting.boot.path is not Path.KDUMP or setting.memory is None:
+        return None
+    from smecheck.placement.crash_memory import crash_memory
+
+    return crash_memory(setting.memory, setting.boot, setting.segments, setting.host) or None

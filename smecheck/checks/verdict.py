@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
-from smecheck.checks.missing import missing, missing_around
+from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
 from smecheck.model.boot import SME_IS_ON, SmeState
 from smecheck.model.finding import Effect, Finding, Severity
+from smecheck.model.load import Placing
 from smecheck.model.placement import Owner
 from smecheck.model.proof import Way
 from smecheck.model.report import Basis, Verdict
@@ -42,6 +43,7 @@ def judge(case: Case) -> Judgement:
     return _consistent(
         case,
         _lost(case)
+        or _perhaps_lost(case)
         or _no_code(case)
         or _contradiction(case)
         or _inactive(case)
@@ -141,6 +143,13 @@ def _inactive(case: Case) -> Judgement | None:
     )
 
 
+def _perhaps_lost(case: Case) -> Judgement | None:
+    """Judge a load that may be lost so, and of which nothing tells where it is."""
+    if case.placing is not Placing.UNALIGNED or with_effect(case, Effect.CONTRADICTION):
+        return None
+    return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *not_placed(case))
+
+
 def _lost(case: Case) -> Judgement | None:
     """Judge by what is lost before SME and KASLR are looked for, if the inputs agree."""
     lost = with_effect(case, Effect.LOSS)
@@ -210,6 +219,8 @@ def _is_certain(finding: Finding) -> bool:
 def _proven(case: Case) -> Judgement | None:
     proof, placement = case.proof, case.placement
     if placement is None or proof is None or not proof.holds:
+        return None
+    if case.placing is Placing.IN_OWN_AREAS:
         return None
     if case.segments is not None and placement.owner is Owner.NOBODY:
         # This very load did not keep what the header asks for; only the machine can tell then.

@@ -22,11 +22,18 @@ GZIP_MAGIC = b"\x1f\x8b\x08"
 OPTIONS = (
     "CONFIG_AMD_MEM_ENCRYPT",
     "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT",  # up to v6.8: what no mem_encrypt= means
+    "CONFIG_ARCH_KEEP_MEMBLOCK",  # these move what kexec_file_load of that kernel places
+    "CONFIG_CMA",
+    "CONFIG_CMA_SIZE_MBYTES",
+    "CONFIG_CRASH_DM_CRYPT",
+    "CONFIG_DMA_CMA",
+    "CONFIG_IMA_KEXEC",
+    "CONFIG_INTEL_TDX_HOST",
+    "CONFIG_KEXEC_HANDOVER",
     "CONFIG_BLK_DEV_INITRD",  # whether sme_encrypt_kernel() looks for an initrd
     "CONFIG_GCOV_PROFILE_ALL",  # these three may instrument the early code
     "CONFIG_KASAN",
     "CONFIG_KMSAN",
-    "CONFIG_IMA_KEXEC",
     "CONFIG_PHYSICAL_ALIGN",
     "CONFIG_PHYSICAL_START",
     "CONFIG_RANDOMIZE_BASE",

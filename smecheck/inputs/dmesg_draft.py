@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.inputs import crashkernel_lines, e820_lines, efi_lines
+from smecheck.inputs import contiguous_lines, crashkernel_lines, e820_lines, efi_lines
+from smecheck.inputs.contiguous_lines import ContiguousMemory
 from smecheck.inputs.e820_lines import FIRMWARE_TABLES, E820Line, mem_span
 from smecheck.inputs.efi_lines import RANGES_LIMIT
 from smecheck.inputs.known_lines import ANNOTATED, About, KnownLine, Trait
@@ -69,6 +70,13 @@ UP = KnownLine(
     r"smp: Brought up|Freeing unused|Run \S{1,100} as init process",
     r".*",
 )
+# drivers/acpi/tables.c, acpi_tb_print_table_header().
+RSDP = KnownLine(
+    About.OTHER,
+    ("ACPI: RSDP",),
+    r"ACPI: RSDP ",
+    r"ACPI: RSDP (0x[0-9A-Fa-f]{1,16}) .*",
+)
 # arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(): the names of its list.
 HYPERVISOR = KnownLine(
     About.HYPERVISOR,
@@ -104,12 +112,14 @@ LINES = (
     RAMDISK,
     CPU_IDS,
     ALLOWED,
+    RSDP,
     UP,
     HYPERVISOR,
     PARAVIRTUALIZED,
     OLD_FEATURE,
     FEATURES,
     *efi_lines.LINES,
+    *contiguous_lines.LINES,
     *crashkernel_lines.LINES,
     *e820_lines.LINES,
 )
@@ -149,6 +159,8 @@ class BootDraft:
         self._reservations: dict[bool, CrashReservation] = {}
         self._broken_reservation: LogLine | None = None
         self._failures: list[LogLine] = []
+        self._contiguous = ContiguousMemory()
+        self._rsdp: Fact[int] = Unknown(f"{name} has no line ACPI: RSDP")
         self._ramdisk: LogSpan | None = None
         self._encryption: Encryption | None = None
         self._other_encryption: list[Encryption] = []
@@ -167,6 +179,11 @@ class BootDraft:
             crashkernel_lines.IN_MIB: self._on_reserved_in_mib,
             crashkernel_lines.BY_ADDRESS: self._on_reserved_by_address,
             crashkernel_lines.FAILURE: self._on_failure,
+            contiguous_lines.AREA: self._contiguous.on_area,
+            contiguous_lines.OF_CRASH_KERNEL: self._contiguous.on_crash_kernel,
+            contiguous_lines.OF_HUGE_PAGES: self._contiguous.on_huge_pages,
+            contiguous_lines.IGNORED: self._contiguous.on_ignored,
+            RSDP: self._on_rsdp,
             RAMDISK: self._on_ramdisk,
             CPU_IDS: self._on_cpu_ids,
             ALLOWED: self._on_allowed,
@@ -195,6 +212,7 @@ class BootDraft:
             self._efi_tables,
             self._reservations,
             self._failures,
+            self._contiguous.areas,
             self._cmdlines.copies,
         )
         others = (
@@ -203,6 +221,7 @@ class BootDraft:
             self._encryption,
             self._esrt,
             self._broken_reservation,
+            self._contiguous.crash,
             self._xen,
         )
         return any(told) or any(other is not None for other in others)
@@ -334,6 +353,9 @@ class BootDraft:
             others = int(match[3]) if match[2] == " plus" else 0
             self._cpus = Known(int(match[1]) + others, f"{where}: CPUs allowed")
 
+    def _on_rsdp(self, where: str, match: re.Match[str]) -> None:
+        self._rsdp = Known(int(match[1], 16), f"{where}: ACPI: RSDP")
+
     def _on_hypervisor(self, where: str, match: re.Match[str]) -> None:
         self._hypervisor = LogLine(match[1], where)
         if match[1].startswith("Xen"):
@@ -399,6 +421,10 @@ class BootDraft:
             crash_reservations=tuple(self._reservations[is_low] for is_low in reserved),
             broken_reservation=self._broken_reservation,
             crash_failures=tuple(self._failures),
+            acpi_rsdp=self._rsdp,
+            cma_areas=tuple(self._contiguous.areas),
+            crash_cma=self._contiguous.crash,
+            ignored_words=self._contiguous.ignored,
             ramdisk=self._ramdisk,
             setup_data=tuple(self._setup_data.values()),
             encryption=self._encryption,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from smecheck.evidence import Fact
+from smecheck.evidence import Fact, Known
 from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
 from smecheck.inputs.sysfs_memmap import type_of
 from smecheck.inputs.yaml_fields import NOT_GIVEN, Fields, open_description
@@ -48,6 +48,12 @@ _KEYS = (
     "gbpages",
     "crash_elfcorehdr_size",
     "ima_kexec",
+    "cma",
+    "kho",
+    "kexec_handover",
+    "keep_memblock",
+    "dm_crypt_keys",
+    "crash_cma_ranges",
     "crash_kernel",
 )
 _RANGE_KEYS = (*SPAN_KEYS, "type")
@@ -92,6 +98,12 @@ def read_host_description(text: str, name: str) -> Host:
         gbpages=fields.fact("gbpages", boolean),
         crash_elfcorehdr_size=fields.fact("crash_elfcorehdr_size", _from_to(0, 1 << 30)),
         ima_kexec=fields.fact("ima_kexec", boolean),
+        cma=fields.fact("cma", boolean),
+        kho=fields.fact("kho", boolean),
+        kexec_handover=fields.fact("kexec_handover", boolean),
+        keep_memblock=fields.fact("keep_memblock", boolean),
+        dm_crypt_keys=fields.fact("dm_crypt_keys", boolean),
+        crash_cma_ranges=_crash_cma_ranges(fields, name),
         crash_kernel=_crash_kernel(fields),
     )
     fields.finish()
@@ -164,6 +176,14 @@ def _firmware_map(fields: Fields, name: str) -> FirmwareMap | None:
         if span is not None and kind is not None:
             ranges.append(FirmwareRange(span, type_of(kind), kind, item.where))
     return FirmwareMap(name, FirmwareMapKind.HOST, tuple(ranges))
+
+
+def _crash_cma_ranges(fields: Fields, name: str) -> Fact[tuple[Span, ...]]:
+    if "crash_cma_ranges" not in fields:
+        return NOT_GIVEN
+    spans = [span_of(item) for item in fields.each("crash_cma_ranges", SPAN_KEYS)]
+    found = tuple(span for span in spans if span is not None)
+    return Known(found, f"{name}: crash_cma_ranges")
 
 
 def _crash_kernel(fields: Fields) -> Span | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from smecheck.inputs import handed_table
+from smecheck.inputs.handed_table import HandedTable
 from smecheck.inputs.kernel_log_load import KernelLogLoad, Placed, listed, only_placed
 from smecheck.inputs.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.inputs.logged_cmdline import command_line
@@ -86,7 +88,17 @@ OTHERS = KnownLine(
     r".*",
 )
 """What else is said of kexec_file_load: there was one."""
-LINES = (SEGMENT, COUNT, PLACE, CMDLINE, TYPE, BEGIN, LOCKDOWN, OTHERS)
+LINES = (
+    SEGMENT,
+    COUNT,
+    PLACE,
+    CMDLINE,
+    TYPE,
+    BEGIN,
+    LOCKDOWN,
+    *handed_table.LINES_OF_KERNEL,
+    OTHERS,
+)
 
 _LOAD_ORDER = (
     SegmentRole.BACKUP,
@@ -129,7 +141,9 @@ class KernelLogReader:
         """
         line, kind, match = message.line, message.kind, message.match
         self.is_seen |= message.text.startswith(("kexec_file:", "kexec-bzImage64:"))
-        if match is None:
+        if kind is handed_table.KERNEL_ROW and self._draft.table is not None:
+            self._draft.table.on_row(line, match)
+        elif match is None:
             if kind is not None and kind.about is About.LOAD:
                 self._on_broken(line, kind)
         elif kind is CMDLINE:
@@ -138,6 +152,8 @@ class KernelLogReader:
             self.refused = RecordedProblem(line, match[1])
         elif kind is BEGIN:
             self._begin()
+        elif kind is handed_table.KERNEL_HEADING:
+            self._draft.table = HandedTable(self._name)
         elif kind in self._readers:
             self._readers[kind](line, match)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.inputs.handed_table import HandedTable
 from smecheck.inputs.recorded_load import (
     Row,
     by_address,
@@ -47,6 +48,7 @@ class KernelLogLoad:
         """A line that says where something was placed, and is not whole."""
         self.mode: tuple[int, Mode] | None = None
         self.entry: int | None = None
+        self.table: HandedTable | None = None
 
     @property
     def line(self) -> int:
@@ -134,6 +136,7 @@ def _segment_list(
         mode=_mode(draft, name, ordered),
         cmdline=_cmdline(draft),
         init_size=_init_size(draft, ordered),
+        table=draft.table.table if draft.table is not None else None,
         remarks=remarks,
         may_lack=_may_lack(draft, ordered),
     )

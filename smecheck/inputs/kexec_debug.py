@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from smecheck.inputs import handed_table
+from smecheck.inputs.handed_table import HandedTable
 from smecheck.inputs.kexec_command import COMMAND, KexecCommand, command_text, parse_command
 from smecheck.inputs.kexec_debug_load import KexecDebugLoad, segment_list
 from smecheck.inputs.known_lines import ANNOTATED, About, KnownLine, Trait
@@ -122,6 +124,7 @@ LINES = (
     PLACE,
     REFUSAL,
     COMMAND,
+    *handed_table.LINES_OF_TOOLS,
 )
 
 _KEXECS = re.compile(
@@ -152,6 +155,7 @@ class KexecDebugReader:
             REFUSAL: self._on_refusal,
             INIT_SIZE: self._on_init_size,
             BEGIN: self._on_begin,
+            handed_table.HEADING: self._on_heading,
         }
 
     @property
@@ -174,9 +178,8 @@ class KexecDebugReader:
             if kind is None:
                 self._on_cmdline(message, (message.text, *message.rest))
                 return
-        if match is None:
-            if kind is not None and kind.about is About.LOAD:
-                self._draft.broken = self._draft.broken or message.line
+        if match is None or kind is handed_table.ROW:
+            self._on_row_or_broken(message)
         elif kind is AFTER_ELFCOREHDR:
             self._begin_if(self._draft.has_list)
             if match[2]:
@@ -203,6 +206,18 @@ class KexecDebugReader:
         first, *rest = told
         found = command_line(first, rest, where, words, framed=message.framed, ahead=None)
         self._draft.cmdline = (message.line, found.text)
+
+    def _on_row_or_broken(self, message: Message) -> None:
+        """Take in a line of a memory map, or one that is not whole."""
+        if message.kind is handed_table.ROW:
+            if self._draft.table is not None:
+                self._draft.table.on_row(message.line, message.match)
+        elif message.kind is not None and message.kind.about is About.LOAD:
+            self._draft.broken = self._draft.broken or message.line
+
+    def _on_heading(self, _line: int, _match: re.Match[str]) -> None:
+        self._begin_if(self._draft.has_list)
+        self._draft.table = HandedTable(self._name)
 
     def _on_field(self, line: int, match: re.Match[str]) -> None:
         draft, index, key = self._draft, int(match[1]), match[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.inputs.handed_table import HandedTable
 from smecheck.inputs.kexec_command import KexecCommand
 from smecheck.inputs.recorded_load import (
     RecordedProblem,
@@ -36,6 +37,7 @@ class KexecDebugLoad:
         self.flags: tuple[int, int] | None = None
         self.entry: int | None = None
         self.refusal: RecordedProblem | None = None
+        self.table: HandedTable | None = None
         self.count: tuple[int, int] | None = None
         self.rows: dict[int, dict[str, tuple[int, int]]] = {}
         self.broken: int | None = None
@@ -82,6 +84,7 @@ def segment_list(draft: KexecDebugLoad, name: str) -> SegmentList:
         mode=_mode(draft, name),
         cmdline=_cmdline(draft, name, segments),
         init_size=_init_size(draft, name),
+        table=draft.table.table if draft.table is not None else None,
         refusal=draft.refusal.text if draft.refusal else None,
     )
 

@@ -56,5 +56,17 @@ class Host:
     """/sys/kernel/crash_elfcorehdr_size; 0 where there is no such file."""
     ima_kexec: Fact[bool] = _NOT_GIVEN
     """Whether the running kernel hands IMA measurements over (CONFIG_IMA_KEXEC)."""
+    cma: Fact[bool] = _NOT_GIVEN
+    """Whether the running kernel has an area for contiguous memory (``cma=``)."""
+    kho: Fact[bool] = _NOT_GIVEN
+    """Whether kexec handover is active in the running kernel (``kho=on``)."""
+    kexec_handover: Fact[bool] = _NOT_GIVEN
+    """Whether the running kernel was built with CONFIG_KEXEC_HANDOVER."""
+    keep_memblock: Fact[bool] = _NOT_GIVEN
+    """Whether the running kernel was built with CONFIG_ARCH_KEEP_MEMBLOCK."""
+    dm_crypt_keys: Fact[bool] = _NOT_GIVEN
+    """Whether keys of dm-crypt are given to the crash kernel (CONFIG_CRASH_DM_CRYPT)."""
+    crash_cma_ranges: Fact[tuple[Span, ...]] = _NOT_GIVEN
+    """/sys/kernel/kexec/crash_cma_ranges: what a crash kernel may use beside its reservation."""
     crash_kernel: Span | None = None
     """The reservation, where there is no iomem to tell it."""

@@ -52,6 +52,15 @@ class CrashReservation:
 
 
 @record
+class CrashCma:
+    """Memory that a crash kernel may use beside its reservation (``crashkernel=…,cma``, v6.17)."""
+
+    spans: tuple[Span, ...] | None
+    """``None`` where the log does not show them."""
+    where: str
+
+
+@record
 class Encryption:
     """The line that lists which kinds of memory encryption the kernel uses."""
 
@@ -118,6 +127,13 @@ class LoggedBoot:
     """A line about it that is not whole: then no reservation is known, whatever others say."""
     crash_failures: tuple[LogLine, ...] = ()
     """Why nothing was reserved, in the kernel's words."""
+    acpi_rsdp: Fact[int] = _NOT_SAID
+    """Where the firmware has the root of its ACPI tables."""
+    cma_areas: tuple[LogSpan, ...] = ()
+    """Areas for contiguous memory that are not kept for a crash kernel nor for huge pages."""
+    crash_cma: CrashCma | None = None
+    ignored_words: LogLine | None = None
+    """What of the command line the kernel does not know."""
     ramdisk: LogSpan | None = None
     setup_data: tuple[LogSpan, ...] = ()
     encryption: Encryption | None = None

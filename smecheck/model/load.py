@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from smecheck.model.firmware import FirmwareMap
 from smecheck.model.host import Host
 from smecheck.model.kernel import KernelImage
@@ -12,6 +14,17 @@ from smecheck.span import Span
 
 ADDRESSES = Span(0, 1 << 64)
 """Every address that there is."""
+
+
+class Placing(Enum):
+    """How a load is placed that cannot be predicted."""
+
+    BY_THE_RULES = "by the rules"
+    """As loaders place whose loads are proven: aligned, and with init_size kept. Where is open."""
+    IN_OWN_AREAS = "in own areas"
+    """In areas of the running kernel, of which nothing is known."""
+    UNALIGNED = "unaligned"
+    """At an address that is aligned to less than kernel_alignment."""
 
 
 @record
@@ -66,6 +79,8 @@ class Prediction:
     assumptions: tuple[str, ...]
     assumed: tuple[str, ...] = ()
     """The facts of the host that were assumed, by their names in its description."""
+    placing: Placing = Placing.BY_THE_RULES
+    """What is known of it all the same where it cannot be predicted."""
 
     @property
     def placed(self) -> bool:

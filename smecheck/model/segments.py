@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from smecheck.evidence import Fact, Unknown
+from smecheck.model.firmware import FirmwareMap
 from smecheck.model.placement import Step
 from smecheck.record import record
 from smecheck.span import Span
@@ -84,6 +85,8 @@ class SegmentList:
     """What a reader of the answer must know of how the source was understood."""
     may_lack: str | None = None
     """Why it may not be the whole load, as a clause; ``None`` where nothing is missing."""
+    table: FirmwareMap | None = None
+    """The e820 table that the loaded kernel gets, where the text of the load shows it."""
     predicted: bool = False
     """Whether nobody recorded this load: it was worked out where kexec would put it."""
 

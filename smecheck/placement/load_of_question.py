@@ -14,6 +14,7 @@ from smecheck.record import replace
 
 if TYPE_CHECKING:
     from smecheck.model.cross_check import CrossCheck
+    from smecheck.model.host import Host
     from smecheck.model.kernel import KernelImage
     from smecheck.model.segments import SegmentList
     from smecheck.placement.kexec.predicted_load import Machine, PredictedLoad
@@ -56,6 +57,13 @@ def cross_checked(question: Question, recorded: SegmentList) -> CrossCheck:
     from smecheck.placement.kexec.cross_check import cross_check
 
     return cross_check(question.image, question.boot, _machine(question), recorded)
+
+
+def host_of(question: Question) -> Host | None:
+    """Return what is known of the system that loads, if anything."""
+    if question.machine is None and question.log is None:
+        return None
+    return _machine(question).host
 
 
 def _machine(question: Question) -> Machine:

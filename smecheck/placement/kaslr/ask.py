@@ -6,6 +6,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.model.boot import Path
 from smecheck.model.early_boot import EFI_STUB_LOADER_TYPE, EarlyBoot
 from smecheck.model.segments import SegmentList, SegmentRole
+from smecheck.placement.crash_memory import premise_of_areas
 from smecheck.placement.decompressor import landing
 from smecheck.placement.kaslr.first_boot import FirstBootSource, first_boot
 from smecheck.placement.kaslr.generations import release_of
@@ -57,6 +58,7 @@ def _of_load(question: KaslrQuestion, segments: SegmentList) -> EarlyBoot:
         segments,
         question.setting.memory,
         question.firmware,
+        question.setting.host,
         _is_efi(question),
     )
     early = kexec_boot(source)
@@ -113,6 +115,11 @@ def _answer(question: KaslrQuestion, early: EarlyBoot) -> Fact[KaslrAnswer]:
     if isinstance(places, Unknown):
         return places
     value = places.value
+    load = question.load
+    if load is not None:
+        premise = premise_of_areas(setting.boot, load, setting.host)
+        premises = value.premises if premise is None else (*value.premises, premise)
+        value = replace(value, premises=premises)
     if bound is not None:
         value = replace(value, bounds=(bound, *value.bounds))
     return Known(KaslrAnswer(value, may_stay), places.origin)

@@ -14,10 +14,12 @@ from smecheck.model.firmware import (
     FirmwareMapKind,
     FirmwareRange,
 )
+from smecheck.model.host import Host
 from smecheck.model.kernel import KernelImage
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, SegmentList, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE
+from smecheck.placement.crash_memory import crash_areas
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
 
@@ -37,6 +39,8 @@ class KexecSource:
     segments: SegmentList
     memory: MemoryMap | None
     firmware: FirmwareMap | None
+    host: Host | None
+    """The system that loads."""
     is_efi: Fact[bool]
     """Whether the running kernel has EFI runtime services, which kexec hands on."""
 
@@ -83,6 +87,8 @@ def _initrd(boot: Boot, segments: SegmentList) -> Fact[Span | None]:
 
 def _e820(source: KexecSource) -> Fact[FirmwareMap]:
     memory, segments = source.memory, source.segments
+    if segments.table is not None:
+        return Known(segments.table, f"{segments.table.source}: E820 memmap")
     if source.boot.path is Path.KDUMP:
         if memory is None or not memory.crash_kernel:
             return Unknown("the crash reservation is not known")
@@ -91,7 +97,13 @@ def _e820(source: KexecSource) -> Fact[FirmwareMap]:
         # use, without the ELF headers and the copy of low memory.
         kept = (*segments.of(SegmentRole.ELFCOREHDR), *segments.of(SegmentRole.BACKUP))
         usable = reserved - SpanSet(segment.span for segment in kept)
-        return Known(_table(memory.source, usable), f"{memory.source}: Crash kernel")
+        areas = _areas(source)
+        if isinstance(areas, Unknown):
+            return areas
+        # An entry each: slots do not straddle what touches.
+        table = _table(memory.source, (*usable, *areas.value))
+        also = f" and {areas.origin}" if areas.value else ""
+        return Known(table, f"{memory.source}: Crash kernel{also}")
     if source.firmware is not None:
         return Known(source.firmware, source.firmware.source)
     if memory is None:
@@ -99,6 +111,20 @@ def _e820(source: KexecSource) -> Fact[FirmwareMap]:
     if not memory.complete:
         return Unknown(f"{memory.source} is a fragment of a map")
     return Known(_table(memory.source, memory.system_ram), f"{memory.source}: System RAM")
+
+
+def _areas(source: KexecSource) -> Fact[tuple[Span, ...]]:
+    """Return the areas of ``crashkernel=…,cma``, which kexec_file_load alone hands over."""
+    loader = source.segments.loader
+    if isinstance(loader, Known) and loader.value is Loader.KEXEC_LOAD:
+        return Known((), loader.origin)
+    areas = crash_areas(source.host)
+    if isinstance(areas, Known) and areas.value and isinstance(loader, Unknown):
+        return Unknown(
+            f"whether kexec_file_load, which alone hands over what {areas.origin} tells, loaded it "
+            "is not known (--loader)"
+        )
+    return areas
 
 
 def _table(name: str, ram: Iterable[Span]) -> FirmwareMap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, T
 from smecheck.model.host import Host
-from smecheck.model.load import Prediction, Refusal
+from smecheck.model.load import Placing, Prediction, Refusal
 from smecheck.model.segments import Segment
 
 
@@ -44,9 +44,18 @@ class Assumptions:
         cmdline: str,
         *,
         unknown: str | None = None,
+        placing: Placing = Placing.BY_THE_RULES,
     ) -> Prediction:
         """Return what a load comes to, with all that was assumed on the way."""
-        return Prediction(segments, refusal, unknown, cmdline, tuple(self.texts), tuple(self.facts))
+        return Prediction(
+            segments,
+            refusal,
+            unknown,
+            cmdline,
+            tuple(self.texts),
+            tuple(self.facts),
+            placing,
+        )
 
 
 def no_runtime_map(host: Host) -> str:

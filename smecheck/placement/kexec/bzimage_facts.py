@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from smecheck.evidence import Known, value_of
 from smecheck.model.kernel import KernelImage
+from smecheck.model.load import Placing
 from smecheck.placement.constants import DEFAULT_PHYSICAL_ALIGN, PAGE_SIZE
 from smecheck.placement.kexec.assumptions import Assumptions
 from smecheck.quantity import address_text, size_text
@@ -35,9 +36,10 @@ EFI_KEXEC = 0x10
 class NotPredictable(Exception):
     """A fact is missing without which nothing can be said of the placement."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, placing: Placing = Placing.BY_THE_RULES) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.placing = placing
 
 
 @record

@@ -26,6 +26,12 @@ class KernelChange(Change):
     ABOVE_PREF_ADDRESS = ((6, 9, 0), "43b1d3e68ee7")
     """No kernel is placed below its pref_address; before, from 1 MiB on."""
     HANDOVER = ((6, 16, 0), "CONFIG_KEXEC_HANDOVER")
-    """With kexec handover active, only its scratch areas are searched."""
+    """With kexec handover active, only its scratch areas are searched, but for a crash."""
+    DM_CRYPT_KEYS = ((6, 16, 0), "CONFIG_CRASH_DM_CRYPT")
+    """A crash kernel may be given keys of dm-crypt, in a segment at a random place."""
     CONTIGUOUS = ((6, 17, 0), "kexec_alloc_contig()")
     """An area for contiguous memory (CMA), where there is one, is tried first, but for a crash."""
+    CRASH_CMA = ((6, 17, 0), "crashkernel=…,cma")
+    """A crash kernel is given areas for contiguous memory beside its reservation."""
+    KEEPS_MEMBLOCK = ((6, 18, 0), "INTEL_TDX_HOST beside KEXEC_CORE")
+    """memblock's free ranges may be walked (CONFIG_ARCH_KEEP_MEMBLOCK), but for a crash."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.evidence import Known, Unknown, value_of
+from smecheck.evidence import Known, Unknown
 from smecheck.model.load import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Mode, SegmentRole
@@ -19,9 +19,11 @@ from smecheck.placement.core_headers import (
     HOTPLUG_SIZE,
     headers_size,
 )
+from smecheck.placement.crash_memory import crash_areas
 from smecheck.placement.kexec.assumptions import Assumptions, no_runtime_map
-from smecheck.placement.kexec.bzimage_facts import BzImageFacts, NotPredictable, bzimage_facts
+from smecheck.placement.kexec.bzimage_facts import BzImageFacts, bzimage_facts
 from smecheck.placement.kexec.file_load_rules import NEWEST, KernelChange
+from smecheck.placement.kexec.hidden_places import handed_over_size, say_what_is_hidden
 from smecheck.placement.kexec.hotplug import refused_for_hotplug
 from smecheck.placement.kexec.kernel_buffers import KernelBuffers
 from smecheck.placement.kexec.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
@@ -92,7 +94,7 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
     image = bzimage_facts(request.image, assumptions)
     kernel = _running_kernel(request, assumptions)
     load = _Load(request, kernel, assumptions, known_iomem(request, assumptions), image)
-    _say_what_outside_hides(load)
+    say_what_is_hidden(request, kernel, assumptions)
     ram = _candidates(load)
     if not ram and request.mode is Mode.CRASH:
         return _refused(NOT_RESERVED, request, assumptions)
@@ -180,6 +182,9 @@ def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
     excluded = [region.span for region in load.memory.crash_kernel]
     if KernelChange.NO_BACKUP.is_in(load.kernel):
         excluded.append(Span(0, _LOW_MEMORY_END))
+    if KernelChange.CRASH_CMA.is_in(load.kernel):
+        areas = crash_areas(host)
+        excluded += areas.value if isinstance(areas, Known) else ()
     ranges = SpanSet(system_ram(load.memory)) - SpanSet(excluded)
     headers = cpus + 1 + len(ranges) + 1
     content = align_up(headers_size(headers), PAGE_SIZE)
@@ -216,6 +221,8 @@ def _parameters_size(load: _Load) -> int:
     size += align_up(entries * descriptor, _GRANULE) + _SETUP_DATA_HEADER + _EFI_DATA
     if KernelChange.RNG_SEED.is_in(load.kernel):
         size += _SETUP_DATA_HEADER + _SEED
+    if KernelChange.HANDOVER.is_in(load.kernel):
+        size += handed_over_size(load.request, size, load.assumptions)
     return size
 
 
@@ -233,38 +240,6 @@ def _running_kernel(request: LoadRequest, assumptions: Assumptions) -> Version:
     known = Unknown("no release") if version is None else Known(version, "the host")
     text = f"the running kernel places like v{version_text(NEWEST).removesuffix('.0')}"
     return assumptions.take("kernel_release", known, NEWEST, text)
-
-
-def _say_what_outside_hides(load: _Load) -> None:
-    """List what would move all segments, and cannot be seen.
-
-    Raises:
-        NotPredictable: one of these is known to be in use.
-    """
-    ima = value_of(load.request.host.ima_kexec)
-    if KernelChange.IMA.is_in(load.kernel):
-        if ima:
-            raise NotPredictable(
-                "the running kernel hands over its IMA measurements first, and their size is known "
-                "to it alone"
-            )
-        load.assumptions.take(
-            "ima_kexec",
-            load.request.host.ima_kexec,
-            False,
-            "the running kernel hands over no IMA measurements (CONFIG_IMA_KEXEC)",
-        )
-    if KernelChange.HANDOVER.is_in(load.kernel):
-        load.assumptions.say(
-            "kexec handover is not active in the running kernel (kho=on): its scratch areas cannot "
-            "be known from outside"
-        )
-    is_load = load.request.mode is Mode.LOAD
-    if KernelChange.CONTIGUOUS.is_in(load.kernel) and is_load:
-        load.assumptions.say(
-            "the running kernel has no area for contiguous memory (cma=), which it would use first "
-            "and of which nothing is known outside"
-        )
 
 
 def _not_for_file_load(options: KexecOptions, request: LoadRequest) -> Iterator[str]:

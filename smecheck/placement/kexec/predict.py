@@ -44,7 +44,9 @@ def predict(request: LoadRequest) -> Prediction:
             case _:
                 assert_never(request.loader)
     except NotPredictable as error:
-        return assumptions.prediction((), None, request.cmdline, unknown=error.reason)
+        return assumptions.prediction(
+            (), None, request.cmdline, unknown=error.reason, placing=error.placing
+        )
 
 
 def _refuse_changed_memory(request: LoadRequest) -> None:
