@@ -76,11 +76,11 @@ def test_plain_in_a_pipe() -> None:
 def test_text_in_colour_on_a_terminal() -> None:
     found = on_terminal(*COLLISION)
     assert found.status == 1
-    assert "VERDICT" in found.out.split("\n")[0]
+    assert "COLLISION" in found.out.split("\n")[0]
     assert ESCAPE in found.raw
     again = on_terminal(*COLLISION, "--color", "never")
     assert ESCAPE not in again.raw
-    assert again.out.startswith("VERDICT  COLLISION  (machine)")
+    assert again.out.startswith("COLLISION  ")
 
 
 @pytest.mark.parametrize("form", ["plain", "json"])
@@ -190,7 +190,7 @@ def test_columns_that_are_none_mean_the_default(columns: str) -> None:
 
 def test_few_columns_break_no_address() -> None:
     found = run(*COLLISION, "--format", "text", env={"COLUMNS": "30"})
-    assert "[0x70151000, 0x70155000)" in found.out
+    assert "[0x70151000, 0x7015e000)" in found.out
 
 
 @pytest.mark.parametrize("columns", [80, 140])
@@ -232,7 +232,7 @@ def test_no_locale_is_too_poor(locale: str, form: str, folder: Path) -> None:
 @pytest.mark.parametrize("form", ["text", "plain"])
 @pytest.mark.parametrize("locale", ["C", "ascii"])
 def test_ascii_gets_escapes_and_loses_nothing(locale: str, form: str, folder: Path) -> None:
-    found = run("analyze", UMLAUT, "--format", form, cwd=folder, env=LOCALES[locale])
+    found = run("analyze", UMLAUT, "--details", "--format", form, cwd=folder, env=LOCALES[locale])
     assert found.raw.isascii()
     assert b"?" not in found.raw
     assert b"n\\" in found.raw
@@ -277,7 +277,7 @@ def test_every_command_in_every_locale(
 @pytest.mark.parametrize("locale", LOCALES)
 def test_files_are_utf_8_in_every_locale(locale: str, folder: Path, tmp_path: Path) -> None:
     options = [f"--report={form}={tmp_path / form}" for form in FORMATS]
-    run("analyze", UMLAUT, "-q", *options, cwd=folder, env=LOCALES[locale])
+    run("analyze", UMLAUT, "--details", "-q", *options, cwd=folder, env=LOCALES[locale])
     texts = [(tmp_path / form).read_bytes().decode("utf-8") for form in FORMATS]
     assert "█" in texts[0]
     if locale != "C":

@@ -265,9 +265,10 @@ def test_with_json_the_error_is_a_document_too(folder: Path) -> None:
 def test_standard_input_is_as_good_as_a_file(option: str, form: str) -> None:
     path = {"KERNEL": KERNEL, "--iomem": IOMEM, "--segments": LOG}[option]
     arguments = [("-" if word == str(path) else word) for word in COLLISION]
-    piped = run(*arguments, "--format", form, stdin=path.read_bytes())
+    arguments += ["--details", "--format", form]
+    piped = run(*arguments, stdin=path.read_bytes())
     with path.open("rb") as file:
-        redirected = run(*arguments, "--format", form, stdin=file)
+        redirected = run(*arguments, stdin=file)
     assert (piped.status, piped.err) == (1, "")
     assert piped == redirected
     assert "<stdin>" in piped.out

@@ -33,8 +33,10 @@ VERDICTS = {
     "no-sme": ("not-applicable", 0),
 }
 EXPLAINED = "founding-failure.explain.text"
+DETAILED = "founding-failure.details.text"
 CASES = {f"{name}.{form}": (name, ("--format", form)) for name in NAMES for form in FORMATS} | {
-    EXPLAINED: ("founding-failure", ("--format", "text", "--explain"))
+    DETAILED: ("founding-failure", ("--format", "text", "--details")),
+    EXPLAINED: ("founding-failure", ("--format", "text", "--explain")),
 }
 
 
@@ -143,8 +145,23 @@ def test_text_keeps_to_its_columns(golden: str) -> None:
 def test_explain_adds_the_derivations_and_takes_nothing_away() -> None:
     explained = answer(EXPLAINED).out
     assert "DERIVATION" in explained
-    missing = set(answer("founding-failure.text").out.split("\n")) - set(explained.split("\n"))
+    missing = set(answer(DETAILED).out.split("\n")) - set(explained.split("\n"))
     assert not missing
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_screen_is_enough(name: str) -> None:
+    found = run(*sample(name, Path("samples")), "--format", "text", cwd=ROOT, env={"COLUMNS": "80"})
+    lines = found.out.splitlines()
+    verdict, _ = VERDICTS[name]
+    assert lines[0].startswith(verdict.upper().replace("-", " "))
+    findings = document(name)["findings"]
+    if findings:
+        assert any(findings[0]["rule"] in line for line in lines[:10])
+    next_step = next(index for index, line in enumerate(lines) if line.startswith("DO NOW"))
+    assert next_step < 24
+    assert len(lines) <= 28
+    assert max(map(len, lines)) <= 80
 
 
 def test_no_golden_tells_where_it_was_made() -> None:

@@ -12,7 +12,7 @@ from smecheck.model.report import Report
 from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render
 
-WIDTHS = (60, 80, 120, 200)
+WIDTHS = (40, 60, 80, 120, 200)
 HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb", "\udcff", "漢" * 99)
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 HIGH = 0xF_FFFF_7D20_0000  # near the end of 52-bit physical addresses
@@ -24,10 +24,12 @@ def text(
     width: int = 100,
     *,
     explain: bool = False,
+    details: bool = False,
     color: bool = False,
     unicode: bool = True,
 ) -> str:
-    return render(report, Format.TEXT, RenderOptions(explain, color, width, unicode, exit_code=1))
+    options = RenderOptions(explain, color, width, unicode, exit_code=1, details=details)
+    return render(report, Format.TEXT, options)
 
 
 def addresses(node: Any) -> Iterator[str]:
@@ -65,21 +67,34 @@ def test_lines_fit(width: int, sample: Callable[[], Report]) -> None:
 
 def test_the_verdict_comes_first_and_the_next_step_last() -> None:
     lines = text(collision()).splitlines()
-    assert lines[0].startswith("VERDICT  COLLISION  (machine)  the workarea collides with")
-    assert lines[-1] == "NEXT  boot it with mem_encrypt=off"
+    assert lines[0].startswith("COLLISION  the workarea collides with")
+    assert lines[-2:] == [
+        "DO NOW  boot it with mem_encrypt=off",
+        "details: smecheck … --details",
+    ]
     assert "\nFINDINGS  4 errors, 1 warning (smecheck explain SME001" in text(collision())
-    assert text(not_applicable()).startswith("VERDICT  NOT APPLICABLE  (proof)")
+    assert text(not_applicable()).startswith("NOT APPLICABLE  ")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_with_details_the_verdict_is_the_last_line_too(
+    width: int, sample: Callable[[], Report]
+) -> None:
+    head, *_ = text(sample(), width).split("\n\n")
+    *_, last = text(sample(), width, details=True).rstrip("\n").split("\n\n")
+    assert head.startswith(last)
 
 
 def test_a_shared_next_step_is_said_once() -> None:
-    findings = text(collision()).split("FINDINGS")[1].split("KERNEL")[0]
+    findings = text(collision(), details=True).split("FINDINGS")[1].split("KERNEL")[0]
     assert findings.count("next: ") == 1
     assert "only if: KASLR leaves the kernel where it was loaded" in findings
     assert "[0x7df50000, 0x7df54000), all of boot_params" in findings
 
 
 def test_undetermined_placement_is_marked_as_offsets() -> None:
-    shown = text(undecided())
+    shown = text(undecided(), details=True)
     assert "_text + 0xc00000" in shown
     assert "_text + [0xa16000, 0xc00000)" in shown
     assert "place undetermined" in shown
@@ -88,25 +103,25 @@ def test_undetermined_placement_is_marked_as_offsets() -> None:
 
 def test_without_a_drawing_the_segments_are_listed() -> None:
     report = replace(undecided(), segments=collision().segments)
-    assert "SEGMENTS  kexec.log" in text(report)
-    assert "SEGMENTS" not in text(collision())
+    assert "SEGMENTS  kexec.log" in text(report, details=True)
+    assert "SEGMENTS" not in text(collision(), details=True)
     assert "SEGMENTS" in text(collision(), explain=True)
 
 
 def test_explain_adds_the_derivation() -> None:
     assert "DERIVATION  after-end (this kernel)" in text(collision(), explain=True)
-    assert "DERIVATION" not in text(collision())
+    assert "DERIVATION" not in text(collision(), details=True)
 
 
 def test_unknown_facts_are_gathered_by_reason() -> None:
-    shown = text(undecided(), 200)
+    shown = text(undecided(), 200, details=True)
     assert shown.count("no setup header: not a bzImage") == 1
     assert "  unknown     init-size, output-len, kernel-alignment, " in shown
 
 
 def test_inputs_that_were_of_no_use_are_said() -> None:
-    assert "- x (iomem): nothing used" in text(collision())
-    assert "build/vmlinux (vmlinux): symbols" not in text(collision())
+    assert "- x (iomem): nothing used" in text(collision(), details=True)
+    assert "build/vmlinux (vmlinux): symbols" not in text(collision(), details=True)
 
 
 def test_color_is_only_added_and_never_carries_the_verdict(
@@ -136,7 +151,7 @@ def test_hostile_texts_do_not_reach_the_terminal(
             assert len(line) <= 80
         assert color or "\x1b" not in shown
     if hostile == "[/boot]":
-        assert "KERNEL  [/boot] (" in text(retold(sample(), hostile))
+        assert "KERNEL  [/boot] (" in text(retold(sample(), hostile), details=True)
 
 
 def test_ascii_is_enough_where_there_is_nothing_else() -> None:

@@ -52,7 +52,7 @@ def compare(old: BuildFacts, new: BuildFacts, limits: Limits) -> Comparison:
 
 def _verdict_row(old: BuildFacts, new: BuildFacts) -> GateRow:
     """Return whether what was clear is so no more. What collides now is a finding of its own."""
-    title = "the verdict got worse"
+    title = "the verdict did not get worse"
     change = f"{old.verdict.value} before, {new.verdict.value} now"
     if old.verdict in _GOOD and new.verdict is Verdict.UNDECIDED:
         errors = (row for row in _regressions(old, new) if row.severity is Severity.ERROR)
@@ -77,7 +77,7 @@ def _regressions(old: BuildFacts, new: BuildFacts) -> Iterator[GateRow]:
             yield GateRow(
                 KERNEL_TARGET,
                 finding.rule,
-                "a rule is broken that was not",
+                "what passed before still passes",
                 RowOutcome.FAILED,
                 finding.message,
                 finding.severity,

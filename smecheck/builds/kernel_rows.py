@@ -21,7 +21,7 @@ def kernel_rows(report: Report, policy: Policy | None) -> Iterator[GateRow]:
 
 def _proof_row(report: Report, policy: Policy | None) -> GateRow:
     outcome, message, remedy = _proven(report, policy)
-    title = "no proof that the workarea is kept to the kernel on every machine"
+    title = "the workarea is reserved for the kernel on every machine"
     return GateRow(KERNEL_TARGET, PROOF, title, outcome, message, remedy=remedy)
 
 

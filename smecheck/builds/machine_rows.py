@@ -44,7 +44,7 @@ def unreadable_row(name: str, problem: Unreadable) -> GateRow:
 
 
 def _verdict_row(name: str, report: Report, policy: Policy | None) -> GateRow:
-    title = "the workarea is not clear of everything on this machine"
+    title = "the workarea is clear of everything on this machine"
     outcome, message, remedy = _judged(report, policy)
     return GateRow(name, VERDICT, title, outcome, message, remedy=remedy)
 

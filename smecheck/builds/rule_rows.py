@@ -25,7 +25,7 @@ OWNERSHIP = "SME007"
 def rule_row(target: str, result: RuleResult, policy: Policy | None) -> GateRow:
     """Return the row of a rule."""
     setting = policy.rules.get(result.rule) if policy else None
-    row = GateRow(target, result.rule, result.title, _OUTCOMES[result.outcome], result.reason)
+    row = GateRow(target, result.rule, result.name, _OUTCOMES[result.outcome], result.reason)
     if setting is not None:
         row = replace(row, where=setting.where)
         if setting.severity is None:

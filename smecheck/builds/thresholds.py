@@ -13,7 +13,7 @@ from smecheck.model.policy import Policy, Thresholds
 from smecheck.quantity import size_text
 from smecheck.record import replace
 
-_GREW = "the kernel grew more than it may"
+_GREW = "the kernel grew no more than allowed"
 
 
 def thresholds_for(policy: Policy, release: Fact[str]) -> Thresholds | None:
@@ -34,7 +34,7 @@ def threshold_rows(
         yield GateRow(
             KERNEL_TARGET,
             "thresholds",
-            "no flavour of the policy is this kernel's",
+            "the policy has thresholds for this kernel",
             RowOutcome.SKIPPED,
             f"no flavour of {policy.source} is that of {name}",
         )
@@ -68,7 +68,7 @@ def slack_of(init_size: Fact[int], mapped_end: Fact[int]) -> Fact[int]:
 
 def slack_row(new: BuildFacts, least: int) -> GateRow:
     """Return whether init_size reaches far enough behind the workarea."""
-    title = "init_size leaves too little behind the workarea"
+    title = "init_size leaves enough past the workarea"
     row = GateRow(KERNEL_TARGET, "slack", title, RowOutcome.PASSED)
     if isinstance(new.slack, Unknown):
         return replace(

@@ -28,7 +28,7 @@ def waiver_rows(policy: Policy, rows: list[GateRow], today: str) -> Iterator[Gat
         row = GateRow(
             POLICY_TARGET,
             f"waiver:{waiver.check}" + (f"@{waiver.target}" if waiver.target else ""),
-            "a waiver has expired",
+            "the waiver has not expired",
             RowOutcome.PASSED,
             f"until {waiver.expires}, {waiver.owner}: {waiver.reason}",
             waiver=waiver,

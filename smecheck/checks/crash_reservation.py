@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
-from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
+from smecheck.checks.rule import (
+    OWN_SECTION,
+    SME_OFF_NOW,
+    Observation,
+    Situation,
+    rule,
+    segment_party,
+)
 from smecheck.model.boot import Path
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.segments import SegmentRole
@@ -18,10 +25,12 @@ from smecheck.span import Span, SpanSet
     "SME006",
     "the workarea leaves the crash reservation",
     Severity.ERROR,
+    passed="workarea stays in the crash reservation",
+    brief="outside the crash reservation",
     effect=Effect.COLLISION,
     phrase="leaves the crash reservation",
     needs=(needs.crash_kernel, needs.places, needs.memory),
-    remedy="at once: mem_encrypt=off on the crash kernel's command line; for good: " + OWN_SECTION,
+    remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     """The crash kernel writes to memory outside "Crash kernel": the vmcore is corrupted there.
@@ -54,6 +63,8 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     "SME025",
     "the crash kernel is not in the crash reservation",
     Severity.ERROR,
+    passed="crash kernel is in the crash reservation",
+    brief="outside the crash reservation",
     effect=Effect.CONTRADICTION,
     about_load=True,
     needs=(needs.crash_kernel, needs.segments, needs.memory),

@@ -16,6 +16,8 @@ from smecheck.span import Span
     "SME005",
     "a segment is encrypted in place with the kernel",
     Severity.ERROR,
+    passed="no segment encrypted in place",
+    brief="is encrypted in place",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
     remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
@@ -55,6 +57,8 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     "the kernel does not run where it is loaded",
     Severity.WARNING,
     about_load=True,
+    passed="kernel runs where it is loaded",
+    brief="runs elsewhere than loaded",
     needs=(needs.segments, needs.places),
     remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 and "
     "kernels since v6.9 do)",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
-from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
+from smecheck.checks.rule import (
+    OWN_SECTION,
+    SME_OFF_NOW,
+    Observation,
+    Situation,
+    rule,
+    segment_party,
+)
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
@@ -20,9 +27,11 @@ from smecheck.span import Span, SpanSet
     "SME003",
     "the initrd loses its encryption bit",
     Severity.ERROR,
+    passed="initrd keeps its encryption bit",
+    brief="loses its encryption bit",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
-    remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
+    remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     """The workarea's decrypted mapping replaces that of an initrd it shares a 2 MiB frame with.
@@ -62,6 +71,8 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     "SME010",
     "a segment lies in the mapped, unwritten part of the workarea",
     Severity.NOTE,
+    passed="no segment in the mapped part",
+    brief="is mapped, not written",
     needs=(needs.places, needs.segments),
     remedy="nothing to do for this load; the next load may place it lower",
 )
@@ -95,6 +106,8 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
     "SME019",
     "the initrd does not begin on a page",
     Severity.WARNING,
+    passed="initrd begins on a page",
+    brief="does not begin on a page",
     needs=(needs.initrd_place,),
     remedy="load the initrd at a page boundary",
 )

@@ -25,6 +25,8 @@ _COVER_THE_SECTION = (
     "SME007",
     "nobody owns the workarea",
     Severity.ERROR,
+    passed="workarea is reserved for the kernel",
+    brief="memory of the workarea that nobody reserves",
     needs=(needs.distances, needs.owner),
     after=("SME026",),
     remedy="use a kernel with .init.scratch (v5.3 and later, or a backport of e1bfa87399e3), or "
@@ -74,6 +76,8 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     "SME008",
     "the workarea is safe by luck",
     Severity.WARNING,
+    passed="workarea is not safe by luck alone",
+    brief="safe by luck",
     static=True,
     needs=(needs.distances, needs.owner),
     after=("SME026", "SME023"),

@@ -75,6 +75,9 @@ class Situation:
         return None if off else self.boot.base_condition
 
 
+SME_OFF_NOW = "at once: boot it with mem_encrypt=off; for good: "
+"""The way out tonight, before the lasting one."""
+
 OWN_SECTION = "a kernel whose workarea is its own section (.init.scratch, v5.3 and later)"
 """The lasting remedy for most of what can happen to a workarea in nobody's memory."""
 
@@ -118,6 +121,11 @@ class Rule:
 
     id: str
     title: str
+    """The defect that it looks for."""
+    passed: str
+    """What it checks, as it reads where that is so."""
+    brief: str
+    """What a finding says, in a few words; of the other party where there is one."""
     severity: Severity
     """Of its worst findings."""
     effect: Effect
@@ -153,7 +161,13 @@ class Rule:
     def result(self, outcome: Outcome, reason: str = "") -> RuleResult:
         """Return the outcome of a rule that found nothing, or was not asked."""
         return RuleResult(
-            self.id, self.title, self.static, outcome, reason, of_workarea=self.needs_workarea
+            self.id,
+            self.passed,
+            self.title,
+            self.static,
+            outcome,
+            reason,
+            of_workarea=self.needs_workarea,
         )
 
     def applied(self, situation: Situation) -> RuleResult:
@@ -176,6 +190,7 @@ class Rule:
                 effect=self._effect(seen),
                 phrase=self.phrase,
                 needs_sme=self.needs_workarea,
+                brief=self.brief,
             )
             for seen in self.check(situation)
         ]
@@ -201,6 +216,8 @@ def rule(
     title: str,
     severity: Severity,
     *,
+    passed: str,
+    brief: str,
     effect: Effect = Effect.NONE,
     phrase: str = "",
     about_load: bool = False,
@@ -216,6 +233,8 @@ def rule(
         return Rule(
             id=rule_id,
             title=title,
+            passed=passed,
+            brief=brief,
             severity=severity,
             effect=effect,
             phrase=phrase,

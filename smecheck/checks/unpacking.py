@@ -28,6 +28,8 @@ _LOAD_OTHERWISE = {
     "SME044",
     "a segment lies where the kernel is unpacked",
     Severity.ERROR,
+    passed="nothing where the kernel is unpacked",
+    brief="is unpacked over",
     effect=Effect.LOSS,
     about_load=True,
     needs=(needs.segments, needs.unpack_buffer),

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from smecheck.checks import needs
 from smecheck.checks.consequence import consequence_of
-from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule, segment_party
+from smecheck.checks.rule import (
+    OWN_SECTION,
+    SME_OFF_NOW,
+    Observation,
+    Situation,
+    rule,
+    segment_party,
+)
 from smecheck.model.finding import Effect, Severity
 from smecheck.model.placement import Extents
 from smecheck.model.segments import Segment, SegmentRole
@@ -24,9 +31,11 @@ the decompressor's image; they are in use while the workarea is set up."""
     "SME001",
     "the workarea is written over a segment",
     Severity.ERROR,
+    passed="no segment under the written workarea",
+    brief="is overwritten",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
-    remedy="at once: boot it with mem_encrypt=off; for good: " + OWN_SECTION,
+    remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def written_over_segment(situation: Situation) -> Iterator[Observation]:
     """The surely written extent meets a segment that kexec loaded.
@@ -60,6 +69,8 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
     "SME002",
     "the workarea may be written over a segment",
     Severity.ERROR,
+    passed="no segment under the worst case",
+    brief="may be overwritten",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
     remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "

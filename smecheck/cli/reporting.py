@@ -30,7 +30,16 @@ _OPTIONS = (
         enum=Format,
         help="Default: text on a terminal, plain in a pipe.",
     ),
-    click.option("--explain", is_flag=True, help="Show every derivation with formula and source."),
+    click.option(
+        "--details",
+        is_flag=True,
+        help="Show all that the answer rests on: placements, proof, kernel, boot, premises, rules.",
+    ),
+    click.option(
+        "--explain",
+        is_flag=True,
+        help="Show every derivation with its formula and source, and all that --details shows.",
+    ),
     click.option(
         "-o", "--output", metavar="FILE", help="Write the report to FILE; - is standard output."
     ),
@@ -88,6 +97,7 @@ class Reporting:
     files: tuple[tuple[Format, str], ...]
     """Further reports."""
     explain: bool
+    details: bool
     color: str
     quiet: bool
     kcidb_build: str | None
@@ -115,6 +125,7 @@ class Reporting:
         """
         printed = RenderOptions(
             explain=self.explain,
+            details=self.details,
             color=wants_color(self.color, to_stdout=True),
             width=width(),
             unicode=speaks_unicode(to_stdout=True),
@@ -206,6 +217,7 @@ def reporting_of(options: dict[str, Any]) -> Reporting:
         output=output,
         files=tuple(options["reports"]),
         explain=options["explain"],
+        details=options["details"],
         color=options["color"],
         quiet=options["quiet"],
         kcidb_build=options["kcidb_build"],

@@ -69,6 +69,8 @@ class Finding:
     """What it says of the workarea in the headline; empty: it collides with ``other``."""
     needs_sme: bool = False
     """Whether it is about the workarea, which is used only while SME is on."""
+    brief: str = ""
+    """The finding in a few words, for a cell of a table; where there is ``other``, said of it."""
 
     @property
     def confidence(self) -> Confidence:

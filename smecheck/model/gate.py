@@ -73,7 +73,7 @@ class GateRow:
     """The id of a rule; ``proof`` of the kernel, ``verdict`` of a machine; ``slack``, ``growth``;
     ``inputs`` of a machine whose files cannot be read; ``waiver:…`` of the policy."""
     title: str
-    """What is wrong if it fails: a clause."""
+    """What it checks, as it reads where that is so: a clause."""
     outcome: RowOutcome
     message: str = ""
     """Why it has that outcome, in a line; empty where a rule passed."""

@@ -26,7 +26,10 @@ class RuleResult:
 
     rule: str
     """The id: ``SME001``."""
+    name: str
+    """What it checks, as it reads where it passed: ``workarea section present``."""
     title: str
+    """The defect that it looks for: ``the workarea's section is missing``."""
     static: bool
     """Whether it looks at the kernel alone, so that its outcome is the same on every machine."""
     outcome: Outcome
@@ -36,6 +39,11 @@ class RuleResult:
     """What it found; none unless it failed."""
     of_workarea: bool = True
     """Whether it is about the workarea, rather than about the build's files or the load."""
+
+    @property
+    def label(self) -> str:
+        """The defect where it failed, else what is checked."""
+        return self.title if self.outcome is Outcome.FAILED else self.name
 
     @property
     def severity(self) -> Severity | None:

@@ -89,13 +89,13 @@ def _verdict(report: Report, tolerance: Tolerance) -> Case:
             outcome = Outcome.UNDECIDED if counts else Outcome.EXCUSED
     summary = f"{report.verdict.value} ({report.basis.value}): {report.headline}"
     details = (summary, f"next: {report.next_step}")
-    title = "the workarea is the kernel's own, or clear of everything"
+    title = "the workarea is reserved for the kernel, or clear of everything"
     return Case("verdict", title, outcome, printable(summary), tuple(map(printable, details)))
 
 
 def _rule(rule: Rule, report: Report, tolerance: Tolerance) -> Case:
     findings = [finding for finding in report.findings if finding.rule == rule.id]
-    title = f'rule out "{rule.title}"'
+    title = rule.passed
     if not findings:
         reason = _not_looked_at(rule, report)
         outcome = Outcome.PASSED if reason is None else Outcome.SKIPPED

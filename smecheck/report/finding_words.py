@@ -20,6 +20,14 @@ def place_of(finding: Finding) -> str:
     return f"{span!r} of {other.name} {other.span!r}"
 
 
+def brief_of(finding: Finding) -> str:
+    """Return the finding in a few words: ``boot_params is overwritten``."""
+    if not finding.brief:
+        return finding.message
+    name = f"{finding.other.name} " if finding.other is not None else ""
+    return f"{name}{finding.brief}"
+
+
 def finding_lines(finding: Finding) -> tuple[str, ...]:
     """Return what was found, where, under which condition, and what to do about it.
 

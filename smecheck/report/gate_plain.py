@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.model.gate import GateReport, GateRow, GateTarget, RowOutcome
+from smecheck.model.gate import GateReport, GateRow, GateTarget
 from smecheck.report.gate_words import counts_text, waiver_text
 from smecheck.report.safe_text import printable
 
@@ -23,8 +23,6 @@ def row_line(row: GateRow) -> str:
     """Return a row on a line: target, check, outcome, severity, and why."""
     severity = row.severity.value if row.severity else "-"
     why = row.message or row.title
-    if row.outcome is RowOutcome.PASSED and not row.message:
-        why = f'not: "{row.title}"'
     waiver = waiver_text(row)
     clauses = [
         why,

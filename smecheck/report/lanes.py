@@ -17,6 +17,9 @@ NEARBY = 8 << 20
 """How far from the workarea something may lie to be drawn: four 2 MiB frames."""
 
 
+_RAM = "System RAM"
+
+
 class Ink(Enum):
     """What a lane shows; decides how it is drawn."""
 
@@ -62,6 +65,20 @@ def scene_of(report: Report) -> Scene | None:
         *_hits(report),
     )
     return Scene(placement.extents, lanes, physical=True)
+
+
+def condensed(scene: Scene) -> Scene:
+    """Return the scene in few lanes, for a first screen: segments share one, memory is left out."""
+    lanes: list[Lane] = []
+    segments = [span for lane in scene.lanes if lane.ink is Ink.SEGMENT for span in lane.spans]
+    for lane in scene.lanes:
+        if lane.ink is Ink.SEGMENT:
+            if segments:
+                lanes.append(Lane("segments", tuple(sorted(segments)), Ink.SEGMENT))
+                segments = []
+        elif lane.name != _RAM and lane.ink is not Ink.IN_PLACE:
+            lanes.append(lane)
+    return Scene(scene.extents, tuple(lanes), scene.physical)
 
 
 def near(extents: Extents) -> Span:
@@ -114,7 +131,7 @@ def _machine(memory: MemoryMap | None, extents: Extents) -> tuple[Lane, ...]:
     if not ram:
         # The workarea is far from all memory: the nearest below says how far.
         ram = tuple(span for span in memory.system_ram if span.end <= extents.start)[-1:]
-    return (*reserved, *((Lane("System RAM", ram, Ink.RESERVATION),) if ram else ()))
+    return (*reserved, *((Lane(_RAM, ram, Ink.RESERVATION),) if ram else ()))
 
 
 def _hits(report: Report) -> tuple[Lane, ...]:

@@ -44,7 +44,7 @@ class Format(Enum):
 
 
 class Picture(Enum):
-    """How the text report is drawn."""
+    """How the memory of a report is drawn."""
 
     SVG = "svg"
     HTML = "html"
@@ -59,7 +59,7 @@ class RenderOptions:
     """What the reader asked for, and what the output can show."""
 
     explain: bool
-    """Show every derivation, line by line."""
+    """Show every derivation, line by line, and so all that ``details`` shows."""
     color: bool
     width: int
     """Columns of the output; only text has a width."""
@@ -69,6 +69,8 @@ class RenderOptions:
     """What the program will exit with."""
     tolerance: Tolerance = Tolerance()
     """What of the report counts as failure."""
+    details: bool = False
+    """Show more than the first screen: placements, proof, kernel, boot, premises and rules."""
     kcidb_build: str | None = None
     """The build that KCIDB rows belong to: ``ORIGIN:ID``."""
 
@@ -80,12 +82,12 @@ def render(report: Report, chosen: Format, options: RenderOptions) -> str:
 
 
 def draw(report: Report, picture: Picture, options: RenderOptions) -> str:
-    """Draw the text report of ``report``."""
+    """Draw the memory of ``report``."""
     from smecheck.report import picture as pictures
 
     match picture:
         case Picture.SVG:
-            return pictures.svg_picture(report, options)
+            return pictures.svg_picture(report)
         case Picture.HTML:
             return pictures.html_page(report, options)
     assert_never(picture)

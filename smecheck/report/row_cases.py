@@ -90,7 +90,7 @@ def _case(row: GateRow, report: RowReport) -> Case:
     details = () if row.outcome in _FINE else row_lines(row)
     return Case(
         printable(row.check),
-        printable(f'rule out "{row.title}"'),
+        printable(row.title),
         report.outcome(row),
         printable(summary),
         tuple(map(printable, details)),

@@ -35,7 +35,7 @@ def _annotation(row: GateRow, report: RowReport) -> str:
         command = annotation_of(row.severity or Severity.ERROR)
     else:
         command = "error"
-    title = f"{row.check} on {row.target}: {row.title}"
+    title = f"{row.check} on {row.target}"
     return annotation(command, row.where or report.build.source, title, row_lines(row))
 
 

@@ -104,7 +104,40 @@ class Scale:
 
 
 def draw(scene: Scene, width: int, *, unicode: bool) -> list[str]:
-    """Draw ``scene`` in lines of at most ``width`` columns (from 60 on); the first is a caption."""
+    """Draw ``scene`` in lines of at most ``width`` columns (from 38 on); the first is a caption.
+
+    What lies outside of the axis is listed under it.
+    """
+    drawing = _drawing(scene, width, unicode=unicode)
+    lines = [_caption(scene, drawing.scale), *drawing.rows]
+    lines += _filled("", drawing.legend, width)
+    lines += _places(scene, drawing.scale, list(drawing.without_note), width)
+    return [line.rstrip() for line in lines]
+
+
+def draw_brief(scene: Scene, width: int, *, unicode: bool) -> list[str]:
+    """Draw only what lies on the axis, with the legend in the caption."""
+    drawing = _drawing(scene, width, unicode=unicode)
+    caption = f"1 column = {size_text(drawing.scale.per_column).partition(' (')[0]}"
+    lines = ["   ".join((caption, *drawing.legend)), *drawing.rows]
+    return [line.rstrip() for line in lines]
+
+
+@record
+class _Drawing:
+    scale: Scale
+    rows: tuple[str, ...]
+    legend: tuple[str, ...]
+    without_note: tuple[Lane, ...]
+    """Lanes beside whose bars there was no room for their spans."""
+
+
+def _caption(scene: Scene, scale: Scale) -> str:
+    unit = "physical memory" if scene.physical else "offsets from _text"
+    return f"{unit}, one column is {size_text(scale.per_column)}"
+
+
+def _drawing(scene: Scene, width: int, *, unicode: bool) -> _Drawing:
     glyphs = UNICODE if unicode else ASCII
     workarea = Lane("workarea", (scene.extents.mapped,), Ink.KERNEL)
     name_width = min(_LONGEST_NAME, max(len(lane.name) for lane in (workarea, *scene.lanes)))
@@ -120,19 +153,15 @@ def draw(scene: Scene, width: int, *, unicode: bool) -> list[str]:
     ]
     borders = sorted(_borders(scene, drawn, scale.span))
     margin = " " * (name_width + 1)
-    unit = "physical memory" if scene.physical else "offsets from _text"
     lines = [
-        f"{unit}, one column is {size_text(scale.per_column)}",
         margin + _axis_labels(scene, borders, scale),
         margin + _axis(borders, scale, glyphs),
     ]
     for lane, bar in rows:
         note = f" {_note(lane)}" if notes_fit else ""
         lines.append(f"{lane.name[:name_width]:<{name_width}} {bar:<{scale.columns}}{note}")
-    listed = [] if notes_fit else [lane for lane, _ in rows]
-    lines += _legend(scene, drawn, glyphs, width)
-    lines += _places(scene, scale, listed, width)
-    return [line.rstrip() for line in lines]
+    listed = () if notes_fit else tuple(lane for lane, _ in rows)
+    return _Drawing(scale, tuple(lines), tuple(_legend(scene, drawn, glyphs)), listed)
 
 
 def scale_for(scene: Scene, columns: int) -> Scale:
@@ -221,15 +250,15 @@ def _axis_labels(scene: Scene, borders: list[int], scale: Scale) -> str:
     return row
 
 
-def _legend(scene: Scene, drawn: list[Lane], glyphs: Glyphs, width: int) -> list[str]:
+def _legend(scene: Scene, drawn: list[Lane], glyphs: Glyphs) -> list[str]:
     extents = scene.extents
-    entries = [f"{glyphs.written} surely written"]
+    entries = [f"{glyphs.written} written"]
     if extents.worst_end > extents.written_end:
-        entries.append(f"{glyphs.worst} written at worst")
+        entries.append(f"{glyphs.worst} at worst")
     entries.append(f"{glyphs.mapped} mapped")
     if any(lane.ink is Ink.HIT for lane in drawn):
         entries.append(f"{glyphs.ink[Ink.HIT]} errors")
-    return list(_filled("", entries, width))
+    return entries
 
 
 def _places(scene: Scene, scale: Scale, listed: list[Lane], width: int) -> Iterator[str]:
@@ -261,7 +290,7 @@ def _places(scene: Scene, scale: Scale, listed: list[Lane], width: int) -> Itera
             yield from _filled(f"{side + ':':<7} ", entries, width)
 
 
-def _filled(title: str, entries: list[str], width: int) -> Iterator[str]:
+def _filled(title: str, entries: Iterable[str], width: int) -> Iterator[str]:
     """Put entries side by side as long as they fit, never breaking one."""
     line = title
     for entry in entries:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from smecheck.report.render import RenderOptions
 
-LEAST_WIDTH = 60
+LEAST_WIDTH = 40
 """Below this many columns the longest span would be broken; lines are left to the terminal then."""
 
 INDENT = 2
@@ -34,15 +34,6 @@ Parts: TypeAlias = "Callable[[Words, int], Iterable[RenderableType]]"
 def page(parts: Parts, options: RenderOptions) -> str:
     """Return the text of a page of ``options.width`` columns."""
     stream = StringIO()
-    printed(parts, options, stream)
-    lines = stream.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def printed(
-    parts: Parts, options: RenderOptions, stream: StringIO, *, record: bool = False
-) -> Console:
-    """Print a page to ``stream``; return the console, which can be exported if it records."""
     console = Console(
         file=stream,
         width=max(LEAST_WIDTH, options.width),
@@ -56,12 +47,12 @@ def printed(
         markup=False,
         highlight=False,
         emoji=False,
-        record=record,
     )
     words = partial(printable, ascii_only=not options.unicode)
     for part in parts(words, console.width):
         console.print(part)
-    return console
+    lines = stream.getvalue().splitlines()
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def section(name: str, title: str, *parts: RenderableType) -> Iterator[RenderableType]:

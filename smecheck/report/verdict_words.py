@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Known
+from smecheck.evidence import Known, value_of
 from smecheck.model.finding import Severity
 from smecheck.model.report import Basis, Report, Verdict
 from smecheck.quantity import count_text
@@ -22,28 +22,27 @@ VERDICT_WORDS = {
     Verdict.NOT_APPLICABLE: "NOT APPLICABLE",
 }
 _BASES = {
-    Basis.PROOF: "holds on every machine",
-    Basis.MACHINE: "holds for this machine and this load",
+    Basis.PROOF: "every machine",
+    Basis.MACHINE: "this machine, this load",
     Basis.PARTIAL: "facts are missing",
 }
 
 
 def context_of(report: Report) -> str:
-    """Return on one line which kernel and which boot the verdict is about, and how far it holds."""
+    """Return in a few words how far the verdict holds, and which kernel and boot it is about."""
     boot, image = report.boot, report.image
     release = image.release.value if isinstance(image.release, Known) else "of unknown release"
-    scheme = report.facts.scheme
+    scheme = value_of(report.facts.scheme)
     loader, kaslr = boot.loader, boot.kaslr
     basis = _BASES[report.basis]
     if report.segments is not None and report.segments.predicted:
-        basis = basis.replace("this load", "the predicted load")
+        basis = basis.replace("this load", "predicted load")
     return "; ".join(
         (
             basis,
-            f"kernel {release}",
-            f"scheme {scheme.value.value if isinstance(scheme, Known) else 'unknown'}",
+            f"kernel {release}, {'scheme unknown' if scheme is None else scheme.value}",
             boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),
-            f"SME {boot.sme.value}",
+            f"SME {boot.sme.value}, "
             f"KASLR {('on' if kaslr.value else 'off') if isinstance(kaslr, Known) else 'unknown'}",
         )
     )
