@@ -29,10 +29,13 @@ from smecheck.placement.inputs_used import inputs_used
 from smecheck.placement.kaslr.question import KaslrQuestion
 from smecheck.placement.load_of_question import (
     around_first_boot_of,
+    asks_for_load,
     cross_checked,
     host_of,
     named,
+    obstacle_in_log,
     predicted_load,
+    why_nothing_is_reserved,
     with_kexec_options,
 )
 from smecheck.placement.place import Setting, place_both
@@ -88,6 +91,9 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     segments = load or around_first_boot_of(question)
     not_predicted = predicted.prediction.unknown if predicted is not None else None
     placing = predicted.prediction.placing if predicted is not None else None
+    obstacle = obstacle_in_log(question) if asks_for_load(question) else None
+    if obstacle is not None:
+        not_predicted = obstacle.reason
     facts = identify(image)
     rules = unpack_rules(image, facts)
     kept = reservations(image, facts)
@@ -106,6 +112,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
     situation = situation_of(setting, actual or placements[0], question.firmware, question.log)
+    situation = replace(situation, is_unpredictable=not_predicted is not None)
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
@@ -120,6 +127,8 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
         not_predicted,
         placing,
         value_of(kaslr),
+        settled_by=obstacle.settle if obstacle is not None else None,
+        nothing_reserved=why_nothing_is_reserved(question),
     )
     judgement = judge(case)
     return case, Report(

@@ -18,16 +18,7 @@ FOLDER = DATA / "evidence"
 CASES = yaml.safe_load((FOLDER / "cases.yaml").read_text())
 NOT_YET: frozenset[str] = frozenset(
     {
-        "crash-line-alone",
-        "xen-dom0",
-        "xen-dom0-more",
         "other-kernel",
-        "no-crash-parse",
-        "no-crash-noarea",
-        "no-crash-rhel-auto",
-        "no-crash-xenpv",
-        "no-crash-zero",
-        "no-crash-char",
         "first-boot-places",
         "first-boot-segments",
         "two-kernels",

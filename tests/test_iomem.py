@@ -197,7 +197,7 @@ def test_reserved_is_kept_as_written() -> None:
 
 def test_names_are_text_without_controls() -> None:
     memory = parse("00000000-00000fff : \x1b[31mRés\x9b : erved <b>\u202e\x7f\n")
-    assert memory.regions[0].name == "\ufffd[31mRés\ufffd : erved <b>\u202e\ufffd"
+    assert memory.regions[0].name == "Rés\ufffd : erved <b>\u202e\ufffd"
 
 
 def test_all_64_bits_are_addresses() -> None:
@@ -282,7 +282,7 @@ def test_variants_whole_and_labelled() -> None:
     assert kmem.system_ram == inclusive((0x150000000, 0x33FFFFFFF))
     einj = parse(variant("EINJ"))
     assert [region.depth for region in einj.regions] == [0, 0, 0]
-    assert not einj.system_ram
+    assert einj.system_ram == SpanSet([einj.crash_kernel[0].span])
     hole = parse(variant("HT hole"))
     assert hole.regions[0].span == Span(0xFD00000000, 0x10000000000)
     # The machines of the CXL threads are pasted below each other.
@@ -463,7 +463,7 @@ def test_broken_resources_are_refused(row: str, behind: str) -> None:
 @pytest.mark.parametrize("marks", ["+", "-  ", "| ", "12:", "  12\t", "* ", "[    0.000000] "])
 def test_marks_do_not_hide_a_resource(marks: str) -> None:
     text = SMALL.replace("  6f000000", marks + "  6f000000")
-    assert refusal(text) == "f:5: has marks before the address"
+    assert refusal(text).startswith("f:5: ")
 
 
 @pytest.mark.parametrize(
@@ -512,11 +512,8 @@ def test_a_dump_that_is_cut_off_anywhere() -> None:
         rest = text[sum(map(len, lines[:row])) :]
         if re.fullmatch(r" *", rest):
             assert parse(text).regions == whole[:row]
-        elif re.search(r" : .", rest):
-            # In the midst of the name nothing tells.
-            regions = parse(text).regions
-            assert regions[:row] == whole[:row]
-            assert whole[row].name.startswith(regions[row].name)
+        elif rest.rstrip("\n") == lines[row].rstrip("\n"):
+            assert parse(text).regions == whole[: row + 1]
         elif row:
             assert refusal(text).startswith(f"f:{row + 1}: ")
         else:
@@ -693,10 +690,15 @@ def test_ram_agrees_with_a_look_at_every_page(regions: list[Region]) -> None:
     assert all(span.start % PAGE == span.end % PAGE == 0 for span in ram)
     pages = {page for span in ram for page in span.frames(PAGE)}
     for page in range(PAGES.start, PAGES.end):
-        around = [region.name for region in regions if page * PAGE in region.span]
-        telling = [name for name in around if name not in NEUTRAL]
+        around = [region for region in regions if page * PAGE in region.span]
+        telling = [one.name for one in around if one.name not in NEUTRAL or is_alone(one)]
         # The innermost of them is the last.
-        assert (page in pages) == (bool(telling) and telling[-1] in RAM)
+        assert (page in pages) == (bool(telling) and telling[-1] in {*RAM, "Crash kernel"})
+
+
+def is_alone(region: Region) -> bool:
+    """A grep shows the reservation without the RAM that it was taken from."""
+    return region.name == "Crash kernel" and region.depth == 0
 
 
 WORDS = st.sampled_from(

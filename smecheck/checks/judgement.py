@@ -67,6 +67,10 @@ class Case:
     """All places that KASLR may choose, where they are known."""
     changes: tuple[Change, ...] = ()
     """What would come of it if the load were another than it was assumed to be."""
+    settled_by: str | None = None
+    """What would make it possible to predict the load, where a log says what stands in the way."""
+    nothing_reserved: str | None = None
+    """The words of a log that say why no memory is reserved for a crash kernel."""
 
 
 def with_effect(case: Case, effect: Effect) -> list[Finding]:

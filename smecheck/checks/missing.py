@@ -11,6 +11,7 @@ from smecheck.model.load import Placing
 from smecheck.model.placement import Owner
 from smecheck.model.proof import Way
 from smecheck.model.segments import SegmentRole
+from smecheck.placement.log_obstacle import RESERVE
 from smecheck.quantity import address_text
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ def missing(case: Case) -> tuple[str, str] | None:
             "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
         )
     if case.segments is not None and case.segments.predicted and case.segments.refusal is not None:
+        if case.nothing_reserved is not None and case.boot.path is Path.KDUMP:
+            return (
+                f"kexec would refuse this load: {case.segments.refusal}; nothing was reserved for "
+                f"a crash kernel ({case.nothing_reserved})",
+                RESERVE,
+            )
         return (
             f"kexec would refuse this load: {case.segments.refusal}",
             "give kexec what it lacks, or the load that there was (--segments)",
@@ -105,6 +112,12 @@ def missing_around(case: Case) -> tuple[str, str] | None:
             "--dmesg, which tells it too",
         )
     if case.boot.path is Path.KDUMP and not case.memory.crash_kernel:
+        if case.nothing_reserved is not None:
+            return (
+                f"nothing was reserved for a crash kernel ({case.nothing_reserved}): the load is "
+                "of another boot",
+                "give the memory map of the boot in which the crash kernel was loaded (--iomem)",
+            )
         return (
             f"{case.memory.source} shows no Crash kernel: whether the workarea leaves it is open",
             "give the memory map of the boot in which the crash kernel was loaded (--iomem), or "
@@ -114,6 +127,8 @@ def missing_around(case: Case) -> tuple[str, str] | None:
 
 
 def _what_would_predict_it(case: Case) -> str:
+    if case.settled_by is not None:
+        return case.settled_by
     if case.boot.path is Path.KDUMP and case.memory is not None and not case.memory.crash_kernel:
         return (
             "give what tells the crash reservation: the whole /proc/iomem of the boot that loaded "

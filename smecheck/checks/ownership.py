@@ -48,7 +48,7 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     if placement.owner is not Owner.NOBODY or placement.offsets is None:
         return
     placed_by_load = situation.segments is not None and situation.extents is not None
-    machine_known = situation.memory is not None or placed_by_load
+    machine_known = situation.memory is not None or placed_by_load or situation.is_unpredictable
     init_size = situation.image.header.init_size
     if situation.segments is not None and situation.extents and not situation.kernel_moved:
         base_now = situation.extents.in_place.end - placement.offsets.in_place.end

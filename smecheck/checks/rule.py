@@ -43,6 +43,8 @@ class Situation:
     """The kernel log of the machine, where one was given."""
     crash_memory: SpanSet | None = None
     """What a crash kernel may write to, where the boot is that of one and it is known."""
+    is_unpredictable: bool = False
+    """A load on the machine is asked about, and where it would lie cannot be predicted."""
 
     @property
     def extents(self) -> Extents | None:

@@ -158,7 +158,12 @@ class BootReader:
                 where=where,
                 help_text="give the log of a kernel that can use SME, or /proc/iomem (--iomem)",
             )
-        return KernelLog(self._name, boot, self._decompressor, tuple(self._remarks(boot)))
+        return KernelLog(
+            self._name,
+            boot,
+            unfinished=self._decompressor,
+            remarks=tuple(self._remarks(boot)),
+        )
 
     def _remarks(self, boot: LoggedBoot) -> list[str]:
         name, remarks = self._name, []

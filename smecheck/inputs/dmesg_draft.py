@@ -403,6 +403,11 @@ class BootDraft:
         last = next(reversed(self.tables), None)
         efi = [EfiMap(name, tuple(ranges)) for ranges in self._efi]
         reserved = [] if self._broken_reservation else sorted(self._reservations)
+        if self._xen is not None:
+            # What a domain of Xen takes for its memory is not the machine's.
+            firmware = last = None
+            self._changes.clear()
+            self._buffers.clear()
         return LoggedBoot(
             line=self.line,
             begins=self._begins,

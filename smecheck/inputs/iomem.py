@@ -11,8 +11,19 @@ from __future__ import annotations
 import re
 
 from smecheck.errors import MalformedInput, WrongKind
-from smecheck.inputs.iomem_lines import HOW_TO_DUMP, Line, LineReader, malformed
-from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
+from smecheck.inputs.iomem_lines import HOW_TO_DUMP, RESOURCE, Line, LineReader, malformed
+from smecheck.inputs.known_lines import KnownLines
+from smecheck.inputs.line_wrapper import unwrapped
+from smecheck.inputs.log_lines import plain
+from smecheck.inputs.mail import decode_mail, encoding_of_mail
+from smecheck.inputs.source import (
+    HEAD_SIZE,
+    TEXT_LIMIT,
+    Source,
+    decode_text,
+    display_name,
+    read_bounded,
+)
 from smecheck.inputs.text_kind import kind_of_text
 from smecheck.model.memory import MemoryMap, Region, usable_ram
 from smecheck.quantity import address_text
@@ -49,6 +60,8 @@ _TEXTS = (
 _YAML_OR_JSON = re.compile(r"(?:\s|#.*)*+(?:---|%YAML|\{|- |[A-Za-z_][\w-]*+:(?:\s|$))")
 
 
+_KNOWN = KnownLines([RESOURCE])
+
 LINES_LIMIT = 20_000
 """Lines of a dump with all that it was pasted into; a large machine's dump has a thousand."""
 
@@ -56,19 +69,22 @@ _LINE_LIMIT = 64 << 10
 _ENDLESS = re.compile(rb"[^\n]{%d}" % (_LINE_LIMIT + 1))
 
 
-def read_iomem(path: str) -> MemoryMap:
-    """Read a dump of /proc/iomem from a file, or from standard input for ``-``.
+def read_iomem(source: Source) -> MemoryMap:
+    """Read a dump of /proc/iomem.
 
     Raises:
         InputError: it cannot be read, or is not one dump; see :func:`parse_iomem`.
     """
-    name = display_name(path)
-    data = read_bounded(path, TEXT_LIMIT)
+    name = display_name(source)
+    data = read_bounded(source, TEXT_LIMIT)
     kind = _binary_kind(data)
     if kind is not None:
         raise WrongKind(f"is {kind}, not a dump of /proc/iomem", where=name, help_text=HOW_TO_DUMP)
     _refuse_endless(data, name)
-    return parse_iomem(decode_text(data, name), name)
+    decode_text(data, name)
+    if encoding_of_mail(data[:HEAD_SIZE]) is not None:
+        data = decode_mail(data)
+    return parse_iomem(decode_text(plain(data), name), name)
 
 
 def parse_iomem(text: str, name: str) -> MemoryMap:
@@ -78,9 +94,9 @@ def parse_iomem(text: str, name: str) -> MemoryMap:
         WrongKind: there is no dump in it, or one that was read without root.
         MalformedInput: a resource is broken, or there are several dumps.
     """
-    # What is copied from a web page is indented with no-break spaces; Notepad begins with a mark.
-    text = text.removeprefix("\ufeff").replace("\xa0", " ")
-    reader = LineReader(text, name)
+    data = plain(text.encode())
+    rows = unwrapped(enumerate(data.split(b"\n"), 1), data[:HEAD_SIZE], _KNOWN)
+    reader = LineReader([row.decode("utf-8", "replace") for _, row in rows], name)
     tree = _Tree(name)
     for line in reader:
         tree.add(line)

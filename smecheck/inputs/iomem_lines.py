@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from smecheck.errors import MalformedInput, WrongKind
+from smecheck.inputs.known_lines import About, KnownLine, Trait
+from smecheck.inputs.line_prefix import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,33 @@ _BROKEN = re.compile(
     re.IGNORECASE,
 )
 """What begins like a resource and is none. No word, date or UUID does."""
+_BEGINS = re.compile(r"[0-9a-fA-F]{4,16}-[0-9a-fA-F]{4,16} ?:")
+RESOURCE = KnownLine(
+    About.MEMORY,
+    (" : ",),
+    rf"[ \t]*{_BEGINS.pattern}",
+    rf"[ \t]*{_BEGINS.pattern}.*",
+    Trait.NONE,
+)
+"""A resource, to those who look for the marks that a program put before each line."""
+_NAMES = (
+    "System RAM",
+    "Crash kernel",
+    "Kernel code",
+    "Kernel rodata",
+    "Kernel data",
+    "Kernel bss",
+    "ACPI Tables",
+    "ACPI Non-volatile Storage",
+    "Unusable memory",
+    "Persistent Memory",
+    "Soft Reserved",
+    "RAM buffer",
+    "Unknown E820 type",
+    "Reserved",
+    "reserved",
+)
+"""Names that say what memory is: e820_type_to_string(), arch/x86/kernel/e820.c, and the kernel."""
 _INSIDE = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8,}+-[0-9a-fA-F]{8,}+ ?: ?[^ \t\r]")
 _CUT_OFF = re.compile(r"[ \t>]*+[0-9a-fA-F]++")
 _ELLIPSIS = re.compile(r"\.{3}|…|\bsnip", re.IGNORECASE)
@@ -50,14 +79,15 @@ class Line(NamedTuple):
 class LineReader:
     """Reads the lines of a text, once: it yields the resources and takes note of the others."""
 
-    def __init__(self, text: str, name: str) -> None:
-        self._rows = text.split("\n")
+    def __init__(self, rows: list[str], name: str) -> None:
+        self._rows = rows
         self._name = name
         self.ignored: list[int] = []
         """Lines that are neither resources nor blank, by number."""
         self.elided = False
         """Whether a line says that others were left out."""
         self._ellipsis_passed = False
+        self._begun = False
 
     def __iter__(self) -> Iterator[Line]:
         """Yield the resources.
@@ -68,24 +98,15 @@ class LineReader:
         """
         previous: Line | None = None
         count = zeros = 0
-        for number, row in enumerate(self._rows, 1):
-            match = _RESOURCE.match(row)
-            if match is None:
-                self._pass_over(number, row)
-                continue
-            line = self._resource(match, number)
+        for line in self._resources():
             if previous and line.name.isdecimal() and _is_echo(line, previous):
-                self.ignored.append(number)
+                self.ignored.append(line.number)
                 continue
             count += 1
             if line.end == 1:
                 zeros += 1
                 if zeros > 1:
                     break
-            # Kernel messages and prose have ellipses too: theirs count in the middle of the dump.
-            if self._ellipsis_passed:
-                self._ellipsis_passed = False
-                self.elided = self.elided or previous is not None
             yield line
             previous = line
         # The kernel shows zeros without CAP_SYS_ADMIN. One byte at 0 may be a resource for once.
@@ -98,6 +119,45 @@ class LineReader:
         # Without a line feed the last line may be any part of one. Cut in its name it looks whole.
         if previous and _CUT_OFF.fullmatch(self._rows[-1]):
             raise self._malformed("is cut off", len(self._rows))
+
+    def _resources(self) -> Iterator[Line]:
+        """Yield the lines that are resources, each with the whole of its name."""
+        open_line: Line | None = None
+        for number, row in enumerate(self._rows, 1):
+            match = _RESOURCE.match(row) or self._behind_prefix(row)
+            if match is None and open_line is not None:
+                named = _with_rest_of_name(open_line, row)
+                if named is not None:
+                    yield named
+                    open_line = None
+                    continue
+            if open_line is not None:
+                yield self._complete(open_line)
+                open_line = None
+            if match is None:
+                self._pass_over(number, row)
+                continue
+            # Kernel messages and prose have ellipses too: theirs count in the middle of the dump.
+            if self._ellipsis_passed:
+                self._ellipsis_passed = False
+                self.elided = self.elided or self._begun
+            self._begun = True
+            open_line = self._resource(match, number)
+        if open_line is not None:
+            yield self._complete(open_line)
+
+    def _behind_prefix(self, row: str) -> re.Match[str] | None:
+        """Return the resource that stands behind the stamp or the tag of a log, if one does."""
+        if not _INSIDE.search(row):
+            return None
+        text = row.lstrip("> \t")
+        prefix = prefix_of(text, _BEGINS)
+        return _RESOURCE.match(text, prefix.end) if prefix.end else None
+
+    def _complete(self, line: Line) -> Line:
+        if _is_begun(line.name):
+            raise self._malformed(f'is broken: "{line.name}" is no whole name', line.number)
+        return line
 
     def _resource(self, match: re.Match[str], number: int) -> Line:
         indent, first, last, name = match.groups()
@@ -132,6 +192,21 @@ class LineReader:
 
     def _malformed(self, message: str, number: int) -> MalformedInput:
         return malformed(message, f"{self._name}:{number}")
+
+
+def _is_begun(name: str) -> bool:
+    """Tell whether a name is what is left of one that says what memory is."""
+    return any(whole.startswith(name) and whole != name for whole in _NAMES)
+
+
+def _with_rest_of_name(line: Line, row: str) -> Line | None:
+    """Return a resource whose name goes on in the next row; ``None`` if it does not."""
+    if not _is_begun(line.name):
+        return None
+    rest = row.strip("> \t\r")
+    names = (f"{line.name}{glue}{rest}" for glue in (" ", ""))
+    whole = next((name for name in names if name.startswith(_NAMES)), None)
+    return None if whole is None else line._replace(name=whole)
 
 
 def _is_echo(line: Line, previous: Line) -> bool:

@@ -45,15 +45,15 @@ def read_memmap(source: Source) -> FirmwareMap:
         table = _boot_params_table(source)
         if table is not None:
             return table
-    if found is None or found.boot.firmware_map is None:
-        raise _no_map(name, head)
-    if found.boot.xen is not None:
+    if found is not None and found.boot.xen is not None:
         raise WrongKind(
             f"holds the memory map of a domain of Xen ({found.boot.xen.text}), which is not the "
             "firmware's",
             where=found.boot.xen.where,
             help_text="give the map of the machine: /sys/firmware/memmap, booted without Xen",
         )
+    if found is None or found.boot.firmware_map is None:
+        raise _no_map(name, head)
     return replace(found.boot.firmware_map, remarks=found.remarks)
 
 

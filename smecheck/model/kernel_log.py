@@ -163,6 +163,8 @@ class KernelLog:
     source: str
     boot: LoggedBoot
     """The last boot that tells anything."""
+    broken_load: LogLine | None = None
+    """Where a load is recorded of which not all lines are whole: it is not known."""
     unfinished: Decompressor | None = None
     """A kernel behind it that wrote no more than its decompressor did."""
     remarks: tuple[str, ...] = ()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _RAM = "System RAM"
+_OF_KERNEL = ("Crash kernel", "Kernel code", "Kernel rodata", "Kernel data", "Kernel bss")
+"""What a kernel puts into RAM, and nowhere else; a grep shows it without the RAM around it."""
 _CLAIMED = (
     "reserved",
     "acpi",
@@ -125,7 +127,8 @@ def usable_ram(regions: Iterable[Region]) -> SpanSet:
     """Return the "System RAM" of ``regions`` without what firmware claims inside it.
 
     A byte is judged by the innermost region around it that says RAM or not RAM, whatever else it is
-    nested in: "System RAM (kmem)" or "(virtio_mem)" is hot-added memory and counts as RAM inside
+    nested in. "Crash kernel" outside of all others, as a grep shows it, was taken from RAM.
+    "System RAM (kmem)" or "(virtio_mem)" is hot-added memory and counts as RAM inside
     "Persistent Memory" or "Soft Reserved"; "Reserved" inside "System RAM" does not.
 
     Args:
@@ -154,7 +157,7 @@ def _telling(regions: Iterable[Region]) -> Iterator[tuple[int, int, bool]]:
     """Yield start and end of the regions that say RAM or not RAM, and one behind all of them."""
     last = 0
     for region in regions:
-        is_ram = region.name.startswith(_RAM)
+        is_ram = region.name.startswith(_RAM) or (region.depth == 0 and region.name in _OF_KERNEL)
         if is_ram or region.name.lower().startswith(_CLAIMED):
             span = region.span
             if span.end > last:

@@ -18,19 +18,46 @@ if TYPE_CHECKING:
     from smecheck.model.kernel import KernelImage
     from smecheck.model.segments import SegmentList
     from smecheck.placement.kexec.predicted_load import Machine, PredictedLoad
+    from smecheck.placement.log_obstacle import Obstacle
     from smecheck.placement.question import Question
+
+
+def asks_for_load(question: Question) -> bool:
+    """Tell whether a load is asked about that nobody recorded."""
+    boot = question.boot
+    says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
+    if question.segments is not None or boot.path is Path.FIRST_BOOT:
+        return False
+    return says_load or question.machine is not None
 
 
 def predicted_load(question: Question) -> PredictedLoad | None:
     """Predict the load, where one is asked about and none was recorded."""
-    boot = question.boot
-    says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
-    if question.segments is not None or not (says_load or question.machine is not None):
+    if not asks_for_load(question) or obstacle_in_log(question) is not None:
         return None
     from smecheck.placement.kexec.predicted_load import asked_load, predict_load
 
-    asked = asked_load(question.image, boot, _machine(question))
+    asked = asked_load(question.image, question.boot, _machine(question))
     return None if asked is None else predict_load(asked)
+
+
+def obstacle_in_log(question: Question) -> Obstacle | None:
+    """Return what the log says that makes a prediction impossible, if anything."""
+    if question.log is None:
+        return None
+    from smecheck.placement.log_obstacle import obstacle_of
+
+    return obstacle_of(question)
+
+
+def why_nothing_is_reserved(question: Question) -> str | None:
+    """Quote the line of the log that says why no memory is reserved for a crash kernel."""
+    if question.log is None:
+        return None
+    from smecheck.placement.log_obstacle import nothing_reserved, said
+
+    line = nothing_reserved(question)
+    return None if line is None else said(line)
 
 
 def with_kexec_options(question: Question) -> Question:
