@@ -24,6 +24,7 @@ from smecheck.inputs.bzimage import read_bzimage
 from smecheck.inputs.elf import read_elf
 from smecheck.inputs.kernel import read_kernel
 from smecheck.inputs.payload import Payload
+from smecheck.model.build_marks import COMPRESSION
 from smecheck.model.kernel import KernelImage, KernelKind, Scheme
 from smecheck.placement.identity import identify
 from smecheck.span import Span
@@ -79,6 +80,7 @@ def test_the_kernel_inside_is_read_in_one_pass(compression: str, passes: list[in
     assert image.build_id == Known(BUILD_ID.hex(), "GNU build-id note in .notes")
     assert image.release == Known("5.0.0", "banner in .rodata")
     assert image == replace_header(alone, image)
+    assert image.marks == {COMPRESSION: compression, **alone.marks}
     assert identify(image) == identify(alone)
     assert value_of(image.header.init_size) == 0x3F98000
     assert value_of(image.header.output_len) == len(inner) + 64
@@ -120,7 +122,8 @@ def test_the_configuration_inside_is_read_in_the_same_pass(passes: list[int]) ->
 
 def replace_header(alone: KernelImage, image: KernelImage) -> KernelImage:
     """Return what was read from the vmlinux, as if it came from the bzImage."""
-    return record.replace(alone, kind=KernelKind.BZIMAGE, header=image.header)
+    marks = {**alone.marks, COMPRESSION: image.marks[COMPRESSION]}
+    return record.replace(alone, kind=KernelKind.BZIMAGE, header=image.header, marks=marks)
 
 
 def test_what_a_first_pass_does_not_keep_is_unpacked_again(passes: list[int]) -> None:

@@ -17,6 +17,7 @@ from smecheck.evidence import Known, Unknown
 from smecheck.inputs.config import OPTIONS, parse_config, read_config
 from smecheck.inputs.elf import read_elf
 from smecheck.inputs.kconfig import type_of
+from smecheck.model.build_marks import COMPILER
 from smecheck.model.kernel import KernelConfig, KernelImage
 
 CONFIG = """\
@@ -60,6 +61,7 @@ def test_the_options_that_matter_are_kept_with_their_lines() -> None:
             "CONFIG_PHYSICAL_ALIGN": "config:10",
             "CONFIG_KASAN": "config:11",
         },
+        marks={COMPILER: "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"},
     )
 
 

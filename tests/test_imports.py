@@ -138,7 +138,7 @@ def test_a_bare_kernel_brings_no_reader_of_loads_and_machines(form: str, folder:
     modules = imported(folder, *ELF, "--format", form)
     readers = {module for module in modules if module.startswith("smecheck.inputs.")}
     names = {module.removeprefix("smecheck.inputs.") for module in readers}
-    elf = {"elf", "elf_content", "elf_file", "elf_symbols", "image_symbols"}
+    elf = {"banner", "elf", "elf_content", "elf_file", "elf_symbols", "image_symbols"}
     assert names == elf | {"binary_kind", "complements", "kernel", "source"}
 
 

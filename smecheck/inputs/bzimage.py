@@ -9,10 +9,12 @@ from typing import BinaryIO
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown, first_known
+from smecheck.inputs.banner import marks_of, release_of
 from smecheck.inputs.packed import NotUnpacked, PackedBytes
 from smecheck.inputs.payload import UNPACKED_LIMIT, Payload, payload_of
 from smecheck.inputs.setup_header import OUTPUT_LEN_SIZE, SetupFields
 from smecheck.inputs.unpacked import read_unpacked_elf
+from smecheck.model.build_marks import COMPRESSION
 from smecheck.model.kernel import KernelImage, KernelKind
 from smecheck.quantity import address_text
 from smecheck.record import replace
@@ -43,12 +45,14 @@ def read_bzimage(stream: BinaryIO, span: Span, name: str) -> KernelImage:
     except NotUnpacked as problem:
         reason = f"the payload cannot be unpacked: {problem.reason}; {problem.help_text}"
         return _header_alone(fields, output_len, reason, name)
+    banner = fields.banner()
     return replace(
         image,
         source=name,
         kind=KernelKind.BZIMAGE,
-        release=first_known(image.release, fields.release()),
+        release=first_known(image.release, release_of(banner)),
         header=fields.header(output_len),
+        marks={**marks_of(banner), COMPRESSION: payload.compression.name, **image.marks},
     )
 
 
@@ -81,10 +85,11 @@ def _header_alone(
     fields: SetupFields, output_len: Fact[int], reason: str, name: str
 ) -> KernelImage:
     unknown = Unknown(reason)
+    banner = fields.banner()
     return KernelImage(
         source=name,
         kind=KernelKind.BZIMAGE,
-        release=fields.release(),
+        release=release_of(banner),
         build_id=unknown,
         symbols={},
         symbols_complete=False,
@@ -95,4 +100,5 @@ def _header_alone(
         config={},
         sme_text=unknown,
         symbols_from=unknown,
+        marks=marks_of(banner),
     )

@@ -13,9 +13,11 @@ import zlib
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.inputs.config_marks import ConfigMarks, named_after
 from smecheck.inputs.kconfig import first_wrong, value_problem
 from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
 from smecheck.model.kernel import KernelConfig
+from smecheck.record import replace
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 
@@ -85,7 +87,7 @@ def read_config(path: str) -> KernelConfig:
     if wrong is not None:
         line = text.count("\n", 0, wrong.start()) + 1
         raise _no_value(wrong[1], wrong[2], f"{name}:{line}")
-    return config
+    return replace(config, marks={**config.marks, **named_after(path)})
 
 
 def parse_config(text: str, name: str) -> KernelConfig | None:
@@ -108,11 +110,13 @@ def parse_config(text: str, name: str) -> KernelConfig | None:
         )
     options: dict[str, str] = {}
     origins: dict[str, str] = {}
+    marks = ConfigMarks()
     around, found, line, counted = set(_AROUND_SME), False, 1, 0
     for match in _OPTION.finditer(text):
         found = True
         around.discard(match["name"])
         option = match["name"] or match["unset"]
+        marks.add(option, "n" if match["unset"] else match["value"].rstrip(" \t\r"))
         if option in OPTIONS:
             line += text.count("\n", counted, match.start())
             counted = match.start()
@@ -128,7 +132,10 @@ def parse_config(text: str, name: str) -> KernelConfig | None:
     if title is not None and not around and options.get(_SME) == "y" and _DEFAULT not in options:
         options[_DEFAULT] = "n"
         origins[_DEFAULT] = f"{name}: not among its options, so it was removed (29956748339a, v6.9)"
-    return KernelConfig(name, _version(title, text, name), options, origins)
+    is_whole = title is not None and not around
+    return KernelConfig(
+        name, _version(title, text, name), options, origins, marks.marks(is_whole=is_whole)
+    )
 
 
 def unpacked(data: bytes) -> bytes | None:

@@ -11,9 +11,11 @@ from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.inputs.elf_content import find_banner, find_build_id, find_sme_text
+from smecheck.inputs.banner import Banner, marks_of, release_of
+from smecheck.inputs.elf_content import find_banner, find_notes, find_sme_text
 from smecheck.inputs.elf_file import ElfFile, ElfSection
 from smecheck.inputs.image_symbols import ImageSymbols, image_symbols
+from smecheck.model.build_marks import BUILD_SALT, Marks
 from smecheck.model.kernel import (
     SECTION_SCHEMES,
     KernelConfig,
@@ -55,11 +57,13 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
     names_code = any(name in symbols.addresses for name in SME_CODE_SYMBOLS)
     is_split = _is_split_debug(sections)
     config = _config(elf, sections, symbols)
+    banner = _NO_CONTENTS if is_split else find_banner(elf, sections, symbols.banner)
+    build_id, salt = find_notes(elf, sections)
     return KernelImage(
         source=elf.name,
         kind=KernelKind.VMLINUX,
-        release=_NO_CONTENTS if is_split else find_banner(elf, sections, symbols.banner),
-        build_id=find_build_id(elf, sections),
+        release=release_of(banner),
+        build_id=build_id,
         symbols=symbols.addresses,
         symbols_complete=symbols.complete,
         symbols_from=symbols.source,
@@ -74,7 +78,16 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
         config=config.options if config else {},
         sme_text=_sme_text(elf, sections, needed=not in_section and not names_code),
         origins={**(config.origins if config else {}), **symbols.origins},
+        marks=_marks(banner, salt, config),
     )
+
+
+def _marks(banner: Fact[Banner], salt: str | None, config: KernelConfig | None) -> Marks:
+    return {
+        **(config.marks if config is not None else {}),
+        **({BUILD_SALT: salt} if salt is not None else {}),
+        **marks_of(banner),
+    }
 
 
 def _config(elf: ElfFile, sections: list[ElfSection], symbols: ImageSymbols) -> KernelConfig | None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.inputs.banner import BANNER_REACH, BANNER_TEXT, Banner, banner_at
 from smecheck.inputs.elf_file import ElfFile, ElfSection
 
-BANNER_TEXT = b"Linux version "
-_BANNER = re.compile(re.escape(BANNER_TEXT) + rb"([0-9][!-~]{0,127})[\s\0]")
-BANNER_REACH = 256
-"""Bytes from the banner's start on that hold its release."""
+_GNU_BUILD_ID = (b"GNU", 3)
+_BUILD_SALT = (b"Linux", 0x100)
+"""include/linux/elfnote-lto.h and build-salt.h, LINUX_ELFNOTE_BUILD_SALT, v4.19 to v6.12."""
 
-_NT_GNU_BUILD_ID = 3
 NOTES_LIMIT = 1 << 20
 """Bytes of a note section that is read: real ones are below 1 KiB."""
 
@@ -21,8 +18,8 @@ SME_TEXTS = (b"mem_encrypt\0", b"Secure Memory Encryption (SME)")
 of v4.14 to v5.9: kernels of the after-end scheme have both."""
 
 
-def find_banner(elf: ElfFile, sections: list[ElfSection], address: int | None) -> Fact[str]:
-    """Return the release out of the "Linux version" banner.
+def find_banner(elf: ElfFile, sections: list[ElfSection], address: int | None) -> Fact[Banner]:
+    """Return the "Linux version" banner.
 
     Args:
         elf: the file.
@@ -34,27 +31,40 @@ def find_banner(elf: ElfFile, sections: list[ElfSection], address: int | None) -
             within = address - section.address
             if 0 <= within < section.size:
                 size = min(BANNER_REACH, section.size - within)
-                match = _BANNER.match(elf.read(section.offset + within, size, "the banner"))
-                if match:
-                    return Known(match[1].decode("ascii"), "symbol linux_banner")
+                data = elf.read(section.offset + within, size, "the banner")
+                banner = _banner(data, 0) if data.startswith(BANNER_TEXT) else None
+                if banner is not None:
+                    return Known(banner, "symbol linux_banner")
     for section in sections:
         if section.name == ".rodata" and section.is_in_file:
             for chunk in elf.chunks(section, BANNER_REACH):
-                match = _BANNER.search(chunk)
-                if match:
-                    return Known(match[1].decode("ascii"), "banner in .rodata")
+                at = -1
+                while (at := chunk.find(BANNER_TEXT, at + 1)) >= 0:
+                    banner = _banner(chunk, at)
+                    if banner is not None:
+                        return Known(banner, "banner in .rodata")
     return Unknown("no Linux version banner in the image")
 
 
-def find_build_id(elf: ElfFile, sections: list[ElfSection]) -> Fact[str]:
-    """Return the GNU build-id, in hex."""
+def _banner(data: bytes, at: int) -> Banner | None:
+    return banner_at(data, at + len(BANNER_TEXT))
+
+
+def find_notes(elf: ElfFile, sections: list[ElfSection]) -> tuple[Fact[str], str | None]:
+    """Return the GNU build-id, in hex, and CONFIG_BUILD_SALT, where there is one."""
+    build_id: Fact[str] = Unknown("no GNU build-id note in the image")
+    salt = None
     for section in sections:
         if section.type == "NOTE" and 0 < section.size <= NOTES_LIMIT:
             data = elf.read(section.offset, section.size, f"section {section.name}")
             for name, note_type, description in elf.iter_notes(data):
-                if name == b"GNU" and note_type == _NT_GNU_BUILD_ID and description:
-                    return Known(description.hex(), f"GNU build-id note in {section.name}")
-    return Unknown("no GNU build-id note in the image")
+                if (name, note_type) == _GNU_BUILD_ID and description:
+                    if isinstance(build_id, Unknown):
+                        origin = f"GNU build-id note in {section.name}"
+                        build_id = Known(description.hex(), origin)
+                elif (name, note_type) == _BUILD_SALT and salt is None:
+                    salt = description.rstrip(b"\0").decode("utf-8", "replace")
+    return build_id, salt
 
 
 def find_sme_text(elf: ElfFile, sections: list[ElfSection]) -> str | None:

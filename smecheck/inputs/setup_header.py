@@ -6,10 +6,9 @@ there if the protocol has it and the header, whose length is in its second byte,
 
 from __future__ import annotations
 
-import re
-
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.inputs.banner import BANNER_REACH, Banner, banner_at
 from smecheck.inputs.packed import PackedBytes
 from smecheck.model.kernel import SetupHeader
 from smecheck.placement.constants import PAGE_SIZE
@@ -30,8 +29,6 @@ OUTPUT_LEN_SIZE = 4
 """z_output_len, the end of the payload: payload_length counts it."""
 
 _VERSION_FROM = 0x200
-_VERSION_REACH = 256
-_RELEASE = re.compile(rb"([0-9][!-~]{0,127})[\s\0]")
 
 
 @record
@@ -164,8 +161,8 @@ class SetupFields:
             )
         return Known(span, f"{offset.origin}, 0x24c and setup_sects")
 
-    def release(self) -> Fact[str]:
-        """Return the release out of the version string that the header points to."""
+    def banner(self) -> Fact[Banner]:
+        """Return the version string that the header points to."""
         pointer = self.fact("kernel_version")
         if isinstance(pointer, Unknown):
             return pointer
@@ -173,14 +170,12 @@ class SetupFields:
             return Unknown("the setup header points to no version string")
         at = _VERSION_FROM + pointer.value
         self._image.rewind()
-        text = self._image.read(at + _VERSION_REACH)[at:]
-        match = _RELEASE.match(text)
-        if match is None:
+        text = self._image.read(at + BANNER_REACH)[at:]
+        banner = banner_at(text, 0)
+        if banner is None:
             return Unknown(f"no version string at {address_text(at)} (setup header 0x20e)")
-        return Known(
-            match[1].decode("ascii"),
-            f"{self._name}: version string at {address_text(at)} (setup header 0x20e)",
-        )
+        origin = f"{self._name}: version string at {address_text(at)} (setup header 0x20e)"
+        return Known(banner, origin)
 
     def _alignment(self) -> Fact[int]:
         fact = _filled_in(self.fact("kernel_alignment"))

@@ -14,9 +14,10 @@ import itertools
 from collections.abc import Callable, Iterator
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
+from smecheck.inputs.banner import BANNER_REACH, BANNER_TEXT
 from smecheck.inputs.binary_kind import ELF_MAGIC, kind_of_binary
 from smecheck.inputs.elf import read_elf_file
-from smecheck.inputs.elf_content import BANNER_REACH, BANNER_TEXT, NOTES_LIMIT, SME_TEXTS
+from smecheck.inputs.elf_content import NOTES_LIMIT, SME_TEXTS
 from smecheck.inputs.elf_file import ElfFile, ElfSection
 from smecheck.inputs.kallsyms import Kallsyms
 from smecheck.inputs.kallsyms_stream import FAR, KallsymsStream

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Unknown
+from smecheck.model.build_marks import NO_MARKS, Marks
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ class KernelConfig:
     """``CONFIG_…`` options and their values: ``n`` where it says "is not set"."""
     origins: Mapping[str, str]
     """Where each of them was read."""
+    marks: Marks = NO_MARKS
 
 
 @record
@@ -176,6 +178,7 @@ class KernelImage:
     """The sources besides ``source``."""
     misfits: tuple[Misfit, ...] = ()
     """Sources that were given as complements, and are not of this build."""
+    marks: Marks = NO_MARKS
 
     def section(self, name: str) -> Section | None:
         """Return the section of that name."""

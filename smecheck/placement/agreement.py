@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.model.build_marks import BUILD_SALT, LOCALVERSION, NAMED_AFTER
 from smecheck.model.kernel import KernelConfig, KernelImage
 from smecheck.placement.constants import START_KERNEL_MAP
 from smecheck.placement.identity import IDENTITY_FILE_SYMBOL, identify
 from smecheck.placement.link_address import physical_align, physical_start
 from smecheck.placement.merge import on_one_base
+from smecheck.placement.paging import has_five_levels
 from smecheck.quantity import address_text
 from smecheck.record import record
 
@@ -30,6 +32,7 @@ def contradiction(one: KernelImage, other: KernelImage) -> Contradiction | None:
     one, other = on_one_base(one, other)
     return (
         _difference(_statements(one), _statements(other))
+        or _difference(one.marks, other.marks)
         or _too_small(one, other)
         or _swapped(_too_small(other, one))
     )
@@ -37,7 +40,43 @@ def contradiction(one: KernelImage, other: KernelImage) -> Contradiction | None:
 
 def config_contradiction(image: KernelImage, config: KernelConfig) -> Contradiction | None:
     """Return what an image and a configuration contradict each other in."""
-    return _difference(_statements(image), _options_statements(config.options, config.version))
+    return (
+        _difference(_statements(image), _options_statements(config.options, config.version))
+        or _difference(image.marks, config.marks)
+        or _other_release(image.release, config)
+        or _other_levels(image, config)
+    )
+
+
+def _other_release(release: Fact[str], config: KernelConfig) -> Contradiction | None:
+    """Hold the release of an image against what a configuration tells of its own.
+
+    A banner's third number is often the distribution's own, and then 0: only another one counts.
+    """
+    if isinstance(release, Unknown):
+        return None
+    marks, version = config.marks, config.version
+    stable = re.match(r"\d+\.\d+\.[1-9]\d*", release.value)
+    stated = re.match(r"\d+\.\d+\.\d+", version.value) if isinstance(version, Known) else None
+    if stable is not None and stated is not None and stable[0] != stated[0]:
+        return Contradiction("the version", stable[0], stated[0])
+    added = marks.get(LOCALVERSION, "")
+    if added not in release.value:
+        return Contradiction(LOCALVERSION, release.value, added)
+    for mark in (BUILD_SALT, NAMED_AFTER):
+        # Distributions salt their builds with the release, to have another build-id each time.
+        name = marks.get(mark, "")
+        if re.match(r"\d+\.\d+\.\d", name) and name != release.value:
+            return Contradiction(mark, release.value, name)
+    return None
+
+
+def _other_levels(image: KernelImage, config: KernelConfig) -> Contradiction | None:
+    """Hold the header's XLF_5LEVEL_ENABLED against CONFIG_X86_5LEVEL, which v6.17 removed."""
+    built, option = has_five_levels(image), config.options.get("CONFIG_X86_5LEVEL")
+    if isinstance(built, Unknown) or option is None or built.value is (option == "y"):
+        return None
+    return Contradiction("5-level paging", built.origin, f"CONFIG_X86_5LEVEL={option}")
 
 
 def _difference(one: Mapping[str, str], other: Mapping[str, str]) -> Contradiction | None:
