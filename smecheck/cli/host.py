@@ -28,6 +28,11 @@ host_options = (
     ),
     click.option("--cpus", metavar="COUNT", callback=address, help="Possible CPUs of the machine."),
     click.option(
+        "--crash-cma",
+        metavar="FILE",
+        help="/sys/kernel/kexec/crash_cma_ranges: what crashkernel=…,cma keeps (also in --dmesg).",
+    ),
+    click.option(
         "--mem-min", metavar="ADDR", callback=address, help="As given to kexec: the lowest address."
     ),
     click.option(
@@ -36,7 +41,7 @@ host_options = (
 )
 """Options of every command that predicts a load."""
 
-_SHORT_CUTS = ("kexec_tools", "running_kernel", "cpus", "mem_min", "mem_max")
+_SHORT_CUTS = ("kexec_tools", "running_kernel", "cpus", "crash_cma", "mem_min", "mem_max")
 
 
 def machine_of(options: dict[str, Any]) -> Machine | None:
@@ -93,4 +98,8 @@ def _with_short_cuts(host: Host, options: dict[str, Any]) -> Host:
                 help_text="give their number: /sys/devices/system/cpu/possible",
             )
         host = replace(host, cpus=Known(options["cpus"], "--cpus"))
+    if options["crash_cma"] is not None:
+        from smecheck.inputs.crash_cma_ranges import read_crash_cma_ranges
+
+        host = replace(host, crash_cma_ranges=read_crash_cma_ranges(options["crash_cma"]))
     return host

@@ -42,6 +42,10 @@ def inputs_used(question: Question, segments: SegmentList | None) -> tuple[Input
     host = question.machine.host if question.machine is not None else None
     if host is not None and host.source is not None:
         uses.append(InputUse(host.source, "host", _used_of_host(host)))
+    if host is not None and isinstance(host.crash_cma_ranges, Known):
+        source = host.crash_cma_ranges.origin
+        if not source.startswith(f"{host.source}:"):
+            uses.append(InputUse(source, "crash-cma", ("crash_cma_ranges",)))
     if segments is not None and not segments.predicted:
         roles = dict.fromkeys(segment.role.value for segment in segments.segments)
         uses.append(InputUse(segments.source, "segments", tuple(roles)))

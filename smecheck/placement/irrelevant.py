@@ -20,6 +20,9 @@ _ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")
 """Fields of a host that bear on more than where kexec puts things: on the page tables at entry, on
 the machine's memory, and on how the kernel is entered."""
 
+_COUNTS_FOR_KDUMP = ("crash_cma_ranges", "kernel_release", "cmdline")
+"""What tells where else a crash kernel may run."""
+
 
 def irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
     """Say what of the machine does not count for the answer.
@@ -31,7 +34,7 @@ def irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
     machine = question.machine
     if machine is None or question.cross_check:
         return ()
-    names = [*_names(machine)]
+    names = [*_names(machine, boot.path)]
     if not names:
         return ()
     why = "no load is predicted"
@@ -43,12 +46,13 @@ def irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
     return (f"{', '.join(names)} {does} not count: {why}",)
 
 
-def _names(machine: Machine) -> Iterator[str]:
+def _names(machine: Machine, path: Path) -> Iterator[str]:
     """Yield options and keys of a description that only say where a load is put."""
     host, window = machine.host, machine.window
+    counting = (*_ALWAYS_COUNTS, *(_COUNTS_FOR_KDUMP if path is Path.KDUMP else ()))
     for name in field_names(host):
         value = getattr(host, name)
-        if name in _ALWAYS_COUNTS or not (isinstance(value, Known) or name == "crash_kernel"):
+        if name in counting or not (isinstance(value, Known) or name == "crash_kernel"):
             continue
         origin = value.origin if isinstance(value, Known) else ""
         if value is not None:

@@ -20,6 +20,7 @@ from smecheck.evidence import Fact
 from smecheck.inputs.boot_description import read_boot_description
 from smecheck.inputs.boot_params import read_boot_params
 from smecheck.inputs.config import read_config
+from smecheck.inputs.crash_cma_ranges import read_crash_cma_ranges
 from smecheck.inputs.dmesg import read_dmesg
 from smecheck.inputs.elf_file import ElfFile
 from smecheck.inputs.host_description import read_host
@@ -75,6 +76,7 @@ READERS = (
     Reader("console", read_dmesg, seeds.texts("machine-logs/*.console.txt"), answers.of_log),
     Reader("memmap", read_memmap, seeds.texts("machine-logs/*.memmap.txt"), answers.of_firmware),
     Reader("host", read_host, seeds.host, answers.of_host),
+    Reader("crash-cma", read_crash_cma_ranges, seeds.crash_cma_ranges),
     Reader("segments", read_segments, seeds.segments, answers.of_segments),
     Reader("boot-params", read_boot_params, seeds.boot_params, answers.of_boot_params),
     Reader("boot", read_boot, seeds.boot, answers.of_early),

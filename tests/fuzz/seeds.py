@@ -153,6 +153,12 @@ def host(random: Random) -> bytes:
     return mutated(random, HOST.encode(), text=True)
 
 
+def crash_cma_ranges(random: Random) -> bytes:
+    """Return what a crash kernel may use beside its reservation, as sysfs shows it."""
+    made = b"52000000-71ffffff\n100000000-13fffffff\n"
+    return mutated(random, made, text=True) if random.random() < 0.9 else made
+
+
 def config(random: Random) -> bytes:
     """Return a configuration, in gzip or not."""
     made = CONFIG.encode()
