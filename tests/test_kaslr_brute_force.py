@@ -36,6 +36,7 @@ def variant(*, since_v5_10: bool) -> KaslrRules:
         skips_soft_reserved=False,
         takes_unaccepted=False,
         filters_srat=False,
+        reads_handover=False,
         srat_capacity=0,
     )
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.yaml_fields import NOT_GIVEN, Fields, open_description
 from smecheck.inputs.yaml_nodes import boolean, integer, one_line
-from smecheck.model.early_boot import SETUP_INDIRECT, EarlyBoot, SetupDataNode, Srat, SratRange
+from smecheck.model.early_boot import (
+    SETUP_INDIRECT,
+    SETUP_KEXEC_KHO,
+    EarlyBoot,
+    SetupDataNode,
+    Srat,
+    SratRange,
+)
 from smecheck.model.firmware import (
     EfiMap,
     EfiRange,
@@ -35,7 +42,7 @@ _KEYS = (
     "input",
 )
 _SPAN_KEYS = ("start", "size", "end")
-_NODE_KEYS = ("address", "type", "length", "target")
+_NODE_KEYS = ("address", "type", "length", "target", "scratch")
 _NODE_HEADER = 16
 """sizeof(struct setup_data), arch/x86/include/uapi/asm/setup_data.h."""
 _ADDRESSES_END = 1 << 64
@@ -138,16 +145,27 @@ def _setup_data(fields: Fields, name: str) -> Fact[tuple[SetupDataNode, ...]]:
         target = None if nested is None else _span(nested)
         if nested is not None and kind != SETUP_INDIRECT:
             item.problem("target", f"only a node of type {SETUP_INDIRECT:#x} has a target")
+        scratch = _scratch(item, kind)
         if address is None or kind is None or length is None:
             continue
         if address + _NODE_HEADER + length > _ADDRESSES_END:
             item.problem("length", "the end lies beyond the 64 bits of an address")
             continue
         span = Span.sized(address, _NODE_HEADER + length)
-        nodes.append(SetupDataNode(span, kind, target))
+        nodes.append(SetupDataNode(span, kind, target, scratch))
     if "setup_data" not in fields:
         return NOT_GIVEN
     return Known(tuple(nodes), f"{name}: setup_data")
+
+
+def _scratch(item: Fields, kind: int | None) -> tuple[Span, ...] | None:
+    """Read the areas that a node of kexec handover points to."""
+    if "scratch" not in item:
+        return None
+    if kind != SETUP_KEXEC_KHO:
+        item.problem("scratch", f"only a node of type {SETUP_KEXEC_KHO} has scratch areas")
+    spans = [_span(area) for area in _items(item, "scratch", _SPAN_KEYS)]
+    return tuple(span for span in spans if span is not None)
 
 
 def _srat(fields: Fields, name: str) -> Fact[Srat | None]:

@@ -17,6 +17,10 @@ SETUP_INDIRECT = 1 << 31
 """arch/x86/include/uapi/asm/setup_data.h: the node's data say where the real data lie."""
 
 
+SETUP_KEXEC_KHO = 10
+"""The same file: what the kernel before hands over (kexec handover), since v6.16."""
+
+
 @record
 class SetupDataNode:
     """One node of the setup_data list."""
@@ -26,6 +30,8 @@ class SetupDataNode:
     type: int
     target: Span | None = None
     """Where the data of a SETUP_INDIRECT lie; ``None`` for other nodes, and where it is nested."""
+    scratch: tuple[Span, ...] | None = None
+    """The scratch areas that a SETUP_KEXEC_KHO points to; ``None`` where they are not known."""
 
 
 @record

@@ -55,6 +55,8 @@ class KaslrRules:
     """EFI ranges of the type "unaccepted" count as free (CONFIG_UNACCEPTED_MEMORY)."""
     filters_srat: bool
     """Regions are cut down to the memory of the SRAT (CONFIG_MEMORY_HOTREMOVE and CONFIG_ACPI)."""
+    reads_handover: bool
+    """After a kexec handover only its scratch areas are searched (CONFIG_KEXEC_HANDOVER)."""
     srat_capacity: int
     """That many memory ranges in the SRAT, or more, switch the filter off: 2 * MAX_NUMNODES."""
 

@@ -21,7 +21,7 @@ from smecheck.record import field_names, record
 
 Release: TypeAlias = tuple[int, int]
 
-_NEWEST: Release = (6, 12)
+_NEWEST: Release = (7, 3)
 _AFTER_END: tuple[Release, Release] = ((4, 14), (5, 2))
 _IN_SECTION: tuple[Release, Release] = ((5, 3), _NEWEST)
 
@@ -58,8 +58,9 @@ CHANGES = (
         "(8d1cf8595860, 451286940d95, 79c2fd2afe55, 709709ac6410)",
     ),
     _Change("takes_unaccepted", (6, 5), "745e3ed85f71, unaccepted memory"),
+    _Change("reads_handover", (6, 16), "process_kho_entries(), kexec handover"),
 )
-"""arch/x86/boot/compressed/kaslr.c and misc.c. v4.14, v4.19, v5.9, v5.10, v6.1 and v6.12 were
+"""arch/x86/boot/compressed/kaslr.c and misc.c. v4.14, v4.19, v5.9, v5.10, v6.1, v6.12 and v7.3 were
 read and show each change on its side, as do slot lists of v5.0; the release between them is that of
 the commit."""
 
@@ -67,6 +68,7 @@ _CONFIG = {
     "skips_soft_reserved": ("CONFIG_EFI_SOFT_RESERVE",),
     "takes_unaccepted": ("CONFIG_UNACCEPTED_MEMORY",),
     "filters_srat": ("CONFIG_MEMORY_HOTREMOVE", "CONFIG_ACPI"),
+    "reads_handover": ("CONFIG_KEXEC_HANDOVER",),
 }
 """Options without which a point does not apply."""
 
@@ -203,5 +205,6 @@ def _rules(points: dict[str, bool], srat_capacity: int, *, reads_efi: bool) -> K
         skips_soft_reserved=points["skips_soft_reserved"],
         takes_unaccepted=points["takes_unaccepted"],
         filters_srat=points["filters_srat"],
+        reads_handover=points["reads_handover"],
         srat_capacity=srat_capacity if points["filters_srat"] else 0,
     )

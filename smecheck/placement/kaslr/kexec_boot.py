@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.model.boot import Boot, Path
-from smecheck.model.early_boot import EarlyBoot, SetupDataNode
+from smecheck.model.early_boot import SETUP_KEXEC_KHO, EarlyBoot, SetupDataNode
 from smecheck.model.firmware import (
     E820Type,
     EfiMap,
@@ -20,11 +20,15 @@ from smecheck.model.memory import MemoryMap
 from smecheck.model.segments import Loader, SegmentList, SegmentRole
 from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.crash_memory import crash_areas
+from smecheck.placement.kexec.hidden_places import handover_is_active
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
 
 _SETUP_DATA = (SegmentRole.SETUP_DATA, SegmentRole.RNG_SEED, SegmentRole.E820_EXT)
 """Segments of kexec-tools that begin with a setup_data node; a page each."""
+
+_NODE_HEADER = 16
+"""sizeof(struct setup_data), arch/x86/include/uapi/asm/setup_data.h."""
 
 _EFI_SEGMENTS = (SegmentRole.EFI_MEMMAP, SegmentRole.OTHER)
 """What kexec_load hands an EFI machine over with, and what might be it."""
@@ -65,6 +69,10 @@ def kexec_boot(source: KexecSource) -> EarlyBoot:
         for segment in segments.segments
         if segment.role in _SETUP_DATA
     ]
+    if params and _hands_over(source):
+        # Where in the segment of boot_params it is does not matter: that is avoided as it is.
+        start = params[0].span.start
+        nodes.append(SetupDataNode(Span.sized(start, _NODE_HEADER), SETUP_KEXEC_KHO))
     return EarlyBoot(
         source=segments.source,
         e820=_e820(source),
@@ -111,6 +119,18 @@ def _e820(source: KexecSource) -> Fact[FirmwareMap]:
     if not memory.complete:
         return Unknown(f"{memory.source} is a fragment of a map")
     return Known(_table(memory.source, memory.system_ram), f"{memory.source}: System RAM")
+
+
+def _hands_over(source: KexecSource) -> bool:
+    """Tell whether kexec handover is known to be active in a kernel that loads by file.
+
+    arch/x86/kernel/kexec-bzimage64.c, setup_kho(); not for a crash kernel.
+    """
+    loader = source.segments.loader
+    by_tools = isinstance(loader, Known) and loader.value is Loader.KEXEC_LOAD
+    if by_tools or source.boot.path is Path.KDUMP or source.host is None:
+        return False
+    return value_of(handover_is_active(source.host)) is True
 
 
 def _areas(source: KexecSource) -> Fact[tuple[Span, ...]]:

@@ -1,6 +1,6 @@
 """The memory that slots are looked for in: the EFI map or the e820 table, cut down by the SRAT.
 
-Source: process_efi_entries(), process_e820_entries() and process_mem_region(),
+Source: process_kho_entries(), process_efi_entries(), process_e820_entries(), process_mem_region(),
 arch/x86/boot/compressed/kaslr.c; count_immovable_mem_regions(), arch/x86/boot/compressed/acpi.c.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.early_boot import EarlyBoot, Srat
+from smecheck.model.early_boot import SETUP_KEXEC_KHO, EarlyBoot, Srat
 from smecheck.model.firmware import (
     EFI_MEMORY_MORE_RELIABLE,
     EFI_MEMORY_SP,
@@ -48,6 +48,9 @@ def searched_regions(boot: EarlyBoot, rules: KaslrRules) -> Fact[Regions]:
 
 
 def _free_memory(boot: EarlyBoot, rules: KaslrRules) -> Fact[Regions]:
+    handed_over = _scratch_areas(boot) if rules.reads_handover else None
+    if handed_over is not None:
+        return handed_over
     if rules.reads_efi:
         if isinstance(boot.efi, Unknown):
             return Unknown(boot.efi.reason)
@@ -58,6 +61,24 @@ def _free_memory(boot: EarlyBoot, rules: KaslrRules) -> Fact[Regions]:
         return Unknown(boot.e820.reason)
     ram = tuple(entry.span for entry in boot.e820.value.ranges if entry.type == E820Type.RAM)
     return Known(Regions(_reasonable(ram), "the e820 table"), boot.e820.origin)
+
+
+def _scratch_areas(boot: EarlyBoot) -> Fact[Regions] | None:
+    """Return the scratch areas of a kexec handover, in their order; ``None`` without one.
+
+    process_kho_entries(): the first such node counts; one without areas is none.
+    """
+    nodes = boot.setup_data.value if isinstance(boot.setup_data, Known) else ()
+    node = next((node for node in nodes if node.type == SETUP_KEXEC_KHO), None)
+    if node is None or node.scratch == ():
+        return None
+    if node.scratch is None:
+        return Unknown(
+            "after a kexec handover only its scratch areas are searched, and they are not known "
+            "(scratch of the setup_data node of type 10: --boot)"
+        )
+    name = "the scratch areas of the kexec handover"
+    return Known(Regions(_reasonable(node.scratch), name), name)
 
 
 def _reasonable(spans: tuple[Span, ...]) -> tuple[Span, ...]:

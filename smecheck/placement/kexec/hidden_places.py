@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Fact, Known, Unknown, first_known
+from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
 from smecheck.model.load import Placing
 from smecheck.model.segments import Mode
 from smecheck.placement.cmdline import parameters
@@ -17,10 +17,12 @@ from smecheck.placement.constants import PAGE_SIZE
 from smecheck.placement.kexec.bzimage_facts import NotPredictable
 from smecheck.placement.kexec.file_load_rules import KernelChange
 from smecheck.placement.kexec.kexec_options import options_of_host
+from smecheck.placement.kexec.versions import parse_version
 from smecheck.record import record
 from smecheck.span import align_up
 
 if TYPE_CHECKING:
+    from smecheck.model.host import Host
     from smecheck.model.kernel_log import KernelLog
     from smecheck.model.load import LoadRequest
     from smecheck.placement.kexec.assumptions import Assumptions
@@ -168,6 +170,15 @@ def _fact(request: LoadRequest, name: str) -> Fact[bool]:
     elif name == "kho":
         told = _kho_word(host.cmdline)
     return first_known(described, told, _by_configuration(request, name))
+
+
+def handover_is_active(host: Host) -> Fact[bool]:
+    """Return whether the running kernel hands itself over, where its release may have that."""
+    release = value_of(host.kernel_release)
+    version = None if release is None else parse_version(release)
+    if version is not None and not KernelChange.HANDOVER.is_in(version):
+        return Known(False, f"{release} knows no kexec handover")
+    return first_known(host.kho, _kho_word(host.cmdline))
 
 
 def logged_cma(log: KernelLog, cmdline: Fact[str]) -> Fact[bool]:
