@@ -23,14 +23,15 @@ MAY_IMPORT = {
     "advice": {
         *("record", "span", "quantity", "evidence", "model", "placement", "analysis", "advice"),
     },
+    "triage": FOUNDATION - {"errors"} | {"model", "placement", "analysis", "triage"},
     "builds": FOUNDATION - {"errors"} | {"model", "placement", "checks", "analysis", "builds"},
     "inputs": FOUNDATION | {"model", "placement", "inputs"},
     "report": FOUNDATION | {"model", "checks", "report", "__init__"},
     "cli": FOUNDATION
-    | {"model", "placement", "checks", "analysis", "advice", "builds", "inputs", "report"}
+    | {"model", "placement", "checks", "analysis", "advice", "builds", "triage", "inputs", "report"}
     | {"cli", "__init__"},
 }
-PURE = FOUNDATION | {"model", "placement", "checks", "analysis", "advice", "builds"}
+PURE = FOUNDATION | {"model", "placement", "checks", "analysis", "advice", "builds", "triage"}
 NO_IO = {
     "os",
     "io",

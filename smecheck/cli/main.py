@@ -22,6 +22,7 @@ _COMMANDS = {
     "gate": "smecheck.cli.gate:gate",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",
+    "triage": "smecheck.cli.triage:triage",
 }
 """The commands, imported only when they run or when the help lists them."""
 

@@ -117,13 +117,31 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     complements = complements_of(kernel, options, *others)
 
     from smecheck.inputs.complements import read_complemented
-    from smecheck.placement.contradiction import loader_asked, mode_asked
-    from smecheck.placement.question import Question
 
     machine = machine_of(options)
     _refuse_contradiction(request, machine, None)
+    return _question(read_complemented(kernel, complements), options, request, machine)
+
+
+def question_about(image: KernelImage, options: dict[str, Any]) -> Question:
+    """Read the inputs that the options name, for a kernel that was read already.
+
+    Raises:
+        UsageError: the options cannot be meant.
+        InputError: an input cannot be read or understood.
+    """
+    request, machine = _request(options), machine_of(options)
+    _refuse_contradiction(request, machine, None)
+    return _question(image, options, request, machine)
+
+
+def _question(
+    image: KernelImage, options: dict[str, Any], request: BootRequest, machine: Machine | None
+) -> Question:
+    from smecheck.placement.contradiction import loader_asked, mode_asked
+    from smecheck.placement.question import Question
+
     mode = mode_asked(request, machine)
-    image = read_complemented(kernel, complements)
     _refuse_other_paging(request.paging, image)
     segments = memory = firmware = log = None
     if options["segments"] is not None:

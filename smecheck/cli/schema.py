@@ -18,6 +18,7 @@ SCHEMAS = (
     "report-v1",
     "rules-v1",
     "segments-v1",
+    "triage-v1",
 )
 
 

@@ -15,7 +15,7 @@ from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.config_marks import ConfigMarks, named_after
 from smecheck.inputs.kconfig import first_wrong, value_problem
-from smecheck.inputs.source import TEXT_LIMIT, decode_text, display_name, read_bounded
+from smecheck.inputs.source import TEXT_LIMIT, Source, decode_text, display_name, read_bounded
 from smecheck.model.kernel import KernelConfig
 from smecheck.record import replace
 
@@ -61,7 +61,7 @@ _TITLE = re.compile(r"^# Linux/(\S+) ([0-9]\S*) Kernel Configuration\b", re.MULT
 _ARCHITECTURES = ("x86", "x86_64")
 
 
-def read_config(path: str) -> KernelConfig:
+def read_config(source: Source) -> KernelConfig:
     """Read a configuration, compressed with gzip or not; ``-`` is standard input.
 
     Raises:
@@ -69,8 +69,8 @@ def read_config(path: str) -> KernelConfig:
         WrongKind: it is something else, or of another architecture.
         MalformedInput: an option has no value, or gzip's data are damaged.
     """
-    name = display_name(path)
-    data = read_bounded(path, TEXT_LIMIT)
+    name = display_name(source)
+    data = read_bounded(source, TEXT_LIMIT)
     if data.startswith(GZIP_MAGIC):
         data = unpacked(data) or b""
         if not data:
@@ -87,7 +87,7 @@ def read_config(path: str) -> KernelConfig:
     if wrong is not None:
         line = text.count("\n", 0, wrong.start()) + 1
         raise _no_value(wrong[1], wrong[2], f"{name}:{line}")
-    return replace(config, marks={**config.marks, **named_after(path)})
+    return replace(config, marks={**config.marks, **named_after(name)})
 
 
 def parse_config(text: str, name: str) -> KernelConfig | None:

@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.inputs.source import (
-    STDIN,
     TEXT_LIMIT,
     UTF16_MARKS,
+    Source,
     decode_text,
     display_name,
-    open_binary,
+    opened_stream,
 )
 from smecheck.model.kernel import KernelImage
 from smecheck.placement.identity import identify, link_address_problem
@@ -24,7 +24,7 @@ _PIPE_LIMIT = 64 << 20
 _FORMS = "give a vmlinuz, a vmlinux or a YAML description"
 
 
-def read_kernel(path: str) -> KernelImage:
+def read_kernel(source: Source) -> KernelImage:
     """Read a kernel from any form it comes in; ``-`` is standard input.
 
     Raises:
@@ -32,18 +32,13 @@ def read_kernel(path: str) -> KernelImage:
         WrongKind: it is something else; the message says what, the help how to go on.
         MalformedInput: it is a kernel or a description, but broken.
     """
-    name = display_name(path)
-    stream = open_binary(path)
+    name = display_name(source)
     try:
-        if not stream.seekable():
-            stream = _buffered(stream, name)
-        image = _read(stream, name)
+        with opened_stream(source) as stream:
+            image = _read(stream if stream.seekable() else _buffered(stream, name), name)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
-    finally:
-        if path != STDIN:
-            stream.close()
     problem = link_address_problem(identify(image))
     if problem is not None:
         raise MalformedInput(problem, where=name, help_text="give link-time (virtual) addresses")

@@ -15,6 +15,7 @@ from smecheck.errors import UnreadableInput
 from smecheck.inputs.folder_members import FolderFiles
 from smecheck.inputs.forward import Forward, ForwardFile, Watcher, forward_of
 from smecheck.inputs.packed import NotUnpacked
+from smecheck.inputs.readable import Readable
 from smecheck.inputs.source import STDIN, display_name, open_binary
 from smecheck.inputs.tar_header import BLOCK, is_header
 from smecheck.inputs.tar_members import Interest, TarMembers
@@ -29,13 +30,6 @@ _FLAT = frozenset({"basic-environment.txt", "crash.txt", "boot.txt"})
 """Files of which two are in a supportconfig."""
 _DEPTH = 2
 """How far down in a folder the root of a machine's files is looked for."""
-
-
-class Readable(Protocol):
-    """Bytes to be read in order."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next bytes, ``size`` at most, none at the end."""
 
 
 @record

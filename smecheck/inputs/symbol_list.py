@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Unknown
 from smecheck.inputs.log_lines import LINE_LIMIT
+from smecheck.inputs.readable import Readable
 from smecheck.inputs.source import STDIN, decode_text, display_name, open_binary
 from smecheck.model.kernel import SECTION_SYMBOLS, KernelImage, KernelKind, SetupHeader
 from smecheck.model.startup_names import all_spellings, by_plain_name
@@ -103,7 +103,7 @@ def read_symbols(path: str) -> KernelImage:
             stream.close()
 
 
-def read_symbol_list(stream: BinaryIO, name: str) -> KernelImage:
+def read_symbol_list(stream: Readable, name: str) -> KernelImage:
     """Read a list of symbols that :func:`is_symbol_list` knew by its head.
 
     Raises:
@@ -249,7 +249,7 @@ def _check(addresses: dict[str, int], lines: dict[str, int], name: str) -> None:
             )
 
 
-def _pieces(head: bytes, stream: BinaryIO, name: str) -> Iterator[bytes]:
+def _pieces(head: bytes, stream: Readable, name: str) -> Iterator[bytes]:
     """Yield ``head`` and the rest of the stream in pieces of whole lines."""
     pending, size = head, len(head)
     while chunk := stream.read(_CHUNK):

@@ -13,7 +13,7 @@ from smecheck.errors import InputError, MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.inputs.binary_kind import ELF_MAGIC
 from smecheck.inputs.elf_file import ElfFile
-from smecheck.inputs.members import Readable
+from smecheck.inputs.readable import Readable
 from smecheck.model.vmcore import VmcoreNotes
 
 HEAD_LIMIT = 4 << 20

@@ -79,7 +79,9 @@ class BootRequest:
     paging: Paging = Paging.AUTO
     loader_origin: str = "--loader"
     mode_origin: str = "--mode"
-    """Who says these two, for whoever wants to know."""
+    cmdline_origin: str = "--cmdline"
+    initrd_origin: str = "--initrd"
+    """Who says these, for whoever wants to know."""
     empty_initrd: bool = False
     """kexec is given a file without content for an initrd, which it refuses."""
 

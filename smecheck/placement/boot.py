@@ -53,7 +53,9 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     request, segments = evidence.request, evidence.segments
     mode = _stated(request.mode, request.mode_origin, segments.mode if segments else None)
     path = _path(evidence, mode)
-    cmdline = _stated(request.cmdline, "--cmdline", segments.cmdline if segments else None)
+    cmdline = _stated(
+        request.cmdline, request.cmdline_origin, segments.cmdline if segments else None
+    )
     if isinstance(cmdline, Unknown) and path is Path.FIRST_BOOT and evidence.log is not None:
         from smecheck.placement.logged_boot import running_cmdline
 
@@ -248,7 +250,7 @@ def _initrd(evidence: BootEvidence) -> Initrd:
         size = segment.buffer_size or segment.span.size
         return Initrd(Span.sized(segment.span.start, size), size, segment.where)
     if request.initrd_size is not None:
-        return Initrd(None, request.initrd_size, "--initrd")
+        return Initrd(None, request.initrd_size, request.initrd_origin)
     if segments is None:
         evidence.assumptions.append(
             "no initrd (--initrd to say otherwise): one of up to 1 GiB adds at most 0x16000 to the "

@@ -105,7 +105,7 @@ def _cmdline(
     if boot.cmdline is not None:
         if given is not None and value_of(given) != boot.cmdline:
             assumptions.append("--cmdline counts, not the command line among the kexec_options")
-        return Known(boot.cmdline, "--cmdline")
+        return Known(boot.cmdline, boot.cmdline_origin)
     if isinstance(given, Known):
         return Known(given.value, f"{host.source}: {given.origin}")
     assumptions.append("the command line is short, as far as it takes room (--cmdline)")

@@ -1,0 +1,155 @@
+"""``smecheck triage``: from what a support engineer holds to a verdict and a ticket."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
+from smecheck.cli.parameters import HELP_NAMES
+from smecheck.cli.question import FILE_OPTIONS, question_about, question_options
+from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from smecheck.cli.reporting import Reporting
+    from smecheck.model.kernel import KernelImage
+    from smecheck.model.tolerance import Tolerance
+    from smecheck.model.triage import Evidence, TriageReport
+
+_EPILOG = """
+\b
+Examples:
+  smecheck triage sosreport-epyc17-2026-11-28.tar.xz
+  smecheck triage sosreport-epyc17.tar.xz --kernel vmlinuz-6.1.0 --format markdown -o ticket.md
+  smecheck triage scc_sles15_261128_1203.txz
+  smecheck triage iomem.txt dmesg.txt kallsyms.txt
+  sudo smecheck triage /
+  ssh host sudo cat /var/tmp/sosreport.tar.xz | smecheck triage -
+
+\b
+Classes: R reservation, L load, J before the jump, P placement, D decompression and early code,
+M memory, I initramfs and dump target, C corrupt dump (docs/triage.md).
+
+\b
+Exit codes, the same for every format:
+  0  the placement is clear, or the kernel does not use SME
+  1  findings at or above --fail-on
+  2  usage error
+  3  a source could not be read, or nothing in it is known
+  4  undecided: a fact that the verdict needs is missing (--allow-undecided makes it 0)
+ 70  a bug of smecheck
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--kernel",
+    metavar="FILE",
+    help="The kernel that is asked about: vmlinuz, vmlinux, or a description. Default: what the "
+    "sources say of the running one.",
+)
+@question_options
+@reporting_options
+@failure_options
+@click.option(
+    "--redact",
+    is_flag=True,
+    help="Remove host names, user names, IP and MAC addresses and serial numbers from the report.",
+)
+def triage(paths: tuple[str, ...], **options: Any) -> int:
+    """Say why a crash kernel failed, from what was collected of its machine.
+
+    PATH is a sosreport or a supportconfig (an archive or its folder), a crash folder, any kernel
+    log, iomem, kallsyms or configuration, or / for the running system; - is standard input. They
+    are told by their content, read once, and nothing is unpacked to disk. What the options say
+    counts more than what is found.
+    """
+    reporting = reporting_of(options)
+    with reporting.failures():
+        _refuse_other_formats(reporting)
+        named = [options["kernel"], *(options[name] for name in FILE_OPTIONS)]
+        _refuse_two_pipes([*paths, *named])
+        reporting.refuse_overwriting((*paths, *named))
+        tolerance = tolerance_of(options)
+
+        from smecheck.report.triage_render import render_triage
+
+        report = _answer(paths, options)
+        if options["redact"]:
+            from smecheck.report.redaction import redacted
+
+            report = redacted(report)
+        status = _status(report, tolerance)
+        reporting.deliver(partial(render_triage, report), status, tolerance)
+        return int(status)
+
+
+def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
+    from smecheck.triage.triage import triage as answer
+
+    given = _kernel(options)
+    evidence = _evidence(paths)
+    if given is None and options["config"] is not None:
+        from smecheck.inputs.config import read_config
+        from smecheck.record import replace
+
+        evidence = replace(evidence, configs=(read_config(options["config"]), *evidence.configs))
+    return answer(evidence, given, lambda image: question_about(image, options))
+
+
+def _evidence(paths: tuple[str, ...]) -> Evidence:
+    from smecheck.cli.progress import Progress
+    from smecheck.inputs.evidence_reader import read_evidence
+
+    progress = Progress(paths)
+    try:
+        return read_evidence(paths, progress.update)
+    finally:
+        progress.clear()
+
+
+def _kernel(options: dict[str, Any]) -> KernelImage | None:
+    """Read the kernel that the options name, whichever of them does."""
+    symbols, bzimage, config = options["symbols"], options["bzimage"], options["config"]
+    kernel = options["kernel"] or bzimage or symbols
+    if kernel is None:
+        return None
+    from smecheck.inputs.complements import Complements, read_complemented
+
+    return read_complemented(
+        kernel,
+        Complements(
+            bzimage=bzimage if bzimage != kernel else None,
+            symbols=symbols if symbols != kernel else None,
+            config=config,
+        ),
+    )
+
+
+def _status(triage: TriageReport, tolerance: Tolerance) -> ExitCode:
+    if triage.report is not None:
+        return exit_status(triage.report, tolerance)
+    return ExitCode.UNDECIDED if tolerance.open_question_counts else ExitCode.OK
+
+
+def _refuse_other_formats(reporting: Reporting) -> None:
+    from smecheck.report.triage_render import TRIAGE_FORMATS
+
+    for chosen in (reporting.format, *(chosen for chosen, _ in reporting.files)):
+        if chosen not in TRIAGE_FORMATS:
+            known = ", ".join(one.value for one in TRIAGE_FORMATS)
+            raise UsageError(
+                f"triage is not written as {chosen.value}", help_text=f"choose one of {known}"
+            )
+
+
+def _refuse_two_pipes(paths: list[str | None]) -> None:
+    if paths.count("-") > 1:
+        raise UsageError(
+            "standard input can be only one of the inputs",
+            help_text="put the others into files",
+        )

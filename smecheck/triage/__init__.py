@@ -1,0 +1,1 @@
+"""From what was read of a machine to what failed, and what to do: pure."""

@@ -1,0 +1,78 @@
+"""From evidence to an answer: what is asked, the placement of it, the stage that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from smecheck.analysis import analyze
+from smecheck.model.kernel import KernelImage
+from smecheck.model.report import Report
+from smecheck.model.triage import Diagnosis, Evidence, TriageReport
+from smecheck.placement.question import Question
+from smecheck.record import replace
+from smecheck.triage.advice_now import cautions, do_now, suspects
+from smecheck.triage.contradictions import contradictions
+from smecheck.triage.exclusions import excluded, experiment
+from smecheck.triage.lookalikes import lookalikes
+from smecheck.triage.memory_budget import budget_of
+from smecheck.triage.missing import missing
+from smecheck.triage.question import with_evidence
+from smecheck.triage.running_kernel import kernel_of
+from smecheck.triage.situation import Situation
+from smecheck.triage.stages import failed_stage
+from smecheck.triage.stated_facts import with_stated_facts
+
+NO_KERNEL = "there is no kernel to be placed: neither an image nor its symbols are known"
+
+
+def triage(
+    evidence: Evidence,
+    given: KernelImage | None,
+    ask: Callable[[KernelImage], Question],
+) -> TriageReport:
+    """Answer.
+
+    Args:
+        evidence: what was read of the sources.
+        given: the kernel that the user named, if one.
+        ask: makes the question about a kernel that the user's options ask.
+    """
+    evidence = with_stated_facts(evidence)
+    kernel = kernel_of(evidence, given)
+    remarks = [*evidence.remarks, *kernel.remarks]
+    report: Report | None = None
+    if kernel.image is not None:
+        asked = with_evidence(ask(kernel.image), evidence)
+        remarks += asked.remarks
+        report = analyze(asked.question)
+        report = replace(report, assumptions=(*report.assumptions, *asked.remarks))
+    return _answer(Situation(evidence, report), tuple(dict.fromkeys(remarks)))
+
+
+def _answer(situation: Situation, remarks: tuple[str, ...]) -> TriageReport:
+    evidence, report = situation.evidence, situation.report
+    stage = failed_stage(situation)
+    failed = stage.failure
+    budget = budget_of(situation)
+    return TriageReport(
+        sources=evidence.sources,
+        verdict=situation.verdict,
+        headline=NO_KERNEL if report is None else report.headline,
+        report=report,
+        diagnosis=Diagnosis(
+            failure=failed,
+            summary=stage.summary,
+            evidence=stage.evidence,
+            excluded=tuple(excluded(situation, failed)),
+            do_now=tuple(do_now(situation, failed)),
+            experiment=experiment(situation, failed),
+            suspects=tuple(suspects(situation, failed, budget)),
+            cautions=tuple(cautions(situation, failed)),
+            lookalikes=tuple(lookalikes(situation, failed, budget)),
+        ),
+        facts=evidence.facts,
+        contradictions=contradictions(evidence),
+        missing=tuple(missing(situation, failed)),
+        budget=budget,
+        remarks=remarks,
+    )
