@@ -13,6 +13,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.answer import Basis, Report
+from smecheck.boot.decompressor import unpack_rules
+from smecheck.boot.kaslr.question import KaslrQuestion
+from smecheck.boot.resolve import BootEvidence, resolve_boot
+from smecheck.case import Question, memory_premises, with_memory
 from smecheck.checks.apply import findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Case, Judgement
@@ -20,14 +25,9 @@ from smecheck.checks.kaslr_places import boot_asked_about, places_of_kaslr
 from smecheck.checks.situation import situation_of
 from smecheck.checks.verdict import judge
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.report import Basis, Report
-from smecheck.placement.boot import BootEvidence, resolve_boot
-from smecheck.placement.boot_proof import proof_of
-from smecheck.placement.decompressor import unpack_rules
-from smecheck.placement.identity import identify
-from smecheck.placement.inputs_used import inputs_used
-from smecheck.placement.kaslr.question import KaslrQuestion
-from smecheck.placement.load_of_question import (
+from smecheck.inputs_used import inputs_used
+from smecheck.kernel.identity import identify
+from smecheck.load.of_case import (
     around_first_boot_of,
     asks_for_load,
     cross_checked,
@@ -38,17 +38,17 @@ from smecheck.placement.load_of_question import (
     why_nothing_is_reserved,
     with_kexec_options,
 )
-from smecheck.placement.place import Setting, place_both
-from smecheck.placement.proof import Reservations, reservations
-from smecheck.placement.question import Question, memory_premises, with_memory
 from smecheck.record import replace
+from smecheck.workarea.boot_proof import proof_of
+from smecheck.workarea.place import Setting, place_both
+from smecheck.workarea.proof import Reservations, reservations
 
 if TYPE_CHECKING:
-    from smecheck.model.boot import Boot
-    from smecheck.model.decompressor_view import DecompressorView
-    from smecheck.model.identity import KernelFacts
-    from smecheck.model.kernel import KernelImage
-    from smecheck.placement.kexec.predicted_load import PredictedLoad
+    from smecheck.boot.boot import Boot
+    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.image import KernelImage
+    from smecheck.load.predicted_load import PredictedLoad
+    from smecheck.workarea.decompressor_view import DecompressorView
 
 
 def analyze(question: Question) -> Report:
@@ -105,7 +105,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     where = KaslrQuestion(setting, load, question.firmware, question.log, question.early)
     kaslr = places_of_kaslr(asked, where)
     if isinstance(kaslr, Known):
-        from smecheck.placement.kaslr.landing import at_a_slot
+        from smecheck.boot.kaslr.example_slot import at_a_slot
 
         boot = at_a_slot(boot, kaslr.value)
     setting = replace(setting, boot=boot)
@@ -167,7 +167,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
 def _irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
     if question.machine is None:
         return ()
-    from smecheck.placement.irrelevant import irrelevant
+    from smecheck.boot.irrelevant import irrelevant
 
     return irrelevant(question, boot)
 
@@ -188,6 +188,6 @@ def _decompressor(
     """Return what a bzImage's decompressor counts with; nothing is known of it without a header."""
     if isinstance(image.header.init_size, Unknown) and isinstance(image.header.output_len, Unknown):
         return None
-    from smecheck.placement.decompressor_view import decompressor_view
+    from smecheck.workarea.decompressor_view import decompressor_view
 
     return decompressor_view(image, facts, kept)

@@ -10,13 +10,18 @@ from typing import Any
 
 from recorded import DATA
 
+from smecheck.boot.early_memory import (
+    SETUP_INDIRECT,
+    EarlyBoot,
+    SetupDataNode,
+    completed,
+    from_boot_params,
+)
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.boot_params import parse_boot_params
-from smecheck.inputs.srat import parse_srat
-from smecheck.model.early_boot import SETUP_INDIRECT, EarlyBoot, SetupDataNode
-from smecheck.model.firmware import EfiMap, EfiRange
-from smecheck.model.kernel import KernelImage, KernelKind, SetupHeader
-from smecheck.placement.kaslr.early_boot import completed, from_boot_params
+from smecheck.kernel.image import KernelImage, KernelKind, SetupHeader
+from smecheck.machine.firmware import EfiMap, EfiRange
+from smecheck.read.machine.boot_params import parse_boot_params
+from smecheck.read.machine.srat import parse_srat
 from smecheck.span import Span
 
 FOLDER = DATA / "kaslr"

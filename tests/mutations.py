@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from recorded import DATA
 
-from smecheck.inputs.kernel_description import read_kernel_description
-from smecheck.model.finding import Severity
-from smecheck.model.kernel import KernelImage
+from smecheck.checks.finding import Severity
+from smecheck.kernel.image import KernelImage
+from smecheck.read.kernel.kernel_description import read_kernel_description
 
 TEXT = 0xFFFFFFFF81000000
 SCRATCH, SCRATCH_END = 0x2A00000, 0x2E00000

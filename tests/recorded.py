@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from smecheck.evidence import Unknown
-from smecheck.inputs.kernel_description import read_kernel_description
-from smecheck.model.kernel import KernelImage
-from smecheck.model.segments import (
-    Segment,
-    SegmentList,
-    SegmentOrigin,
-    SegmentRole,
-)
+from smecheck.kernel.image import KernelImage
+from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.read.kernel.kernel_description import read_kernel_description
 from smecheck.span import Span
 
 DATA = Path(__file__).parent / "data"

@@ -7,12 +7,12 @@ from typing import Any
 from recorded import kernel, load_json
 
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.model.host import Host
-from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, SetupHeader
-from smecheck.model.load import LoadRequest, Prediction
-from smecheck.model.segments import Loader, Mode
+from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, SetupHeader
+from smecheck.load.request import LoadRequest, Prediction
+from smecheck.load.segments import Loader, Mode
+from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.machine.host import Host
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

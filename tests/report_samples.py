@@ -6,40 +6,25 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TypeVar
 
+from smecheck.answer import Basis, InputUse, Report, Verdict
+from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Boot, Initrd, Path, SmeAnswer, SmeState
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.finding import Finding, Outcome, Party, Severity
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import (
-    SME_UNKNOWN_WITHOUT_CMDLINE,
-    Boot,
-    Initrd,
-    Path,
-    SmeAnswer,
-    SmeState,
-)
-from smecheck.model.decompressor_view import (
+from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, Scheme, Section, SetupHeader
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.record import field_names, replace
+from smecheck.span import Span
+from smecheck.workarea.decompressor_view import (
     DecompressorView,
     InitSizeSide,
     NeededSize,
     SectionRoom,
 )
-from smecheck.model.finding import Finding, Party, Severity
-from smecheck.model.identity import KernelFacts
-from smecheck.model.kernel import (
-    KernelImage,
-    KernelKind,
-    LoadSegment,
-    Scheme,
-    Section,
-    SetupHeader,
-)
-from smecheck.model.memory import MemoryMap, Region, usable_ram
-from smecheck.model.placement import Extents, Generation, Owner, Placement, Step
-from smecheck.model.proof import Proof, ProofPath, Way
-from smecheck.model.report import Basis, InputUse, Report, Verdict
-from smecheck.model.rule_result import Outcome
-from smecheck.model.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
-from smecheck.record import field_names, replace
-from smecheck.span import Span
+from smecheck.workarea.placement import Extents, Generation, Owner, Placement, Step
+from smecheck.workarea.proof import Proof, ProofPath, Way
 
 TEXT = 0xFFFFFFFF81000000
 BASE = 0x7D200000

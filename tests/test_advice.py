@@ -10,18 +10,17 @@ from commandline import ROOT, run, sample
 from recorded import DATA, kernel, load_json
 
 from smecheck.advice.advise import advise
-from smecheck.advice.trial import is_safe
+from smecheck.advice.changes import is_safe
 from smecheck.analysis import analyze
+from smecheck.answer import Advice, Cost, Report, Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.segments import read_segments
-from smecheck.model.advice import Advice, Cost
-from smecheck.model.boot import BootRequest
-from smecheck.model.host import Host
-from smecheck.model.report import Report, Verdict
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.question import Question
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode
+from smecheck.machine.host import Host
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.iomem import read_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -10,25 +10,19 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report
+from smecheck.boot.boot import Boot, BootRequest, Paging, Path, SmeState, Switch
+from smecheck.boot.paging import has_five_levels
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.boot import Boot, BootRequest, Paging, Path, SmeState, Switch
-from smecheck.model.kernel import KernelImage, LoadSegment, SetupHeader
-from smecheck.model.memory import MemoryMap
-from smecheck.model.proof import Way
-from smecheck.model.report import Report
-from smecheck.model.segments import (
-    Mode,
-    Segment,
-    SegmentList,
-    SegmentOrigin,
-    SegmentRole,
-)
-from smecheck.placement.cmdline import has_word, last_value
-from smecheck.placement.paging import has_five_levels
-from smecheck.placement.question import Question
+from smecheck.kernel.cmdline import has_word, last_value
+from smecheck.kernel.image import KernelImage, LoadSegment, SetupHeader
+from smecheck.load.segments import Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
+from smecheck.workarea.proof import Way
 
 OLD, NEW = kernel("5.0-old"), kernel("6.12.117+deb12-amd64")
 MIB = 1 << 20

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from kaslr_cases import CASES, number, unpacked
 
+from smecheck.boot.early_memory import from_boot_params
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.boot_description import read_boot_description
-from smecheck.inputs.boot_params import SIZE, parse_boot_params, read_boot_params
-from smecheck.inputs.srat import parse_srat
-from smecheck.model.firmware import FirmwareMapKind
-from smecheck.placement.kaslr.early_boot import from_boot_params
+from smecheck.machine.firmware import FirmwareMapKind
+from smecheck.read.machine.boot_description import read_boot_description
+from smecheck.read.machine.boot_params import SIZE, parse_boot_params, read_boot_params
+from smecheck.read.machine.srat import parse_srat
 from smecheck.span import Span
 
 REAL = unpacked(next(case["boot_params"] for case in CASES if case["id"] == "002"))

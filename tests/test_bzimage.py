@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from smecheck import record
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.bzimage import read_bzimage
-from smecheck.inputs.elf import read_elf
-from smecheck.inputs.kernel import read_kernel
-from smecheck.inputs.payload import Payload
-from smecheck.model.build_marks import COMPRESSION
-from smecheck.model.kernel import KernelImage, KernelKind, Scheme
-from smecheck.placement.identity import identify
+from smecheck.kernel.build_marks import COMPRESSION
+from smecheck.kernel.identity import identify
+from smecheck.kernel.image import KernelImage, KernelKind, Scheme
+from smecheck.read.kernel.bzimage import read_bzimage
+from smecheck.read.kernel.elf import read_elf
+from smecheck.read.kernel.kernel import read_kernel
+from smecheck.read.kernel.payload import Payload
 from smecheck.span import Span
 
 SME_TEXT = b"mem_encrypt\0on\0off\0"
@@ -354,7 +354,7 @@ import re, sys
 from pathlib import Path
 from smecheck import record
 from smecheck.errors import InputError
-from smecheck.inputs.kernel import read_kernel
+from smecheck.read.kernel.kernel import read_kernel
 try:
     read_kernel(sys.argv[1])
 except InputError as error:

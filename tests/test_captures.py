@@ -8,13 +8,13 @@ import pytest
 from recorded import DATA, kernel, load_json, span
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import value_of
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest
-from smecheck.model.placement import Owner
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.placement.question import Question
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.iomem import read_iomem
+from smecheck.workarea.placement import Owner
 
 CAPTURES = sorted(path.name for path in (DATA / "captures").iterdir() if path.is_dir())
 UNMOVED = [name for name in CAPTURES if load_json("captures", name, "result.json")["nokaslr"]]

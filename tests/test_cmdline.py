@@ -7,7 +7,7 @@ from commandline import SAMPLES, call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smecheck.placement.cmdline import (
+from smecheck.kernel.cmdline import (
     has_word,
     last_value,
     parameters,

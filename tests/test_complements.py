@@ -17,14 +17,14 @@ from test_config import CONFIG, embedding
 from test_symbol_list import OLD, filler, listed
 
 from smecheck.analysis import analyze
+from smecheck.answer import InputUse, Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.errors import InputError, MalformedInput, WrongKind
 from smecheck.evidence import Known, value_of
-from smecheck.inputs.complements import Complements, read_complemented
-from smecheck.model.boot import BootRequest
-from smecheck.model.kernel import Complement, KernelImage, KernelKind
-from smecheck.model.report import InputUse, Verdict
-from smecheck.placement.identity import identify
-from smecheck.placement.question import Question
+from smecheck.kernel.identity import identify
+from smecheck.kernel.image import Complement, KernelImage, KernelKind
+from smecheck.read.kernel.complements import Complements, read_complemented
 
 KERNELS = DATA / "kernels"
 LISTS = DATA / "symbols"

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.config import OPTIONS, parse_config, read_config
-from smecheck.inputs.elf import read_elf
-from smecheck.inputs.kconfig import type_of
-from smecheck.model.build_marks import COMPILER
-from smecheck.model.kernel import KernelConfig, KernelImage
+from smecheck.kernel.build_marks import COMPILER
+from smecheck.kernel.image import KernelConfig, KernelImage
+from smecheck.read.kernel.config import OPTIONS, parse_config, read_config
+from smecheck.read.kernel.elf import read_elf
+from smecheck.read.kernel.kconfig import type_of
 
 CONFIG = """\
 #

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from smecheck.evidence import value_of
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.source import NamedStream
-from smecheck.model.kernel_log import KernelLog, LoggedBoot
-from smecheck.placement.kexec.hidden_places import logged_cma, logged_handover
+from smecheck.load.hidden_places import logged_cma, logged_handover
+from smecheck.machine.kernel_log import KernelLog, LoggedBoot
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.source import NamedStream
 from smecheck.span import Span
 
 VERSION = "Linux version 7.3.4 (x@y) (gcc 14)"

@@ -9,17 +9,17 @@ from commandline import call
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report
+from smecheck.boot.boot import BootRequest, Switch
+from smecheck.case import Question
 from smecheck.errors import InputError
 from smecheck.evidence import Known
-from smecheck.inputs.crash_cma_ranges import read_crash_cma_ranges
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.inputs.source import NamedStream
-from smecheck.model.boot import BootRequest, Switch
-from smecheck.model.host import Host
-from smecheck.model.report import Report
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.question import Question
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode
+from smecheck.machine.host import Host
+from smecheck.read.machine.crash_cma_ranges import read_crash_cma_ranges
+from smecheck.read.machine.iomem import parse_iomem
+from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.span import Span
 

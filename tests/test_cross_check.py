@@ -10,9 +10,9 @@ import pytest
 from commandline import Run, run
 from recorded import DATA, load_json
 
-from smecheck.model.cross_check import ComparedSegment, Match
-from smecheck.model.segments import Loader, Mode, Segment, SegmentOrigin, SegmentRole
-from smecheck.placement.kexec.cross_check import as_given, compare
+from smecheck.load.compared_segments import ComparedSegment, Match
+from smecheck.load.cross_check import as_given, compare
+from smecheck.load.segments import Loader, Mode, Segment, SegmentOrigin, SegmentRole
 from smecheck.span import Span
 
 LOGS = DATA / "machine-logs"

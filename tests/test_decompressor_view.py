@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 from recorded import kernel
 
 from smecheck.analysis import analyze
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.boot import BootRequest
-from smecheck.model.decompressor_view import DecompressorView, InitSizeSide, NeededSize
-from smecheck.model.kernel import KernelImage, SetupHeader
-from smecheck.placement.decompressor_view import decompressor_view
-from smecheck.placement.identity import identify
-from smecheck.placement.proof import reservations
-from smecheck.placement.question import Question
+from smecheck.kernel.identity import identify
+from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.record import replace
+from smecheck.workarea.decompressor_view import (
+    DecompressorView,
+    InitSizeSide,
+    NeededSize,
+    decompressor_view,
+)
+from smecheck.workarea.proof import reservations
 
 OLD, CLOUD = kernel("5.0-old"), kernel("6.12.117+deb12-cloud-amd64")
 

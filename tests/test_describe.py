@@ -23,19 +23,19 @@ from test_config import CONFIG, embedding
 from test_symbol_list import OLD, filler, listed
 
 from smecheck.analysis import analyze
+from smecheck.boot.boot import BootRequest, Switch
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.complements import Complements, read_complemented
-from smecheck.inputs.elf import read_elf
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.kernel import read_kernel
-from smecheck.inputs.kernel_description import read_kernel_description
-from smecheck.inputs.segments import read_segments
-from smecheck.inputs.symbol_list import read_symbol_list
-from smecheck.model.boot import BootRequest, Switch
-from smecheck.model.kernel import KernelImage, SetupHeader
-from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import SegmentList
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelImage, SetupHeader
+from smecheck.load.segments import SegmentList
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.kernel.complements import Complements, read_complemented
+from smecheck.read.kernel.elf import read_elf
+from smecheck.read.kernel.kernel import read_kernel
+from smecheck.read.kernel.kernel_description import read_kernel_description
+from smecheck.read.kernel.symbol_list import read_symbol_list
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.iomem import read_iomem
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
 from smecheck.report.render import Format, RenderOptions, render

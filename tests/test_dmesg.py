@@ -10,10 +10,10 @@ from recorded import DATA
 
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Unknown, value_of
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.efi_lines import RANGES_LIMIT
-from smecheck.model.firmware import EFI_MEMORY_RUNTIME, E820Type, EfiType
-from smecheck.model.kernel_log import KernelLog, LoggedBoot
+from smecheck.machine.firmware import EFI_MEMORY_RUNTIME, E820Type, EfiType
+from smecheck.machine.kernel_log import KernelLog, LoggedBoot
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.log.efi_lines import RANGES_LIMIT
 from smecheck.span import Span
 
 LOGS = DATA / "machine-logs"

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from recorded import kernel, load_json, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report, Verdict
+from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.case import Question
+from smecheck.checks.finding import Finding
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.boot import BootRequest, Paging, Path, Switch
-from smecheck.model.finding import Finding
-from smecheck.model.host import Host
-from smecheck.model.kernel import KernelImage
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import TablesAtEntry
-from smecheck.model.report import Report, Verdict
-from smecheck.placement.entry_tables import meet
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelImage
+from smecheck.load.predicted_load import Machine
+from smecheck.machine.host import Host
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet, align_down, align_up
+from smecheck.workarea.entry_tables import meet
+from smecheck.workarea.placement import TablesAtEntry
 
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 SIZES = {4: (1 << 39, 1 << 30), 5: (1 << 48, 1 << 39, 1 << 30)}

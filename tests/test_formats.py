@@ -11,11 +11,11 @@ import pytest
 from recorded import DATA
 from report_samples import SAMPLES, clear, collision, not_applicable, retold, undecided
 
+from smecheck.answer import Report
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.finding import Severity
+from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import InternalError, MalformedInput, SmecheckError, UnreadableInput
-from smecheck.model.finding import Severity
-from smecheck.model.report import Report
-from smecheck.model.tolerance import Tolerance
 from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render, render_error
 

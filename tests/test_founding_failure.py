@@ -11,13 +11,13 @@ import pytest
 from recorded import DATA, kernel, load_json, span
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import SME_IS_ON, BootRequest
+from smecheck.case import Question
+from smecheck.checks.finding import Severity
 from smecheck.evidence import Known
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import SME_IS_ON, BootRequest
-from smecheck.model.finding import Severity
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.placement.question import Question
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.iomem import read_iomem
 from smecheck.span import Span, SpanSet
 
 EXPERIMENTS = sorted(path.name for path in (DATA / "founding").iterdir() if path.is_dir())

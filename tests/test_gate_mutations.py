@@ -7,9 +7,9 @@ from mutations import MUTANTS, Mutant, description, image_of, mutated
 from recorded import DATA
 
 from smecheck.builds.gate import GateQuestion, gate
-from smecheck.inputs.complements import Complements, read_with_misfits
-from smecheck.model.gate import GateReport, GateRow, GateVerdict, RowOutcome
-from smecheck.model.kernel import KernelImage
+from smecheck.builds.gate_report import GateReport, GateRow, GateVerdict, RowOutcome
+from smecheck.kernel.image import KernelImage
+from smecheck.read.kernel.complements import Complements, read_with_misfits
 
 
 def answer(image: KernelImage) -> GateReport:

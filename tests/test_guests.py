@@ -12,16 +12,16 @@ import pytest
 from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze, answer
+from smecheck.answer import Report
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question, with_memory
 from smecheck.evidence import Known, value_of
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest
-from smecheck.model.host import Host
-from smecheck.model.report import Report
-from smecheck.model.segments import Loader, Mode, Segment, SegmentList
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.load_of_question import predicted_load
-from smecheck.placement.question import Question, with_memory
+from smecheck.load.of_case import predicted_load
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList
+from smecheck.machine.host import Host
+from smecheck.read.load.segments import read_segments
+from smecheck.read.log.dmesg import read_dmesg
 from smecheck.span import Span
 
 FOLDER = DATA / "guests"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from recorded import DATA
 
-from smecheck.inputs.segments import read_segments
-from smecheck.inputs.source import NamedStream
-from smecheck.model.segments import SegmentList
+from smecheck.load.segments import SegmentList
+from smecheck.read.load.segments import read_segments
+from smecheck.read.source import NamedStream
 
 CMA = DATA / "evidence" / "captures" / "k73cloud-2g-bios-nokaslr-exec-s-cma.load.txt"
 TOOLS = DATA / "guests" / "k73cloud-2g-bios-nokaslr-exec-c" / "load-c.v32.load.txt"

@@ -9,12 +9,12 @@ from commandline import call
 from recorded import DATA, kernel
 
 from smecheck.evidence import Known
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.host import Host
-from smecheck.model.kernel import KernelImage
-from smecheck.model.load import LoadRequest, Placing, Prediction
-from smecheck.model.segments import Loader, Mode, SegmentRole
-from smecheck.placement.kexec.predict import predict
+from smecheck.kernel.image import KernelImage
+from smecheck.load.predict import predict
+from smecheck.load.request import LoadRequest, Placing, Prediction
+from smecheck.load.segments import Loader, Mode, SegmentRole
+from smecheck.machine.host import Host
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 
 NEW = kernel("7.3.4+deb13-cloud-amd64")

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.host_description import read_host_description
-from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.model.host import Host
+from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.machine.host import Host
+from smecheck.read.machine.host_description import read_host_description
 from smecheck.span import Span
 
 EXAMPLE = """\

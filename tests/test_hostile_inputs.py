@@ -25,8 +25,8 @@ from bzimage_writer import BzImage, pack_gzip, pack_lz4_legacy, zstd
 from commandline import PROGRAM, SAMPLES, environment
 from elfwriter import Elf, Load, Section, vmlinux
 
-from smecheck.inputs.iomem import LINES_LIMIT
-from smecheck.inputs.segments import RELEVANT_LIMIT
+from smecheck.read.load.segments import RELEVANT_LIMIT
+from smecheck.read.machine.iomem import LINES_LIMIT
 
 CPU_LIMIT = 2.0
 MEMORY_LIMIT = 256 << 20

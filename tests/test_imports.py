@@ -95,7 +95,7 @@ def test_nothing_is_read_or_analyzed_without_need(arguments: tuple[str, ...], fo
     assert "dataclasses" not in modules or "schema" in arguments
     assert not rooms(modules) & {"analysis", "checks", "inputs"}
     placement = {module for module in modules if module.startswith("smecheck.placement.")}
-    assert placement <= {"smecheck.placement.constants"}
+    assert placement <= {"smecheck.kernel.constants"}
 
 
 @pytest.mark.parametrize("arguments", [("rules",), ("explain", "SME001")])
@@ -148,4 +148,4 @@ def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: 
     own = imported(folder, "gate", "vmlinux", "--format", "plain", given="elftools.elf.structs")
     assert not own & (HEAVY | {"dataclasses", "jsonschema"})
     assert "smecheck.checks.written" not in modules
-    assert "smecheck.placement.kexec.predicted_load" not in modules
+    assert "smecheck.load.predicted_load" not in modules

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
-from smecheck.inputs.iomem import parse_iomem, read_iomem
-from smecheck.model.memory import MemoryMap, Region, usable_ram
+from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.read.machine.iomem import parse_iomem, read_iomem
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:

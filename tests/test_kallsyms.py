@@ -12,12 +12,12 @@ from elfwriter import TEXT, Elf, vmlinux
 from kallsyms_writer import END, FORMS, RODATA, Entry, Form, kallsyms, made_up, with_kallsyms
 
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.kallsyms import Kallsyms
-from smecheck.inputs.kallsyms_search import find_kallsyms
-from smecheck.inputs.kallsyms_stream import FAR, USUAL, KallsymsStream, Reach
-from smecheck.inputs.kernel import read_kernel
-from smecheck.model.kernel import KernelImage
-from smecheck.model.symbols import Symbol
+from smecheck.kernel.image import KernelImage
+from smecheck.kernel.symbols import Symbol
+from smecheck.read.kernel.kallsyms import Kallsyms
+from smecheck.read.kernel.kallsyms_search import find_kallsyms
+from smecheck.read.kernel.kallsyms_stream import FAR, USUAL, KallsymsStream, Reach
+from smecheck.read.kernel.kernel import read_kernel
 
 
 def with_long_names(entries: list[Entry]) -> list[Entry]:

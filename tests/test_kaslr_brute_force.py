@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smecheck.model.kaslr import GiganticRule, KaslrRules, LimitRule, SlotArea
-from smecheck.placement.kaslr.avoid import Avoided
-from smecheck.placement.kaslr.scan import Search, find_areas
+from smecheck.boot.kaslr.avoid import Avoided
+from smecheck.boot.kaslr.search import Search, find_areas
+from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule, SlotArea
 from smecheck.record import record
 from smecheck.span import Span
 

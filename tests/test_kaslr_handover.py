@@ -9,19 +9,19 @@ from commandline import call
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.boot.decompressor import unpack_rules
+from smecheck.boot.kaslr.places import Places, possible_places
+from smecheck.case import Question
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.inputs.boot_description import read_boot_description
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.boot import BootRequest
-from smecheck.model.host import Host
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.decompressor import unpack_rules
-from smecheck.placement.identity import identify
-from smecheck.placement.kaslr.places import Places, possible_places
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.question import Question
+from smecheck.kernel.identity import identify
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode
+from smecheck.machine.host import Host
+from smecheck.read.machine.boot_description import read_boot_description
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

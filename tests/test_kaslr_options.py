@@ -7,17 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kaslr_cases import image
 
+from smecheck.boot.kaslr.options import EarlyOptions, early_options, kernel_text, memparse
+from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
+from smecheck.boot.kaslr.variants import Variants, kaslr_variants
 from smecheck.evidence import Known, Unknown
-from smecheck.model.kaslr import GiganticRule, KaslrRules, LimitRule
-from smecheck.placement.cmdline import next_argument
-from smecheck.placement.identity import identify
-from smecheck.placement.kaslr.generations import Variants, kaslr_variants
-from smecheck.placement.kaslr.options import (
-    EarlyOptions,
-    early_options,
-    kernel_text,
-    memparse,
-)
+from smecheck.kernel.cmdline import next_argument
+from smecheck.kernel.identity import identify
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from kaslr_cases import CASES, early_boot, image, number
 
+from smecheck.boot.kaslr.options import early_options, kernel_text
+from smecheck.boot.kaslr.payload import payload_place
+from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
+from smecheck.boot.kaslr.slots import KaslrRules
+from smecheck.boot.kaslr.variants import kaslr_variants
 from smecheck.evidence import Known
-from smecheck.model.kaslr import KaslrRules
-from smecheck.placement.identity import identify
-from smecheck.placement.kaslr.buffer import payload_place
-from smecheck.placement.kaslr.generations import kaslr_variants
-from smecheck.placement.kaslr.options import early_options, kernel_text
-from smecheck.placement.kaslr.slots import KaslrKernel, SlotSearch, search_slots
+from smecheck.kernel.identity import identify
 
 BY_ID = [pytest.param(case, id=f"{case['kernel']}-{case['id']}") for case in CASES]
 

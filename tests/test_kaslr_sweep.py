@@ -12,24 +12,17 @@ from kaslr_cases import CASES, early_boot
 from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Verdict
+from smecheck.boot.boot import BootRequest, Path, Switch
+from smecheck.boot.kaslr.slots import KaslrSweep
+from smecheck.case import Question
+from smecheck.checks.finding import Effect
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.boot_description import read_boot_description
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest, Path, Switch
-from smecheck.model.finding import Effect
-from smecheck.model.kaslr import KaslrSweep
-from smecheck.model.memory import MemoryMap
-from smecheck.model.report import Basis, Verdict
-from smecheck.model.segments import (
-    Loader,
-    Mode,
-    Segment,
-    SegmentList,
-    SegmentOrigin,
-    SegmentRole,
-)
-from smecheck.placement.question import Question
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.boot_description import read_boot_description
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 

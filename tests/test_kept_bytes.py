@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smecheck.inputs.kept_bytes import KeptBytes, Sought
+from smecheck.read.kernel.kept_bytes import KeptBytes, Sought
 from smecheck.span import Span
 
 WORD = Sought(b"abab", 6)

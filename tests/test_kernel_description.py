@@ -7,10 +7,10 @@ from recorded import kernel
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.kernel_description import read_kernel_description
-from smecheck.inputs.yaml_fields import SCHEMAS
-from smecheck.model.kernel import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
-from smecheck.placement.identity import identify
+from smecheck.kernel.identity import identify
+from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
+from smecheck.read.kernel.kernel_description import read_kernel_description
+from smecheck.read.yaml.fields import SCHEMAS
 
 EXAMPLE = """\
 schema: smecheck/kernel-v1

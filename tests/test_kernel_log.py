@@ -11,9 +11,9 @@ from recorded import DATA, load_json
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.log_lines import LINE_LIMIT, numbered_lines
-from smecheck.inputs.segments import read_segments
-from smecheck.model.segments import Loader, Mode, SegmentList, SegmentRole
+from smecheck.load.segments import Loader, Mode, SegmentList, SegmentRole
+from smecheck.read.lines.log_lines import LINE_LIMIT, numbered_lines
+from smecheck.read.load.segments import read_segments
 
 TEXTS = DATA / "kexec"
 EXPECTED = load_json("kexec", "expected.json")

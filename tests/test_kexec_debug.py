@@ -13,9 +13,9 @@ from recorded import DATA, load_json
 
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.kexec_command import parse_command
-from smecheck.inputs.segments import read_segments
-from smecheck.model.segments import Loader, Mode, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.load.segments import Loader, Mode, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.read.load.kexec_command import parse_command
+from smecheck.read.load.segments import read_segments
 
 TEXTS = DATA / "kexec"
 CASES = load_json("kexec", "cases.json")

@@ -10,23 +10,23 @@ import pytest
 from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
+from smecheck.checks.finding import Severity
 from smecheck.evidence import Known, value_of
-from smecheck.inputs.iomem import parse_iomem, read_iomem
-from smecheck.model.boot import BootRequest
-from smecheck.model.finding import Severity
-from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.model.host import Host
-from smecheck.model.kernel import KernelKind
-from smecheck.model.report import Report
-from smecheck.model.segments import Loader, Mode, SegmentRole
-from smecheck.placement.kexec.getopt_long import BadOptionError
-from smecheck.placement.kexec.kexec_cmdline import given_cmdline
-from smecheck.placement.kexec.kexec_option_table import options_of
-from smecheck.placement.kexec.kexec_options import KexecOptions, parse_options
-from smecheck.placement.kexec.kexec_tools import ToolsChange
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.kexec.versions import parse_version
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelKind
+from smecheck.load.getopt_long import BadOptionError
+from smecheck.load.kexec_cmdline import given_cmdline
+from smecheck.load.kexec_option_table import options_of
+from smecheck.load.kexec_options import KexecOptions, parse_options
+from smecheck.load.kexec_tools import ToolsChange
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode, SegmentRole
+from smecheck.load.versions import parse_version
+from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.machine.host import Host
+from smecheck.read.machine.iomem import parse_iomem, read_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -8,16 +8,16 @@ import pytest
 from recorded_loads import image_of
 
 from smecheck.evidence import Known
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.model.host import Host
-from smecheck.model.load import LoadRequest, Prediction, Refusal
-from smecheck.model.segments import Loader, Mode, Segment, SegmentRole
-from smecheck.placement.kexec.candidates import candidates_of
-from smecheck.placement.kexec.file_load_rules import KernelChange
-from smecheck.placement.kexec.kexec_tools import ToolsChange
-from smecheck.placement.kexec.predict import default_loader, predict
-from smecheck.placement.kexec.versions import Change, Version, parse_version, version_text
+from smecheck.load.candidates import candidates_of
+from smecheck.load.file_load_generations import KernelChange
+from smecheck.load.kexec_tools import ToolsChange
+from smecheck.load.predict import default_loader, predict
+from smecheck.load.request import LoadRequest, Prediction, Refusal
+from smecheck.load.segments import Loader, Mode, Segment, SegmentRole
+from smecheck.load.versions import Change, Version, parse_version, version_text
+from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.machine.host import Host
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

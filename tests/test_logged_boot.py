@@ -8,12 +8,12 @@ import pytest
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.boot import boot as boots
+from smecheck.boot.boot import BootRequest, Switch
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.model import boot as boots
-from smecheck.model.boot import BootRequest, Switch
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.question import Question
+from smecheck.load.segments import Loader, Mode
+from smecheck.read.log.dmesg import read_dmesg
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -8,12 +8,12 @@ import pytest
 from recorded import load_json, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.boot.boot import BootRequest, Paging, Switch
+from smecheck.case import Question
 from smecheck.evidence import Unknown
-from smecheck.model.boot import BootRequest, Paging, Switch
-from smecheck.model.kernel import KernelImage, KernelKind, SetupHeader
-from smecheck.model.placement import Placement
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelImage, KernelKind, SetupHeader
 from smecheck.span import Span, align_up
+from smecheck.workarea.placement import Placement
 
 KERNELS = ("5.0-old", "6.1.0-56-cloud-amd64", "7.3.4+deb13-cloud-amd64")
 CASES = [

@@ -9,12 +9,13 @@ import pytest
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import Known
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.memmap import read_memmap
-from smecheck.model.boot import BootRequest
-from smecheck.model.firmware import (
+from smecheck.load.segments import Mode
+from smecheck.machine.e820 import without_overlaps
+from smecheck.machine.firmware import (
     EFI_MEMORY_RUNTIME,
     EFI_MEMORY_SP,
     E820Type,
@@ -25,13 +26,12 @@ from smecheck.model.firmware import (
     FirmwareMapKind,
     FirmwareRange,
 )
-from smecheck.model.kernel_log import CrashReservation, E820Change, KernelLog, LoggedBoot, LogSpan
-from smecheck.model.memory import MapKind, MemoryMap
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.model.segments import Mode
-from smecheck.placement.e820 import without_overlaps
-from smecheck.placement.machine_memory import is_exact, machine_memory, premises
-from smecheck.placement.question import Question
+from smecheck.machine.kernel_log import CrashReservation, E820Change, KernelLog, LoggedBoot, LogSpan
+from smecheck.machine.map_without_iomem import is_exact, machine_memory, premises
+from smecheck.machine.memory import MapKind, MemoryMap
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.machine.iomem import read_iomem
+from smecheck.read.machine.memmap import read_memmap
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet
 

@@ -15,8 +15,8 @@ import pytest
 from archive_writer import BLOCK, PACKERS, TarMember, archive, gnu_long, padded, pax
 
 from smecheck.errors import InputError
-from smecheck.inputs.members import Member, Remarks, members_of
-from smecheck.inputs.tar_members import Interest
+from smecheck.read.archive.members import Member, Remarks, members_of
+from smecheck.read.archive.tar_members import Interest
 
 IOMEM = b"00100000-7ffdffff : System RAM\n"
 TOP = b"sosreport-host/"

@@ -10,8 +10,8 @@ import pytest
 from recorded import DATA
 
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
-from smecheck.inputs.memmap import read_memmap
-from smecheck.model.firmware import UNNAMED_TYPE, E820Type, FirmwareMapKind
+from smecheck.machine.firmware import UNNAMED_TYPE, E820Type, FirmwareMapKind
+from smecheck.read.machine.memmap import read_memmap
 from smecheck.span import Span
 
 LOGS = DATA / "machine-logs"

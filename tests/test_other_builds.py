@@ -12,10 +12,10 @@ from elfwriter import Elf, note, vmlinux
 
 from smecheck.errors import WrongKind
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.banner import banner_at
-from smecheck.inputs.complements import Complements, read_complemented
-from smecheck.inputs.elf import read_elf
-from smecheck.model.build_marks import BUILD_SALT, COMPILER, PREEMPT_RT, SMP, UTS_VERSION
+from smecheck.kernel.build_marks import BUILD_SALT, COMPILER, PREEMPT_RT, SMP, UTS_VERSION
+from smecheck.read.kernel.banner import banner_at
+from smecheck.read.kernel.complements import Complements, read_complemented
+from smecheck.read.kernel.elf import read_elf
 
 GCC = "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"
 RELEASE = "6.1.176-rt-amd64"

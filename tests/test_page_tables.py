@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.boot import BootRequest, Paging, Path, Switch
-from smecheck.model.kernel import KernelImage, SetupHeader
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Placement
-from smecheck.placement.page_tables import (
+from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.case import Question
+from smecheck.kernel.image import KernelImage, SetupHeader
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.machine.iomem import parse_iomem
+from smecheck.record import replace
+from smecheck.span import Span
+from smecheck.workarea.page_tables import (
     count_tables,
     fewest_tables,
     page_aligned_initrd,
     partial_frames,
 )
-from smecheck.placement.question import Question
-from smecheck.record import replace
-from smecheck.span import Span
+from smecheck.workarea.placement import Placement
 
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 

@@ -28,12 +28,12 @@ from hypothesis import strategies as st
 
 from smecheck import record
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
-from smecheck.inputs import compressed_vmlinux
-from smecheck.inputs.elf import read_elf
-from smecheck.inputs.kernel import read_kernel
-from smecheck.inputs.packed import NotUnpacked, PackedBytes
-from smecheck.inputs.payload import Payload, compression_of, payload_of
-from smecheck.model.kernel import KernelKind
+from smecheck.kernel.image import KernelKind
+from smecheck.read.kernel import compressed_vmlinux
+from smecheck.read.kernel.elf import read_elf
+from smecheck.read.kernel.kernel import read_kernel
+from smecheck.read.kernel.packed import NotUnpacked, PackedBytes
+from smecheck.read.kernel.payload import Payload, compression_of, payload_of
 from smecheck.span import Span
 
 ALL = PACKERS | {"lz4 frame": pack_lz4_frame}

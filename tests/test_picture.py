@@ -14,7 +14,7 @@ import pytest
 from commandline import run, sample
 from report_samples import SAMPLES, collision, retold
 
-from smecheck.model.memory import MemoryMap, Region
+from smecheck.machine.memory import MemoryMap, Region
 from smecheck.record import replace
 from smecheck.report.render import Picture, RenderOptions, draw
 from smecheck.span import Span, SpanSet

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from smecheck.boot.boot import Path as BootPath
+from smecheck.builds.policy import Policy
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.finding import Severity
 from smecheck.cli.gate import known_rules
 from smecheck.errors import MalformedInput, UnreadableInput
-from smecheck.inputs.policy import parse_policy, read_policy
-from smecheck.model.boot import Path as BootPath
-from smecheck.model.finding import Severity
-from smecheck.model.policy import Policy
-from smecheck.model.segments import Loader, Mode
+from smecheck.load.segments import Loader, Mode
+from smecheck.read.build.policy import parse_policy, read_policy
 from smecheck.span import Span
 
 SCHEMA = json.loads(files("smecheck").joinpath("schemas", "policy-v1.json").read_text())

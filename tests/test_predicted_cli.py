@@ -10,7 +10,7 @@ from commandline import SAMPLES, run
 from recorded import DATA
 from recorded_loads import recorded_loads
 
-from smecheck.inputs.segments import read_segments
+from smecheck.read.load.segments import read_segments
 
 FABRICATED = recorded_loads("fabricated")
 KERNEL = str(DATA / "kernels" / "5.0-old.yaml")

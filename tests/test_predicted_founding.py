@@ -13,23 +13,16 @@ from recorded import DATA, kernel, load_json
 from test_founding_failure import EXPERIMENTS, expected_verdict, result
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import Known
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest
-from smecheck.model.host import Host
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.model.segments import (
-    Loader,
-    Mode,
-    Segment,
-    SegmentList,
-    SegmentOrigin,
-    SegmentRole,
-)
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.naming import name_segments
-from smecheck.placement.question import Question
+from smecheck.load.naming import name_segments
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.host import Host
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.iomem import read_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from recorded_loads import image_of
 
 from smecheck.evidence import Known
-from smecheck.model.host import Host
-from smecheck.model.load import LoadRequest, Prediction
-from smecheck.model.memory import MemoryMap, Region, usable_ram
-from smecheck.model.segments import Loader, Mode, Segment, SegmentRole
-from smecheck.placement.kexec.holes import Wanted, find_hole, free_pieces
-from smecheck.placement.kexec.predict import predict
+from smecheck.load.holes import Wanted, find_hole, free_pieces
+from smecheck.load.predict import predict
+from smecheck.load.request import LoadRequest, Prediction
+from smecheck.load.segments import Loader, Mode, Segment, SegmentRole
+from smecheck.machine.host import Host
+from smecheck.machine.memory import MemoryMap, Region, usable_ram
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet
 

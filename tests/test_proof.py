@@ -10,17 +10,16 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.boot import BootRequest, Paging, Path, Switch
-from smecheck.model.kernel import KernelImage, LoadSegment, Section, SetupHeader
-from smecheck.model.placement import Owner
-from smecheck.model.proof import Proof, ProofPath, Way
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.placement.identity import identify
-from smecheck.placement.proof import Reservations, reservations
-from smecheck.placement.question import Question
+from smecheck.kernel.identity import identify
+from smecheck.kernel.image import KernelImage, LoadSegment, Section, SetupHeader
 from smecheck.record import replace
 from smecheck.span import Span, align_up
+from smecheck.workarea.placement import Owner
+from smecheck.workarea.proof import Proof, ProofPath, Reservations, Way, reservations
 
 # data/captures/README.md, "Sizes": init_size - scratch end, z_output_len, file offset of the
 # section's end, its distance from _text. All sizes in bytes.

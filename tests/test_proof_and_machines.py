@@ -16,22 +16,21 @@ from hypothesis import strategies as st
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import SME_IS_ON, BootRequest, Path, Switch
+from smecheck.case import Question
+from smecheck.checks.finding import Effect
 from smecheck.evidence import Known
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.inputs.segments_description import read_segments_description
-from smecheck.model.boot import SME_IS_ON, BootRequest, Path, Switch
-from smecheck.model.finding import Effect
-from smecheck.model.kernel import KernelImage
-from smecheck.model.memory import MemoryMap, Region, usable_ram
-from smecheck.model.proof import Counterexample, ProofPath, Way
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.model.segments import SegmentList
-from smecheck.placement.identity import identify
-from smecheck.placement.proof import reservations
-from smecheck.placement.question import Question
+from smecheck.kernel.identity import identify
+from smecheck.kernel.image import KernelImage
+from smecheck.load.segments import SegmentList
+from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.read.load.segments_description import read_segments_description
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.report.counterexample_files import counterexample_files
 from smecheck.span import Span, SpanSet, align_up
+from smecheck.workarea.proof import Counterexample, ProofPath, Way, reservations
 
 NAMES = sorted(path.stem for path in (DATA / "kernels").iterdir())
 IMAGES = {name: kernel(name) for name in NAMES}

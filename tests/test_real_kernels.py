@@ -27,9 +27,9 @@ from elftools.elf.elffile import ELFFile
 from recorded import DATA
 
 from smecheck.evidence import Known
-from smecheck.inputs.elf_file import ElfFile
-from smecheck.inputs.kernel_symbols import kernel_symbols
-from smecheck.model.symbols import Symbols
+from smecheck.kernel.symbols import Symbols
+from smecheck.read.kernel.elf_file import ElfFile
+from smecheck.read.kernel.kernel_symbols import kernel_symbols
 
 pytestmark = pytest.mark.real
 

@@ -15,10 +15,10 @@ from recorded_loads import (
     shown,
 )
 
-from smecheck.model.host import Host
-from smecheck.model.load import Prediction
-from smecheck.model.segments import Loader
-from smecheck.placement.kexec.predict import predict
+from smecheck.load.predict import predict
+from smecheck.load.request import Prediction
+from smecheck.load.segments import Loader
+from smecheck.machine.host import Host
 from smecheck.record import replace
 
 FABRICATED = recorded_loads("fabricated")

@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from report_samples import BASE, SAMPLES, clear, collision, not_applicable, retold, undecided
 
+from smecheck.answer import Report
 from smecheck.errors import MalformedInput, SmecheckError, UsageError
-from smecheck.model.report import Report
 from smecheck.record import replace
 from smecheck.report.error_report import error_json, error_text
 from smecheck.report.render import Format, RenderOptions, render

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from report_samples import SAMPLES, clear, collision, not_applicable, retold, undecided
 
+from smecheck.answer import Report
 from smecheck.evidence import Known
-from smecheck.model.report import Report
 from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render
 

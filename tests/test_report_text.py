@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from report_samples import SAMPLES, collision, not_applicable, retold, undecided
 
-from smecheck.model.report import Report
+from smecheck.answer import Report
 from smecheck.record import replace
 from smecheck.report.render import Format, RenderOptions, render
 

@@ -9,15 +9,15 @@ from commandline import run, sample, validator
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report
+from smecheck.boot.boot import BootRequest, Switch
+from smecheck.case import Question
 from smecheck.checks import apply, build, ownership, section, section_image
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.finding import Outcome, RuleResult
 from smecheck.checks.rule import Rule
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.boot import BootRequest, Switch
-from smecheck.model.kernel import KernelImage
-from smecheck.model.report import Report
-from smecheck.model.rule_result import Outcome, RuleResult
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelImage
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.report.rule_pages import rule_text
 from smecheck.span import Span

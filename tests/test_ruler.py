@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import clear, collision, not_applicable, undecided
 
-from smecheck.model.placement import Extents
 from smecheck.record import replace
 from smecheck.report.lanes import Ink, Lane, Scene, scene_of
 from smecheck.report.ruler import Scale, draw, scale_for
 from smecheck.span import Span
+from smecheck.workarea.placement import Extents
 
 MIB = 1 << 20
 PAGE = 0x1000

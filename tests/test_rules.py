@@ -13,20 +13,20 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.boot.boot import BootRequest, Paging, Switch
+from smecheck.case import Question
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.finding import Finding, Severity
 from smecheck.checks.rule import Rule
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.inputs.source import NamedStream
-from smecheck.model.boot import BootRequest, Paging, Switch
-from smecheck.model.finding import Finding, Severity
-from smecheck.model.firmware import FirmwareMap, FirmwareMapKind
-from smecheck.model.kernel import KernelImage, Misfit, Section
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelImage, Misfit, Section
+from smecheck.load.segments import Loader, Mode
+from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind
+from smecheck.machine.kernel_log import KernelLog
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.machine.iomem import parse_iomem
+from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.span import Span
 

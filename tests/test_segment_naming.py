@@ -8,14 +8,9 @@ import pytest
 from recorded import kernel, load_json
 
 from smecheck.evidence import Known
-from smecheck.model.kernel import KernelImage
-from smecheck.model.segments import Loader, Segment, SegmentOrigin, SegmentRole
-from smecheck.placement.naming import (
-    name_elfcorehdr,
-    name_entered,
-    name_in_load_order,
-    name_segments,
-)
+from smecheck.kernel.image import KernelImage
+from smecheck.load.naming import name_elfcorehdr, name_entered, name_in_load_order, name_segments
+from smecheck.load.segments import Loader, Segment, SegmentOrigin, SegmentRole
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 

@@ -13,15 +13,8 @@ from jsonschema import Draft202012Validator
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown
-from smecheck.inputs.segments_description import read_segments_description
-from smecheck.model.segments import (
-    Loader,
-    Mode,
-    Segment,
-    SegmentList,
-    SegmentOrigin,
-    SegmentRole,
-)
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.read.load.segments_description import read_segments_description
 from smecheck.span import Span, align_up
 
 EXAMPLE = """\

@@ -10,8 +10,8 @@ from bzimage_writer import BzImage
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.packed import PackedBytes
-from smecheck.inputs.setup_header import SetupFields
+from smecheck.read.kernel.packed import PackedBytes
+from smecheck.read.kernel.setup_header import SetupFields
 from smecheck.span import Span
 
 DEBIAN_6_1 = BzImage(payload=b"\xfd7zXZ\0" + bytes(100), output_len=0x3EDA7B4)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report, Verdict
+from smecheck.boot.boot import Boot, BootRequest, Path, SmeState, Switch
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Boot, BootRequest, Path, SmeState, Switch
-from smecheck.model.kernel import KernelImage
-from smecheck.model.kernel_log import Encryption, KernelLog, LoggedBoot, LogLine
-from smecheck.model.report import Report, Verdict
-from smecheck.placement.cmdline import word_position
-from smecheck.placement.identity import SWITCH_SYMBOLS
-from smecheck.placement.question import Question
+from smecheck.kernel.cmdline import word_position
+from smecheck.kernel.identity import SWITCH_SYMBOLS
+from smecheck.kernel.image import KernelImage
+from smecheck.machine.kernel_log import Encryption, KernelLog, LoggedBoot, LogLine
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -8,17 +8,17 @@ import pytest
 from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.iomem import parse_iomem, read_iomem
-from smecheck.inputs.memmap import read_memmap
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest
-from smecheck.model.finding import Effect, Finding, Severity
-from smecheck.model.firmware import FirmwareMap
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.report import Verdict
-from smecheck.model.segments import Mode
-from smecheck.placement.question import Question
+from smecheck.answer import Verdict
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
+from smecheck.checks.finding import Effect, Finding, Severity
+from smecheck.load.segments import Mode
+from smecheck.machine.firmware import FirmwareMap
+from smecheck.machine.kernel_log import KernelLog
+from smecheck.read.load.segments import read_segments
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.machine.iomem import parse_iomem, read_iomem
+from smecheck.read.machine.memmap import read_memmap
 from smecheck.span import Span
 
 LOGS = DATA / "machine-logs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.inputs.supportconfig import Section, is_supportconfig, sections
+from smecheck.read.archive.supportconfig import Section, is_supportconfig, sections
 
 TEXT = b"""\
 =============================================================================

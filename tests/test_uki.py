@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from smecheck.errors import InputError, MalformedInput, WrongKind
 from smecheck.evidence import Known, value_of
-from smecheck.inputs.kernel import read_kernel
-from smecheck.model.kernel import KernelImage, KernelKind
+from smecheck.kernel.image import KernelImage, KernelKind
+from smecheck.read.kernel.kernel import read_kernel
 
 INNER = replace(bzimage(vmlinux(scratch=".init.scratch", stripped=True).build()), trailer=b"")
 LINUX = PeSection(b".linux", INNER.build())

@@ -12,14 +12,14 @@ from commandline import call
 from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest, Switch
+from smecheck.boot.unpack_buffer import unpack_buffer
+from smecheck.case import Question
+from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.evidence import Known
-from smecheck.inputs.segments import read_segments
-from smecheck.model.boot import BootRequest, Switch
-from smecheck.model.finding import Effect, Finding, Severity
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.placement.identity import identify
-from smecheck.placement.question import Question
-from smecheck.placement.unpack_buffer import unpack_buffer
+from smecheck.kernel.identity import identify
+from smecheck.read.load.segments import read_segments
 from smecheck.record import replace
 from smecheck.span import Span
 

@@ -6,21 +6,21 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.boot.boot import BootRequest, Path, SmeState, Switch
+from smecheck.case import Question
+from smecheck.checks.finding import Confidence, Effect, Severity
+from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.outcome import exit_status
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.inputs.kernel_description import read_kernel_description
-from smecheck.model.boot import BootRequest, Path, SmeState, Switch
-from smecheck.model.finding import Confidence, Effect, Severity
-from smecheck.model.kernel import KernelImage, Scheme, SetupHeader
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Owner
-from smecheck.model.report import Basis, Report, Verdict
-from smecheck.model.segments import Loader, Mode, SegmentList
-from smecheck.model.tolerance import Tolerance
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelImage, Scheme, SetupHeader
+from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.kernel.kernel_description import read_kernel_description
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
+from smecheck.workarea.placement import Owner
 
 OLD, LUCKY, NEW = kernel("5.0-old"), kernel("5.0-lucky"), kernel("6.1.0-56-amd64")
 NO_HEADER = replace(OLD, header=SetupHeader())

@@ -10,8 +10,8 @@ from recorded import DATA
 
 from smecheck.errors import InputError
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.inputs.vmcore_notes import is_vmcore, read_vmcore_notes
-from smecheck.model.vmcore import VmcoreNotes
+from smecheck.machine.vmcore import VmcoreNotes
+from smecheck.read.archive.vmcore_notes import is_vmcore, read_vmcore_notes
 
 ELF = DATA / "vmcores" / "k61-2g-ovmf-kaslr-crash-s-biginitrd.head"
 OTHER = DATA / "vmcores" / "mix-k510cloud-to-k73cloud-2g-bios-kaslr-crash-s.head"

@@ -13,16 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smecheck.errors import MalformedInput
-from smecheck.inputs.yaml_document import DEPTH_LIMIT, NODE_LIMIT, read_document
-from smecheck.inputs.yaml_fields import PROBLEM_LIMIT, open_description
-from smecheck.inputs.yaml_nodes import (
-    MappingNode,
-    Node,
-    ScalarNode,
-    SequenceNode,
-    integer,
-    one_line,
-)
+from smecheck.read.yaml.document import DEPTH_LIMIT, NODE_LIMIT, read_document
+from smecheck.read.yaml.fields import PROBLEM_LIMIT, open_description
+from smecheck.read.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode, integer, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +189,6 @@ def test_without_libyaml_it_is_the_same(text: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_importing_the_readers_does_not_import_yaml() -> None:
-    modules = "smecheck.inputs.kernel_description, smecheck.inputs.segments_description"
+    modules = "smecheck.read.kernel.kernel_description, smecheck.read.load.segments_description"
     code = f"import sys, {modules}; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smecheck.inputs.yaml_nodes import (
+from smecheck.read.yaml.nodes import (
     BadNodeError,
     MappingNode,
     Node,

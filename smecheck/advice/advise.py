@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.advice.boot_options import boot_options
-from smecheck.advice.initrds import other_initrd
-from smecheck.advice.kernels import kernel_with_section
-from smecheck.advice.present import Present, as_recorded
-from smecheck.advice.reloads import other_call, other_tools, window
-from smecheck.advice.reservation import other_reservation
-from smecheck.advice.trial import Trial, is_safe, try_out
+from smecheck.advice.changes import (
+    Present,
+    Trial,
+    as_recorded,
+    boot_options,
+    is_safe,
+    kernel_with_section,
+    other_call,
+    other_initrd,
+    other_reservation,
+    other_tools,
+    try_out,
+    window,
+)
+from smecheck.answer import Advice, Report
+from smecheck.case import Question
 from smecheck.evidence import Known
-from smecheck.model.advice import Advice
-from smecheck.model.report import Report
-from smecheck.placement.question import Question
 from smecheck.record import replace
 
 

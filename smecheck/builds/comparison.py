@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.answer import Verdict
+from smecheck.builds.build_facts import BuildFacts, KeptFinding
+from smecheck.builds.compared import Change, Comparison, Kind
+from smecheck.builds.gate_report import KERNEL_TARGET, GateRow, RowOutcome
 from smecheck.builds.thresholds import growth_row, slack_row
+from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.model.build_facts import BuildFacts, KeptFinding
-from smecheck.model.comparison import Change, Comparison, Kind
-from smecheck.model.finding import Severity
-from smecheck.model.gate import KERNEL_TARGET, GateRow, RowOutcome
-from smecheck.model.report import Verdict
-from smecheck.placement.constants import PMD_SIZE
+from smecheck.kernel.constants import PMD_SIZE
 from smecheck.quantity import count_text, size_text
 from smecheck.record import record
 from smecheck.span import align_up

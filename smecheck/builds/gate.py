@@ -10,15 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from smecheck.analysis import analyze
-from smecheck.builds.facts import build_facts
-from smecheck.builds.kernel_rows import kernel_rows
-from smecheck.builds.machine_rows import machine_rows, unreadable_row
-from smecheck.builds.thresholds import threshold_rows
-from smecheck.builds.waivers import waived, waiver_rows
-from smecheck.model.boot import BootRequest
-from smecheck.model.build_facts import BuildFacts
-from smecheck.model.finding import Severity
-from smecheck.model.gate import (
+from smecheck.boot.boot import BootRequest
+from smecheck.builds.build_facts import BuildFacts
+from smecheck.builds.facts_of_report import build_facts
+from smecheck.builds.gate_report import (
     KERNEL_TARGET,
     POLICY_TARGET,
     GateReport,
@@ -29,9 +24,13 @@ from smecheck.model.gate import (
     TargetKind,
     Unreadable,
 )
-from smecheck.model.kernel import KernelImage
-from smecheck.model.policy import Policy
-from smecheck.placement.question import Question
+from smecheck.builds.policy import Policy
+from smecheck.builds.rows import kernel_rows, machine_rows, unreadable_row
+from smecheck.builds.thresholds import threshold_rows
+from smecheck.builds.waivers import waived, waiver_rows
+from smecheck.case import Question
+from smecheck.checks.finding import Severity
+from smecheck.kernel.image import KernelImage
 from smecheck.quantity import count_text
 from smecheck.record import record, replace
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from smecheck.builds.build_facts import BuildFacts
+from smecheck.builds.gate_report import KERNEL_TARGET, GateRow, RowOutcome, Unreadable
+from smecheck.builds.policy import Policy, Thresholds
+from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.model.build_facts import BuildFacts
-from smecheck.model.finding import Severity
-from smecheck.model.gate import KERNEL_TARGET, GateRow, RowOutcome, Unreadable
-from smecheck.model.policy import Policy, Thresholds
 from smecheck.quantity import size_text
 from smecheck.record import replace
 

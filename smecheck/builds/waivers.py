@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.model.finding import Severity
-from smecheck.model.gate import POLICY_TARGET, GateRow, RowOutcome
-from smecheck.model.policy import Policy, Waiver
+from smecheck.builds.gate_report import POLICY_TARGET, GateRow, RowOutcome
+from smecheck.builds.policy import Policy, Waiver
+from smecheck.checks.finding import Severity
 from smecheck.record import replace
 
 _WAIVABLE = (RowOutcome.FAILED, RowOutcome.UNDECIDED)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from smecheck.boot.boot import Boot, SmeState
+from smecheck.checks.finding import Finding, Outcome, RuleResult, Severity
 from smecheck.checks.rule import Lack, Rule, Situation
 from smecheck.evidence import Unknown, value_of
-from smecheck.model.boot import Boot, SmeState
-from smecheck.model.finding import Finding, Severity
-from smecheck.model.identity import KernelFacts
-from smecheck.model.placement import Placement
-from smecheck.model.rule_result import Outcome, RuleResult
+from smecheck.kernel.identity import KernelFacts
+from smecheck.workarea.placement import Placement
 
 
 def rule_results(situation: Situation, *, no_workarea: Lack | None) -> tuple[RuleResult, ...]:

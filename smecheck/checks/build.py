@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known, Unknown
-from smecheck.model.finding import Effect, Severity
-from smecheck.model.kernel import KernelConfig
-from smecheck.placement.constants import PMD_SIZE, START_KERNEL_MAP
+from smecheck.kernel.constants import PMD_SIZE, START_KERNEL_MAP
+from smecheck.kernel.image import KernelConfig
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
 
@@ -62,7 +62,7 @@ def different_builds(situation: Situation) -> Iterator[Observation]:
         )
     yield from _header_of_another_build(situation)
     if image.config:
-        from smecheck.placement.agreement import config_contradiction
+        from smecheck.kernel.same_build import config_contradiction
 
         config = KernelConfig(image.source, Unknown("not asked"), image.config, {})
         found = config_contradiction(replace(image, config={}), config)

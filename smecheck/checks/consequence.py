@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.model.segments import SegmentRole
+from smecheck.load.segments import SegmentRole
 
 _CONSEQUENCE = {
     SegmentRole.BOOT_PARAMS: "the kernel loses boot_params and its command line and dies silently",

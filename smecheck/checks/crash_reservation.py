@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.boot.boot import Path
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
@@ -13,10 +15,8 @@ from smecheck.checks.rule import (
     rule,
     segment_party,
 )
-from smecheck.model.boot import Path
-from smecheck.model.finding import Effect, Severity
-from smecheck.model.segments import SegmentRole
-from smecheck.placement.constants import PAGE_SIZE
+from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.load.segments import SegmentRole
 from smecheck.quantity import count_text
 from smecheck.span import Span, SpanSet
 

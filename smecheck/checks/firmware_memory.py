@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known, value_of
-from smecheck.model.finding import Effect, Party, Severity
-from smecheck.model.firmware import EFI_MEMORY_RUNTIME, EfiType
-from smecheck.model.kernel_log import LoggedBoot
+from smecheck.machine.firmware import EFI_MEMORY_RUNTIME, EfiType
+from smecheck.machine.kernel_log import LoggedBoot
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span

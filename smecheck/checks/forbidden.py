@@ -15,12 +15,12 @@ from smecheck.checks.mapped import initrd_loses_encryption
 from smecheck.checks.ram import not_mapped_at_entry, workarea_outside_ram
 from smecheck.checks.rule import Rule, Situation
 from smecheck.checks.written import live_tables, written_over_segment
-from smecheck.model.segments import SegmentRole
-from smecheck.placement.constants import PMD_SIZE, PUD_SIZE
-from smecheck.placement.generations import GENERATION_RULES
-from smecheck.placement.page_tables import page_aligned_initrd, partial_frames
+from smecheck.kernel.constants import PMD_SIZE, PUD_SIZE
+from smecheck.kernel.generations import GENERATION_RULES
+from smecheck.load.segments import SegmentRole
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
+from smecheck.workarea.page_tables import page_aligned_initrd, partial_frames
 
 _WHOLE = 1 << 64
 

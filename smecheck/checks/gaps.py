@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from smecheck.boot.boot import Boot, Path
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.boot import Boot, Path
-from smecheck.model.memory import MapKind, MemoryMap
+from smecheck.machine.memory import MapKind, MemoryMap
 from smecheck.quantity import count_text
 
 if TYPE_CHECKING:
-    from smecheck.model.kaslr import KaslrSweep
-    from smecheck.model.kernel_log import KernelLog
-    from smecheck.model.placement import Placement
-    from smecheck.model.segments import SegmentList
+    from smecheck.boot.kaslr.slots import KaslrSweep
+    from smecheck.load.segments import SegmentList
+    from smecheck.machine.kernel_log import KernelLog
+    from smecheck.workarea.placement import Placement
 
 
 def not_checked(

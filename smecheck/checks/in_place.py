@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown
-from smecheck.model.finding import Effect, Severity
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from smecheck.record import record
 
 if TYPE_CHECKING:
-    from smecheck.model.boot import Boot
-    from smecheck.model.finding import Effect, Finding
-    from smecheck.model.identity import KernelFacts
-    from smecheck.model.kaslr import KaslrSweep
-    from smecheck.model.load import Placing
-    from smecheck.model.memory import MemoryMap
-    from smecheck.model.placement import Placement
-    from smecheck.model.proof import Proof
-    from smecheck.model.report import Basis, Verdict
-    from smecheck.model.segments import SegmentList
+    from smecheck.answer import Basis, Verdict
+    from smecheck.boot.boot import Boot
+    from smecheck.boot.kaslr.slots import KaslrSweep
+    from smecheck.checks.finding import Effect, Finding
+    from smecheck.kernel.identity import KernelFacts
+    from smecheck.load.request import Placing
+    from smecheck.load.segments import SegmentList
+    from smecheck.machine.memory import MemoryMap
+    from smecheck.workarea.placement import Placement
+    from smecheck.workarea.proof import Proof
 
 IF_IT_STILL_DIES = (
     "if the kernel still dies, the workarea's place is not the reason: next suspects are the "

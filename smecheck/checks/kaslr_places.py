@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.boot.boot import BootRequest, Path
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.boot import BootRequest, Path
 from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.model.early_boot import EarlyBoot
-    from smecheck.model.kaslr import KaslrSweep
-    from smecheck.model.segments import SegmentList
-    from smecheck.placement.kaslr.question import KaslrQuestion
+    from smecheck.boot.early_memory import EarlyBoot
+    from smecheck.boot.kaslr.question import KaslrQuestion
+    from smecheck.boot.kaslr.slots import KaslrSweep
+    from smecheck.load.segments import SegmentList
 
 
 def boot_asked_about(

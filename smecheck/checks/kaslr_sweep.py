@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, Slots
 from smecheck.checks.forbidden import all_of, forbidden, frames_of_the_load
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule, Situation
 from smecheck.evidence import Known
-from smecheck.model.kaslr import Collisions, SlotArea, SlotCollision, Slots
-from smecheck.placement.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
-from smecheck.placement.place import Setting, place_at
+from smecheck.kernel.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_up
+from smecheck.workarea.place import Setting, place_at
 
 _LARGE = 64 << 30
 """A window of more bytes is not looked at GiB by GiB."""

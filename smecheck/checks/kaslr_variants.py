@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from smecheck.boot.kaslr.ask import KaslrAnswer, ask
+from smecheck.boot.kaslr.question import KaslrQuestion
+from smecheck.boot.kaslr.search import SlotSearch
+from smecheck.boot.kaslr.slots import Collisions, KaslrSweep
 from smecheck.checks.kaslr_sweep import sweep
 from smecheck.checks.situation import situation_of
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.kaslr import Collisions, KaslrSweep
-from smecheck.placement.kaslr.ask import KaslrAnswer, ask
-from smecheck.placement.kaslr.question import KaslrQuestion
-from smecheck.placement.kaslr.slots import SlotSearch
-from smecheck.placement.place import place_both
 from smecheck.quantity import count_text
+from smecheck.workarea.place import place_both
 
 
 def swept(question: KaslrQuestion) -> Fact[KaslrSweep]:

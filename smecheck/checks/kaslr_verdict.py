@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from smecheck.answer import Basis, Verdict
+from smecheck.boot.boot import Path
+from smecheck.boot.kaslr.slots import Collisions
+from smecheck.checks.finding import Effect
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
 from smecheck.evidence import Known
-from smecheck.model.boot import Path
-from smecheck.model.finding import Effect
-from smecheck.model.kaslr import Collisions
-from smecheck.model.report import Basis, Verdict
 from smecheck.quantity import count_text
 
 _WITHOUT_KASLR = "boot it with mem_encrypt=off, or with nokaslr where that is clear"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.boot.boot import Path
+from smecheck.boot.resolve import is_elf_load
+from smecheck.boot.running import running_kernel
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.boot import Path
-from smecheck.model.finding import Effect, Party, Severity
-from smecheck.model.kernel import KernelImage
-from smecheck.model.segments import Segment, SegmentRole
-from smecheck.placement.boot import is_elf_load
-from smecheck.placement.constants import PAGE_SIZE
-from smecheck.placement.running import running_kernel
+from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.kernel.image import KernelImage
+from smecheck.load.segments import Segment, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet, align_up
 

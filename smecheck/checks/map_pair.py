@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.model.memory import MapKind, MemoryMap, Region
+from smecheck.machine.memory import MapKind, MemoryMap, Region
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
 

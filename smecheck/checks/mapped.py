@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
@@ -13,14 +14,13 @@ from smecheck.checks.rule import (
     rule,
     segment_party,
 )
-from smecheck.model.finding import Effect, Severity
-from smecheck.model.placement import Extents
-from smecheck.model.segments import Segment, SegmentRole
-from smecheck.placement.constants import PAGE_SIZE, PMD_SIZE
-from smecheck.placement.generations import GENERATION_RULES
-from smecheck.placement.page_tables import page_aligned_initrd, partial_frames
+from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
+from smecheck.kernel.generations import GENERATION_RULES
+from smecheck.load.segments import Segment, SegmentRole
 from smecheck.quantity import size_text
 from smecheck.span import Span, SpanSet
+from smecheck.workarea.page_tables import page_aligned_initrd, partial_frames
+from smecheck.workarea.placement import Extents
 
 
 @rule(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.boot.boot import Path
 from smecheck.checks.judgement import Case
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Path
-from smecheck.model.load import Placing
-from smecheck.model.placement import Owner
-from smecheck.model.proof import Way
-from smecheck.model.segments import SegmentRole
-from smecheck.placement.log_obstacle import RESERVE
+from smecheck.load.log_obstacle import RESERVE
+from smecheck.load.request import Placing
+from smecheck.load.segments import SegmentRole
 from smecheck.quantity import address_text
+from smecheck.workarea.placement import Owner
+from smecheck.workarea.proof import Way
 
 if TYPE_CHECKING:
-    from smecheck.model.identity import KernelFacts
+    from smecheck.kernel.identity import KernelFacts
 
 
 def missing(case: Case) -> tuple[str, str] | None:

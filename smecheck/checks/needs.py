@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from smecheck.boot.boot import Path
+from smecheck.boot.resolve import is_elf_load
+from smecheck.boot.unpack_buffer import unpack_buffer as buffer_of
+from smecheck.checks.finding import Outcome
 from smecheck.checks.rule import Lack, Situation
 from smecheck.evidence import Known, Unknown
-from smecheck.model.boot import Path
-from smecheck.model.kernel import SECTION_SCHEMES
-from smecheck.model.memory import MapKind
-from smecheck.model.placement import Owner
-from smecheck.model.rule_result import Outcome
-from smecheck.placement.boot import is_elf_load
-from smecheck.placement.unpack_buffer import unpack_buffer as buffer_of
+from smecheck.kernel.image import SECTION_SCHEMES
+from smecheck.machine.memory import MapKind
+from smecheck.workarea.placement import Owner
 
 
 def distances(situation: Situation) -> Lack | None:

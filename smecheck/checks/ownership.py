@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Severity
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
-from smecheck.model.finding import Severity
-from smecheck.model.kernel import SECTION_SCHEMES, Scheme
-from smecheck.model.placement import Owner
-from smecheck.model.segments import SegmentRole
-from smecheck.placement.proof import room_to_grow
+from smecheck.kernel.image import SECTION_SCHEMES, Scheme
+from smecheck.load.segments import SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
+from smecheck.workarea.placement import Owner
+from smecheck.workarea.proof import room_to_grow
 
 _COVER_THE_SECTION = (
     "look at what keeps the section in the payload, so that init_size reaches over it: PROGBITS, "

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
-from smecheck.model.finding import Effect, Party, Severity
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Extents
-from smecheck.placement.constants import EXECUTE_LEN, PUD_SIZE
+from smecheck.kernel.constants import EXECUTE_LEN, PUD_SIZE
+from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet, align_down
+from smecheck.workarea.placement import Extents
 
 
 @rule(

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from smecheck.checks.finding import Effect, Finding, Outcome, Party, RuleResult, Severity
 from smecheck.evidence import Known, Unknown
-from smecheck.model.finding import Effect, Finding, Party, Severity
-from smecheck.model.rule_result import Outcome, RuleResult
-from smecheck.model.segments import Segment, SegmentList, SegmentRole
+from smecheck.load.segments import Segment, SegmentList, SegmentRole
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
-    from smecheck.model.boot import Boot
-    from smecheck.model.firmware import FirmwareMap
-    from smecheck.model.identity import KernelFacts
-    from smecheck.model.kernel import KernelImage
-    from smecheck.model.kernel_log import KernelLog
-    from smecheck.model.memory import MemoryMap
-    from smecheck.model.placement import Extents, Placement
-    from smecheck.placement.proof import Reservations
+    from smecheck.boot.boot import Boot
+    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.image import KernelImage
+    from smecheck.machine.firmware import FirmwareMap
+    from smecheck.machine.kernel_log import KernelLog
+    from smecheck.machine.memory import MemoryMap
     from smecheck.span import Span, SpanSet
+    from smecheck.workarea.placement import Extents, Placement
+    from smecheck.workarea.proof import Reservations
 
 
 @record

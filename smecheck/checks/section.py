@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, Situation, rule
 from smecheck.evidence import Known
-from smecheck.model.finding import Effect, Severity
-from smecheck.model.kernel import Scheme
-from smecheck.placement.constants import PMD_SIZE, SECTION_SIZE
-from smecheck.placement.identity import is_v5_3_or_later
+from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
+from smecheck.kernel.identity import is_v5_3_or_later
+from smecheck.kernel.image import Scheme
 from smecheck.quantity import address_text, size_text
 
 

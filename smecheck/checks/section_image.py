@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, Situation, rule
-from smecheck.model.finding import Effect, Severity
 from smecheck.quantity import address_text, size_text
 
 

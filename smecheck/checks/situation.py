@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.boot.boot import Path
 from smecheck.checks.rule import Situation
-from smecheck.model.boot import Path
-from smecheck.placement.ownership import moved_by_kaslr
+from smecheck.workarea.ownership import moved_by_kaslr
 
 if TYPE_CHECKING:
-    from smecheck.model.firmware import FirmwareMap
-    from smecheck.model.kernel_log import KernelLog
-    from smecheck.model.placement import Placement
-    from smecheck.placement.place import Setting
+    from smecheck.machine.firmware import FirmwareMap
+    from smecheck.machine.kernel_log import KernelLog
     from smecheck.span import SpanSet
+    from smecheck.workarea.place import Setting
+    from smecheck.workarea.placement import Placement
 
 
 def situation_of(
@@ -42,6 +42,6 @@ def _crash_memory(setting: Setting) -> SpanSet | None:
     """Return what the crash kernel may write to; ``None`` where it is none, or not known."""
     if setting.boot.path is not Path.KDUMP or setting.memory is None:
         return None
-    from smecheck.placement.crash_memory import crash_memory
+    from smecheck.boot.crash_memory import crash_memory
 
     return crash_memory(setting.memory, setting.boot, setting.segments, setting.host) or None

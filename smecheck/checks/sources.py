@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.boot.boot import Path
+from smecheck.boot.logged_sme import sme_beside_guest
 from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.map_pair import Difference, is_firmwares, ram_without
 from smecheck.checks.rule import Observation, Situation, rule
-from smecheck.model.boot import Path
-from smecheck.model.finding import Effect, Party, Severity
-from smecheck.model.kernel_log import CrashReservation, LoggedBoot
-from smecheck.model.memory import MapKind, MemoryMap, Region
-from smecheck.placement.logged_sme import sme_beside_guest
-from smecheck.placement.machine_memory import is_exact, machine_memory, memory_of_firmware
+from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
+from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
+from smecheck.machine.memory import MapKind, MemoryMap, Region
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.boot.unpack_buffer import unpack_buffer
 from smecheck.checks import needs
 from smecheck.checks.consequence import consequence_of
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, Situation, joined, rule, segment_party
 from smecheck.evidence import Known
-from smecheck.model.finding import Effect, Severity
-from smecheck.model.segments import Loader, Segment, SegmentRole
-from smecheck.placement.unpack_buffer import unpack_buffer
+from smecheck.load.segments import Loader, Segment, SegmentRole
 from smecheck.quantity import size_text
 from smecheck.span import Span
 

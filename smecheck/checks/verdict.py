@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from smecheck.answer import Basis, Verdict
+from smecheck.boot.boot import SME_IS_ON, SmeState
+from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
 from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
-from smecheck.model.boot import SME_IS_ON, SmeState
-from smecheck.model.finding import Effect, Finding, Severity
-from smecheck.model.load import Placing
-from smecheck.model.placement import Owner
-from smecheck.model.proof import Way
-from smecheck.model.report import Basis, Verdict
+from smecheck.load.request import Placing
 from smecheck.quantity import size_text
 from smecheck.record import replace
+from smecheck.workarea.placement import Owner
+from smecheck.workarea.proof import Way
 
 _SETTLED_BY = {
     "cpus": "--cpus",

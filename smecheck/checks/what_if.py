@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from smecheck.answer import Verdict
 from smecheck.checks.judgement import Change
-from smecheck.model.report import Verdict
-from smecheck.model.segments import SegmentList
-from smecheck.placement.kexec.alternatives import alternatives
-from smecheck.placement.kexec.predicted_load import PredictedLoad, predict_load
+from smecheck.load.alternatives import alternatives
+from smecheck.load.predicted_load import PredictedLoad, predict_load
+from smecheck.load.segments import SegmentList
 
 Ask = Callable[[PredictedLoad], Verdict]
 """Answers the same question with another load."""

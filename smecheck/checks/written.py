@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from smecheck.checks import needs
 from smecheck.checks.consequence import consequence_of
+from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
@@ -14,13 +15,12 @@ from smecheck.checks.rule import (
     rule,
     segment_party,
 )
-from smecheck.model.finding import Effect, Severity
-from smecheck.model.placement import Extents
-from smecheck.model.segments import Segment, SegmentRole
-from smecheck.placement.constants import COPY_BUFFER_OFFSET, EXECUTE_LEN, PAGE_SIZE, PMD_SIZE
-from smecheck.placement.generations import GENERATION_RULES
+from smecheck.kernel.constants import COPY_BUFFER_OFFSET, EXECUTE_LEN, PAGE_SIZE, PMD_SIZE
+from smecheck.kernel.generations import GENERATION_RULES
+from smecheck.load.segments import Segment, SegmentRole
 from smecheck.quantity import count_text, size_text
 from smecheck.span import Span, SpanSet
+from smecheck.workarea.placement import Extents
 
 _LIVE_TABLES_SIZE = 32 * PAGE_SIZE
 """arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12, at the very end of

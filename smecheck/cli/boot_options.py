@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smecheck.model.early_boot import EarlyBoot
+    from smecheck.boot.early_memory import EarlyBoot
 
 BOOT_OPTIONS = ("boot_params", "srat", "boot")
 
@@ -18,27 +18,26 @@ def early_of(options: dict[str, Any]) -> EarlyBoot | None:
     """
     if all(options[name] is None for name in BOOT_OPTIONS):
         return None
+    from smecheck.boot.early_memory import EarlyBoot, completed, from_boot_params
     from smecheck.evidence import Known, Unknown
-    from smecheck.model.early_boot import EarlyBoot
-    from smecheck.placement.kaslr.early_boot import completed, from_boot_params
     from smecheck.record import replace
 
     unknown = Unknown("not given")
     early = EarlyBoot("", unknown, unknown, unknown)
     if options["boot"] is not None:
-        from smecheck.inputs.boot_description import read_boot_description
-        from smecheck.inputs.source import display_name, read_text
+        from smecheck.read.machine.boot_description import read_boot_description
+        from smecheck.read.source import display_name, read_text
 
         early = read_boot_description(read_text(options["boot"]), display_name(options["boot"]))
     if options["cmdline"] is not None:
         early = replace(early, cmdline=Known(options["cmdline"], "--cmdline"))
     if options["boot_params"] is not None:
-        from smecheck.inputs.boot_params import read_boot_params
+        from smecheck.read.machine.boot_params import read_boot_params
 
         params = read_boot_params(options["boot_params"])
         early = completed(early, by=from_boot_params(params, early.cmdline))
     if options["srat"] is not None:
-        from smecheck.inputs.srat import read_srat
+        from smecheck.read.machine.srat import read_srat
 
         table = read_srat(options["srat"])
         early = replace(early, source=early.source or table.source, srat=Known(table, table.source))

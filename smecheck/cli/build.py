@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from smecheck.model.build_facts import BuildFacts
-    from smecheck.model.kernel import KernelImage
+    from smecheck.builds.build_facts import BuildFacts
+    from smecheck.kernel.image import KernelImage
 
 
 def build_of(path: str) -> BuildFacts:
@@ -15,11 +15,11 @@ def build_of(path: str) -> BuildFacts:
     Raises:
         InputError: it cannot be read or understood.
     """
-    from smecheck.inputs.kept_report import is_kept_report, read_kept_report
+    from smecheck.read.build.kept_report import is_kept_report, read_kept_report
 
     if is_kept_report(path):
         return read_kept_report(path)
-    from smecheck.inputs.kernel import read_kernel
+    from smecheck.read.kernel.kernel import read_kernel
 
     return build_of_image(read_kernel(path))
 
@@ -27,8 +27,8 @@ def build_of(path: str) -> BuildFacts:
 def build_of_image(image: KernelImage) -> BuildFacts:
     """Return the facts of a kernel, as they hold without a machine."""
     from smecheck.analysis import analyze
-    from smecheck.builds.facts import build_facts
-    from smecheck.model.boot import BootRequest
-    from smecheck.placement.question import Question
+    from smecheck.boot.boot import BootRequest
+    from smecheck.builds.facts_of_report import build_facts
+    from smecheck.case import Question
 
     return build_facts(analyze(Question(image, BootRequest())))

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES, size
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode, UsageError
-from smecheck.model.tolerance import Tolerance
 
 if TYPE_CHECKING:
-    from smecheck.model.comparison import Comparison
+    from smecheck.builds.compared import Comparison
 
 _EPILOG = """
 \b
@@ -65,7 +65,7 @@ def compare(old: str, new: str, **options: Any) -> int:
         from smecheck.builds.comparison import Limits
         from smecheck.builds.comparison import compare as answer
         from smecheck.cli.build import build_of, build_of_image
-        from smecheck.report.comparison_render import render_comparison
+        from smecheck.report.row_render import render_comparison
 
         given = [options[name] for name in COMPLEMENT_NAMES]
         reporting.refuse_overwriting([old, new, *given])
@@ -86,8 +86,8 @@ def compare(old: str, new: str, **options: Any) -> int:
 
 
 def _complemented(new: str, complements: Any) -> Any:
-    from smecheck.inputs.complements import read_complemented
-    from smecheck.inputs.kept_report import is_kept_report
+    from smecheck.read.build.kept_report import is_kept_report
+    from smecheck.read.kernel.complements import read_complemented
 
     if is_kept_report(new):
         raise UsageError(
@@ -99,7 +99,7 @@ def _complemented(new: str, complements: Any) -> Any:
 
 
 def _status(comparison: Comparison, tolerance: Tolerance) -> ExitCode:
-    from smecheck.model.gate import RowOutcome
+    from smecheck.builds.gate_report import RowOutcome
 
     failing = {row.outcome for row in comparison.rows if comparison.fails(row, tolerance)}
     if not failing or tolerance.exit_zero:

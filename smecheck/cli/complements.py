@@ -10,7 +10,7 @@ import click
 from smecheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from smecheck.inputs.complements import Complements
+    from smecheck.read.kernel.complements import Complements
 
 COMPLEMENT_NAMES = ("symbols", "bzimage", "config")
 
@@ -51,7 +51,7 @@ def complements_of(kernel: str, options: dict[str, Any], *others: str | None) ->
     Raises:
         UsageError: two of all the inputs are standard input.
     """
-    from smecheck.inputs.complements import Complements
+    from smecheck.read.kernel.complements import Complements
 
     complements = Complements(
         bzimage=options["bzimage"], symbols=options["symbols"], config=options["config"]

@@ -33,7 +33,7 @@ def describe(kernel: str, **options: Any) -> int:
     comment; what is not known is left out.
     """
     from smecheck.cli.output import STDOUT, write_stdout
-    from smecheck.inputs.complements import read_complemented
+    from smecheck.read.kernel.complements import read_complemented
     from smecheck.report.description import kernel_description
 
     image = read_complemented(kernel, complements_of(kernel, options))
@@ -51,7 +51,7 @@ def describe(kernel: str, **options: Any) -> int:
 def _refuse_unreadable(text: str, source: str) -> None:
     """Refuse to write what could not be read back: a file may state more than a description can."""
     from smecheck.errors import MalformedInput
-    from smecheck.inputs.kernel_description import read_kernel_description
+    from smecheck.read.kernel.kernel_description import read_kernel_description
 
     try:
         read_kernel_description(text, "the description")

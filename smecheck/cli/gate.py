@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.checks.finding import Severity
+from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES, day, enum_option
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode
-from smecheck.model.finding import Severity
-from smecheck.model.tolerance import Tolerance
 
 if TYPE_CHECKING:
-    from smecheck.inputs.machine_files import MachineFacts
-    from smecheck.inputs.policy import KnownRules
-    from smecheck.model.build_facts import BuildFacts
-    from smecheck.model.gate import GateReport, Unreadable
-    from smecheck.model.kernel import KernelImage
-    from smecheck.model.policy import Policy, PolicyMachine
-    from smecheck.placement.question import Question
+    from smecheck.builds.build_facts import BuildFacts
+    from smecheck.builds.gate_report import GateReport, Unreadable
+    from smecheck.builds.policy import Policy, PolicyMachine
+    from smecheck.case import Question
+    from smecheck.kernel.image import KernelImage
+    from smecheck.read.build.machine_files import MachineFacts
+    from smecheck.read.build.policy import KnownRules
 
 _EPILOG = """
 \b
@@ -77,8 +77,8 @@ def gate(kernel: str, **options: Any) -> int:
     with reporting.failures():
         from smecheck.builds.gate import GateQuestion
         from smecheck.builds.gate import gate as answer
-        from smecheck.inputs.complements import read_with_misfits
-        from smecheck.report.gate_render import render_gate
+        from smecheck.read.kernel.complements import read_with_misfits
+        from smecheck.report.row_render import render_gate
 
         complements = complements_of(kernel, options, options["policy"])
         policy = _policy(options["policy"])
@@ -103,7 +103,7 @@ def gate(kernel: str, **options: Any) -> int:
 
 def gate_status(report: GateReport, *, exit_zero: bool) -> ExitCode:
     """Return the exit status of a gate's answer."""
-    from smecheck.model.gate import GateVerdict
+    from smecheck.builds.gate_report import GateVerdict
 
     status = {
         GateVerdict.PASS: ExitCode.OK,
@@ -117,17 +117,17 @@ def gate_status(report: GateReport, *, exit_zero: bool) -> ExitCode:
 def _policy(path: str | None) -> Policy | None:
     if path is None:
         return None
-    from smecheck.inputs.policy import read_policy
+    from smecheck.read.build.policy import read_policy
 
     return read_policy(path, known_rules())
 
 
 def known_rules() -> KnownRules:
     """Return the rules that a policy can speak of."""
-    from smecheck.builds.rule_rows import OWNERSHIP
+    from smecheck.builds.rows import OWNERSHIP
     from smecheck.checks.catalogue import RULES
-    from smecheck.inputs.policy import KnownRules
-    from smecheck.model.finding import Effect
+    from smecheck.checks.finding import Effect
+    from smecheck.read.build.policy import KnownRules
 
     deciding = [rule.id for rule in RULES.values() if rule.effect is not Effect.NONE]
     return KnownRules(tuple(RULES), (*deciding, OWNERSHIP))
@@ -143,7 +143,7 @@ def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list
 
 
 def _questions(image: KernelImage, policy: Policy) -> dict[str, Question | Unreadable]:
-    from smecheck.inputs.machine_files import MachineFiles
+    from smecheck.read.build.machine_files import MachineFiles
 
     files = MachineFiles()
     return {
@@ -154,11 +154,11 @@ def _questions(image: KernelImage, policy: Policy) -> dict[str, Question | Unrea
 def _question(
     image: KernelImage, machine: PolicyMachine, facts: MachineFacts | Unreadable
 ) -> Question | Unreadable:
-    from smecheck.model.gate import Unreadable
-    from smecheck.model.host import Host
-    from smecheck.placement.contradiction import contradiction
-    from smecheck.placement.kexec.predicted_load import Machine
-    from smecheck.placement.question import Question
+    from smecheck.builds.gate_report import Unreadable
+    from smecheck.case import Question
+    from smecheck.load.contradiction import contradiction
+    from smecheck.load.predicted_load import Machine
+    from smecheck.machine.host import Host
 
     if isinstance(facts, Unreadable):
         return facts
@@ -182,7 +182,7 @@ def _baseline(image: KernelImage, policy: Policy) -> BuildFacts | Unreadable | N
     from smecheck.builds.thresholds import thresholds_for
     from smecheck.cli.build import build_of
     from smecheck.errors import InputError
-    from smecheck.inputs.machine_files import unreadable
+    from smecheck.read.build.machine_files import unreadable
 
     limits = thresholds_for(policy, image.release)
     if limits is None or limits.baseline is None:

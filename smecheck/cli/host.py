@@ -11,8 +11,8 @@ from smecheck.errors import UsageError
 from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.model.host import Host
-    from smecheck.placement.kexec.predicted_load import Machine
+    from smecheck.load.predicted_load import Machine
+    from smecheck.machine.host import Host
 
 host_options = (
     click.option(
@@ -53,14 +53,14 @@ def machine_of(options: dict[str, Any]) -> Machine | None:
     """
     if options["host"] is None and all(options[name] is None for name in _SHORT_CUTS):
         return None
-    from smecheck.model.host import Host
-    from smecheck.model.load import ADDRESSES
-    from smecheck.placement.kexec.predicted_load import Machine
+    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import ADDRESSES
+    from smecheck.machine.host import Host
     from smecheck.span import Span
 
     host = Host()
     if options["host"] is not None:
-        from smecheck.inputs.host_description import read_host
+        from smecheck.read.machine.host_description import read_host
 
         host = read_host(options["host"])
     low, last = options["mem_min"] or 0, options["mem_max"]
@@ -76,8 +76,8 @@ def machine_of(options: dict[str, Any]) -> Machine | None:
 def _with_short_cuts(host: Host, options: dict[str, Any]) -> Host:
     """Put what single options say over what the description says."""
     from smecheck.evidence import Known
-    from smecheck.model.host import MOST_CPUS
-    from smecheck.placement.kexec.versions import parse_version
+    from smecheck.load.versions import parse_version
+    from smecheck.machine.host import MOST_CPUS
 
     for option, field in (("kexec_tools", "kexec_tools"), ("running_kernel", "kernel_release")):
         text = options[option]
@@ -99,7 +99,7 @@ def _with_short_cuts(host: Host, options: dict[str, Any]) -> Host:
             )
         host = replace(host, cpus=Known(options["cpus"], "--cpus"))
     if options["crash_cma"] is not None:
-        from smecheck.inputs.crash_cma_ranges import read_crash_cma_ranges
+        from smecheck.read.machine.crash_cma_ranges import read_crash_cma_ranges
 
         host = replace(host, crash_cma_ranges=read_crash_cma_ranges(options["crash_cma"]))
     return host

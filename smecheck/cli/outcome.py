@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.checks.finding import Severity
+from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.parameters import enum_option
 from smecheck.errors import ExitCode, UsageError
-from smecheck.model.finding import Severity
-from smecheck.model.tolerance import Tolerance
 
 if TYPE_CHECKING:
-    from smecheck.model.report import Report
+    from smecheck.answer import Report
 
 _OPTIONS = (
     enum_option(
@@ -55,7 +55,7 @@ def exit_status(report: Report, tolerance: Tolerance) -> ExitCode:
     """Return the exit status; findings come before an open question."""
     if any(map(tolerance.counts, report.findings)):
         return ExitCode.FINDINGS
-    from smecheck.model.report import Verdict
+    from smecheck.answer import Verdict
 
     if report.verdict is Verdict.UNDECIDED and tolerance.open_question_counts:
         return ExitCode.UNDECIDED

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.boot.boot import BootRequest, Paging, Path, Switch
 from smecheck.cli.boot_options import BOOT_OPTIONS, early_of
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.host import host_options, machine_of
 from smecheck.cli.parameters import address, enum_option, given_initrd
 from smecheck.errors import UsageError
-from smecheck.model.boot import BootRequest, Paging, Path, Switch
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
+from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
+from smecheck.load.segments import Loader, Mode
 
 if TYPE_CHECKING:
-    from smecheck.model.kernel import KernelImage
-    from smecheck.model.segments import SegmentList
-    from smecheck.placement.kexec.predicted_load import Machine
-    from smecheck.placement.question import Question
+    from smecheck.case import Question
+    from smecheck.kernel.image import KernelImage
+    from smecheck.load.predicted_load import Machine
+    from smecheck.load.segments import SegmentList
 
 _INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)
 
@@ -116,7 +116,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     others = [options[name] for name in _INPUT_OPTIONS]
     complements = complements_of(kernel, options, *others)
 
-    from smecheck.inputs.complements import read_complemented
+    from smecheck.read.kernel.complements import read_complemented
 
     machine = machine_of(options)
     _refuse_contradiction(request, machine, None)
@@ -138,30 +138,30 @@ def question_about(image: KernelImage, options: dict[str, Any]) -> Question:
 def _question(
     image: KernelImage, options: dict[str, Any], request: BootRequest, machine: Machine | None
 ) -> Question:
-    from smecheck.placement.contradiction import loader_asked, mode_asked
-    from smecheck.placement.question import Question
+    from smecheck.case import Question
+    from smecheck.load.contradiction import loader_asked, mode_asked
 
     mode = mode_asked(request, machine)
     _refuse_other_paging(request.paging, image)
     segments = memory = firmware = log = None
     if options["segments"] is not None:
-        from smecheck.inputs.segments import read_segments
+        from smecheck.read.load.segments import read_segments
 
         segments = read_segments(options["segments"], mode=mode)
     if options["iomem"] is not None:
-        from smecheck.inputs.iomem import read_iomem
+        from smecheck.read.machine.iomem import read_iomem
 
         memory = read_iomem(options["iomem"])
     if options["memmap"] is not None:
-        from smecheck.inputs.memmap import read_memmap
+        from smecheck.read.machine.memmap import read_memmap
 
         firmware = read_memmap(options["memmap"])
     if options["dmesg"] is not None:
-        from smecheck.inputs.dmesg import read_dmesg
+        from smecheck.read.log.dmesg import read_dmesg
 
         log = read_dmesg(options["dmesg"])
         if segments is None:
-            from smecheck.inputs.log_segments import segments_in_log
+            from smecheck.read.load.log_segments import segments_in_log
 
             loader = loader_asked(request, machine)
             log, segments = segments_in_log(options["dmesg"], log, loader, mode)
@@ -209,7 +209,7 @@ def _refuse_contradiction(
     Raises:
         UsageError: two statements contradict each other.
     """
-    from smecheck.placement.contradiction import contradiction
+    from smecheck.load.contradiction import contradiction
 
     found = contradiction(request, machine, load)
     if found is not None:
@@ -218,7 +218,7 @@ def _refuse_contradiction(
 
 def _refuse_other_paging(paging: Paging, image: KernelImage) -> None:
     """Refuse levels of page tables that the kernel itself rules out."""
-    from smecheck.placement.paging import paging_contradicted
+    from smecheck.boot.paging import paging_contradicted
 
     problem = paging_contradicted(paging, image)
     if problem is not None:

@@ -21,7 +21,7 @@ from smecheck.record import record, replace
 from smecheck.report.render import Format, Picture, RenderOptions
 
 if TYPE_CHECKING:
-    from smecheck.model.tolerance import Tolerance
+    from smecheck.checks.tolerance import Tolerance
 
 _OPTIONS = (
     enum_option(

@@ -14,10 +14,10 @@ from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from smecheck.checks.tolerance import Tolerance
     from smecheck.cli.reporting import Reporting
-    from smecheck.model.kernel import KernelImage
-    from smecheck.model.tolerance import Tolerance
-    from smecheck.model.triage import Evidence, TriageReport
+    from smecheck.kernel.image import KernelImage
+    from smecheck.triage.answer import Evidence, TriageReport
 
 _EPILOG = """
 \b
@@ -94,7 +94,7 @@ def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
     given = _kernel(options)
     evidence = _evidence(paths)
     if given is None and options["config"] is not None:
-        from smecheck.inputs.config import read_config
+        from smecheck.read.kernel.config import read_config
         from smecheck.record import replace
 
         evidence = replace(evidence, configs=(read_config(options["config"]), *evidence.configs))
@@ -103,7 +103,7 @@ def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
 
 def _evidence(paths: tuple[str, ...]) -> Evidence:
     from smecheck.cli.progress import Progress
-    from smecheck.inputs.evidence_reader import read_evidence
+    from smecheck.read.archive.evidence_reader import read_evidence
 
     progress = Progress(paths)
     try:
@@ -118,7 +118,7 @@ def _kernel(options: dict[str, Any]) -> KernelImage | None:
     kernel = options["kernel"] or bzimage or symbols
     if kernel is None:
         return None
-    from smecheck.inputs.complements import Complements, read_complemented
+    from smecheck.read.kernel.complements import Complements, read_complemented
 
     return read_complemented(
         kernel,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from smecheck.builds.build_facts import BuildFacts
 from smecheck.evidence import Fact, Known, value_of
-from smecheck.model.build_facts import BuildFacts
 from smecheck.quantity import address_text
 
 Json: TypeAlias = dict[str, object]

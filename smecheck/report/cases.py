@@ -9,16 +9,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from smecheck.answer import Report, Verdict
 from smecheck.checks.catalogue import RULES
-from smecheck.model.finding import Finding
-from smecheck.model.report import Report, Verdict
+from smecheck.checks.finding import Finding
 from smecheck.record import record
 from smecheck.report.finding_words import finding_lines
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
-    from smecheck.model.tolerance import Tolerance
+    from smecheck.checks.tolerance import Tolerance
 
 
 class Outcome(Enum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
-from smecheck.model.build_facts import KeptFinding
-from smecheck.model.comparison import Change, Comparison, Kind
-from smecheck.model.gate import RowOutcome
+from smecheck.builds.build_facts import KeptFinding
+from smecheck.builds.compared import Change, Comparison, Kind
+from smecheck.builds.gate_report import RowOutcome
 from smecheck.quantity import address_text
 from smecheck.report.build_json import build_object
 from smecheck.report.gate_json import row_object

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.model.comparison import Comparison
+from smecheck.builds.compared import Comparison
 from smecheck.report.comparison_words import change_words, got_worse, shown_changes
 from smecheck.report.markdown_text import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from smecheck.model.build_facts import KeptFinding
+    from smecheck.builds.build_facts import KeptFinding
     from smecheck.report.render import RenderOptions
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from smecheck.model.comparison import Comparison
+from smecheck.builds.compared import Comparison
 from smecheck.report.comparison_words import change_words, got_worse, shown_changes
 from smecheck.report.gate_text import rows_table
 from smecheck.report.text_findings import SEVERITY_STYLES
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from smecheck.model.build_facts import KeptFinding
+    from smecheck.builds.build_facts import KeptFinding
     from smecheck.report.render import RenderOptions
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from smecheck.model.comparison import Change, Comparison, Kind
-from smecheck.model.gate import GateRow, RowOutcome
+from smecheck.builds.compared import Change, Comparison, Kind
+from smecheck.builds.gate_report import GateRow, RowOutcome
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 

@@ -8,8 +8,8 @@ from smecheck.evidence import value_of
 from smecheck.quantity import address_text
 
 if TYPE_CHECKING:
-    from smecheck.model.proof import Counterexample
-    from smecheck.model.segments import Segment, SegmentList
+    from smecheck.load.segments import Segment, SegmentList
+    from smecheck.workarea.proof import Counterexample
 
 
 def counterexample_files(example: Counterexample) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.model.cross_check import ComparedSegment, CrossCheck, Match
+from smecheck.load.compared_segments import ComparedSegment, CrossCheck, Match
 from smecheck.quantity import count_text, size_text
 
 if TYPE_CHECKING:

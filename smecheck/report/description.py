@@ -19,7 +19,7 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smecheck.model.kernel import KernelImage, LoadSegment, Section, SetupHeader
+    from smecheck.kernel.image import KernelImage, LoadSegment, Section, SetupHeader
 
 SCHEMA = "smecheck/kernel-v1"
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.answer import Report
+from smecheck.boot.boot import Boot, Initrd
 from smecheck.evidence import Fact, Known, T, Unknown, value_of
-from smecheck.model.boot import Boot, Initrd
-from smecheck.model.kernel import KernelKind
-from smecheck.model.report import Report
+from smecheck.kernel.image import KernelKind
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from smecheck.model.decompressor_view import DecompressorView, NeededSize
-    from smecheck.model.kernel import KernelImage
+    from smecheck.kernel.image import KernelImage
+    from smecheck.workarea.decompressor_view import DecompressorView, NeededSize
 
 _FILES = (KernelKind.VMLINUX, KernelKind.BZIMAGE)
 """Kinds of sources that list their own symbols, or do not."""

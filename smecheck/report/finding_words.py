@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from smecheck.model.finding import Finding
+    from smecheck.checks.finding import Finding
 
 
 def place_of(finding: Finding) -> str:

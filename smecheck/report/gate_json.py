@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
-from smecheck.model.gate import GateReport, GateRow, GateTarget, RowOutcome
-from smecheck.model.policy import Waiver
+from smecheck.builds.gate_report import GateReport, GateRow, GateTarget, RowOutcome
+from smecheck.builds.policy import Waiver
 from smecheck.report.build_json import build_object
 from smecheck.report.json_report import finding_object
 from smecheck.report.rule_pages import rule_url

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.model.gate import GateReport, GateRow, RowOutcome, TargetKind
+from smecheck.builds.gate_report import GateReport, GateRow, RowOutcome, TargetKind
 from smecheck.report.gate_words import NOTED, context_text, counts_text, label_of
 from smecheck.report.markdown_text import words
 from smecheck.report.row_cases import row_lines

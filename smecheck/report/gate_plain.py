@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.model.gate import GateReport, GateRow, GateTarget
+from smecheck.builds.gate_report import GateReport, GateRow, GateTarget
 from smecheck.report.gate_words import counts_text, waiver_text
 from smecheck.report.safe_text import printable
 

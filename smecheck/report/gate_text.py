@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from smecheck.model.gate import (
+from smecheck.builds.gate_report import (
     KERNEL_TARGET,
     GateReport,
     GateRow,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from smecheck.builds.gate_report import GateReport, GateRow, RowOutcome
 from smecheck.evidence import Known
-from smecheck.model.gate import GateReport, GateRow, RowOutcome
 
 OUTCOME_ORDER = (
     RowOutcome.ERROR,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.answer import Report, Verdict
 from smecheck.checks.catalogue import RULES
-from smecheck.model.finding import Severity
-from smecheck.model.report import Report, Verdict
+from smecheck.checks.finding import Severity
 from smecheck.report.file_place import file_and_line
 from smecheck.report.finding_words import finding_lines
 from smecheck.report.safe_text import printable
@@ -17,8 +17,8 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smecheck.checks.finding import Finding
     from smecheck.errors import SmecheckError
-    from smecheck.model.finding import Finding
     from smecheck.report.render import RenderOptions
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}

@@ -1,37 +1,71 @@
-"""The report as JSON: ``smecheck/report-v1``, described by ``schemas/report-v1.json``.
-
-Every key is always there, ``null`` where there is nothing to say. Addresses are hex strings, since
-many readers of JSON keep numbers in 53 bits; sizes are integers.
-"""
+"""The places that KASLR may choose, as they stand in the JSON report."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from smecheck import __version__
+from smecheck.answer import Report
+from smecheck.boot.boot import Boot, SmeAnswer
+from smecheck.checks.finding import Finding, Outcome, Party, RuleResult
 from smecheck.evidence import Fact, Known, value_of, why
-from smecheck.model.boot import Boot, SmeAnswer
-from smecheck.model.cross_check import CrossCheck
-from smecheck.model.finding import Finding, Party
-from smecheck.model.kernel import Scheme, Section
-from smecheck.model.placement import Extents, Placement, TablesAtEntry
-from smecheck.model.proof import Counterexample, Proof
-from smecheck.model.report import Report
-from smecheck.model.rule_result import Outcome, RuleResult
-from smecheck.model.segments import Segment, SegmentList
+from smecheck.kernel.image import Scheme, Section
+from smecheck.load.compared_segments import CrossCheck
+from smecheck.load.segments import Segment, SegmentList
 from smecheck.quantity import address_text
 from smecheck.report.cross_check_words import outcome_text
-from smecheck.report.kaslr_json import kaslr_json
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
+from smecheck.workarea.placement import Extents, Placement, TablesAtEntry
+from smecheck.workarea.proof import Counterexample, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smecheck.model.advice import Advice
-    from smecheck.model.decompressor_view import DecompressorView
+    from smecheck.answer import Advice
+    from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.report.render import RenderOptions
     from smecheck.span import Span
+    from smecheck.workarea.decompressor_view import DecompressorView
+
+
+def kaslr_json(sweep: KaslrSweep) -> dict[str, object]:
+    """Return the value of ``kaslr``."""
+    slots, collisions = sweep.slots, sweep.collisions
+    return {
+        "slots": slots.count,
+        "colliding": None if collisions is None else collisions.count,
+        "lowest_colliding": None if collisions is None else _maybe(collisions.lowest),
+        "highest_colliding": None if collisions is None else _maybe(collisions.highest),
+        "clear_fraction": sweep.clear_fraction,
+        "reason": slots.reason,
+        "lowest": _maybe(slots.lowest),
+        "highest": _maybe(slots.highest),
+        "alignment": slots.alignment,
+        "image_size": slots.image_size,
+        "minimum": address_text(sweep.minimum),
+        "limit": address_text(sweep.limit),
+        "unmoved": _maybe(value_of(sweep.unmoved)),
+        "may_stay": sweep.may_stay,
+        "areas": [{"start": address_text(area.start), "count": area.count} for area in slots.areas],
+        "collisions": [
+            {
+                "rule": collision.rule,
+                "other": collision.other,
+                "slots": collision.count,
+                "lowest": address_text(collision.lowest),
+                "highest": address_text(collision.highest),
+            }
+            for collision in (collisions.by_rule if collisions is not None else ())
+        ],
+        "bounds": list(sweep.bounds),
+        "differences": list(sweep.differences),
+    }
+
+
+def _maybe(address: int | None) -> str | None:
+    return None if address is None else address_text(address)
+
 
 T = TypeVar("T")
 Json: TypeAlias = dict[str, object]

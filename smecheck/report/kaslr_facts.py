@@ -9,7 +9,7 @@ from smecheck.quantity import address_text, count_text, size_text
 from smecheck.report.facts import FactLine
 
 if TYPE_CHECKING:
-    from smecheck.model.kaslr import KaslrSweep, SlotCollision
+    from smecheck.boot.kaslr.slots import KaslrSweep, SlotCollision
 
 
 def kaslr_facts(sweep: KaslrSweep) -> Iterator[FactLine]:

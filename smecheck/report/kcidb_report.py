@@ -17,8 +17,8 @@ from smecheck.report.safe_text import json_text, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from smecheck.answer import Report
     from smecheck.errors import SmecheckError
-    from smecheck.model.report import Report
     from smecheck.report.render import RenderOptions
 
 Json: TypeAlias = dict[str, object]

@@ -14,8 +14,8 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from smecheck.answer import Report
     from smecheck.errors import SmecheckError
-    from smecheck.model.report import Report
     from smecheck.report.render import RenderOptions
 
 

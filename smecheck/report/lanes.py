@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 
+from smecheck.answer import Report
+from smecheck.checks.finding import Severity
 from smecheck.evidence import Known
-from smecheck.model.finding import Severity
-from smecheck.model.memory import MemoryMap
-from smecheck.model.placement import Extents, Placement
-from smecheck.model.report import Report
-from smecheck.model.segments import SegmentRole
+from smecheck.load.segments import SegmentRole
+from smecheck.machine.memory import MemoryMap
 from smecheck.record import record
 from smecheck.span import Span
+from smecheck.workarea.placement import Extents, Placement
 
 NEARBY = 8 << 20
 """How far from the workarea something may lie to be drawn: four 2 MiB frames."""

@@ -12,9 +12,9 @@ from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_co
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from smecheck.answer import Report
+    from smecheck.checks.finding import Finding
     from smecheck.errors import SmecheckError
-    from smecheck.model.finding import Finding
-    from smecheck.model.report import Report
     from smecheck.report.render import RenderOptions
 
 

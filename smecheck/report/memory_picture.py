@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
+from smecheck.answer import Report
+from smecheck.checks.finding import Finding
 from smecheck.evidence import Fact, Known
-from smecheck.model.finding import Finding
-from smecheck.model.placement import Extents, Placement
-from smecheck.model.report import Report
-from smecheck.model.segments import SegmentRole
+from smecheck.load.segments import SegmentRole
 from smecheck.record import record
 from smecheck.report.finding_words import place_of
 from smecheck.span import Span, align_down, align_up
+from smecheck.workarea.placement import Extents, Placement
 
 _FRAME = 2 << 20
 _LEAST_LENS = 8 << 20

@@ -14,17 +14,11 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from smecheck.model.finding import Finding, Severity
-from smecheck.model.report import Report
+from smecheck.answer import Report
+from smecheck.checks.finding import Finding, Severity
 from smecheck.quantity import address_text, size_text
 from smecheck.report.finding_words import place_of
-from smecheck.report.memory_picture import (
-    INK_MEANINGS,
-    Ink,
-    Mark,
-    MemoryPicture,
-    memory_picture,
-)
+from smecheck.report.memory_picture import INK_MEANINGS, Ink, Mark, MemoryPicture, memory_picture
 from smecheck.report.safe_text import printable
 from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_count
 from smecheck.span import Span

@@ -9,8 +9,8 @@ from smecheck.quantity import address_text, size_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smecheck.model.placement import Extents, Placement
-    from smecheck.model.report import Report
+    from smecheck.answer import Report
+    from smecheck.workarea.placement import Extents, Placement
 
 _EXTENTS: tuple[tuple[str, Callable[[Extents], str]], ...] = (
     ("in place", lambda extents: repr(extents.in_place)),

@@ -16,16 +16,14 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smecheck.model.advice import Advice
-    from smecheck.model.cross_check import CrossCheck
-    from smecheck.model.finding import Finding
-    from smecheck.model.kaslr import KaslrSweep
-    from smecheck.model.placement import Extents, Placement, Step, TablesAtEntry
-    from smecheck.model.proof import Proof, ProofPath
-    from smecheck.model.report import Report
-    from smecheck.model.rule_result import RuleResult
-    from smecheck.model.segments import SegmentList
+    from smecheck.answer import Advice, Report
+    from smecheck.boot.kaslr.slots import KaslrSweep
+    from smecheck.checks.finding import Finding, RuleResult
+    from smecheck.load.compared_segments import CrossCheck
+    from smecheck.load.segments import SegmentList
     from smecheck.report.render import RenderOptions
+    from smecheck.workarea.placement import Extents, Placement, Step, TablesAtEntry
+    from smecheck.workarea.proof import Proof, ProofPath
 
 _EXTENT_KEYS = ("in-place", "start", "written-end", "worst-end", "mapped-end", "length")
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from smecheck.model.triage import FactName, TriageReport
 from smecheck.record import field_names
+from smecheck.triage.answer import FactName, TriageReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

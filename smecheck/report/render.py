@@ -5,14 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from smecheck.model.tolerance import Tolerance
+from smecheck.checks.tolerance import Tolerance
 from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smecheck.answer import Report
     from smecheck.errors import SmecheckError
-    from smecheck.model.report import Report
 
 
 class Format(Enum):

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import assert_never
 
-from smecheck.model.build_facts import BuildFacts
-from smecheck.model.gate import GateRow, RowOutcome
+from smecheck.builds.build_facts import BuildFacts
+from smecheck.builds.gate_report import GateRow, RowOutcome
 from smecheck.record import record
 from smecheck.report.cases import Case, Outcome, Suite
 from smecheck.report.finding_words import finding_lines

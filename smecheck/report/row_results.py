@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from smecheck.builds.gate_report import GateRow, RowOutcome
 from smecheck.checks.catalogue import RULES
-from smecheck.model.finding import Severity
-from smecheck.model.gate import GateRow, RowOutcome
+from smecheck.checks.finding import Severity
 from smecheck.report.cases import Outcome
 from smecheck.report.github_report import annotation, annotation_of, log_line
 from smecheck.report.row_cases import RowReport, row_lines

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from smecheck.model.finding import Effect
+from smecheck.checks.finding import Effect
 from smecheck.record import record
 
 if TYPE_CHECKING:

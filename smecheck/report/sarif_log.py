@@ -21,9 +21,9 @@ from smecheck.report.safe_text import json_text, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from smecheck.checks.finding import Finding
     from smecheck.checks.rule import Rule
     from smecheck.errors import SmecheckError
-    from smecheck.model.finding import Finding
 
 Json: TypeAlias = dict[str, object]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from smecheck.model.report import Report, Verdict
+from smecheck.answer import Report, Verdict
 from smecheck.report.finding_words import finding_lines
 from smecheck.report.sarif_log import UNDECIDED, Result, sarif_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smecheck.model.finding import Finding
+    from smecheck.checks.finding import Finding
     from smecheck.report.render import RenderOptions
     from smecheck.report.sarif_log import Json
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from smecheck.model.advice import Advice
+    from smecheck.answer import Advice
 
 _NOTHING = "nothing has to be changed"
 

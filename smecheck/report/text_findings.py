@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from smecheck.model.finding import Finding, Severity
+from smecheck.checks.finding import Finding, Severity
 from smecheck.report.finding_words import brief_of, place_of
 from smecheck.report.text_tables import Words, grid
 from smecheck.span import Span
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from smecheck.model.report import Report
+    from smecheck.answer import Report
 
 _SHORT = {Severity.ERROR: "ERR ", Severity.WARNING: "WARN", Severity.NOTE: "NOTE"}
 _NARROW = 60

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from smecheck.model.report import Report, Verdict
+from smecheck.answer import Report, Verdict
 from smecheck.report.cross_check_words import outcome_text
 from smecheck.report.facts import boot_facts, kernel_facts
 from smecheck.report.lanes import condensed, scene_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from rich.table import Table
 from rich.text import Text
 
-from smecheck.model.cross_check import Match
+from smecheck.load.compared_segments import Match
 from smecheck.quantity import address_text, size_text
 from smecheck.report.counterexample_files import counterexample_text
 from smecheck.report.cross_check_words import match_text
@@ -17,13 +17,13 @@ from smecheck.report.placement_rows import extent_rows, status_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from smecheck.model.cross_check import CrossCheck
-    from smecheck.model.placement import Step
-    from smecheck.model.proof import Proof, ProofPath
-    from smecheck.model.report import Report
-    from smecheck.model.rule_result import RuleResult
-    from smecheck.model.segments import SegmentList
+    from smecheck.answer import Report
+    from smecheck.checks.finding import RuleResult
+    from smecheck.load.compared_segments import CrossCheck
+    from smecheck.load.segments import SegmentList
     from smecheck.report.facts import FactLine
+    from smecheck.workarea.placement import Step
+    from smecheck.workarea.proof import Proof, ProofPath
 
 _LONGEST_ADDRESS = len("0xffffffffffffffff")
 _READABLE = 52

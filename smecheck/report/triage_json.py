@@ -10,8 +10,8 @@ from smecheck.report.json_report import render_json
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
-    from smecheck.model.triage import Budget, TriageFact, TriageReport
     from smecheck.report.render import RenderOptions
+    from smecheck.triage.answer import Budget, TriageFact, TriageReport
 
 Json: TypeAlias = dict[str, object]
 

@@ -15,8 +15,8 @@ from smecheck.report.triage_words import (
 )
 
 if TYPE_CHECKING:
-    from smecheck.model.triage import TriageReport
     from smecheck.report.render import RenderOptions
+    from smecheck.triage.answer import TriageReport
 
 
 def render_triage_markdown(triage: TriageReport, options: RenderOptions) -> str:

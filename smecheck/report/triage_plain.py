@@ -9,8 +9,8 @@ from smecheck.report.safe_text import printable
 from smecheck.report.triage_words import asked_text, budget_text
 
 if TYPE_CHECKING:
-    from smecheck.model.triage import TriageReport
     from smecheck.report.render import RenderOptions
+    from smecheck.triage.answer import TriageReport
 
 
 def render_triage_plain(triage: TriageReport, options: RenderOptions) -> str:

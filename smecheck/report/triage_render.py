@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.report.render import Format, RenderOptions
 
 if TYPE_CHECKING:
-    from smecheck.model.triage import TriageReport
+    from smecheck.triage.answer import TriageReport
 
 TRIAGE_FORMATS = (Format.TEXT, Format.PLAIN, Format.MARKDOWN, Format.JSON)
 """The formats that a triage is written in: the others are for gates."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from smecheck.model.report import Verdict
+from smecheck.answer import Verdict
 from smecheck.report.text_page import LEAST_WIDTH, listed, page, section, titled
 from smecheck.report.text_tables import Words, grid
 from smecheck.report.triage_words import (
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from smecheck.model.triage import TriageReport
     from smecheck.report.render import RenderOptions
+    from smecheck.triage.answer import TriageReport
 
 _STYLES = {
     Verdict.CLEAR: "bold green",

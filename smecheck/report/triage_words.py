@@ -7,12 +7,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import value_of
-from smecheck.model.triage import FactName, FailureClass
 from smecheck.quantity import size_text
 from smecheck.report.verdict_words import VERDICT_WORDS
+from smecheck.triage.answer import FactName, FailureClass
 
 if TYPE_CHECKING:
-    from smecheck.model.triage import Budget, TriageFact, TriageReport
+    from smecheck.triage.answer import Budget, TriageFact, TriageReport
 
 CLASS_WORDS = {
     FailureClass.RESERVATION: "reservation",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from smecheck.answer import Basis, Report, Verdict
+from smecheck.checks.finding import Severity
 from smecheck.evidence import Known, value_of
-from smecheck.model.finding import Severity
-from smecheck.model.report import Basis, Report, Verdict
 from smecheck.quantity import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from smecheck.model.finding import Finding
+    from smecheck.checks.finding import Finding
 
 VERDICT_WORDS = {
     Verdict.CLEAR: "CLEAR",

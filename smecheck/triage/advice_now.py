@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.model.boot import SmeState
-from smecheck.model.report import Verdict
-from smecheck.model.triage import Budget, FactName, FailureClass, Sign
-from smecheck.placement.cmdline import last_value
+from smecheck.answer import Verdict
+from smecheck.boot.boot import SmeState
+from smecheck.kernel.cmdline import last_value
 from smecheck.quantity import size_text
+from smecheck.triage.answer import Budget, FactName, FailureClass, Sign
 from smecheck.triage.situation import Situation
 
 _APPEND = {

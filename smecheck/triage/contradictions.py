@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.model.triage import Contradiction, Evidence, FactName, TriageFact
 from smecheck.quantity import parse_integer
+from smecheck.triage.answer import Contradiction, Evidence, FactName, TriageFact
 
 _ONE_VALUE = (
     FactName.RELEASE,

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.model.triage import Evidence, FactName, TriageFact
 from smecheck.record import record
+from smecheck.triage.answer import Evidence, FactName, TriageFact
 
 
 @record

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.model.boot import SmeState
-from smecheck.model.report import Basis, Verdict
-from smecheck.model.triage import Exclusion, FactName, FailureClass
+from smecheck.answer import Basis, Verdict
+from smecheck.boot.boot import SmeState
+from smecheck.triage.answer import Exclusion, FactName, FailureClass
 from smecheck.triage.situation import Situation
 
 _SPLIT = (

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.model.boot import SmeState
-from smecheck.model.triage import Budget, FailureClass, Lookalike, Sign
+from smecheck.boot.boot import SmeState
+from smecheck.triage.answer import Budget, FailureClass, Lookalike, Sign
 from smecheck.triage.situation import Situation
 
 _EFI_TABLES_SINCE = (5, 19)

@@ -8,11 +8,11 @@ that size by default (kernel/dma/swiotlb.c, IO_TLB_DEFAULT_SIZE); kdump-utils ad
 
 from __future__ import annotations
 
+from smecheck.boot.boot import SmeState
 from smecheck.evidence import Known
-from smecheck.model.boot import SmeState
-from smecheck.model.segments import SegmentRole
-from smecheck.model.triage import Budget
-from smecheck.placement.identity import identify
+from smecheck.kernel.identity import identify
+from smecheck.load.segments import SegmentRole
+from smecheck.triage.answer import Budget
 from smecheck.triage.crash_files import crash_initrd
 from smecheck.triage.situation import Situation
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from smecheck.answer import Verdict
+from smecheck.boot.boot import SmeState
 from smecheck.evidence import Unknown
-from smecheck.model.boot import SmeState
-from smecheck.model.report import Verdict
-from smecheck.model.triage import FactName, FailureClass, MissingFact, UnusableMember
+from smecheck.triage.answer import FactName, FailureClass, MissingFact, UnusableMember
 from smecheck.triage.situation import Situation
 
 

@@ -5,15 +5,15 @@ What the user says comes first; the members fill in what is left open.
 
 from __future__ import annotations
 
+from smecheck.boot.boot import BootRequest, Path
+from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, first_known, value_of
-from smecheck.model.boot import BootRequest, Path
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import Loader, Mode, SegmentList
-from smecheck.model.triage import Evidence, FactName
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.question import Question
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.machine.kernel_log import KernelLog
+from smecheck.machine.memory import MemoryMap
 from smecheck.record import record, replace
+from smecheck.triage.answer import Evidence, FactName
 from smecheck.triage.contradictions import number_of
 from smecheck.triage.crash_files import crash_initrd
 

@@ -7,11 +7,10 @@ release that is often enough, without any file of the kernel itself.
 from __future__ import annotations
 
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.model.kernel import KernelImage
-from smecheck.model.triage import Evidence, FactName
-from smecheck.placement.agreement import config_contradiction, contradiction
-from smecheck.placement.merge import merge, with_config
+from smecheck.kernel.image import KernelImage
+from smecheck.kernel.same_build import config_contradiction, contradiction, merge, with_config
 from smecheck.record import record, replace
+from smecheck.triage.answer import Evidence, FactName
 
 
 @record

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from smecheck.answer import Report, Verdict
+from smecheck.boot.boot import Path, SmeState
 from smecheck.evidence import Known, value_of
-from smecheck.model.boot import Path, SmeState
-from smecheck.model.report import Report, Verdict
-from smecheck.model.triage import Evidence, FactName, SeenSign, Sign, TriageFact
 from smecheck.record import record
+from smecheck.triage.answer import Evidence, FactName, SeenSign, Sign, TriageFact
 from smecheck.triage.contradictions import number_of
 from smecheck.triage.question import reservation_sizes
 

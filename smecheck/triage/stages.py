@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smecheck.model.boot import SmeState
-from smecheck.model.finding import Severity
-from smecheck.model.report import Verdict
-from smecheck.model.triage import FactName, FailureClass, Sign, TriageFact
+from smecheck.answer import Verdict
+from smecheck.boot.boot import SmeState
+from smecheck.checks.finding import Severity
 from smecheck.record import record
+from smecheck.triage.answer import FactName, FailureClass, Sign, TriageFact
 from smecheck.triage.situation import Situation
 
 _IF_NOT_DUMPED = ("vmcore-incomplete", "incomplete")

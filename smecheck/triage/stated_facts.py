@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.evidence import Known, value_of
-from smecheck.model.kernel import KernelConfig, KernelImage
-from smecheck.model.kernel_log import KernelLog, LoggedBoot
-from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import SegmentList, SegmentRole
-from smecheck.model.triage import Evidence, FactName, LogEvidence, TriageFact
+from smecheck.kernel.image import KernelConfig, KernelImage
+from smecheck.load.segments import SegmentList, SegmentRole
+from smecheck.machine.kernel_log import KernelLog, LoggedBoot
+from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
 from smecheck.span import Span
+from smecheck.triage.answer import Evidence, FactName, LogEvidence, TriageFact
 from smecheck.triage.crash_cmdline import crash_cmdline
 from smecheck.triage.crash_files import crash_image, crash_initrd
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smecheck.analysis import analyze
-from smecheck.model.kernel import KernelImage
-from smecheck.model.report import Report
-from smecheck.model.triage import Diagnosis, Evidence, TriageReport
-from smecheck.placement.question import Question
+from smecheck.answer import Report
+from smecheck.case import Question
+from smecheck.kernel.image import KernelImage
 from smecheck.record import replace
 from smecheck.triage.advice_now import cautions, do_now, suspects
+from smecheck.triage.answer import Diagnosis, Evidence, TriageReport
 from smecheck.triage.contradictions import contradictions
 from smecheck.triage.exclusions import excluded, experiment
 from smecheck.triage.lookalikes import lookalikes

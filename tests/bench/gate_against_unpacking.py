@@ -21,7 +21,7 @@ from vmlinuz_against_decompressors import TOOLS, payload_of
 
 MACHINES, FACTOR = 50, 2
 SAMPLE = ROOT / "samples" / "dead-kdump"
-_READ = "import sys; from smecheck.inputs.kernel import read_kernel; read_kernel(sys.argv[1])"
+_READ = "import sys; from smecheck.read.kernel.kernel import read_kernel; read_kernel(sys.argv[1])"
 
 
 def policy() -> str:

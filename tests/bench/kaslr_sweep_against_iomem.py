@@ -21,9 +21,9 @@ from page import publish
 from test_kaslr_sweep import GIB, MIB, machine
 
 from smecheck.analysis import answer
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.boot import Switch
-from smecheck.placement.question import Question
+from smecheck.boot.boot import Switch
+from smecheck.case import Question
+from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 

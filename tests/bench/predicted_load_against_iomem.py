@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from page import publish
 from recorded_loads import image_of, recorded_loads
 
-from smecheck.inputs.iomem import parse_iomem
-from smecheck.model.load import LoadRequest
-from smecheck.model.segments import Loader, Mode
-from smecheck.placement.kexec.predict import predict
+from smecheck.load.predict import predict
+from smecheck.load.request import LoadRequest
+from smecheck.load.segments import Loader, Mode
+from smecheck.read.machine.iomem import parse_iomem
 
 RANGES = 2048
 PAIRS = 21

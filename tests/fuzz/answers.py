@@ -9,25 +9,22 @@ from zlib import crc32
 from recorded import kernel
 
 from smecheck.analysis import analyze
+from smecheck.boot.boot import BootRequest, Switch
+from smecheck.boot.early_memory import BootParams, EarlyBoot, Srat, from_boot_params
+from smecheck.case import Question
 from smecheck.errors import SmecheckError
 from smecheck.evidence import Fact, Known
-from smecheck.inputs.boot_description import read_boot_description
-from smecheck.inputs.kernel_description import read_kernel_description
-from smecheck.model.boot import BootRequest, Switch
-from smecheck.model.boot_params import BootParams
-from smecheck.model.early_boot import EarlyBoot, Srat
-from smecheck.model.firmware import FirmwareMap
-from smecheck.model.host import Host
-from smecheck.model.kernel import KernelConfig, KernelImage
-from smecheck.model.kernel_log import KernelLog
-from smecheck.model.memory import MemoryMap
-from smecheck.model.segments import Loader, Mode, SegmentList
-from smecheck.model.symbols import Symbols
-from smecheck.placement.agreement import config_contradiction, contradiction
-from smecheck.placement.kaslr.early_boot import from_boot_params
-from smecheck.placement.kexec.predicted_load import Machine
-from smecheck.placement.merge import merge, with_config
-from smecheck.placement.question import Question
+from smecheck.kernel.image import KernelConfig, KernelImage
+from smecheck.kernel.same_build import config_contradiction, contradiction, merge, with_config
+from smecheck.kernel.symbols import Symbols
+from smecheck.load.predicted_load import Machine
+from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.machine.firmware import FirmwareMap
+from smecheck.machine.host import Host
+from smecheck.machine.kernel_log import KernelLog
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.kernel.kernel_description import read_kernel_description
+from smecheck.read.machine.boot_description import read_boot_description
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
 from smecheck.report.render import Format, RenderOptions, render

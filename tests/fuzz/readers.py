@@ -16,24 +16,24 @@ from typing import Any
 import answers
 import seeds
 
+from smecheck.boot.early_memory import EarlyBoot
 from smecheck.evidence import Fact
-from smecheck.inputs.boot_description import read_boot_description
-from smecheck.inputs.boot_params import read_boot_params
-from smecheck.inputs.config import read_config
-from smecheck.inputs.crash_cma_ranges import read_crash_cma_ranges
-from smecheck.inputs.dmesg import read_dmesg
-from smecheck.inputs.elf_file import ElfFile
-from smecheck.inputs.host_description import read_host
-from smecheck.inputs.iomem import read_iomem
-from smecheck.inputs.kernel import read_kernel
-from smecheck.inputs.kernel_symbols import kernel_symbols
-from smecheck.inputs.memmap import read_memmap
-from smecheck.inputs.segments import read_segments
-from smecheck.inputs.source import read_text
-from smecheck.inputs.srat import read_srat
-from smecheck.inputs.symbol_list import read_symbols
-from smecheck.model.early_boot import EarlyBoot
-from smecheck.model.symbols import Symbols
+from smecheck.kernel.symbols import Symbols
+from smecheck.read.kernel.config import read_config
+from smecheck.read.kernel.elf_file import ElfFile
+from smecheck.read.kernel.kernel import read_kernel
+from smecheck.read.kernel.kernel_symbols import kernel_symbols
+from smecheck.read.kernel.symbol_list import read_symbols
+from smecheck.read.load.segments import read_segments
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.machine.boot_description import read_boot_description
+from smecheck.read.machine.boot_params import read_boot_params
+from smecheck.read.machine.crash_cma_ranges import read_crash_cma_ranges
+from smecheck.read.machine.host_description import read_host
+from smecheck.read.machine.iomem import read_iomem
+from smecheck.read.machine.memmap import read_memmap
+from smecheck.read.machine.srat import read_srat
+from smecheck.read.source import read_text
 
 
 @dataclass(frozen=True)

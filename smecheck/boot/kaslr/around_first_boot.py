@@ -1,0 +1,130 @@
+"""What the decompressor of a first boot finds, and what lies around the kernel then."""
+
+from __future__ import annotations
+
+from smecheck.boot.decompressor import UnpackRules
+from smecheck.boot.early_memory import EFI_STUB_LOADER_TYPE, EarlyBoot, SetupDataNode
+from smecheck.evidence import Fact, Known, Unknown, first_known
+from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.machine.kernel_log import KernelLog
+from smecheck.machine.memory import MemoryMap
+from smecheck.record import record, replace
+from smecheck.span import Span
+
+_NOTHING_GIVEN = Unknown("no boot_params were given")
+
+
+@record
+class FirstBootSource:
+    """What tells of a boot that no kexec loaded."""
+
+    early: EarlyBoot | None
+    """boot_params and a description, as far as they were given."""
+    log: KernelLog | None
+    firmware: FirmwareMap | None
+    memory: MemoryMap | None
+    cmdline: Fact[str]
+    unpack: UnpackRules
+
+
+def first_boot(source: FirstBootSource) -> EarlyBoot:
+    """Return the memory as the decompressor finds it, and where it unpacks the kernel to."""
+    early = source.early or EarlyBoot("", _NOTHING_GIVEN, _NOTHING_GIVEN, _NOTHING_GIVEN)
+    boot = source.log.boot if source.log is not None else None
+    ramdisk = boot.ramdisk if boot is not None else None
+    logged_output = (
+        boot.decompressor.output
+        if boot is not None and boot.decompressor is not None
+        else Unknown("no log of the decompressor")
+    )
+    return replace(
+        early,
+        source=early.source or "the machine",
+        e820=first_known(early.e820, _e820(source)),
+        efi=early.efi if isinstance(early.efi, Known) else _efi(source, early.efi),
+        cmdline=first_known(source.cmdline, early.cmdline),
+        initrd=early.initrd
+        if isinstance(early.initrd, Known) or ramdisk is None
+        else Known(ramdisk.span, ramdisk.where),
+        setup_data=early.setup_data
+        if isinstance(early.setup_data, Known) or boot is None or not boot.setup_data
+        else Known(
+            tuple(SetupDataNode(node.span, 0) for node in boot.setup_data),
+            boot.setup_data[0].where,
+        ),
+        output=first_known(early.output, logged_output, _assumed_output(source.unpack)),
+        output_is_assumed=isinstance(early.output, Unknown) and isinstance(logged_output, Unknown),
+    )
+
+
+def _assumed_output(unpack: UnpackRules) -> Fact[int]:
+    """Return LOAD_PHYSICAL_ADDR: the lowest place, and where most boot loaders load to."""
+    lowest = unpack.load_physical_address
+    if isinstance(lowest, Unknown):
+        return lowest
+    return Known(lowest.value, "LOAD_PHYSICAL_ADDR, assumed")
+
+
+def _efi(source: FirstBootSource, otherwise: Unknown) -> Fact[EfiMap | None]:
+    """Return the EFI memory map, or that there is none, as far as a kernel log tells."""
+    boot = source.log.boot if source.log is not None else None
+    if boot is None:
+        return otherwise
+    if boot.efi_map is not None:
+        return Known(boot.efi_map, boot.efi_map.source)
+    if boot.efi_tables or boot.efi_runtime_map is not None:
+        return Unknown("the kernel log tells of EFI, but shows no memory map (efi=debug shows it)")
+    if boot.begins and boot.is_up:
+        return Known(None, "the kernel log tells of no EFI")
+    return otherwise
+
+
+def _e820(source: FirstBootSource) -> Fact[FirmwareMap]:
+    boot = source.log.boot if source.log is not None else None
+    if boot is not None and boot.firmware_map is not None:
+        return Known(boot.firmware_map, boot.firmware_map.source)
+    if source.firmware is not None:
+        return Known(source.firmware, source.firmware.source)
+    memory = source.memory
+    if memory is None or not memory.complete:
+        return Unknown("no e820 table, and no whole memory map, was given")
+    name = memory.source
+    ranges = (FirmwareRange(s, E820Type.RAM, "System RAM", name) for s in memory.system_ram)
+    table = FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges))
+    return Known(table, f"{name}: System RAM")
+
+
+def around_first_boot(early: EarlyBoot) -> SegmentList | None:
+    """Return what lies in memory beside the kernel, in the form of a load; ``None`` if it is open.
+
+    Where boot_params lie is told by nothing but a description. Boot loaders put them into the first
+    megabyte, the EFI stub anywhere.
+    """
+    low = isinstance(early.boot_params_address, Known) or early.loader_type != EFI_STUB_LOADER_TYPE
+    if isinstance(early.initrd, Unknown) or isinstance(early.setup_data, Unknown) or not low:
+        return None
+    remarks: tuple[str, ...] = ()
+    if isinstance(early.boot_params_address, Unknown):
+        remarks = ("boot_params lie in the first megabyte, where boot loaders put them",)
+    found: list[Segment] = []
+
+    def add(role: SegmentRole, span: Span, where: str) -> None:
+        if span:
+            found.append(Segment(role, span, span.size, SegmentOrigin.DESCRIPTION, where))
+
+    if early.initrd.value is not None:
+        add(SegmentRole.INITRD, early.initrd.value, early.initrd.origin)
+    if isinstance(early.boot_params_address, Known):
+        span = Span.sized(early.boot_params_address.value, PAGE_SIZE)
+        add(SegmentRole.BOOT_PARAMS, span, early.boot_params_address.origin)
+    if isinstance(early.cmdline_address, Known) and early.cmdline_address.value:
+        length = len(early.cmdline.value) + 1 if isinstance(early.cmdline, Known) else 1
+        span = Span.sized(early.cmdline_address.value, length)
+        add(SegmentRole.CMDLINE, span, early.cmdline_address.origin)
+    for node in early.setup_data.value:
+        add(SegmentRole.SETUP_DATA, node.span, early.setup_data.origin)
+    unknown = Unknown("no kexec loaded this kernel")
+    ordered = tuple(sorted(found, key=lambda segment: segment.span))
+    return SegmentList(early.source, ordered, unknown, unknown, early.cmdline, remarks=remarks)

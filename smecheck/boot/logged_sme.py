@@ -1,0 +1,92 @@
+"""What a kernel log says of SME and of guests, and what that says of another kernel."""
+
+from __future__ import annotations
+
+from smecheck.evidence import Known
+from smecheck.kernel.identity import banner_version
+from smecheck.machine.kernel_log import KernelLog
+
+_OF_GUESTS = ("SEV", "SEV-ES", "SEV-SNP", "TDX")
+"""Kinds of memory encryption that a guest has from its hypervisor; none has SME beside them:
+arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v6.12."""
+
+HYPERVISORS = ("KVM", "Microsoft Hyper-V")
+"""Those that Linux finds by the CPUID bit that sme_enable() asks for. Others it may find by other
+means, and a kernel that kexec starts from a domain of Xen runs on the bare machine."""
+
+_ASKS_FOR_HYPERVISOR = (4, 15)
+"""v4.15 arch/x86/mm/mem_encrypt.c: sme_enable() asks CPUID whether a hypervisor runs."""
+
+
+def running_sme(log: KernelLog, *, of_this_boot: bool) -> str:
+    """Word it as evidence: of the running kernel, or of the boot that is asked about."""
+    if sme_beside_guest(log) is not None:
+        return f"{log.source} holds lines of two machines: neither is believed"
+    boot, seen = log.boot, log.boot.encryption
+    release = f" ({boot.release.value})" if isinstance(boot.release, Known) else ""
+    running = f"the kernel that wrote the log{release}"
+    if seen is None:
+        if is_whole(log):
+            return f"{log.source}: SME is not active in {running}: no line of it says so"
+        return f"{log.source}: no line about memory encryption, but the log is not whole"
+    if "SME" in seen.features and of_this_boot:
+        return f"{seen.where}: SME is active in {running}"
+    if "SME" in seen.features:
+        return (
+            f"{seen.where}: SME is active in {running}: CPU and firmware have it; whether the "
+            "kernel that is booted turns it on is for its own configuration and command line to say"
+        )
+    if seen.features:
+        listed = ", ".join(seen.features)
+        return f"{seen.where}: {running} is a guest with encrypted memory ({listed}), without SME"
+    return f"{seen.where}: a list of encryption features begins, and the log does not go on"
+
+
+def is_whole(log: KernelLog) -> bool:
+    """Tell whether the line "SME active" would be in the log if the kernel had written it.
+
+    The lines of the memory map have the same level: where they are shown, that one would be.
+    """
+    boot = log.boot
+    return boot.begins and boot.is_up and boot.firmware_map is not None
+
+
+def active_features(log: KernelLog | None) -> tuple[str, ...]:
+    """Return the kinds of memory encryption that the kernel of the log used on the machine."""
+    if log is None:
+        return ()
+    return tuple(feature for one in log.boot.encryption_lists for feature in one.features)
+
+
+def guest_features(features: tuple[str, ...]) -> str:
+    """List those that only a guest has; empty where there are none."""
+    return ", ".join(feature for feature in features if feature in _OF_GUESTS)
+
+
+def sme_beside_guest(log: KernelLog | None) -> str | None:
+    """Say that a log calls SME active and the machine a guest: no kernel says both.
+
+    Whoever wrote it, lines of two machines are in it, and neither is believed.
+    """
+    if log is None:
+        return None
+    lists = log.boot.encryption_lists
+    active = next((one for one in lists if "SME" in one.features), None)
+    if active is None:
+        return None
+    guest = next((one for one in lists if set(one.features) & set(_OF_GUESTS)), None)
+    if guest is not None:
+        also = "" if guest is active else f", and {guest.text} ({guest.where})"
+        return (
+            f"{active.text} ({active.where}){also}: SME beside "
+            f"{guest_features(guest.features)}, which only a guest has; no kernel says both"
+        )
+    seen, release = log.boot.hypervisor, log.boot.release
+    version = banner_version(release.value) if isinstance(release, Known) else None
+    asks = version is None or version >= _ASKS_FOR_HYPERVISOR
+    if seen is None or seen.text not in HYPERVISORS or not asks:
+        return None
+    return (
+        f"{active.text} ({active.where}), yet Hypervisor detected: {seen.text} ({seen.where}): "
+        "since v4.15 no kernel turns SME on under a hypervisor"
+    )

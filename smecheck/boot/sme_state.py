@@ -1,0 +1,341 @@
+"""Whether the kernel that is booted will use SME: its switch, its command line, the machine.
+
+What counts is the kernel that is booted, not the one that runs. "Inactive" is said only where every
+variant of the switch that the image leaves open comes out as off: a wrong "inactive" does as much
+harm as a wrong "clear". What the CPU and the firmware must bring along is evidence beside it.
+
+A log that says nothing of SME is not a word of the kernel: a line that is missing may have been
+lost. Where it speaks for "off", that is a premise beside the state "unknown".
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Path, SmeAnswer, SmeState
+from smecheck.boot.logged_sme import (
+    HYPERVISORS,
+    active_features,
+    guest_features,
+    is_whole,
+    sme_beside_guest,
+)
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.kernel.cmdline import last_value, parameters, values, word_position
+from smecheck.kernel.identity import SWITCH_SYMBOLS, KernelFacts, banner_version
+from smecheck.kernel.image import KernelImage, Scheme
+from smecheck.record import record
+from smecheck.workarea.placement import Generation
+
+if TYPE_CHECKING:
+    from smecheck.machine.kernel_log import KernelLog
+
+_OPTION = "mem_encrypt"
+_DEFAULT = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
+_LOCAL_DATA = "sme_workarea"
+"""A list of symbols that has this one lists local data."""
+
+_XLF_MEM_ENCRYPTION = 0x80
+"""arch/x86/include/uapi/asm/bootparam.h, bit 7 of xloadflags, v6.9: use SME."""
+
+_IF_THE_MACHINE_CAN = (
+    "active if the CPU has SME, the firmware enables it (SYSCFG bit 23) and no hypervisor runs"
+)
+
+_BY_CONFIG = f"give the configuration of the kernel being booted (--config: {_DEFAULT})"
+_BY_LOG = (
+    "give the kernel log of a boot of this machine with mem_encrypt=on (--dmesg): it says whether "
+    "SME is active"
+)
+_BY_SYMBOLS = (
+    "give the symbols (--symbols) and the configuration (--config) of the kernel being booted, "
+    "which show how it reads mem_encrypt="
+)
+_BY_ONE_BOOT = (
+    "give the kernel log of one boot of the machine itself (--dmesg), without lines of a guest"
+)
+_BY_OWN_CONFIG = "give the configuration of exactly this build (--config)"
+
+_NO_BUILT_IN = (
+    "assumed: no command line that is built in (CONFIG_CMDLINE) says otherwise; since v6.9 the EFI "
+    "stub reads it",
+)
+
+
+class Default(Enum):
+    """What a kernel does without an answer on its command line."""
+
+    OF_BUILD = "of the build"
+    """CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT."""
+    LOST = "lost"
+    """The same, but off where the option is not given at all."""
+    OFF = "off"
+
+
+@record
+class SmeSwitch:
+    """A variant of the switch."""
+
+    kernels: str
+    default: Default
+    in_decompressor: bool
+    """Decompressor and EFI stub read the command line and set XLF_MEM_ENCRYPTION; sme_enable() only
+    looks at that bit."""
+    source: str
+
+
+_OF_BUILD = SmeSwitch(
+    "v4.14 to v6.2, and v6.8",
+    Default.OF_BUILD,
+    in_decompressor=False,
+    source="v4.14 arch/x86/mm/mem_encrypt.c, sme_enable(); v6.8 aa8eff72842",
+)
+_LOST_DEFAULT = SmeSwitch(
+    "v6.3 to v6.7, and stable trees with cbebd68f59f0",
+    Default.LOST,
+    in_decompressor=False,
+    source="v6.3 arch/x86/mm/mem_encrypt_identity.c, sme_enable() (cbebd68f59f0)",
+)
+_ON_ONLY = SmeSwitch(
+    "kernels before v6.9 with 29956748339a, such as Debian's 6.1.192",
+    Default.OFF,
+    in_decompressor=False,
+    source="29956748339a: the option of the configuration is gone",
+)
+_IN_DECOMPRESSOR = SmeSwitch(
+    "v6.9 and later",
+    Default.OFF,
+    in_decompressor=True,
+    source="v6.9 cd0d9d92c8bb: arch/x86/boot/compressed/misc.c, parse_mem_encrypt()",
+)
+SWITCHES = (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY, _IN_DECOMPRESSOR)
+"""Every variant, oldest first."""
+
+
+@record
+class SmeEvidence:
+    """All that bears on the state of SME."""
+
+    image: KernelImage
+    facts: KernelFacts
+    cmdline: Fact[str]
+    """Of the kernel that is booted."""
+    path: Path
+    without_decompressor: bool
+    """A vmlinux ELF is started as it stands."""
+    log: KernelLog | None = None
+    """Of the machine: of the boot that is asked about, or of a kernel that ran there before."""
+    log_is_of_this_boot: bool = False
+
+
+def sme_state(evidence: SmeEvidence) -> SmeAnswer:
+    """Return the state of SME in the kernel being booted."""
+    cmdline, features = evidence.cmdline, active_features(evidence.log)
+    contradiction = sme_beside_guest(evidence.log)
+    if contradiction is not None:
+        return SmeAnswer(SmeState.UNKNOWN, (contradiction,), _BY_ONE_BOOT)
+    guest = _guest(evidence, features)
+    if guest is not None:
+        return SmeAnswer(SmeState.INACTIVE, (guest,))
+    if evidence.log_is_of_this_boot and "SME" in features:
+        return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot that is asked about",))
+    if isinstance(cmdline, Unknown):
+        return SME_UNKNOWN_WITHOUT_CMDLINE
+    switches, told_by = switches_of(evidence.image, evidence.facts)
+    default = _default_of_build(evidence.image)
+    answers = {_answer(switch, cmdline.value, evidence, default) for switch in switches}
+    said = f"{_said(cmdline.value)} on the command line ({cmdline.origin})"
+    variants = f"{told_by}: {'; or '.join(switch.kernels for switch in switches)}"
+    why = default.origin if isinstance(default, Known) else default.reason
+    if answers == {False}:
+        denied = _denied_by_log(evidence, cmdline.value)
+        if denied is not None:
+            return SmeAnswer(SmeState.UNKNOWN, (denied, said, variants, why), _BY_OWN_CONFIG)
+        by_stub = evidence.path is Path.FIRST_BOOT and _IN_DECOMPRESSOR in switches
+        meaning = _meaning(switches, default, cmdline.value, evidence)
+        built_in = _NO_BUILT_IN if by_stub else ()
+        return SmeAnswer(SmeState.INACTIVE, (f"{said}{meaning}", variants, *built_in))
+    if answers == {True} and "SME" in features:
+        seen = f"{said}, and it was active on this machine before"
+        return SmeAnswer(SmeState.ACTIVE, (seen, variants))
+    presumed_off = _presumed_off(evidence, cmdline.value)
+    by_release = None
+    if switches == SWITCHES:
+        by_release = _presumed_off_by_release(evidence, cmdline.value)
+    texts: tuple[str, ...]
+    if answers == {True}:
+        texts, settled_by = (f"{said}: {_IF_THE_MACHINE_CAN}", variants), _BY_LOG
+    elif last_value(cmdline.value, _OPTION) in ("on", "off"):
+        meaning = "kernels differ in which of these counts, or in who reads it"
+        texts, settled_by = (f"{said}: {meaning}", variants), _BY_SYMBOLS
+    else:
+        meaning = "the default depends on the build"
+        texts = (f"{said}: {meaning}", variants, why)
+        settled_by = _BY_CONFIG if isinstance(default, Unknown) else _BY_LOG
+    if by_release is not None:
+        settled_by = _BY_SYMBOLS
+    return SmeAnswer(SmeState.UNKNOWN, texts, settled_by, presumed_off or by_release)
+
+
+def _guest(evidence: SmeEvidence, features: tuple[str, ...]) -> str | None:
+    """Say why the machine is a guest in which no workarea is ever used."""
+    if guest_features(features):
+        return (
+            f"the machine is a guest with encrypted memory ({guest_features(features)}): there "
+            "sme_encrypt_kernel() returns at once, whatever the command line says"
+        )
+    seen = evidence.log.boot.hypervisor if evidence.log is not None else None
+    looks_for_one = Generation.V4_14_0 not in evidence.facts.generations
+    if seen is not None and seen.text in HYPERVISORS and looks_for_one:
+        return (
+            f"the machine is a guest ({seen.where}: Hypervisor detected: {seen.text}): since v4.15 "
+            "sme_enable() turns SME on under no hypervisor"
+        )
+    return None
+
+
+def _same_release_without_option(evidence: SmeEvidence, cmdline: str) -> str | None:
+    """Return the release of a log whose kernel decides about SME as this one does.
+
+    It is that of the kernel being booted, and ``mem_encrypt=`` is on neither command line.
+    """
+    log, own = evidence.log, evidence.image.release
+    if log is None or values(cmdline, _OPTION):
+        return None
+    logged, ran_with = log.boot.release, log.boot.cmdline
+    if not (isinstance(own, Known) and isinstance(logged, Known) and own.value == logged.value):
+        return None
+    if isinstance(ran_with, Unknown) or values(ran_with.value, _OPTION):
+        return None
+    return logged.value
+
+
+def _denied_by_log(evidence: SmeEvidence, cmdline: str) -> str | None:
+    """Say that the running kernel turned SME on where this one, of the same release, would not."""
+    release = _same_release_without_option(evidence, cmdline)
+    if release is None or "SME" not in active_features(evidence.log) or evidence.log is None:
+        return None
+    line = next(one for one in evidence.log.boot.encryption_lists if "SME" in one.features)
+    return (
+        f"{line.where}: a kernel of the same release ({release}) turned SME on without "
+        "mem_encrypt=, yet by what is said of this one it is off by default: of another build"
+    )
+
+
+def _presumed_off(evidence: SmeEvidence, cmdline: str) -> str | None:
+    release = _same_release_without_option(evidence, cmdline)
+    log = evidence.log
+    if release is None or log is None or active_features(log) or not is_whole(log):
+        return None
+    return (
+        f"the running kernel is of the same release ({release}), its log ({log.source}) has no "
+        "line that SME is active, and mem_encrypt= is on neither command line"
+    )
+
+
+def _presumed_off_by_release(evidence: SmeEvidence, cmdline: str) -> str | None:
+    """Say that a kernel of that release turns SME on for mem_encrypt=on only, which is not there.
+
+    The image does not show its switch, and a release before v6.9 says nothing of it: distributions
+    backported all of the changes. None took one back.
+    """
+    release = evidence.image.release
+    if not isinstance(release, Known) or not _is_v6_9_or_later(evidence.image):
+        return None
+    is_off = _answer_of_decompressor(cmdline, evidence) is False
+    if not is_off or _denied_by_log(evidence, cmdline) is not None:
+        return None
+    return (
+        f"kernels since v6.9, such as this {release.value} by its name, turn it on for "
+        f"mem_encrypt=on only, and there is {_said(cmdline)} on the command line"
+    )
+
+
+def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch, ...], str]:
+    """Return the variants that the image leaves open, and what told them.
+
+    A version alone does not narrow them down: distributions backported all of these changes.
+    """
+    on, off = SWITCH_SYMBOLS
+    if off in image.symbols:
+        return (_OF_BUILD, _LOST_DEFAULT), image.symbol_origin(off)
+    if on in image.symbols and image.symbols_complete:
+        return (_ON_ONLY,), f"{image.symbol_origin(on)}, no {off}"
+    lists_local_data = image.symbols_complete and _LOCAL_DATA in image.symbols
+    if lists_local_data and _is_v6_9_or_later(image):
+        return (_IN_DECOMPRESSOR,), f"the symbol table has neither {on} nor {off}"
+    if isinstance(facts.scheme, Known) and facts.scheme.value is not Scheme.INIT_SCRATCH:
+        return (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY), f"the scheme is {facts.scheme.value.value}"
+    return SWITCHES, "nothing in the image tells which switch it has"
+
+
+def _is_v6_9_or_later(image: KernelImage) -> bool:
+    version = banner_version(image.release.value) if isinstance(image.release, Known) else None
+    return version is not None and version >= (6, 9)
+
+
+def _default_of_build(image: KernelImage) -> Fact[bool]:
+    option = image.config.get(_DEFAULT)
+    if option is None:
+        return Unknown(f"{_DEFAULT} is not known")
+    where = image.origins.get(_DEFAULT)
+    return Known(option == "y", f"{_DEFAULT}={option}" + (f" ({where})" if where else ""))
+
+
+def _answer(
+    switch: SmeSwitch, cmdline: str, evidence: SmeEvidence, default: Fact[bool]
+) -> bool | None:
+    """Return what a variant makes of the command line, ``None`` where that is not known."""
+    if switch.in_decompressor:
+        return _answer_of_decompressor(cmdline, evidence)
+    value = last_value(cmdline, _OPTION)
+    if value == "on":
+        return True
+    if value == "off" or switch.default is Default.OFF:
+        return False
+    if value is None and switch.default is Default.LOST:
+        return False
+    return default.value if isinstance(default, Known) else None
+
+
+def _answer_of_decompressor(cmdline: str, evidence: SmeEvidence) -> bool | None:
+    """Return whether XLF_MEM_ENCRYPTION is set.
+
+    The decompressor takes the first place of each of the two words and believes the later one; the
+    EFI stub, which a first boot may go through, goes through all values. Nothing clears the bit.
+    """
+    if evidence.image.header.other.get("xloadflags", 0) & _XLF_MEM_ENCRYPTION:
+        return True
+    if evidence.without_decompressor:
+        return False
+    on, off = (word_position(cmdline, f"{_OPTION}={value}") for value in ("on", "off"))
+    if evidence.path is not Path.FIRST_BOOT:
+        return on > off
+    # drivers/firmware/efi/libstub/efi-stub-helper.c, efi_parse_options(): commas separate words.
+    by_stub = False
+    for name, value in parameters(cmdline):
+        if name != _OPTION or value is None:
+            continue
+        words = value.split(",")
+        by_stub = "on" in words or (by_stub and "off" not in words)
+    return by_stub if by_stub is (on > off) else None
+
+
+def _said(cmdline: str) -> str:
+    given = [f"{_OPTION}={value}" for value in dict.fromkeys(values(cmdline, _OPTION))]
+    return " and ".join(re.sub(r"[^!-~]", "?", text)[:40] for text in given) or f"no {_OPTION}="
+
+
+def _meaning(
+    switches: tuple[SmeSwitch, ...], default: Fact[bool], cmdline: str, evidence: SmeEvidence
+) -> str:
+    """Say why that leaves SME off."""
+    if last_value(cmdline, _OPTION) == "off":
+        return ""
+    if evidence.without_decompressor and switches == (_IN_DECOMPRESSOR,):
+        return ": a vmlinux is started without the decompressor, which alone heeds it"
+    if all(switch.default is Default.OFF for switch in switches):
+        return ": this kernel turns SME on for mem_encrypt=on only"
+    return f", and off is the default ({default.origin if isinstance(default, Known) else ''})"

@@ -1,0 +1,134 @@
+"""The answer of a gate: one row for everything that a build was held against."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from smecheck.answer import Report
+from smecheck.builds.build_facts import BuildFacts
+from smecheck.builds.policy import Waiver
+from smecheck.checks.finding import Finding, Severity
+from smecheck.record import record
+
+KERNEL_TARGET = "kernel"
+"""The name of the kernel itself among the targets: what holds on every machine."""
+
+POLICY_TARGET = "policy"
+"""The name of the policy among the targets: what is wrong with it, or was let pass."""
+
+
+class RowOutcome(Enum):
+    """What came of one check on one target."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """Its severity says how bad that is, and so whether it makes the gate fail."""
+    WAIVED = "waived"
+    """It failed or is undecided, and a waiver lets that pass."""
+    UNDECIDED = "undecided"
+    """A fact is missing that the answer needs."""
+    ERROR = "error"
+    """An input of it could not be read, so that it was not asked."""
+    SKIPPED = "skipped"
+    NOT_APPLICABLE = "not-applicable"
+
+
+class GateVerdict(Enum):
+    """The answer in one word."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+    ERROR = "error"
+    """An input could not be read; what could be is answered all the same."""
+
+
+class TargetKind(Enum):
+    """What a target is."""
+
+    KERNEL = "kernel"
+    MACHINE = "machine"
+    POLICY = "policy"
+
+
+@record
+class GateTarget:
+    """Something that a build is held against."""
+
+    name: str
+    """``kernel``, ``policy``, or the name of a machine; each once."""
+    kind: TargetKind
+    where: str | None
+    """The place in the policy; ``None`` for the kernel."""
+    report: Report | None
+    """What was found of it; ``None`` for the policy, and where nothing could be."""
+
+
+@record
+class GateRow:
+    """One check on one target."""
+
+    target: str
+    check: str
+    """The id of a rule; ``proof`` of the kernel, ``verdict`` of a machine; ``slack``, ``growth``;
+    ``inputs`` of a machine whose files cannot be read; ``waiver:…`` of the policy."""
+    title: str
+    """What it checks, as it reads where that is so: a clause."""
+    outcome: RowOutcome
+    message: str = ""
+    """Why it has that outcome, in a line; empty where a rule passed."""
+    severity: Severity | None = None
+    """Of what failed, by rule or policy; ``None`` for what did not."""
+    remedy: str = ""
+    """The next step, where there is one to take."""
+    findings: tuple[Finding, ...] = ()
+    """Where a rule failed: what it found, the worst first; the severity is the row's."""
+    waiver: Waiver | None = None
+    where: str | None = None
+    """The place in the policy that it is about."""
+
+
+@record
+class Unreadable:
+    """A file that the policy names and that cannot be read, so that a check cannot be made."""
+
+    message: str
+    where: str
+    """The place in the policy."""
+    remedy: str
+
+
+@record
+class GateReport:
+    """The whole answer."""
+
+    verdict: GateVerdict
+    headline: str
+    """The verdict in a sentence."""
+    policy: str | None
+    """The name of the policy's file; ``None`` without one."""
+    fail_on: Severity
+    """From which severity on what failed makes the gate fail."""
+    allow_undecided: bool
+    build: BuildFacts
+    """The kernel in short, to be compared with later builds."""
+    targets: tuple[GateTarget, ...]
+    """The kernel, then the machines as in the policy, then the policy if there is one."""
+    rows: tuple[GateRow, ...]
+    """By target, in their order; then in the order of the checks."""
+
+    @property
+    def kernel(self) -> Report:
+        """What holds of the kernel on every machine."""
+        report = self.targets[0].report
+        if report is None:
+            raise ValueError("the first target is the kernel, which always has a report")
+        return report
+
+    def fails(self, row: GateRow) -> bool:
+        """Tell whether the row makes the gate fail, or leaves it without an answer."""
+        if row.outcome is RowOutcome.FAILED:
+            return row.severity is None or row.severity.rank <= self.fail_on.rank
+        if row.outcome is RowOutcome.UNDECIDED:
+            return not self.allow_undecided
+        return row.outcome is RowOutcome.ERROR

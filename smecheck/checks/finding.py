@@ -1,0 +1,122 @@
+"""A finding: what a rule has to say of this kernel on this machine."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from smecheck.record import record
+from smecheck.span import Span
+
+
+class Severity(Enum):
+    """How bad it is; ordered by :attr:`rank`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
+
+
+class Confidence(Enum):
+    """Whether it will happen, or only under the condition that the finding states."""
+
+    CERTAIN = "certain"
+    CONDITIONAL = "conditional"
+
+
+class Effect(Enum):
+    """What an error means for the verdict."""
+
+    COLLISION = "collision"
+    """The workarea, or the kernel itself, meets what it must not."""
+    LOSS = "loss"
+    """Something that was loaded is lost before the kernel runs, whether SME is used or not."""
+    CONTRADICTION = "contradiction"
+    """The inputs cannot be of the same load: nothing that follows from them counts."""
+    NONE = "none"
+
+
+@record
+class Party:
+    """What the workarea meets: a segment, a region, a reservation."""
+
+    name: str
+    span: Span
+
+
+@record
+class Finding:
+    """One finding."""
+
+    rule: str
+    """The id of the rule: ``SME001``."""
+    severity: Severity
+    message: str
+    span: Span | None = None
+    """The physical range that is hit; ``None`` for findings without one."""
+    other: Party | None = None
+    condition: str | None = None
+    """What must hold for it to happen; ``None`` when it is certain."""
+    remedy: str = ""
+    """The next step."""
+    effect: Effect = Effect.NONE
+    """On the verdict; none unless it is an error."""
+    phrase: str = ""
+    """What it says of the workarea in the headline; empty: it collides with ``other``."""
+    needs_sme: bool = False
+    """Whether it is about the workarea, which is used only while SME is on."""
+    brief: str = ""
+    """The finding in a few words, for a cell of a table; where there is ``other``, said of it."""
+
+    @property
+    def confidence(self) -> Confidence:
+        """Certain, unless a condition is stated."""
+        return Confidence.CERTAIN if self.condition is None else Confidence.CONDITIONAL
+
+
+class Outcome(Enum):
+    """How a rule ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    """It has findings; their severity says how bad that is."""
+    SKIPPED = "skipped"
+    """It could not be asked: a fact is missing, or a rule that it builds on has failed."""
+    NOT_APPLICABLE = "not-applicable"
+    """There is nothing of the kind that it looks at."""
+
+
+@record
+class RuleResult:
+    """The outcome of one rule in one situation."""
+
+    rule: str
+    """The id: ``SME001``."""
+    name: str
+    """What it checks, as it reads where it passed: ``workarea section present``."""
+    title: str
+    """The defect that it looks for: ``the workarea's section is missing``."""
+    static: bool
+    """Whether it looks at the kernel alone, so that its outcome is the same on every machine."""
+    outcome: Outcome
+    reason: str = ""
+    """Why it was skipped, or does not apply; empty otherwise."""
+    findings: tuple[Finding, ...] = ()
+    """What it found; none unless it failed."""
+    of_workarea: bool = True
+    """Whether it is about the workarea, rather than about the build's files or the load."""
+
+    @property
+    def label(self) -> str:
+        """The defect where it failed, else what is checked."""
+        return self.title if self.outcome is Outcome.FAILED else self.name
+
+    @property
+    def severity(self) -> Severity | None:
+        """That of the worst finding."""
+        found = [finding.severity for finding in self.findings]
+        return min(found, key=lambda severity: severity.rank, default=None)

@@ -1,0 +1,44 @@
+"""What counts as failure, and what is tolerated."""
+
+from __future__ import annotations
+
+from smecheck.checks.finding import Finding, Severity
+from smecheck.record import record
+
+
+@record
+class Tolerance:
+    """What the user asked to let pass. Whatever it lets pass is reported all the same."""
+
+    fail_on: Severity = Severity.ERROR
+    """From which severity on a finding counts."""
+    allow_undecided: bool = False
+    exit_zero: bool = False
+    """Neither findings nor an open question count."""
+    ignored: tuple[str, ...] = ()
+    """Ids of rules whose findings do not count."""
+
+    @property
+    def open_question_counts(self) -> bool:
+        """Whether a verdict that is undecided is a failure."""
+        return not (self.allow_undecided or self.exit_zero)
+
+    def counts(self, finding: Finding) -> bool:
+        """Tell whether the finding is a failure."""
+        return finding.severity.rank <= self.fail_on.rank and self.excuse(finding) is None
+
+    def excuse(self, finding: Finding) -> str | None:
+        """Return which option lets the finding pass, whatever its severity; ``None`` if none."""
+        if finding.rule in self.ignored:
+            return f"--ignore {finding.rule}"
+        return "--exit-zero" if self.exit_zero else None
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What the exit status leaves out of account, said so that no report hides it."""
+        said = [f"findings of {rule} do not count for the exit status" for rule in self.ignored]
+        if self.exit_zero:
+            said.append(
+                "neither findings nor open questions count for the exit status (--exit-zero)"
+            )
+        return tuple(said)

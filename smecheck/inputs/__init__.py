@@ -1,1 +1,0 @@
-"""The borders: files in, records of the model out. Inclusive ends and text end here."""

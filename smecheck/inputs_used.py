@@ -1,0 +1,92 @@
+"""The inputs of a question, and the facts that were taken from each, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.answer import InputUse
+from smecheck.evidence import Known
+from smecheck.machine.memory import MapKind
+from smecheck.record import field_names
+
+if TYPE_CHECKING:
+    from smecheck.case import Question
+    from smecheck.kernel.image import KernelImage
+    from smecheck.load.segments import SegmentList
+    from smecheck.machine.host import Host
+    from smecheck.machine.memory import MemoryMap
+
+_PLAIN = ("kexec_options", "firmware_map", "crash_kernel")
+"""Fields of a host that say nothing where they are empty."""
+
+_GIVEN_MAPS = ("memmap", "e820-log")
+"""Kinds of a firmware map that is an input of its own, not part of another one."""
+
+
+def inputs_used(question: Question, segments: SegmentList | None) -> tuple[InputUse, ...]:
+    """Return every input of a question, with what was taken from it."""
+    image, memory = question.image, question.memory
+    uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
+    uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
+    if memory is not None and memory.kind is MapKind.IOMEM:
+        uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
+    early, firmware = question.early, question.firmware
+    if early is not None:
+        uses.append(InputUse(early.source, "boot-params", early.told))
+    if firmware is not None and firmware.kind.value in _GIVEN_MAPS:
+        uses.append(InputUse(firmware.source, "memmap", ("firmware_map",)))
+    if question.log is not None:
+        from smecheck.machine.map_without_iomem import told_by
+
+        uses.append(InputUse(question.log.source, "dmesg", told_by(question.log.boot)))
+    host = question.machine.host if question.machine is not None else None
+    if host is not None and host.source is not None:
+        uses.append(InputUse(host.source, "host", _used_of_host(host)))
+    if host is not None and isinstance(host.crash_cma_ranges, Known):
+        source = host.crash_cma_ranges.origin
+        if not source.startswith(f"{host.source}:"):
+            uses.append(InputUse(source, "crash-cma", ("crash_cma_ranges",)))
+    if segments is not None and not segments.predicted:
+        roles = dict.fromkeys(segment.role.value for segment in segments.segments)
+        uses.append(InputUse(segments.source, "segments", tuple(roles)))
+    return tuple(uses)
+
+
+def _used_of_kernel(image: KernelImage) -> tuple[str, ...]:
+    """Return what a kernel's own source tells."""
+    facts = {
+        "release": image.release,
+        "build_id": image.build_id,
+        "init_size": image.header.init_size,
+        "kernel_alignment": image.header.kernel_alignment,
+        "pref_address": image.header.pref_address,
+        "relocatable": image.header.relocatable,
+        "output_len": image.header.output_len,
+    }
+    known = [name for name, fact in facts.items() if isinstance(fact, Known)]
+    parts = {
+        "symbols": image.symbols,
+        "sections": image.sections,
+        "program_headers": image.loads,
+        "config": image.config,
+    }
+    known += [name for name, part in parts.items() if part]
+    elsewhere = {name for part in image.complements for name in part.used}
+    return tuple(name for name in known if name not in elsewhere)
+
+
+def _used_of_memory(memory: MemoryMap) -> tuple[str, ...]:
+    """Return which regions that matter a memory map names."""
+    names = ("System RAM", "Crash kernel", "Kernel code", "Kernel bss")
+    return tuple(name for name in names if memory.first(name) is not None)
+
+
+def _used_of_host(host: Host) -> tuple[str, ...]:
+    """Return the names of the facts that are known of a host."""
+    told = []
+    for name in field_names(host):
+        value = getattr(host, name)
+        given = isinstance(value, Known) and value.origin.startswith(f"{host.source}:")
+        if given or (name in _PLAIN and value):
+            told.append(name)
+    return tuple(told)

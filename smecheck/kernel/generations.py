@@ -1,0 +1,79 @@
+"""What differs between the kernels, as a table: how each generation sizes its workarea."""
+
+from __future__ import annotations
+
+from smecheck.record import record
+from smecheck.workarea.placement import Generation
+
+
+@record
+class GenerationRules:
+    """The variant of sme_encrypt_kernel() and sme_pgtable_calc() of one generation."""
+
+    generation: Generation
+    in_section: bool
+    """The workarea is a section of the image rather than memory behind ``_end``."""
+    encrypts_initrd: bool
+    """The initrd goes through the workarea too."""
+    pte_page_count: int
+    """Pages for PTEs that the calculation adds for the unaligned head and tail of a range."""
+    builds_five_levels: bool
+    """With LA57 the tables really have five levels; otherwise only their size allows for it."""
+    source: str
+
+
+_SIZED_AT_COMPILE_TIME = "five levels if CONFIG_X86_5LEVEL"
+
+GENERATION_RULES: dict[Generation, GenerationRules] = {
+    rules.generation: rules
+    for rules in (
+        GenerationRules(
+            Generation.V4_14_0,
+            in_section=False,
+            encrypts_initrd=False,
+            pte_page_count=0,
+            builds_five_levels=True,
+            source=f"v4.14 arch/x86/mm/mem_encrypt.c; {_SIZED_AT_COMPILE_TIME}",
+        ),
+        GenerationRules(
+            Generation.V4_15,
+            in_section=False,
+            encrypts_initrd=True,
+            pte_page_count=2,
+            builds_five_levels=True,
+            source="v4.15 arch/x86/mm/mem_encrypt.c (107cd2532181, cc5f01e28d6c; late 4.14.y); "
+            + _SIZED_AT_COMPILE_TIME,
+        ),
+        GenerationRules(
+            Generation.V4_17,
+            in_section=False,
+            encrypts_initrd=True,
+            pte_page_count=2,
+            builds_five_levels=False,
+            source="v4.17 arch/x86/mm/mem_encrypt_identity.c (1cd9c22fee3a); 4-level tables only",
+        ),
+        GenerationRules(
+            Generation.RFC,
+            in_section=True,
+            encrypts_initrd=True,
+            pte_page_count=2,
+            builds_five_levels=False,
+            source="RFC of 2019-06-04 over v5.2-rc: .sme, arch/x86/mm/mem_encrypt_identity.c",
+        ),
+        GenerationRules(
+            Generation.V5_3,
+            in_section=True,
+            encrypts_initrd=True,
+            pte_page_count=2,
+            builds_five_levels=True,
+            source="v5.3 e1bfa87399e3, arch/x86/mm/mem_encrypt_identity.c "
+            "(since v6.16 arch/x86/boot/startup/sme.c)",
+        ),
+    )
+}
+"""Every generation. The arithmetic itself is in ``placement.workarea``."""
+
+AFTER_END_GENERATIONS = tuple(
+    rules.generation for rules in GENERATION_RULES.values() if not rules.in_section
+)
+"""The candidates where only the scheme is known."""

@@ -1,0 +1,260 @@
+"""What a kernel image means: the facts that the arithmetic starts from."""
+
+from __future__ import annotations
+
+import re
+
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.kernel.constants import (
+    KERNEL_IMAGE_SIZE,
+    PAGE_SIZE,
+    PMD_SIZE,
+    SECTION_SIZE,
+    START_KERNEL_MAP,
+)
+from smecheck.kernel.generations import AFTER_END_GENERATIONS
+from smecheck.kernel.image import SECTION_SCHEMES, SECTION_SYMBOLS, KernelImage, Scheme, Section
+from smecheck.quantity import address_text
+from smecheck.record import record
+from smecheck.span import align_up
+from smecheck.workarea.placement import Generation
+
+
+@record
+class KernelFacts:
+    """The meaning of an image, each fact with what it follows from."""
+
+    text: Fact[int]
+    """Link address of ``_text``."""
+    end: Fact[int]
+    """Link address of ``_end``."""
+    scheme: Fact[Scheme]
+    section: Section | None
+    """The section that holds the workarea."""
+    sme_code: Fact[bool]
+    """Whether the kernel has SME code at all."""
+    generations: tuple[Generation, ...]
+    """The one generation, or the candidates where the image does not tell; never empty."""
+    generation_origin: str
+    assumptions: tuple[str, ...]
+
+    @property
+    def image_size(self) -> int | None:
+        """Bytes from ``_text`` to ``_end``; ``None`` where one of them is not known."""
+        if isinstance(self.text, Known) and isinstance(self.end, Known):
+            return self.end.value - self.text.value
+        return None
+
+    @property
+    def generation_text(self) -> str:
+        """The generation, or the candidates joined by "or"."""
+        return " or ".join(generation.value for generation in self.generations)
+
+
+SME_CODE_SYMBOLS = ("sme_encrypt_kernel", "sme_enable", "sme_encrypt_execute")
+"""arch/x86/mm/mem_encrypt*.c, mem_encrypt_boot.S: a kernel with SME code has them all."""
+
+IDENTITY_FILE_SYMBOL = "mem_encrypt_identity.c"
+"""The file symbol of the code's own source file, v4.17 (1cd9c22fee3a) to v6.15."""
+
+INITRD_AWARE_SYMBOLS = ("__sme_map_range", "sme_prepare_pgd")
+"""Local functions that came with the initrd and the PTEs, v4.15 (107cd2532181, cc5f01e28d6c)."""
+
+SWITCH_SYMBOLS = ("sme_cmdline_on", "sme_cmdline_off")
+"""Local data of sme_enable() up to v6.8: the values of mem_encrypt= that it knows."""
+
+IDENTITY_SYMBOLS = (
+    *("_text", "_end", "__bss_start", "__end_of_kernel_reserve", "sme_workarea"),
+    SME_CODE_SYMBOLS[0],
+    *SWITCH_SYMBOLS,
+)
+"""The symbols that say what an image is, where its section headers tell the scheme."""
+
+GENERATION_SYMBOLS = (IDENTITY_FILE_SYMBOL, *INITRD_AWARE_SYMBOLS, *SME_CODE_SYMBOLS[1:])
+"""The symbols that matter besides, where no section holds the workarea."""
+
+
+def identify(image: KernelImage) -> KernelFacts:
+    """Work out what ``image`` is."""
+    section, scheme = _workarea_section(image)
+    sme_code = _sme_code(image, section)
+    assumptions: list[str] = []
+    whole_scheme = _scheme(image, scheme, sme_code, assumptions)
+    generations, origin = _generations(image, scheme)
+    if image.symbols_shifted and "_text" in image.symbols:
+        assumptions.append(
+            f"_text is linked to {address_text(image.symbols['_text'])}, the default of "
+            "CONFIG_PHYSICAL_START (KASLR may have moved the addresses in the list of symbols)"
+        )
+    if len(generations) > 1:
+        assumptions.append(
+            "the image does not tell its generation: extents are the worst of "
+            + ", ".join(generation.value for generation in generations)
+        )
+    elif origin.startswith("banner"):
+        assumptions.append(
+            f"generation {generations[0].value} follows from the {origin}; "
+            "a distribution may have backported other code"
+        )
+    return KernelFacts(
+        text=_text(image),
+        end=_end(image),
+        scheme=whole_scheme,
+        section=section,
+        sme_code=sme_code,
+        generations=generations,
+        generation_origin=origin,
+        assumptions=tuple(assumptions),
+    )
+
+
+def _text(image: KernelImage) -> Fact[int]:
+    if "_text" in image.symbols:
+        return Known(image.symbols["_text"], image.symbol_origin("_text"))
+    section = image.section(".text")
+    if section is not None:
+        return Known(section.address, "start of section .text")
+    executable = [load for load in image.loads if "E" in load.flags and load.vaddr]
+    if executable:
+        return Known(executable[0].vaddr, "start of the first executable LOAD")
+    return Unknown("neither a symbol _text nor a section .text nor an executable LOAD is known")
+
+
+def _end(image: KernelImage) -> Fact[int]:
+    if "_end" in image.symbols:
+        return Known(image.symbols["_end"], image.symbol_origin("_end"))
+    brk = image.section(".brk")
+    if brk is not None:
+        # vmlinux.lds.S: .brk, then . = ALIGN(PAGE_SIZE), then _end, in every version with SME.
+        return Known(align_up(brk.end, PAGE_SIZE), "end of section .brk, rounded up to a page")
+    return Unknown("neither a symbol _end nor a section .brk is known")
+
+
+def _workarea_section(image: KernelImage) -> tuple[Section | None, Scheme | None]:
+    for name, scheme in SECTION_SCHEMES.items():
+        section = image.section(name)
+        if section is not None:
+            return section, scheme
+    for begin, (scheme, end) in SECTION_SYMBOLS.items():
+        if begin in image.symbols:
+            start = image.symbols[begin]
+            stop = image.symbols.get(end, start + SECTION_SIZE)
+            return Section(_section_name(scheme), start, max(stop - start, 0), None), scheme
+    if "sme_workarea" in image.symbols:
+        start = image.symbols["sme_workarea"]
+        return Section(".init.scratch", start, SECTION_SIZE, None), Scheme.INIT_SCRATCH
+    return None, None
+
+
+def _section_name(scheme: Scheme) -> str:
+    return next(name for name, value in SECTION_SCHEMES.items() if value is scheme)
+
+
+def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
+    present = next((name for name in SME_CODE_SYMBOLS if name in image.symbols), None)
+    if present is not None:
+        return Known(True, image.symbol_origin(present))
+    if section is not None:
+        return Known(True, f"section {section.name}, which only the SME code uses")
+    if value_of(image.sme_text):
+        return image.sme_text
+    if image.symbols_complete:
+        return Known(False, f"the symbol table has none of {', '.join(SME_CODE_SYMBOLS)}")
+    option = image.config.get("CONFIG_AMD_MEM_ENCRYPT")
+    if option is not None:
+        return Known(option == "y", f"CONFIG_AMD_MEM_ENCRYPT={option}")
+    if isinstance(image.sme_text, Known) and not image.sme_text.value:
+        # In words of its own, since the verdict quotes them: a description says it elsewhere.
+        return Known(False, "none of the texts of the SME code is in the image")
+    return image.sme_text
+
+
+def _scheme(
+    image: KernelImage, scheme: Scheme | None, sme_code: Fact[bool], assumptions: list[str]
+) -> Fact[Scheme]:
+    if scheme is not None:
+        return Known(scheme, f"the kernel has a section {_section_name(scheme)}")
+    if isinstance(sme_code, Known) and not sme_code.value:
+        return Known(Scheme.NO_SME, sme_code.origin)
+    if isinstance(sme_code, Unknown):
+        if not image.symbols and not image.sections:
+            return Unknown("neither symbols nor sections of the kernel are known")
+        assumptions.append("the kernel is taken to have SME code: nothing that is known tells")
+    if image.sections_complete or image.symbols_complete:
+        return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image")
+    if isinstance(image.release, Known) and is_v5_3_or_later(image.release.value):
+        return Unknown(
+            f"a kernel {image.release.value} usually has .init.scratch, but the description names "
+            "neither the section nor its symbols"
+        )
+    assumptions.append(
+        "the kernel has no workarea section, since its description names neither the section "
+        "(.init.scratch, .sme) nor its symbols"
+    )
+    return Known(Scheme.AFTER_END, "no workarea section in the description")
+
+
+def _generations(image: KernelImage, scheme: Scheme | None) -> tuple[tuple[Generation, ...], str]:
+    if scheme is Scheme.INIT_SCRATCH:
+        return (Generation.V5_3,), "section .init.scratch"
+    if scheme is Scheme.SME_SECTION:
+        return (Generation.RFC,), "section .sme"
+    if IDENTITY_FILE_SYMBOL in image.symbols:
+        return (Generation.V4_17,), f"file symbol {IDENTITY_FILE_SYMBOL}"
+    initrd_aware = next((name for name in INITRD_AWARE_SYMBOLS if name in image.symbols), None)
+    if initrd_aware is not None and image.symbols_complete:
+        return (Generation.V4_15,), f"symbol {initrd_aware}, no {IDENTITY_FILE_SYMBOL}"
+    if isinstance(image.release, Known):
+        return _generations_by_banner(image.release.value)
+    return AFTER_END_GENERATIONS, "nothing in the image tells"
+
+
+def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
+    version = banner_version(release)
+    origin = f"banner's version {release}"
+    if version is None:
+        return AFTER_END_GENERATIONS, f"the {origin} tells nothing"
+    if version < (4, 15):
+        # Late 4.14.y has v4.15's code; a banner's third number is often the distribution's own.
+        return (Generation.V4_14_0, Generation.V4_15), f"{origin}: v4.14 or late 4.14.y"
+    if version < (4, 17):
+        return (Generation.V4_15,), origin
+    return (Generation.V4_17,), origin
+
+
+def is_v5_3_or_later(release: str) -> bool:
+    """Tell whether the banner names a version that has the section upstream."""
+    version = banner_version(release)
+    return version is not None and version >= (5, 3)
+
+
+def banner_version(release: str) -> tuple[int, int] | None:
+    """Return the first two numbers of a release as the banner has it."""
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return None if match is None else (int(match[1]), int(match[2]))
+
+
+def link_address_problem(facts: KernelFacts) -> str | None:
+    """Say why the addresses cannot be link addresses of an x86-64 kernel, or return ``None``."""
+    text, end = facts.text, facts.end
+    if isinstance(text, Unknown) or isinstance(end, Unknown):
+        return None
+    if text.value < START_KERNEL_MAP:
+        return (
+            f"_text {address_text(text.value)} ({text.origin}) is no link address of a kernel: "
+            f"they begin at {address_text(START_KERNEL_MAP)}"
+        )
+    if text.value % PMD_SIZE:
+        return f"_text {address_text(text.value)} ({text.origin}) is not aligned to 2 MiB"
+    if not 0 < end.value - text.value <= KERNEL_IMAGE_SIZE:
+        return (
+            f"_end {address_text(end.value)} ({end.origin}) is not within 1 GiB behind _text "
+            f"{address_text(text.value)}"
+        )
+    section = facts.section
+    if section is not None and not 0 < section.address - text.value <= KERNEL_IMAGE_SIZE:
+        return (
+            f"{section.name} {address_text(section.address)} is not within 1 GiB behind _text "
+            f"{address_text(text.value)}"
+        )
+    return None

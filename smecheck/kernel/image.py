@@ -1,0 +1,189 @@
+"""A kernel image: what its file says, each fact with its origin."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from smecheck.evidence import Fact, Unknown
+from smecheck.kernel.build_marks import NO_MARKS, Marks
+from smecheck.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class KernelKind(Enum):
+    """What the kernel was read from."""
+
+    VMLINUX = "vmlinux"
+    BZIMAGE = "bzimage"
+    """A vmlinuz, or the one in a UKI."""
+    DESCRIPTION = "description"
+    SYMBOLS = "symbols"
+
+
+class Scheme(Enum):
+    """Where the kernel's code puts the SME workarea."""
+
+    AFTER_END = "after-end"
+    """Up to v5.2: behind the kernel, at ``_end`` rounded up to 2 MiB, in memory of nobody."""
+    SME_SECTION = "sme-section"
+    """The RFC of 2019-06-04: a section ``.sme`` of the image; never released."""
+    INIT_SCRATCH = "init-scratch"
+    """Since v5.3: a section ``.init.scratch`` of the image."""
+    NO_SME = "no-sme"
+    """The kernel has no SME code."""
+    UNKNOWN = "unknown"
+
+
+SECTION_SCHEMES = {
+    ".init.scratch": Scheme.INIT_SCRATCH,  # v5.3, e1bfa87399e3, vmlinux.lds.S
+    ".sme": Scheme.SME_SECTION,  # RFC, kexec list, 2019-06-04
+}
+"""The output sections that hold a workarea."""
+
+SECTION_SYMBOLS = {
+    "__init_scratch_begin": (Scheme.INIT_SCRATCH, "__init_scratch_end"),
+    "__sme_begin": (Scheme.SME_SECTION, "__sme_end"),
+}
+"""First symbol of such a section: the scheme, and the symbol at the section's end."""
+
+
+@record
+class Section:
+    """A section header. ``address`` is a link address (virtual)."""
+
+    name: str
+    address: int
+    size: int
+    type: str | None
+    """``PROGBITS``, ``NOBITS``, …, or ``None`` where the source does not say."""
+
+    @property
+    def end(self) -> int:
+        """The link address behind the last byte."""
+        return self.address + self.size
+
+
+@record
+class LoadSegment:
+    """A ``PT_LOAD`` program header: virtual and physical link address, sizes in bytes."""
+
+    vaddr: int
+    paddr: int
+    filesz: int
+    memsz: int
+    flags: str
+    offset: int | None = None
+    """Its place in the file, where the source says."""
+
+
+_NOT_A_BZIMAGE = Unknown("no setup header: not a bzImage")
+
+
+@record
+class SetupHeader:
+    """The fields of the x86 boot protocol's setup header that placement depends on.
+
+    Offsets and meaning: Documentation/arch/x86/boot.rst.
+    """
+
+    init_size: Fact[int] = _NOT_A_BZIMAGE
+    """0x260: bytes that the kernel needs from its load address on, until it knows its memory."""
+    kernel_alignment: Fact[int] = _NOT_A_BZIMAGE
+    """0x230: alignment in bytes of the place that the kernel is unpacked to."""
+    pref_address: Fact[int] = _NOT_A_BZIMAGE
+    """0x258: the physical address the kernel was linked for, LOAD_PHYSICAL_ADDR."""
+    relocatable: Fact[bool] = _NOT_A_BZIMAGE
+    """0x234."""
+    output_len: Fact[int] = _NOT_A_BZIMAGE
+    """z_output_len: bytes of the unpacked payload, the vmlinux file and its relocations."""
+    other: Mapping[str, int] = MappingProxyType({})
+    """Further fields of a description, kept as they stand: ``protocol``, ``xloadflags``, …"""
+
+
+@record
+class Complement:
+    """A further source, from which an image was given facts that its own lacks."""
+
+    source: str
+    kind: str
+    """That of its :class:`KernelKind`, or ``config``."""
+    used: tuple[str, ...]
+    """Names of the facts; none where it only confirmed what was known."""
+
+
+@record
+class Misfit:
+    """A source that is of another build than the image, so that nothing was taken from it."""
+
+    source: str
+    other: str
+    """The source that it contradicts."""
+    fact: str
+    """What they differ in."""
+    stated: str
+    others: str
+    """What each says of it."""
+
+
+@record
+class KernelConfig:
+    """What a kernel's configuration says that matters here."""
+
+    source: str
+    version: Fact[str]
+    """Of the tree that was configured: ``6.1.192``, where the banner says ``6.1.0-56-amd64``."""
+    options: Mapping[str, str]
+    """``CONFIG_…`` options and their values: ``n`` where it says "is not set"."""
+    origins: Mapping[str, str]
+    """Where each of them was read."""
+    marks: Marks = NO_MARKS
+
+
+@record
+class KernelImage:
+    """All that a source says of a kernel. What it means is worked out in ``placement.identity``."""
+
+    source: str
+    """The name it was given by."""
+    kind: KernelKind
+    release: Fact[str]
+    """As in the "Linux version" banner."""
+    build_id: Fact[str]
+    """Of the GNU build-id note, in lower-case hex."""
+    symbols: Mapping[str, int]
+    """Link addresses of the symbols that matter here, as far as they were found."""
+    symbols_complete: bool
+    """Whether a symbol that is missing above is missing in the kernel."""
+    sections: tuple[Section, ...]
+    sections_complete: bool
+    """Whether a section that is missing above is missing in the kernel."""
+    loads: tuple[LoadSegment, ...]
+    header: SetupHeader
+    config: Mapping[str, str]
+    """``CONFIG_…`` options and their values, as far as they are known."""
+    sme_text: Fact[bool]
+    """Whether the image holds the texts of the SME code; asked only where symbols cannot tell."""
+    symbols_shifted: bool = False
+    """Whether KASLR may have moved what ``symbols`` were read from, by a distance that no other
+    fact tells: they are given as of a ``_text`` that is assumed, and only distances count."""
+    symbols_from: Fact[str] = Unknown("not read from an image")
+    """What lists the symbols of an image: a table for linkers, or one of the kernel's own."""
+    origins: Mapping[str, str] = MappingProxyType({})
+    """Where symbols and options were read, by name, as far as there is more to say than that."""
+    complements: tuple[Complement, ...] = ()
+    """The sources besides ``source``."""
+    misfits: tuple[Misfit, ...] = ()
+    """Sources that were given as complements, and are not of this build."""
+    marks: Marks = NO_MARKS
+
+    def section(self, name: str) -> Section | None:
+        """Return the section of that name."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def symbol_origin(self, name: str) -> str:
+        """Return where the symbol of that name was read."""
+        return self.origins.get(name, f"symbol {name}")

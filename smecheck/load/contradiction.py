@@ -1,0 +1,142 @@
+"""What is said of one load in several places, held against each other.
+
+The user's options, the options that kexec was given and the record of a load each say how it was
+made. They are about one and the same load: where two of them differ, nothing can be answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from smecheck.boot.boot import BootRequest, Path
+from smecheck.evidence import Known
+from smecheck.load.segments import Loader, Mode
+from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.load.kexec_options import KexecOptions
+    from smecheck.load.predicted_load import Machine
+    from smecheck.load.segments import SegmentList
+
+_MODE_OF = {Path.KEXEC: Mode.LOAD, Path.KDUMP: Mode.CRASH}
+_LEADS_TO = "kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump"
+_ONE_LOAD = "these are about one load: leave out the one that is not about it"
+
+
+@record
+class Contradiction:
+    """Two statements that cannot both be true."""
+
+    message: str
+    help_text: str
+
+
+@record
+class _Said:
+    """A statement."""
+
+    text: str
+    """Who says what: ``--mode crash``."""
+    value: Enum | None
+    """``None`` for a boot without a load."""
+
+
+def contradiction(
+    asked: BootRequest, machine: Machine | None, load: SegmentList | None
+) -> Contradiction | None:
+    """Return the first contradiction among what is said of the load, if there is one."""
+    options = _options(machine)
+    modes = [*_modes(asked, options), *_recorded_mode(asked, load)]
+    return (
+        _differing(modes, _LEADS_TO)
+        or _differing([*_loaders(asked, options), *_recorded_loader(load)], _ONE_LOAD)
+        or (_window(machine, options) if machine and options else None)
+        or (_initrd(asked, options) if options else None)
+    )
+
+
+def mode_asked(asked: BootRequest, machine: Machine | None) -> Mode | None:
+    """Return the mode of the load that is asked about, as far as anybody says."""
+    said = next(iter(_modes(asked, _options(machine))), None)
+    return said.value if said is not None and isinstance(said.value, Mode) else None
+
+
+def loader_asked(asked: BootRequest, machine: Machine | None) -> Loader | None:
+    """Return the system call that is asked about, as far as anybody says."""
+    said = next(iter(_loaders(asked, _options(machine))), None)
+    return said.value if said is not None and isinstance(said.value, Loader) else None
+
+
+def _options(machine: Machine | None) -> tuple[str, KexecOptions] | None:
+    """Return the options that kexec is given, and where they stand."""
+    if machine is None or not machine.host.kexec_options:
+        return None
+    from smecheck.load.kexec_options import options_of_host
+
+    return f"kexec_options of {machine.host.source}", options_of_host(machine.host)
+
+
+def _modes(asked: BootRequest, options: tuple[str, KexecOptions] | None) -> Iterator[_Said]:
+    if asked.path is not None:
+        yield _Said(f"--path {asked.path.value}", _MODE_OF.get(asked.path))
+    if asked.mode is not None:
+        yield _Said(f"{asked.mode_origin} {asked.mode.value}", asked.mode)
+    if options is not None and options[1].mode is not None and asked.path is not Path.FIRST_BOOT:
+        letter = "-p" if options[1].mode is Mode.CRASH else "-l"
+        yield _Said(f"kexec {letter} ({options[0]})", options[1].mode)
+
+
+def _recorded_mode(asked: BootRequest, load: SegmentList | None) -> Iterator[_Said]:
+    if load is None:
+        return
+    if isinstance(load.mode, Known):
+        mode = load.mode.value
+        yield _Said(f"the load, which is of mode {mode.value} ({load.mode.origin})", mode)
+    elif asked.path is Path.FIRST_BOOT:
+        yield from _recorded_loader(load)
+
+
+def _loaders(asked: BootRequest, options: tuple[str, KexecOptions] | None) -> Iterator[_Said]:
+    if asked.loader is not None:
+        yield _Said(f"{asked.loader_origin} {asked.loader.value}", asked.loader)
+    if options is not None and options[1].loader is not None:
+        letter = "-s" if options[1].loader is Loader.KEXEC_FILE_LOAD else "-c"
+        yield _Said(f"kexec {letter} ({options[0]})", options[1].loader)
+
+
+def _recorded_loader(load: SegmentList | None) -> Iterator[_Said]:
+    if load is not None and isinstance(load.loader, Known):
+        loader = load.loader.value
+        yield _Said(f"the load, which is a {loader.value} ({load.loader.origin})", loader)
+
+
+def _differing(said: list[_Said], help_text: str) -> Contradiction | None:
+    for other in said[1:]:
+        if other.value is not said[0].value:
+            return Contradiction(f"{said[0].text} contradicts {other.text}", help_text)
+    return None
+
+
+def _window(machine: Machine, options: tuple[str, KexecOptions]) -> Contradiction | None:
+    from smecheck.load.request import ADDRESSES
+
+    where, given = options
+    low, last = machine.window.start, machine.window.end - 1
+    for name, option, value, unset in (
+        ("--mem-min", given.mem_min, low, ADDRESSES.start),
+        ("--mem-max", given.mem_max, last, ADDRESSES.end - 1),
+    ):
+        if option is not None and value not in (option, unset):
+            text = f"{name} {value:#x} contradicts {name}={option:#x} in {where}"
+            return Contradiction(text, _ONE_LOAD)
+    return None
+
+
+def _initrd(asked: BootRequest, options: tuple[str, KexecOptions]) -> Contradiction | None:
+    where, given = options
+    if given.initrd is None or asked.initrd_size != 0:
+        return None
+    text = f"--initrd 0 contradicts --initrd={given.initrd} in {where}"
+    return Contradiction(text, "give the file, or its size in bytes")

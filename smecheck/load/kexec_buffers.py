@@ -1,0 +1,187 @@
+"""The segments of a load as kexec-tools adds them, one after the other.
+
+kexec-tools, kexec/kexec.c, add_buffer() and add_segment().
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.load.candidates import Candidates
+from smecheck.load.holes import Wanted, find_hole, free_pieces, largest_room
+from smecheck.load.kexec_tools import ToolsChange
+from smecheck.load.request import ADDRESSES, Refusal
+from smecheck.load.segments import Segment, SegmentOrigin, SegmentRole
+from smecheck.load.versions import Version
+from smecheck.quantity import address_text, size_text
+from smecheck.record import record
+from smecheck.span import Span, align_up
+from smecheck.workarea.placement import Step
+
+PREDICTED_FROM = "prediction"
+"""What stands for the place in a file of a segment that was predicted."""
+
+
+class LoadRefused(Exception):
+    """kexec would refuse the load here."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
+
+
+@record
+class Buffer:
+    """Content for which kexec-tools looks for a place."""
+
+    role: SegmentRole
+    content: int | None
+    """Bytes of content; ``None`` where that is not known."""
+    size: int
+    """Bytes to keep for it, before they are rounded up to pages."""
+    source: str
+    """Where size and limits come from."""
+    alignment: int = PAGE_SIZE
+    lowest: int = 0
+    end: int = ADDRESSES.end
+    from_top: bool = True
+
+
+class KexecBuffers:
+    """The segments so far, and the memory that is left."""
+
+    def __init__(self, candidates: Candidates, window: Span, tools: Version) -> None:
+        self.candidates = candidates
+        self.segments: list[Segment] = []
+        self._ram = candidates.ram
+        self._window = window
+        self._tools = tools
+
+    def add(self, buffer: Buffer) -> Span:
+        """Place a buffer where kexec-tools would, and return where that is.
+
+        Raises:
+            LoadRefused: there is no room, or what is there already is no good.
+        """
+        self._refuse_overlaps()
+        size = align_up(buffer.size, PAGE_SIZE)
+        wanted = Wanted(
+            size,
+            max(buffer.alignment, PAGE_SIZE),
+            Span(buffer.lowest, max(buffer.lowest, buffer.end)) & self._window,
+            buffer.from_top,
+        )
+        pieces = free_pieces(self._ram, [segment.span for segment in self.segments])
+        counts_last = ToolsChange.COUNTS_LAST_BYTE.is_in(self._tools)
+        hole = find_hole(pieces, wanted, spare=0 if counts_last else 1)
+        if hole is None:
+            raise LoadRefused(
+                Refusal(
+                    f"Could not find a free area of memory of {size:#x} bytes... "
+                    "locate_hole failed",
+                    size,
+                    largest_room(pieces, wanted),
+                    buffer.role.value,
+                )
+            )
+        span = Span.sized(hole.start, size)
+        steps = (
+            Step("memsz", size, _size_formula(buffer), buffer.source),
+            Step("hole", hole.piece.start, f"free memory {hole.piece}", self.candidates.source),
+            Step("start", span.start, _start_formula(hole.piece, wanted), _LOCATE_HOLE),
+        )
+        self._append(buffer.role, buffer.content, span, steps)
+        return span
+
+    def add_at(self, role: SegmentRole, content: int | None, span: Span, source: str) -> None:
+        """Put a segment where it must be, such as a part of an ELF file; an empty one is left out.
+
+        Raises:
+            LoadRefused: that is no place for a segment.
+        """
+        if not span:
+            return
+        if span.start % PAGE_SIZE:
+            text = f"Base address: {span.start:#x} is not page aligned"
+            raise LoadRefused(Refusal(text, span.size, None, role.value))
+        kept = Span.sized(span.start, align_up(span.size, PAGE_SIZE))
+        steps = (
+            Step("memsz", kept.size, f"page_align({address_text(span.size)})", source),
+            Step("start", kept.start, "where the file says", source),
+        )
+        self._append(role, content, kept, steps)
+
+    def in_order(self) -> tuple[Segment, ...]:
+        """Return the segments by address.
+
+        Raises:
+            LoadRefused: two of them overlap.
+        """
+        self._refuse_overlaps()
+        return tuple(self.segments)
+
+    def _append(
+        self, role: SegmentRole, content: int | None, span: Span, steps: tuple[Step, ...]
+    ) -> None:
+        if not self._is_valid(span):
+            text = f"Invalid memory segment {span.start:#x} - {span.end - 1:#x}"
+            raise LoadRefused(Refusal(text, span.size, None, role.value))
+        kept = content if content is None else min(content, span.size)
+        self.segments.append(
+            Segment(role, span, kept, SegmentOrigin.PREDICTED, PREDICTED_FROM, steps)
+        )
+
+    def _is_valid(self, span: Span) -> bool:
+        """Tell whether one range of RAM holds it, or two that share a byte (valid_memory_range)."""
+        if not self._window.covers(span):
+            return False
+        return any(_reach(self.candidates, index).covers(span) for index in self._ram_indices(span))
+
+    def _ram_indices(self, span: Span) -> Sequence[int]:
+        return [
+            index
+            for index, one in enumerate(self.candidates.ranges)
+            if one.is_ram and span.start in one.span
+        ]
+
+    def _refuse_overlaps(self) -> None:
+        self.segments.sort(key=lambda segment: segment.span.start)
+        end = 0
+        for segment in self.segments:
+            if end > segment.span.start:
+                raise LoadRefused(
+                    Refusal(f"Overlapping memory segments at {end:#x}; sort_segments failed")
+                )
+            end = segment.span.end
+
+
+_LOCATE_HOLE = "kexec-tools, kexec/kexec.c, locate_hole()"
+
+
+def _reach(candidates: Candidates, index: int) -> Span:
+    """Return a range of RAM, with the next one where its last byte is the other's first."""
+    span = candidates.ranges[index].span
+    if index + 1 < len(candidates.ranges):
+        following = candidates.ranges[index + 1]
+        if following.is_ram and span.end - 1 == following.span.start:
+            return Span(span.start, following.span.end)
+    return span
+
+
+def _size_formula(buffer: Buffer) -> str:
+    return f"page_align({address_text(buffer.size)})"
+
+
+def _start_formula(piece: Span, wanted: Wanted) -> str:
+    room = piece & wanted.within
+    if wanted.from_top:
+        return (
+            f"align_down({address_text(room.end)} - {address_text(wanted.size)}, "
+            f"{address_text(wanted.alignment)}): the highest hole that holds "
+            f"{size_text(wanted.size)}{wanted.limits}"
+        )
+    return (
+        f"align_up({address_text(room.start)}, {address_text(wanted.alignment)}): the lowest hole "
+        f"that holds {size_text(wanted.size)}{wanted.limits}"
+    )

@@ -1,0 +1,93 @@
+"""What a kernel log says that makes it impossible to predict a load on its machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.boot.boot import BootRequest, Path
+from smecheck.load.segments import Mode
+from smecheck.machine.memory import MapKind
+from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.case import Question
+    from smecheck.machine.kernel_log import LogLine
+
+
+@record
+class Obstacle:
+    """Why nothing is predicted, and what would settle it."""
+
+    reason: str
+    settle: str
+
+
+def obstacle_of(question: Question) -> Obstacle | None:
+    """Return what stands in the way of a prediction; ``None`` if nothing in the log does."""
+    log, boot = question.log, question.boot
+    if log is None or question.segments is not None:
+        return None
+    told = log.boot
+    if told.xen is not None:
+        return Obstacle(
+            f"{told.xen.where}: {told.xen.text}: the log is that of a domain of Xen, whose memory "
+            "map is not the machine's, and kexec there loads into the hypervisor",
+            "give the machine's own memory map, of a boot without Xen (--iomem, --dmesg), or the "
+            "load itself (--segments)",
+        )
+    if log.broken_load is not None:
+        return Obstacle(
+            f"{log.broken_load.where}: {log.broken_load.text}; a load is recorded there, and what "
+            "is left of it shows no segments",
+            "capture the log again, and attach it as a file; or give the load itself (--segments)",
+        )
+    if not _is_crash(boot):
+        return None
+    if _reservation_is_shown(question):
+        return None
+    if told.broken_reservation is not None:
+        line = told.broken_reservation
+        return Obstacle(
+            f"{line.where} is broken ({line.text}): where memory is reserved for the crash kernel "
+            "is not known",
+            "give the log as a file, not as text that was broken; or /proc/iomem of that boot "
+            "(--iomem, read as root)",
+        )
+    failure = nothing_reserved(question)
+    if failure is not None:
+        return Obstacle(f"nothing was reserved for a crash kernel ({said(failure)})", RESERVE)
+    return None
+
+
+RESERVE = (
+    "correct crashkernel= on the command line of the running kernel, boot it again, and load "
+    "again: without a reservation kexec -p loads nothing"
+)
+"""What to do where nothing is reserved."""
+
+
+def nothing_reserved(question: Question) -> LogLine | None:
+    """Return the line of the log that says why no memory is reserved for a crash kernel."""
+    if question.log is None:
+        return None
+    boot = question.log.boot
+    if boot.crash_reservations or boot.broken_reservation is not None or not boot.crash_failures:
+        return None
+    return boot.crash_failures[0]
+
+
+def said(line: LogLine) -> str:
+    """Quote a line of a log."""
+    return f'{line.where}: "{line.text}"'
+
+
+def _is_crash(boot: BootRequest) -> bool:
+    return boot.mode is Mode.CRASH or boot.path is Path.KDUMP
+
+
+def _reservation_is_shown(question: Question) -> bool:
+    """Tell whether something else than the log shows where memory is reserved."""
+    memory, machine = question.memory, question.machine
+    if memory is not None and memory.kind is MapKind.IOMEM and memory.crash_kernel:
+        return True
+    return machine is not None and machine.host.crash_kernel is not None

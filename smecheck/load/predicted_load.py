@@ -1,0 +1,256 @@
+"""The load that is asked about where nobody recorded one: predicted, if enough is said of it."""
+
+from __future__ import annotations
+
+from smecheck.boot.boot import BootRequest, Path
+from smecheck.boot.crash_memory import logged_crash_areas
+from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
+from smecheck.kernel.image import KernelImage
+from smecheck.load.hidden_places import logged_cma, logged_handover
+from smecheck.load.kexec_buffers import PREDICTED_FROM
+from smecheck.load.kexec_cmdline import given_cmdline
+from smecheck.load.kexec_options import KexecOptions, options_of_host
+from smecheck.load.predict import default_loader, predict
+from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
+from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.load.versions import parse_version
+from smecheck.machine.firmware import FirmwareMap
+from smecheck.machine.host import Host
+from smecheck.machine.kernel_log import KernelLog
+from smecheck.machine.memory import MapKind, MemoryMap
+from smecheck.quantity import size_text
+from smecheck.record import record, replace
+from smecheck.span import Span
+
+_DEFAULT_LOADER = "default of kexec-tools"
+
+
+@record
+class Machine:
+    """The machine that loads, and what kexec is told."""
+
+    host: Host = Host()
+    memory: MemoryMap | None = None
+    firmware: FirmwareMap | None = None
+    window: Span = ADDRESSES
+    """What ``--mem-min`` and ``--mem-max`` leave."""
+
+
+@record
+class AskedLoad:
+    """A load to predict, and what had to be chosen for it."""
+
+    request: LoadRequest
+    loader: Known[Loader]
+    mode: Known[Mode]
+    cmdline: Fact[str]
+    """The command line that kexec is given."""
+    assumptions: tuple[str, ...]
+    initrd_assumed: bool
+    """Nobody said whether there is an initrd."""
+
+    @property
+    def loader_assumed(self) -> bool:
+        """Whether nobody said which system call loads."""
+        return self.loader.origin == _DEFAULT_LOADER
+
+
+@record
+class PredictedLoad:
+    """What a load comes to."""
+
+    asked: AskedLoad
+    prediction: Prediction
+    segments: SegmentList | None
+    """``None`` where it cannot be predicted."""
+
+
+def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> AskedLoad | None:
+    """Return the load that is asked about; ``None`` where no load is, or no memory is known."""
+    host = machine.host
+    firmware = machine.firmware if machine.firmware is not None else host.firmware_map
+    if boot.path is Path.FIRST_BOOT or (machine.memory is None and firmware is None):
+        return None
+    said = (boot.loader, boot.mode, boot.path, host.source)
+    if all(word is None for word in said) and host == Host():
+        return None
+    assumptions: list[str] = []
+    mode = _mode(boot, assumptions)
+    loader = _loader(boot, host, assumptions)
+    if machine.memory is not None and not _is_enough(machine.memory, mode.value, loader.value):
+        return None
+    options = options_of_host(host)
+    cmdline = _cmdline(boot, host, options, assumptions)
+    if boot.initrd_size is None and options.initrd is None:
+        assumptions.append("no initrd is loaded (--initrd to say otherwise)")
+    if machine.memory is not None and not machine.memory.complete:
+        assumptions.append(
+            f"{machine.memory.source}, a fragment of a map, shows all memory that kexec goes by"
+        )
+    request = LoadRequest(
+        image=image,
+        loader=loader.value,
+        mode=mode.value,
+        memory=machine.memory,
+        firmware=firmware,
+        host=host,
+        initrd_size=0 if boot.empty_initrd else boot.initrd_size or None,
+        cmdline=value_of(cmdline) or "",
+        window=machine.window,
+    )
+    return AskedLoad(request, loader, mode, cmdline, tuple(assumptions), boot.initrd_size is None)
+
+
+def _cmdline(
+    boot: BootRequest, host: Host, options: KexecOptions, assumptions: list[str]
+) -> Fact[str]:
+    """Return the command line that kexec is given."""
+    given = given_cmdline(options, host)
+    if boot.cmdline is not None:
+        if given is not None and value_of(given) != boot.cmdline:
+            assumptions.append("--cmdline counts, not the command line among the kexec_options")
+        return Known(boot.cmdline, boot.cmdline_origin)
+    if isinstance(given, Known):
+        return Known(given.value, f"{host.source}: {given.origin}")
+    assumptions.append("the command line is short, as far as it takes room (--cmdline)")
+    return given or Unknown("the command line of the kernel is not known")
+
+
+def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
+    """Tell whether the load depends on no more memory than is shown.
+
+    A reservation alone is enough for kexec_file_load of a crash kernel only: kexec-tools sizes its
+    backup by the low memory, and everything else is loaded into the rest of the machine.
+    """
+    if memory.kind is not MapKind.RESERVATION:
+        return True
+    return mode is Mode.CRASH and loader is Loader.KEXEC_FILE_LOAD
+
+
+def predict_load(asked: AskedLoad) -> PredictedLoad:
+    """Predict the load, and put it as the segment list of one that was recorded."""
+    prediction = predict(asked.request)
+    refused = prediction.refusal
+    if refused is not None and refused.falls_back and asked.loader_assumed:
+        return predict_load(_by_the_other_call(asked, refused))
+    if prediction.unknown is not None:
+        return PredictedLoad(asked, prediction, None)
+    refusal = prediction.refusal
+    cmdline = asked.cmdline
+    if isinstance(cmdline, Known) and cmdline.value != prediction.cmdline:
+        cmdline = Known(prediction.cmdline, f"{cmdline.origin}, as it is passed on")
+    segments = SegmentList(
+        source=PREDICTED_FROM,
+        segments=() if refusal is not None else prediction.segments,
+        loader=asked.loader,
+        mode=asked.mode,
+        cmdline=cmdline,
+        init_size=asked.request.image.header.init_size,
+        refusal=None if refusal is None else refusal_text(refusal),
+        remarks=(
+            f"the load is predicted, as {asked.loader.value.value} places it: none was recorded",
+            *asked.assumptions,
+            *prediction.assumptions,
+        ),
+        predicted=True,
+    )
+    return PredictedLoad(asked, prediction, segments)
+
+
+def _by_the_other_call(asked: AskedLoad, refused: Refusal) -> AskedLoad:
+    """Return the load as kexec-tools tries it again, where the kernel does not take it."""
+    loader = Loader.KEXEC_LOAD
+    return replace(
+        asked,
+        request=replace(asked.request, loader=loader),
+        loader=Known(loader, "kexec-tools falls back to it"),
+        assumptions=(
+            *asked.assumptions,
+            f"kexec-tools falls back to {loader.value}: {refused.text}",
+        ),
+    )
+
+
+def refusal_text(refusal: Refusal) -> str:
+    """Word a refusal: in the words of the program, then what did not fit and what there was."""
+    if refusal.size is None or not refusal.text.startswith(_NO_ROOM):
+        return refusal.text
+    largest = refusal.largest
+    room = "there was no hole at all" if largest is None else _room(largest)
+    return f"{refusal.text} ({size_text(refusal.size)} for {refusal.role}; {room})"
+
+
+_NO_ROOM = ("Could not find a free area", "kexec_file_load failed: Cannot assign")
+
+
+def _room(largest: Span) -> str:
+    return f"the largest hole there was is {size_text(largest.size)}, {largest}"
+
+
+def _mode(boot: BootRequest, assumptions: list[str]) -> Known[Mode]:
+    if boot.mode is not None:
+        return Known(boot.mode, boot.mode_origin)
+    if boot.path is not None:
+        mode = Mode.CRASH if boot.path is Path.KDUMP else Mode.LOAD
+        return Known(mode, f"--path {boot.path.value}")
+    assumptions.append("the next kernel is loaded, with kexec -l (--mode crash for a crash kernel)")
+    return Known(Mode.LOAD, "assumed")
+
+
+def _loader(boot: BootRequest, host: Host, assumptions: list[str]) -> Known[Loader]:
+    if boot.loader is not None:
+        return Known(boot.loader, boot.loader_origin)
+    loader = default_loader(host)
+    why = "the default of this version of kexec-tools"
+    if options_of_host(host).tries_file_load:
+        why = "which -a tries first; the running kernel can do it"
+    assumptions.append(f"kexec uses {loader.value}, {why} (--loader)")
+    return Known(loader, _DEFAULT_LOADER)
+
+
+_RSDP_IN_BOOT_PARAMS = (5, 1, 0)
+"""arch/x86/boot/compressed/acpi.c: the decompressor looks for it since v5.1."""
+
+
+def machine_with_log(machine: Machine, log: KernelLog) -> Machine:
+    """Return the machine with what its log says besides; a description comes first."""
+    host, boot = machine.host, log.boot
+    efi: Fact[int] = Unknown("the log does not tell the entries of the EFI runtime map")
+    if boot.begins and boot.is_up and boot.efi_map is None and not boot.efi_tables:
+        efi = Known(0, f"{log.source}: a boot without EFI")
+    cmdline = first_known(host.cmdline, boot.cmdline)
+    told = replace(
+        host,
+        kernel_release=first_known(host.kernel_release, boot.release),
+        cmdline=cmdline,
+        cma=first_known(host.cma, logged_cma(log, cmdline)),
+        kho=first_known(host.kho, logged_handover(log, cmdline)),
+        crash_cma_ranges=first_known(host.crash_cma_ranges, logged_crash_areas(log)),
+        cpus=first_known(host.cpus, boot.cpus),
+        acpi_rsdp=first_known(host.acpi_rsdp, _passed_on_rsdp(log)),
+        efi=first_known(host.efi, _is_efi(log)),
+        efi_runtime_entries=first_known(host.efi_runtime_entries, efi),
+    )
+    firmware = machine.firmware if machine.firmware is not None else host.firmware_map
+    return replace(
+        machine, host=told, firmware=firmware if firmware is not None else boot.firmware_map
+    )
+
+
+def _passed_on_rsdp(log: KernelLog) -> Fact[int]:
+    """Return the RSDP as kexec-tools finds it: in boot_params, or in /sys/firmware/efi/systab."""
+    boot = log.boot
+    release = parse_version(value_of(boot.release) or "")
+    in_boot_params = release is not None and release >= _RSDP_IN_BOOT_PARAMS
+    is_efi = isinstance(_is_efi(log), Known)
+    if is_efi or in_boot_params:
+        return boot.acpi_rsdp
+    return Unknown(f"{log.source} does not tell whether boot_params carry it")
+
+
+def _is_efi(log: KernelLog) -> Fact[bool]:
+    boot = log.boot
+    if boot.efi_map is None and not boot.efi_tables:
+        return Unknown(f"{log.source} does not tell of EFI")
+    place = boot.efi_tables[0].where if boot.efi_tables else log.source
+    return Known(True, f"{place} tells of EFI")

@@ -1,0 +1,95 @@
+"""The segments of a kexec load: what is put where in physical memory."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from smecheck.evidence import Fact, Unknown
+from smecheck.machine.firmware import FirmwareMap
+from smecheck.record import record
+from smecheck.span import Span
+from smecheck.workarea.placement import Step
+
+
+class Loader(Enum):
+    """The system call that loads; who computes the placement depends on it."""
+
+    KEXEC_LOAD = "kexec_load"
+    KEXEC_FILE_LOAD = "kexec_file_load"
+
+
+class Mode(Enum):
+    """What is loaded: the next kernel (``kexec -l``) or the crash kernel (``kexec -p``)."""
+
+    LOAD = "load"
+    CRASH = "crash"
+
+
+class SegmentRole(Enum):
+    """What a segment holds."""
+
+    KERNEL = "kernel"
+    INITRD = "initrd"
+    BOOT_PARAMS = "boot_params"
+    CMDLINE = "cmdline"
+    """The command line, where it is not in one segment with boot_params."""
+    PURGATORY = "purgatory"
+    ELFCOREHDR = "elfcorehdr"
+    BACKUP = "backup"
+    SETUP_DATA = "setup_data"
+    EFI_MEMMAP = "efi_memmap"
+    E820_EXT = "e820_ext"
+    RNG_SEED = "rng_seed"
+    OTHER = "other"
+
+
+class SegmentOrigin(Enum):
+    """Where the knowledge of a segment comes from."""
+
+    PREDICTED = "predicted"
+    LOG = "log"
+    DESCRIPTION = "description"
+
+
+@record
+class Segment:
+    """One segment: the whole physical span that the loader keeps for it."""
+
+    role: SegmentRole
+    span: Span
+    buffer_size: int | None
+    """Bytes of content, where the source tells them apart from the span's size."""
+    origin: SegmentOrigin
+    where: str
+    """The place in the source: ``kexec.log:41``."""
+    derivation: tuple[Step, ...] = ()
+    """Why it lies there, where that was worked out."""
+    size_is_known: bool = True
+    """``False`` where only its first address was told: the span is its first page, it goes on."""
+
+
+@record
+class SegmentList:
+    """A load: its segments by address, and what its source says beside them."""
+
+    source: str
+    segments: tuple[Segment, ...]
+    loader: Fact[Loader]
+    mode: Fact[Mode]
+    cmdline: Fact[str]
+    """The command line of the kernel that is loaded."""
+    init_size: Fact[int] = Unknown("the text of the load does not tell init_size")
+    refusal: str | None = None
+    """How the load was refused, in the words of the source; ``None`` where nothing says so."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the answer must know of how the source was understood."""
+    may_lack: str | None = None
+    """Why it may not be the whole load, as a clause; ``None`` where nothing is missing."""
+    table: FirmwareMap | None = None
+    """The e820 table that the loaded kernel gets, where the text of the load shows it."""
+    predicted: bool = False
+    """Whether nobody recorded this load: it was worked out where kexec would put it."""
+
+    def of(self, role: SegmentRole) -> tuple[Segment, ...]:
+        """Return the segments of that role."""
+        return tuple(segment for segment in self.segments if segment.role is role)

@@ -1,0 +1,95 @@
+"""E820 tables as the kernel keeps them: without overlaps, changed, trimmed.
+
+arch/x86/kernel/e820.c and setup.c, v4.14 to v6.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
+from itertools import pairwise
+
+from smecheck.machine.firmware import E820Type, FirmwareRange
+from smecheck.machine.kernel_log import E820Change
+from smecheck.record import replace
+from smecheck.span import Span, SpanSet
+
+_TRIMS = tuple(
+    E820Change(span, kind, new, "trim_bios_range()")
+    for kind in (E820Type.RAM, E820Type.RESERVED_KERN)
+    for span, new in ((Span(0, 0x1000), E820Type.RESERVED), (Span(0xA0000, 0x100000), None))
+)
+"""arch/x86/kernel/setup.c: every kernel takes the first page from RAM, and RAM out of the hole that
+BIOS and video memory lie in, whatever the table says."""
+
+_WORDS: dict[int, str] = {
+    E820Type.RAM: "usable",
+    E820Type.RESERVED_KERN: "usable",
+    E820Type.RESERVED: "reserved",
+    E820Type.SOFT_RESERVED: "soft reserved",
+}
+"""e820_print_type(), for what the kernel changes memory to."""
+
+RAM_TYPES = frozenset({E820Type.RAM, E820Type.RESERVED_KERN})
+
+
+def without_overlaps(ranges: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
+    """Return the ranges by address, where several overlap the one of the highest type.
+
+    e820__update_table() of the kernel does the same; it also merges what touches.
+    """
+    ordered = sorted((entry for entry in ranges if entry.span), key=lambda entry: entry.span)
+    if all(one.span.end <= two.span.start for one, two in pairwise(ordered)):
+        return tuple(ordered)
+    return tuple(_resolved(ordered))
+
+
+def _resolved(ordered: list[FirmwareRange]) -> Iterator[FirmwareRange]:
+    cuts = sorted({edge for entry in ordered for edge in (entry.span.start, entry.span.end)})
+    holding: list[tuple[int, int]] = []
+    """Of the entries that began: the type, negative, and the index; the highest type first."""
+    begun = 0
+    for start, end in pairwise(cuts):
+        while begun < len(ordered) and ordered[begun].span.start <= start:
+            heappush(holding, (-ordered[begun].type, begun))
+            begun += 1
+        while holding and ordered[holding[0][1]].span.end <= start:
+            heappop(holding)
+        if holding:
+            yield replace(ordered[holding[0][1]], span=Span(start, end))
+
+
+def changed(
+    ranges: Iterable[FirmwareRange], changes: Iterable[E820Change]
+) -> tuple[FirmwareRange, ...]:
+    """Return the ranges after the kernel's changes, in their order."""
+    current = list(ranges)
+    for change in changes:
+        current = [part for entry in current for part in _after(entry, change)]
+    return without_overlaps(current)
+
+
+def trimmed(ranges: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
+    """Return the ranges without the RAM that every kernel takes out of them."""
+    return changed(ranges, _TRIMS)
+
+
+def ram_of(ranges: Iterable[FirmwareRange]) -> SpanSet:
+    """Return what is RAM in ranges without overlaps."""
+    return SpanSet(entry.span for entry in ranges if entry.type in RAM_TYPES)
+
+
+def _after(entry: FirmwareRange, change: E820Change) -> list[FirmwareRange]:
+    met = entry.span & change.span
+    # What is printed as "usable" may be RESERVED_KERN; both are RAM to the rest of the world.
+    concerned = change.old is None or entry.type == change.old
+    if not met or not concerned:
+        return [entry]
+    rest = _cut(entry, SpanSet([change.span]))
+    if change.new is None:
+        return rest
+    return [*rest, FirmwareRange(met, change.new, _WORDS.get(change.new, "changed"), change.where)]
+
+
+def _cut(entry: FirmwareRange, holes: SpanSet) -> list[FirmwareRange]:
+    return [replace(entry, span=span) for span in SpanSet([entry.span]) - holes]

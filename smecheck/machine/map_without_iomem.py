@@ -1,0 +1,215 @@
+"""A memory map for a machine without its /proc/iomem: from a kernel log, or a firmware's map.
+
+It is made as the kernel makes its resource tree: of the e820 table, as far as that is known to have
+been changed, with the crash reservation that the log tells.
+"""
+
+from __future__ import annotations
+
+import re
+
+from smecheck.evidence import Known, value_of
+from smecheck.kernel.cmdline import values
+from smecheck.machine.e820 import changed, trimmed, without_overlaps
+from smecheck.machine.firmware import (
+    EFI_MEMORY_SP,
+    E820Type,
+    EfiMap,
+    EfiRange,
+    EfiType,
+    FirmwareMap,
+    FirmwareRange,
+)
+from smecheck.machine.kernel_log import CrashReservation, KernelLog, LoggedBoot, LogSpan
+from smecheck.machine.memory import MapKind, MemoryMap, Region, usable_ram
+from smecheck.span import Span, SpanSet
+
+_FIRST_PAGE_END = 0x1000
+_NAMES = {
+    E820Type.RAM: "System RAM",
+    E820Type.RESERVED_KERN: "System RAM",
+    E820Type.RESERVED: "Reserved",
+    E820Type.ACPI: "ACPI Tables",
+    E820Type.NVS: "ACPI Non-volatile Storage",
+    E820Type.UNUSABLE: "Unusable memory",
+    E820Type.PRAM: "Persistent Memory (legacy)",
+    E820Type.PMEM: "Persistent Memory",
+    E820Type.SOFT_RESERVED: "Soft Reserved",
+}
+"""e820_type_to_string(), arch/x86/kernel/e820.c: what /proc/iomem calls them."""
+_OTHER = "Unknown E820 type"
+_KINDS = {
+    MapKind.IOMEM: "the resource tree",
+    MapKind.KERNEL_LOG: "the kernel's e820 map",
+    MapKind.FIRMWARE: "the firmware's e820 map",
+    MapKind.EFI: "the EFI memory map",
+    MapKind.RESERVATION: "the crash reservation",
+}
+
+_EFI_WB = 1 << 3
+_EFI_TYPES = {
+    EfiType.LOADER_CODE: E820Type.RAM,
+    EfiType.LOADER_DATA: E820Type.RAM,
+    EfiType.BOOT_SERVICES_CODE: E820Type.RAM,
+    EfiType.BOOT_SERVICES_DATA: E820Type.RAM,
+    EfiType.CONVENTIONAL_MEMORY: E820Type.RAM,
+    EfiType.UNUSABLE_MEMORY: E820Type.UNUSABLE,
+    EfiType.ACPI_RECLAIM_MEMORY: E820Type.ACPI,
+    EfiType.ACPI_MEMORY_NVS: E820Type.NVS,
+    EfiType.PERSISTENT_MEMORY: E820Type.PMEM,
+}
+"""do_add_efi_memmap(), arch/x86/platform/efi/efi.c; all others are reserved."""
+
+
+def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> MemoryMap | None:
+    """Return the memory map that can be made of what was given, ``None`` if none can.
+
+    A kernel's own table comes before the firmware's: it shows what the command line changed.
+    """
+    boot = log.boot if log is not None else None
+    if boot is not None and boot.kernel_map is not None:
+        ranges = trimmed(changed(boot.kernel_map.ranges, boot.changes))
+        source, kind = boot.kernel_map.source, MapKind.KERNEL_LOG
+    elif firmware is not None:
+        ranges = trimmed(without_overlaps(firmware.ranges))
+        source, kind = firmware.source, MapKind.FIRMWARE
+    elif boot is not None and boot.efi_map is not None:
+        ranges = trimmed(without_overlaps(e820_of_efi(boot.efi_map)))
+        source, kind = boot.efi_map.source, MapKind.EFI
+    else:
+        return None
+    if boot is None:
+        return _map(source, kind, ranges, (), ())
+    reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
+    return _map(source, kind, ranges, boot.ram_buffers, reserved)
+
+
+def reserved_memory(log: KernelLog) -> MemoryMap | None:
+    """Return the memory that the log says was reserved for a crash kernel; ``None`` if none was.
+
+    It is the line of a log that people paste. It is enough for kexec_file_load of a crash kernel,
+    which goes by the reservation alone: nothing else of the machine moves kernel, boot_params,
+    purgatory or initrd (kernel/kexec_file.c, kexec_walk_resources()).
+    """
+    told = [LogSpan(one.span, one.where) for one in log.boot.crash_reservations]
+    if not told:
+        return None
+    ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in told)
+    return _map(log.source, MapKind.RESERVATION, ram, (), tuple(told))
+
+
+def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> MemoryMap:
+    """Return the memory map that a firmware's map makes; a reservation is known from elsewhere.
+
+    The running kernel makes /proc/iomem of that map; for most machines they agree in what is RAM.
+    """
+    ranges = trimmed(without_overlaps(firmware.ranges))
+    told = () if crash_kernel is None else (LogSpan(crash_kernel, "the host's crash_kernel"),)
+    return _map(firmware.source, MapKind.FIRMWARE, ranges, (), told)
+
+
+def e820_of_efi(efi: EfiMap) -> tuple[FirmwareRange, ...]:
+    """Return what an EFI memory map is to a kernel that adds it to its e820 table."""
+    return tuple(
+        FirmwareRange(entry.span, kind, _NAMES[kind], entry.where)
+        for entry in efi.ranges
+        for kind in [_type_of_efi(entry)]
+    )
+
+
+def is_exact(reservation: CrashReservation, boot: LoggedBoot) -> bool:
+    """Tell whether the reservation begins and ends where its line says.
+
+    A line in MiB is rounded down. On x86 the kernel chooses multiples of 16 MiB (CRASH_ALIGN,
+    arch/x86/kernel/setup.c), so the line is exact where ``crashkernel=`` asks for whole MiB.
+    """
+    if not reservation.in_mib:
+        return True
+    asked = [
+        number
+        for value in values(value_of(boot.cmdline) or "", "crashkernel")
+        for number in re.findall(r"(?<!\w)[0-9]\w*", value)
+    ]
+    return bool(asked) and all(number[-1] in "MmGgTt" for number in asked)
+
+
+def premises(
+    memory: MemoryMap | None, log: KernelLog | None, firmware: FirmwareMap | None
+) -> tuple[str, ...]:
+    """Return what an answer assumes that leans on a log or a firmware's map."""
+    texts = dict.fromkeys(firmware.remarks if firmware is not None else ())
+    if memory is not None and memory.kind is not MapKind.IOMEM:
+        texts[f"memory is as {_KINDS[memory.kind]} of {memory.source} tells it: no iomem"] = None
+        for reservation in log.boot.crash_reservations if log is not None else ():
+            if log is not None and not is_exact(reservation, log.boot):
+                texts[
+                    f"{reservation.where}: the crash reservation is told in whole MiB, rounded "
+                    "down: its ends may lie up to 1 MiB higher"
+                ] = None
+    texts |= dict.fromkeys(log.remarks if log is not None else ())
+    return tuple(texts)
+
+
+def told_by(boot: LoggedBoot) -> tuple[str, ...]:
+    """Return the names of the facts that a boot's log tells."""
+    facts = {
+        "release": isinstance(boot.release, Known),
+        "cmdline": isinstance(boot.cmdline, Known),
+        "cpus": isinstance(boot.cpus, Known),
+        "e820": boot.firmware_map is not None,
+        "efi": boot.efi_map is not None,
+        "efi_tables": bool(boot.efi_tables),
+        "esrt": boot.esrt is not None,
+        "crash_reservation": bool(boot.crash_reservations or boot.crash_failures),
+        "ramdisk": boot.ramdisk is not None,
+        "setup_data": bool(boot.setup_data),
+        "sme": boot.encryption is not None,
+        "decompressor": boot.decompressor is not None,
+    }
+    return tuple(name for name, is_told in facts.items() if is_told)
+
+
+def _type_of_efi(entry: EfiRange) -> E820Type:
+    kind = next((_EFI_TYPES[known] for known in _EFI_TYPES if known == entry.type), None)
+    if kind is None:
+        return E820Type.RESERVED
+    if kind is not E820Type.RAM:
+        return kind
+    if entry.attribute & EFI_MEMORY_SP:
+        return E820Type.SOFT_RESERVED
+    return E820Type.RAM if entry.attribute & _EFI_WB else E820Type.RESERVED
+
+
+def _map(
+    source: str,
+    kind: MapKind,
+    ranges: tuple[FirmwareRange, ...],
+    buffers: tuple[LogSpan, ...],
+    reserved: tuple[LogSpan, ...],
+) -> MemoryMap:
+    known = SpanSet(entry.span for entry in ranges)
+    regions = [Region(_name_of(entry.type), entry.span, 0, 0, entry.where) for entry in ranges]
+    # e820__reserve_resources_late(): what is a resource already stays what it is.
+    regions += [
+        Region("RAM buffer", span, 0, 0, buffer.where)
+        for buffer in buffers
+        for span in SpanSet([buffer.span]) - known
+    ]
+    regions += [
+        Region("Crash kernel", told.span, 1 if known.covers(told.span) else 0, 0, told.where)
+        for told in reserved
+    ]
+    ordered = tuple(
+        sorted(regions, key=lambda region: (region.span.start, -region.span.end, region.depth))
+    )
+    return MemoryMap(
+        source=source,
+        regions=ordered,
+        complete=bool(ordered) and ordered[0].span.start < _FIRST_PAGE_END,
+        system_ram=usable_ram(ordered),
+        kind=kind,
+    )
+
+
+def _name_of(number: int) -> str:
+    return next((_NAMES[kind] for kind in _NAMES if kind == number), _OTHER)

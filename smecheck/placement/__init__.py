@@ -1,1 +1,0 @@
-"""The arithmetic of placement: pure functions over the model, nothing is read or printed here."""

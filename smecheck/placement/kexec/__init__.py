@@ -1,1 +1,0 @@
-"""Where kexec puts a kernel and what comes with it, by either system call."""

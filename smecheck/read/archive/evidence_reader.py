@@ -1,0 +1,105 @@
+"""All that sources say of a machine and its crash kernel, member by member, each read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from smecheck.errors import InputError, UnreadableInput, WrongKind
+from smecheck.read.archive.forward import Watcher
+from smecheck.read.archive.member_patterns import MemberKind
+from smecheck.read.archive.member_readers import MemberReaders
+from smecheck.read.archive.member_table import MemberTable, Place
+from smecheck.read.archive.members import Member, Remarks, members_of
+from smecheck.read.archive.opened_member import Opened
+from smecheck.read.content_kind import ARCHIVE, kind_by_content
+from smecheck.read.source import HEAD_SIZE, STDIN, display_name
+from smecheck.triage.answer import Evidence
+
+_WHAT = "give a sosreport, a supportconfig, a folder with their files, kernel logs, or / itself"
+
+
+def read_evidence(paths: Iterable[str], watch: Watcher = lambda _: None) -> Evidence:
+    """Read the sources; ``-`` is standard input, ``/`` the running system.
+
+    Raises:
+        UnreadableInput: a source cannot be read.
+        WrongKind: nothing in them is known.
+    """
+    reader = _EvidenceReader(watch)
+    sources = []
+    for path in paths:
+        reader.read(path)
+        sources.append(display_name(path))
+    return reader.finish(tuple(sources))
+
+
+class _EvidenceReader:
+    def __init__(self, watch: Watcher) -> None:
+        self._watch = watch
+        self._remarks = Remarks()
+        self._readers = MemberReaders(self._remarks.add)
+        self._archives: list[str] = []
+        """Archives in an archive, which are not read."""
+
+    def read(self, path: str) -> None:
+        table = MemberTable()
+        count = self._readers.count
+        is_system = path != STDIN and path.rstrip("/") == ""
+        if is_system:
+            self._readers.read_ring_buffer()
+        for member in members_of(path, table, self._remarks, self._watch):
+            place = self._place(member, table, is_single=member.name == display_name(path))
+            if place is not None:
+                self._take(member, place)
+        if table.others:
+            others = ", ".join(table.others)
+            self._remarks.add(f"{display_name(path)} holds files of other machines: {others}")
+        if self._readers.count == count:
+            raise self._nothing(display_name(path))
+
+    def _place(self, member: Member, table: MemberTable, *, is_single: bool) -> Place | None:
+        if is_single:
+            base = member.name.rpartition("/")[2]
+            known = MemberTable().place_of(base)
+            kind = known.kind if known is not None else MemberKind.UNKNOWN
+            is_flat = kind in (MemberKind.SECTIONS, MemberKind.VERSION)
+            return Place(MemberKind.UNKNOWN if is_flat else kind, member.name)
+        return table.place_found(member.name)
+
+    def _take(self, member: Member, place: Place) -> None:
+        head = _read(member, HEAD_SIZE)
+        kind: MemberKind | str | None = place.kind
+        if kind is MemberKind.UNKNOWN:
+            kind = kind_by_content(head, place.name.rpartition("/")[2])
+        is_known = place.kind is not MemberKind.UNKNOWN
+        if kind == ARCHIVE:
+            self._archives.append(place.name)
+        elif isinstance(kind, MemberKind) and head.strip(b"\0 \t\r\n"):
+            self._readers.read(
+                kind, Opened(place.name, head, member.content, member.path, is_known)
+            )
+
+    def _nothing(self, name: str) -> InputError:
+        if self._archives:
+            several = ", ".join(self._archives[:3])
+            return WrongKind(
+                f"is an archive of archives: {several}", where=name, help_text="give one of them"
+            )
+        if self._remarks.all:
+            return UnreadableInput(
+                f"nothing in it could be read: {self._remarks.all[-1]}",
+                where=name,
+                help_text=_WHAT,
+            )
+        return WrongKind("holds nothing that is known here", where=name, help_text=_WHAT)
+
+    def finish(self, sources: tuple[str, ...]) -> Evidence:
+        return self._readers.evidence(sources, tuple(self._remarks.all))
+
+
+def _read(member: Member, size: int) -> bytes:
+    pieces, left = [], size
+    while left and (piece := member.content.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)

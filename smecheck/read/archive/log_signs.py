@@ -1,0 +1,166 @@
+"""Lines of a log by which a failure of a crash kernel is known, and who wrote them.
+
+They are what people see of a crash kernel that failed after it had come up, or of a load that was
+refused; the table says which line stands for what.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from smecheck.read.archive.kdump_settings import failure_of, state_of
+from smecheck.record import record
+from smecheck.triage.answer import FactName, SeenSign, Sign, TriageFact
+
+_SIGNS = (
+    (Sign.OUT_OF_MEMORY, rb"invoked oom-killer|Out of memory(?: and no killable|: Kill)"),
+    (Sign.OUT_OF_MEMORY, rb"Kernel panic - not syncing: (?:System is deadlocked on|Out of) memory"),
+    (Sign.INITRAMFS, rb"Initramfs unpacking failed|junk (?:in|within) compressed archive"),
+    (Sign.INITRAMFS, rb"rootfs image is not initramfs"),
+    (Sign.NO_ROOT, rb"VFS: (?:Unable to mount root|Cannot open root device)"),
+    (Sign.INIT_KILLED, rb"Attempted to kill init! exitcode="),
+    (Sign.GARBAGE_POINTER, rb"general protection fault, (?:probably|maybe) for .{0,16}address"),
+    (Sign.UNPACKED, rb"Booting the kernel|Decompressing Linux\.\.\."),
+    (Sign.DUMP_TARGET, rb"saving vmcore failed|dump target .{0,60}(?:failed|not)"),
+    (Sign.DUMP_TARGET, rb"(?:kdump|dracut).{0,20}: .{0,20}(?:[Ff]ailed to mount|mount:|ssh: )"),
+    (Sign.DUMP_TARGET, rb"No space left on device|Entering emergency mode"),
+    (Sign.DUMP_SAVED, rb"saving vmcore complete|makedumpfile Completed"),
+    (Sign.CORRUPT_DUMP, rb"invalid freepointer|page excluded: kernel virtual address"),
+    (Sign.PURGATORY, rb"sha256 digests do not match"),
+    (Sign.CRASHED, rb"sysrq: Trigger a crash|Kernel panic - not syncing: "),
+    (Sign.LATE_ESRT, rb"esrt: Unsupported ESRT version [0-9]{6,}"),
+)
+_COMPILED = tuple((sign, re.compile(pattern)) for sign, pattern in _SIGNS)
+_EARLY_OOM = re.compile(rb"\bswapper/[0-9]+ invoked oom-killer")
+"""Out of memory before there is any process: in a crash kernel, and nowhere else."""
+_BEFORE_A_KERNEL = (Sign.UNPACKED, Sign.PURGATORY)
+"""Signs that are written before the kernel that is booted writes its first line."""
+_SNP_HOST = re.compile(rb"SEV-SNP: RMP table physical|SEV-SNP (?:API|enabled|supported)|SNP: RMP")
+_SNP_GUEST = re.compile(rb"Memory Encryption Features active:")
+_OFFLINED = re.compile(rb"Offlined [Pp]ages [0-9]+|memory .{0,40}hot-?remove|offlining memory")
+_OF_KDUMP = re.compile(rb"kdump|kexec|crash kernel", re.IGNORECASE)
+_CRASH_CMDLINE = re.compile(rb"\belfcorehdr=(?:0x)?[0-9a-fA-F]")
+ANY = re.compile(
+    b"|".join(
+        [pattern for _, pattern in _SIGNS]
+        + [_SNP_HOST.pattern, _OFFLINED.pattern, rb"[Kk]dump", rb"kexec", rb"ommand line: "]
+    )
+)
+"""What a line must hold to matter here."""
+
+_SIGNS_LIMIT = 20
+"""Lines of one log that are kept for one sign."""
+_TEXT_LIMIT = 300
+
+
+@record
+class LogSigns:
+    """What the lines of a log show."""
+
+    signs: tuple[SeenSign, ...]
+    facts: tuple[TriageFact, ...]
+    crash_kernel_began: bool
+    """Whether a line of it shows that a crash kernel began to write."""
+
+
+def log_signs(
+    rows: Iterable[tuple[int, bytes]], member: str, *, is_crash_log: bool = False
+) -> LogSigns:
+    """Read the lines of a log.
+
+    Args:
+        rows: its lines, numbered; those that matter are enough.
+        member: what the facts are from.
+        is_crash_log: whether a crash kernel wrote all of it.
+    """
+    reader = _Reader(member, of_crash_kernel=is_crash_log)
+    for number, line in rows:
+        reader.feed(number, line)
+    return LogSigns(tuple(reader.signs), tuple(reader.facts), reader.has_begun)
+
+
+class _Reader:
+    def __init__(self, member: str, *, of_crash_kernel: bool) -> None:
+        self.signs: list[SeenSign] = []
+        self.facts: list[TriageFact] = []
+        self.has_begun = False
+        self._member = member
+        self._is_all_of_crash_kernel = of_crash_kernel
+        self._of_crash_kernel = of_crash_kernel
+        self._has_crashed = False
+        """Whether the lines are those between a crash and the next kernel's first ones."""
+        self._counts: dict[object, int] = {}
+
+    def feed(self, number: int, line: bytes) -> None:
+        if b"ommand line: " in line:
+            self._has_crashed = False
+            is_crash = self._is_all_of_crash_kernel or _CRASH_CMDLINE.search(line) is not None
+            self._of_crash_kernel = is_crash
+            if is_crash:
+                self.has_begun = True
+                self._fact(FactName.SECOND_KERNEL, number, line)
+        for sign, pattern in _COMPILED:
+            if pattern.search(line):
+                self._sign(sign, number, line)
+                break
+        if _SNP_HOST.search(line) and not _SNP_GUEST.search(line):
+            self._fact(FactName.SNP_HOST, number, line)
+        elif _OFFLINED.search(line):
+            self._fact(FactName.MEMORY_OFFLINE, number, line)
+        elif _OF_KDUMP.search(line):
+            self._on_kdump(number, line)
+
+    def _on_kdump(self, number: int, line: bytes) -> None:
+        text = _text(line)
+        if failure := failure_of(text):
+            self._add(FactName.LOAD_FAILED, failure, number)
+        elif state := state_of(text):
+            self._add(FactName.KDUMP_STATE, state, number)
+
+    def _sign(self, sign: Sign, number: int, line: bytes) -> None:
+        of_crash_kernel = self._of_crash_kernel or _EARLY_OOM.search(line) is not None
+        if sign in _BEFORE_A_KERNEL:
+            of_crash_kernel = of_crash_kernel or self._has_crashed
+        elif sign is Sign.CRASHED or b"Kernel panic - " in line:
+            self._has_crashed = not of_crash_kernel
+        if self._is_one_more(sign):
+            self.signs.append(SeenSign(sign, _text(line), self._member, number, of_crash_kernel))
+
+    def _fact(self, name: FactName, number: int, line: bytes) -> None:
+        self._add(name, _text(line), number)
+
+    def _add(self, name: FactName, value: str, number: int) -> None:
+        if self._is_one_more(name):
+            self.facts.append(TriageFact(name, value, self._member, number))
+
+    def _is_one_more(self, key: object) -> bool:
+        self._counts[key] = self._counts.get(key, 0) + 1
+        return self._counts[key] <= _SIGNS_LIMIT
+
+
+_STAMP = re.compile(
+    r"^(?:[A-Z][a-z]{2} [ 0-9][0-9] [0-9:.]{8,15} \S{1,255} [^\s:]{1,80}: )?"  # syslog, journalctl
+    r"(?:<[0-9]+>)?(?:\[[^\]]{1,40}\]\s*)*"
+)
+
+
+def _text(line: bytes) -> str:
+    text = line.decode("utf-8", "replace").strip()
+    return _STAMP.sub("", text)[:_TEXT_LIMIT]
+
+
+def kept_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a text that matter here, numbered."""
+    number, counted = 1, 0
+    for found in ANY.finditer(data):
+        begin = data.rfind(b"\n", 0, found.start()) + 1
+        if begin < counted:
+            continue
+        number += data.count(b"\n", counted, begin)
+        end = data.find(b"\n", begin)
+        end = len(data) if end < 0 else end
+        counted = begin
+        yield number, data[begin:end]
+        number += 1
+        counted = end + 1

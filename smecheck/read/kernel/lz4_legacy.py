@@ -1,0 +1,59 @@
+"""lz4 as ``lz4 -l`` writes it for the kernel: a magic, then blocks, each behind its size.
+
+Layout and limits: lib/decompress_unlz4.c of the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.read.kernel.decoders import library
+from smecheck.read.kernel.packed import NotUnpacked, Packed
+
+_MAGIC = 0x184C2102
+_BLOCK = 8 << 20
+"""LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE."""
+_PACKED_LIMIT = _BLOCK + _BLOCK // 255 + 16  # LZ4_COMPRESSBOUND
+_SIZE_BYTES = 4
+_BLOCKS = 1024
+"""64 of them are 512 MiB; a frame may end with a smaller one."""
+
+
+def unpack_lz4_legacy(packed: Packed) -> Iterator[bytes]:
+    """Yield the blocks, of 8 MiB but for the last.
+
+    Raises:
+        NotUnpacked: a block is damaged, or the last ends early.
+    """
+    block = library("lz4.block", "lz4")
+    packed.read(_SIZE_BYTES)
+    for _ in range(_BLOCKS):
+        size = _next_size(packed)
+        if not size:
+            return
+        data = packed.read_all(size, "an lz4 block")
+        try:
+            unpacked: bytes = block.decompress(data, uncompressed_size=_BLOCK)
+        except block.LZ4BlockError as error:
+            raise NotUnpacked(f"it is damaged: {error}") from error
+        del data  # before the consumer has its turn: 8 MiB
+        if not unpacked:
+            raise NotUnpacked("it is damaged: an empty lz4 block")
+        yield unpacked
+        del unpacked
+    raise NotUnpacked(f"it is in more than {_BLOCKS} pieces")
+
+
+def _next_size(packed: Packed) -> int:
+    """Return the size of the next block, 0 at the end; frames may follow upon each other."""
+    field = packed.read(_SIZE_BYTES)
+    if int.from_bytes(field, "little") == _MAGIC:
+        field = packed.read(_SIZE_BYTES)
+    if not field:
+        return 0
+    size = int.from_bytes(field, "little")
+    if len(field) < _SIZE_BYTES:
+        raise NotUnpacked("it ends inside the size of an lz4 block")
+    if not 0 < size <= _PACKED_LIMIT:
+        raise NotUnpacked(f"it is damaged: an lz4 block of {size} bytes")
+    return size

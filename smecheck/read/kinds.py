@@ -1,0 +1,103 @@
+"""What a text file is that was given in the wrong place, for an error that says where it goes."""
+
+from __future__ import annotations
+
+import re
+
+from smecheck.record import record
+
+KERNEL_LOG = "a kernel log"
+HYPERVISOR_LOG = "the log of the Xen hypervisor (xl dmesg)"
+_SAMPLE = 64 << 10
+
+
+@record
+class TextKind:
+    """A kind of text that people hold in their hands."""
+
+    description: str
+    pattern: re.Pattern[str]
+    as_kernel: str
+    """What to do where it was given as the kernel."""
+
+
+_KINDS = (
+    TextKind(
+        "Debian's stub of a System.map",
+        re.compile(r"^[0-9a-f]{16} B The real System\.map", re.MULTILINE),
+        "the real one is in the linux-image-*-dbg package; give the vmlinux from there",
+    ),
+    TextKind(
+        "a System.map or /proc/kallsyms",
+        re.compile(r"^[0-9a-f]{8,16} [A-Za-z] \S+", re.MULTILINE),
+        "give the list alone, without the text before it",
+    ),
+    TextKind(
+        "an iomem dump",
+        re.compile(r"^ *[0-9a-f]{8,}-[0-9a-f]{8,} : ", re.MULTILINE),
+        "give it with --iomem, and a vmlinux or a description as KERNEL",
+    ),
+    TextKind(
+        "output of kexec -d",
+        re.compile(r"^(?:nr_segments = |segment\[\d+\]\.)", re.MULTILINE),
+        "give it with --segments, and a vmlinux or a description as KERNEL",
+    ),
+    TextKind(
+        "a kernel configuration",
+        re.compile(r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.MULTILINE),
+        "give it with --config, and the kernel as KERNEL; a configuration alone places nothing",
+    ),
+    TextKind(
+        HYPERVISOR_LOG,
+        re.compile(r"^\(XEN\) ", re.MULTILINE),
+        "give the kernel as KERNEL, and the kernel log of the domain with --dmesg",
+    ),
+    TextKind(
+        KERNEL_LOG,
+        re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]", re.MULTILINE),
+        "give it with --dmesg, or with --segments for the segments alone, and a vmlinux or a "
+        "description as KERNEL",
+    ),
+)
+
+
+def kind_of_text(text: str) -> TextKind | None:
+    """Tell what the text is, if it is one of the known kinds; descriptions in YAML are none."""
+    sample = text[:_SAMPLE]
+    return next((kind for kind in _KINDS if kind.pattern.search(sample)), None)
+
+
+BOOT_MAGIC = b"HdrS"
+BOOT_MAGIC_OFFSET = 0x202  # Documentation/arch/x86/boot.rst, "header"
+ELF_MAGIC = b"\x7fELF"
+PE_MAGIC = b"MZ"
+
+_MAGICS = {
+    b"!<arch>\n": "a .deb package or an ar archive",
+    b"\xed\xab\xee\xdb": "an rpm package",
+    b"070701": "a cpio archive (an initrd?)",
+    b"070702": "a cpio archive (an initrd?)",
+    b"KDUMP   ": "a compressed vmcore",
+    b"hsqs": "a squashfs image",
+    b"PK\x03\x04": "a zip archive",
+    ELF_MAGIC: "an ELF file",
+}
+_TAR_MAGIC = b"ustar"
+_TAR_MAGIC_OFFSET = 257
+
+
+def is_bzimage(head: bytes) -> bool:
+    """Tell whether a file that begins with ``head`` has the setup header of an x86 kernel."""
+    return head[BOOT_MAGIC_OFFSET : BOOT_MAGIC_OFFSET + len(BOOT_MAGIC)] == BOOT_MAGIC
+
+
+def kind_of_binary(head: bytes) -> str | None:
+    """Tell what a file is that begins with ``head``, if it is one of the known kinds."""
+    if is_bzimage(head):
+        return "a bzImage (vmlinuz)"
+    if head[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC):
+        return "a tar archive"
+    for magic, kind in _MAGICS.items():
+        if head.startswith(magic):
+            return kind
+    return "a PE/COFF program" if head.startswith(PE_MAGIC) else None

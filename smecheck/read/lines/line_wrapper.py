@@ -1,0 +1,76 @@
+"""What a program put before every line of a text: ``grep -n``, ``cat -n``, a console server.
+
+It is learned from the beginning of the text, where each line has it: a known beginning comes after
+the same marks, apart from their digits, everywhere. Marks that only some lines have are no wrapper:
+those lines are another's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from smecheck.read.lines.known_lines import KnownLines
+from smecheck.read.lines.line_prefix import OUTER, RING
+
+_SAMPLE_LINES = 200
+_LONGEST = 120
+_LEAST = 3
+"""Lines that must agree, where nothing but their agreement shows what the marks are."""
+_NUMBERS = re.compile(
+    rb"(?:[^\s:]{0,100}[./][^\s:]{0,100}[:-])?[0-9]{1,9}[:\t-]|[ \t]*[0-9]{1,9}\t"
+)
+"""Of grep -n, with the name of the file or without, and cat -n."""
+_DIGITS = re.compile(rb"[0-9]+")
+
+
+def unwrapped(
+    rows: Iterable[tuple[int, bytes]], head: bytes, known: KnownLines
+) -> Iterable[tuple[int, bytes]]:
+    """Return the lines without what a program put before each of them.
+
+    Args:
+        rows: the lines.
+        head: the beginning of the text.
+        known: the kinds of lines that are looked for.
+    """
+    wrapper = _learned(head, known)
+    return rows if wrapper is None else _without(rows, wrapper)
+
+
+def _without(
+    rows: Iterable[tuple[int, bytes]], wrapper: re.Pattern[bytes]
+) -> Iterator[tuple[int, bytes]]:
+    for number, line in rows:
+        found = wrapper.match(line)
+        yield number, line if found is None else line[found.end() :]
+
+
+def _learned(head: bytes, known: KnownLines) -> re.Pattern[bytes] | None:
+    beginning = re.compile(f"{OUTER}|{RING}|{known.begins.pattern}".encode())
+    quote = re.compile(rb"[ \t>|]*")
+    shapes: Counter[bytes] = Counter()
+    sample = [line for line in head.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
+    for line in sample:
+        start = quote.match(line)
+        at = 0 if start is None else start.end()
+        if beginning.match(line, at):
+            return None
+        found = beginning.search(line[: _LONGEST + 40])
+        if found is not None and found.start() <= _LONGEST:
+            shapes[line[: found.start()].rstrip(b" ")] += 1
+    return _pattern(shapes)
+
+
+def _pattern(found: Counter[bytes]) -> re.Pattern[bytes] | None:
+    """Return what all that stands before known lines has in common, if all of it has one form."""
+    if not found:
+        return None
+    if all(_NUMBERS.fullmatch(marks) for marks in found):
+        return _NUMBERS
+    shapes = {_DIGITS.sub(b"0", marks) for marks in found}
+    if len(shapes) != 1 or sum(found.values()) < _LEAST:
+        return None
+    escaped = re.escape(shapes.pop()).replace(b"0", rb"[0-9]+")
+    return re.compile(escaped)

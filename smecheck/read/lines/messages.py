@@ -1,0 +1,245 @@
+"""The messages that a text holds, of the kinds that its readers know, put together line by line.
+
+Mail programs, terminals and web forms break lines. In a text whose lines carry a prefix (a time
+stamp, a tag), a line without one goes on with the line before it. Whether lines belong together is
+tried out: joined with a blank or without, as many as make the message complete. Where nothing does,
+the message is broken, and so is whatever depends on it; it is never read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+from smecheck.read.lines.journal_records import form_of, lines_of_records
+from smecheck.read.lines.known_lines import KnownLine, KnownLines, Trait
+from smecheck.read.lines.line_prefix import OUTER, RING, Prefix, Speaker, prefix_of
+from smecheck.read.lines.line_wrapper import unwrapped
+from smecheck.read.lines.log_lines import OpenedText, plain, text_lines
+
+MESSAGE_LIMIT = 4 << 10
+"""Bytes of a line that can matter: a prefix, and a command line of 2 KiB at most."""
+
+_MARKS = r"[ \t]{0,40}(?:[>|][ \t>|]{0,40})?"
+"""The marks of a quoting mail, and indentation."""
+_MARKED = re.compile(_MARKS.encode())
+_OUTER = re.compile((_MARKS + OUTER).encode())
+_RING = re.compile((_MARKS + RING).encode())
+_SEPARATOR = re.compile(rb"[ \t>|]{0,40}(?:$|-- |---|===|[#$])")
+_FOLLOWERS = 24
+"""Lines that a message may go on in: a command line of 2 KiB, broken at 80 columns."""
+_JOINED = 3
+"""Lines that a message other than a command line may go on in."""
+
+
+class Message(NamedTuple):
+    """A message of a known kind, or one that a reader asked for because of the one before it."""
+
+    line: int
+    """The number of its first line."""
+    text: str
+    """Without what stands before it."""
+    kind: KnownLine | None
+    match: re.Match[str] | None
+    """What its kind makes of it; ``None`` where it is broken."""
+    prefix: Prefix
+    framed: bool
+    """Whether its line carries a prefix."""
+    rest: tuple[str, ...] = ()
+    """The lines without a prefix that come after it and are no part of it; of free text, they may
+    be."""
+
+
+class _Group:
+    """A line, and the lines after it that may go on with it."""
+
+    def __init__(self, number: int, head: bytes, *, framed: bool) -> None:
+        self.number = number
+        self.head = head
+        self.framed = framed
+        self.followers: list[bytes] = []
+
+
+def log_messages(
+    text: OpenedText, known: KnownLines, wants_next: Callable[[], bool] = lambda: False
+) -> Iterator[Message]:
+    """Yield the messages of a text, whatever form a journal or a program gave it.
+
+    Raises:
+        UnreadableInput: it is UTF-16, or cannot be read.
+    """
+    rows: Iterable[tuple[int, bytes]] = text_lines(text)
+    head = plain(text.head)
+    form = form_of(head)
+    if form is not None:
+        rows = lines_of_records(rows, form, known.sieve)
+    else:
+        rows = unwrapped(rows, head, known)
+    return messages(rows, known, wants_next)
+
+
+def messages(
+    rows: Iterable[tuple[int, bytes]],
+    known: KnownLines,
+    wants_next: Callable[[], bool] = lambda: False,
+) -> Iterator[Message]:
+    """Yield the messages of the kinds in ``known``.
+
+    Args:
+        rows: the lines of a text, numbered.
+        known: the kinds of lines.
+        wants_next: whether the next message matters, whatever it says.
+    """
+    has_prefixes = False
+    for group in _groups(rows, known):
+        has_prefixes = has_prefixes or group.framed
+        wanted = wants_next()
+        if wanted or _is_relevant(group, known):
+            message = _message(group, known)
+            if message is None and wanted:
+                message = _any_message(group, known)
+            if message is not None and _counts(message, has_prefixes=has_prefixes):
+                yield message
+
+
+def _counts(message: Message, *, has_prefixes: bool) -> bool:
+    """Tell whether whoever wrote a message is one whose word it is."""
+    speaker, traits = message.prefix.speaker, message.kind.traits if message.kind else Trait.NONE
+    if speaker is Speaker.HYPERVISOR or (speaker is Speaker.PROGRAM and Trait.OF_KERNEL in traits):
+        return False
+    return message.framed or not has_prefixes or Trait.WITH_PREFIX not in traits
+
+
+def _is_relevant(group: _Group, known: KnownLines) -> bool:
+    if not group.followers:
+        return known.sieve.search(group.head) is not None
+    parts = [group.head, *group.followers]
+    joined = (glue.join(part.strip() for part in parts) for glue in (b" ", b""))
+    return any(known.sieve.search(text) for text in joined)
+
+
+def _message(group: _Group, known: KnownLines) -> Message | None:
+    """Return the message of a group, whole if some of its lines together make it so."""
+    parts = [_text(group.head), *map(_text, group.followers)]
+    begun: Message | None = None
+    for count in range(1, min(len(parts), _JOINED + 1) + 1):
+        for text in _joined(parts[:count]):
+            prefix = prefix_of(text, known.begins)
+            kind = known.kind_at(text, prefix.end)
+            if kind is None:
+                continue
+            message = text[prefix.end :]
+            begun = begun or Message(group.number, message, kind, None, prefix, group.framed)
+            if Trait.FREE in kind.traits:
+                match, rest = kind.whole.fullmatch(message), tuple(parts[count:])
+                return begun._replace(text=message, kind=kind, match=match, rest=rest)
+    if begun is None:
+        return None
+    for count in range(min(len(parts), _JOINED + 1), 0, -1):
+        whole = list(_whole(group, parts[:count], known))
+        if len({message.match.groups() for message in whole if message.match}) == 1:
+            return whole[0]._replace(rest=tuple(parts[count:]))
+        if whole:
+            break
+    return begun
+
+
+def _whole(group: _Group, parts: list[str], known: KnownLines) -> Iterator[Message]:
+    """Yield what lines are together, if all of them are one complete message."""
+    for text in _joined(parts):
+        prefix = prefix_of(text, known.begins)
+        message = text[prefix.end :]
+        for kind in known.kinds:
+            match = kind.begins.match(message) and kind.whole.fullmatch(message)
+            if match:
+                yield Message(group.number, message, kind, match, prefix, group.framed)
+                break
+
+
+def _any_message(group: _Group, known: KnownLines) -> Message:
+    text = _text(group.head)
+    prefix = prefix_of(text, known.begins)
+    rest = tuple(map(_text, group.followers))
+    return Message(group.number, text[prefix.end :], None, None, prefix, group.framed, rest)
+
+
+def _joined(parts: list[str]) -> Iterator[str]:
+    """Yield what lines are together, each break having been a blank or nothing."""
+    for glues in product((" ", ""), repeat=len(parts) - 1):
+        yield parts[0] + "".join(glue + part for glue, part in zip(glues, parts[1:], strict=True))
+
+
+class _Grouping:
+    """Puts lines together: each that begins a message, and those that may go on with it."""
+
+    def __init__(self, known: KnownLines) -> None:
+        self._known = known
+        self._group: _Group | None = None
+        self._is_outer = False
+        """Whether the lines carry more than the stamp of the ring buffer: then a line with that
+        stamp alone is the rest of one, or somebody else's console."""
+        self._head = b""
+        """The line that the last group began with: a copy of it says nothing new."""
+
+    def feed(self, number: int, line: bytes) -> _Group | None:
+        """Take in a line; return the group that ends before it, if one does."""
+        if _OUTER.match(line):
+            self._is_outer = True
+            return self._begin(number, line, line, framed=True)
+        if not self._is_outer and _RING.match(line):
+            return self._begin(number, line, line, framed=True)
+        bare = line[_end_of_marks(line) :].rstrip()
+        group = self._group
+        if self._known.begins_raw.match(bare) and self._stands_alone():
+            return self._begin(number, line, bare, framed=False)
+        if _SEPARATOR.match(line):
+            self._group, self._is_outer, self._head = None, False, b""
+            return group
+        if group is None:
+            return self._begin(number, line, bare, framed=False)
+        if len(group.followers) < _FOLLOWERS:
+            group.followers.append(bare)
+        return None
+
+    def finish(self) -> _Group | None:
+        """Return the last group."""
+        return self._group
+
+    def _begin(self, number: int, line: bytes, head: bytes, *, framed: bool) -> _Group | None:
+        done = self._group
+        if line == self._head and done is not None:
+            return None
+        self._group, self._head = _Group(number, head, framed=framed), line
+        return done
+
+    def _stands_alone(self) -> bool:
+        """Tell whether a line that begins like a known one cannot be the rest of the group."""
+        group = self._group
+        if group is None or not group.framed:
+            return True
+        text = _text(group.head)
+        prefix = prefix_of(text, self._known.begins)
+        return prefix.speaker is not Speaker.PROGRAM and text[prefix.end :].strip() != ""
+
+
+def _groups(rows: Iterable[tuple[int, bytes]], known: KnownLines) -> Iterator[_Group]:
+    grouping = _Grouping(known)
+    for number, line in rows:
+        group = grouping.feed(number, line)
+        if group is not None:
+            yield group
+    last = grouping.finish()
+    if last is not None:
+        yield last
+
+
+def _end_of_marks(line: bytes) -> int:
+    found = _MARKED.match(line)
+    return 0 if found is None else found.end()
+
+
+def _text(line: bytes) -> str:
+    """Decode a line, without marks; bytes that are no UTF-8 become replacement characters."""
+    return line[_end_of_marks(line) : MESSAGE_LIMIT].decode("utf-8", "replace").strip("\r\0 \t")

@@ -1,0 +1,42 @@
+"""The segments that a kernel log tells beside all else, where none were given on their own."""
+
+from __future__ import annotations
+
+from smecheck.errors import MalformedInput, WrongKind
+from smecheck.evidence import Known
+from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.machine.kernel_log import KernelLog, LogLine
+from smecheck.read.load.segments import read_segments
+from smecheck.read.source import STDIN, Source
+from smecheck.record import replace
+
+
+def segments_in_log(
+    source: Source, log: KernelLog, loader: Loader | None, mode: Mode | None
+) -> tuple[KernelLog, SegmentList | None]:
+    """Return the last load that the boot that counts logged; the log says why there is none.
+
+    Args:
+        source: the log; standard input has been read already, and tells none.
+        log: what it says beside them.
+        loader: the system call that is asked about, if one is.
+        mode: the mode of the load that is asked about, if one is.
+    """
+    if source == STDIN:
+        return _saying(log, "segments that it may tell were not looked for: it came by a pipe")
+    try:
+        segments = read_segments(source, mode, first_line=log.boot.line)
+    except WrongKind:
+        return log, None
+    except MalformedInput as error:
+        broken = replace(log, broken_load=LogLine(error.message, error.where or log.source))
+        return _saying(broken, f"no segments are taken from it: {error.where}: {error.message}")
+    found = segments.loader
+    if loader is not None and isinstance(found, Known) and found.value is not loader:
+        return _saying(log, f"its segments are not of {loader.value}, and are not taken")
+    remark = f"the segments are those that {log.source} tells"
+    return log, replace(segments, remarks=(remark, *segments.remarks))
+
+
+def _saying(log: KernelLog, remark: str) -> tuple[KernelLog, None]:
+    return replace(log, remarks=(*log.remarks, f"{log.source}: {remark}")), None

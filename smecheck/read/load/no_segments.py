@@ -1,0 +1,56 @@
+"""Saying why a text holds no segments of a load, and how to get one that does."""
+
+from __future__ import annotations
+
+from smecheck.errors import InputError, WrongKind
+from smecheck.read.kinds import KERNEL_LOG, kind_of_text
+from smecheck.read.load.kexec_command import KexecCommand
+from smecheck.read.load.recorded_load import RecordedProblem
+from smecheck.record import record
+
+HOW_TO_PRINT = (
+    "print the segments while loading: kexec -d -c -l … (or -p) prints them itself. With kexec -s "
+    "the kernel logs them: Linux 6.8 and later if kexec-tools is 2.0.29 or later, with -d (2.0.25 "
+    "-s -d prints no address at all), Linux up to 6.7 with dynamic debug: echo 'file "
+    "kernel/kexec_file.c +p' > /sys/kernel/debug/dynamic_debug/control"
+)
+
+
+@record
+class Traces:
+    """What was seen in a text without segments."""
+
+    sample: bytes
+    """Its beginning."""
+    refused: RecordedProblem | None
+    command: KexecCommand | None
+    has_file_load_lines: bool
+    """Whether the kernel says anything of a kexec_file_load."""
+
+
+def no_segments(name: str, traces: Traces) -> InputError:
+    """Return the error for the file ``name``."""
+    if traces.refused is not None:
+        return WrongKind(
+            f"the load was refused ({traces.refused.text}), and no list of segments is there",
+            where=f"{name}:{traces.refused.line}",
+            help_text=f"load again when the cause is gone, and {HOW_TO_PRINT}",
+        )
+    if traces.has_file_load_lines:
+        message = "is a kernel log whose lines about kexec_file_load list no segments"
+    elif traces.command is not None and traces.command.is_file_load:
+        message = "is the output of kexec -s, which prints no addresses: they are in the kernel log"
+    else:
+        message = _kind(traces.sample)
+    return WrongKind(message, where=name, help_text=HOW_TO_PRINT)
+
+
+def _kind(sample: bytes) -> str:
+    if b"\0" in sample:
+        return "is a binary file (compressed?), not the text of a kexec load"
+    kind = kind_of_text(sample.decode("utf-8", "replace"))
+    if kind is None:
+        return "holds no segments of a kexec load"
+    if kind.description == KERNEL_LOG:
+        return "is a kernel log without the segments of a kexec load"
+    return f"is {kind.description}, not the text of a kexec load"

@@ -1,0 +1,54 @@
+"""Reading the segments of a kexec load from their description, ``smecheck/segments-v1``."""
+
+from __future__ import annotations
+
+from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.read.load.recorded_load import SEGMENTS_LIMIT
+from smecheck.read.yaml.fields import Fields, open_description
+from smecheck.read.yaml.nodes import integer, member, one_line
+from smecheck.read.yaml.spans import size_of
+from smecheck.span import Span, align_up
+
+SCHEMA = "smecheck/segments-v1"
+
+_KEYS = ("loader", "mode", "cmdline", "segments")
+_SEGMENT_KEYS = ("name", "start", "size", "end")
+
+
+def read_segments_description(text: str, name: str) -> SegmentList:
+    """Read the description ``text``, the contents of the file ``name``.
+
+    Raises:
+        MalformedInput: it is not YAML, or not such a description.
+    """
+    fields = open_description(text, name, SCHEMA, _KEYS)
+    segments = SegmentList(
+        source=name,
+        segments=_segments(fields),
+        loader=fields.fact("loader", member(Loader)),
+        mode=fields.fact("mode", member(Mode)),
+        cmdline=fields.fact("cmdline", one_line),
+    )
+    fields.finish()
+    return segments
+
+
+def _segments(fields: Fields) -> tuple[Segment, ...]:
+    given = fields.each("segments", _SEGMENT_KEYS, required=True)
+    if len(given) > SEGMENTS_LIMIT:
+        fields.problem("segments", f"more than {SEGMENTS_LIMIT} segments; kexec takes 16")
+    read = [_segment(item) for item in given[:SEGMENTS_LIMIT]]
+    segments = [segment for segment in read if segment is not None]
+    return tuple(sorted(segments, key=lambda segment: segment.span))
+
+
+def _segment(item: Fields) -> Segment | None:
+    role = item.need("name", member(SegmentRole))
+    start = item.need("start", integer)
+    size = size_of(item, start)
+    if role is None or start is None or size is None:
+        return None
+    # Whole pages are kept: kexec-tools and the kernel both round a segment's memsz up to them.
+    span = Span(start, align_up(start + size, PAGE_SIZE))
+    return Segment(role, span, size, SegmentOrigin.DESCRIPTION, item.where)

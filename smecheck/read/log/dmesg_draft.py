@@ -1,0 +1,455 @@
+"""One boot of a kernel log while it is being read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from smecheck.errors import MalformedInput
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.machine.firmware import (
+    E820Type,
+    EfiMap,
+    EfiRange,
+    FirmwareMap,
+    FirmwareMapKind,
+    FirmwareRange,
+)
+from smecheck.machine.kernel_log import (
+    CrashReservation,
+    Decompressor,
+    E820Change,
+    EfiTable,
+    Encryption,
+    LoggedBoot,
+    LogLine,
+    LogSpan,
+)
+from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
+from smecheck.read.lines.messages import Message
+from smecheck.read.log import contiguous_lines, crashkernel_lines, e820_lines, efi_lines
+from smecheck.read.log.contiguous_lines import ContiguousMemory
+from smecheck.read.log.e820_lines import FIRMWARE_TABLES, E820Line, mem_span
+from smecheck.read.log.efi_lines import RANGES_LIMIT
+from smecheck.read.log.logged_cmdline import CommandLines
+from smecheck.span import Span
+
+_ONLY_WITH_PREFIX = Trait.OF_KERNEL | Trait.WITH_PREFIX
+
+CMDLINE = KnownLine(
+    About.COMMAND_LINE,
+    ("ommand line:",),
+    r"(?:Kernel c|C)ommand line:(?: |$)",
+    r"(Kernel command line|Command line):(.*)",
+    Trait.OF_KERNEL | Trait.FREE,
+)
+RAMDISK = KnownLine(
+    About.OTHER,
+    ("RAMDISK:",),
+    r"RAMDISK:(?: |$)",
+    rf"RAMDISK: {e820_lines.MEM_RANGE}{ANNOTATED}",
+)
+# setup_nr_cpu_ids(); up to v6.8 and since v6.9: arch/x86/kernel/smpboot.c, cpu/topology.c.
+CPU_IDS = KnownLine(
+    About.OTHER,
+    ("nr_cpu_ids:", "setup_percpu:"),
+    r"setup_percpu: NR_CPUS",
+    r"setup_percpu: NR_CPUS:[0-9]+ (?:nr_cpumask_bits:[0-9]+ )?nr_cpu_ids:([0-9]{1,6}) "
+    rf"nr_node_ids:[0-9]+{ANNOTATED}",
+)
+ALLOWED = KnownLine(
+    About.OTHER,
+    ("Allowing ",),
+    r"(?:smpboot|CPU topo): Allowing",
+    r"(?:smpboot|CPU topo): Allowing ([0-9]{1,6}) (?:present )?CPUs(,| plus) ([0-9]{1,6}) "
+    rf"hotplug CPUs{ANNOTATED}",
+)
+UP = KnownLine(
+    About.OTHER,
+    ("smp: Brought up", "Freeing unused", "as init process"),
+    r"smp: Brought up|Freeing unused|Run \S{1,100} as init process",
+    r".*",
+)
+# drivers/acpi/tables.c, acpi_tb_print_table_header().
+RSDP = KnownLine(
+    About.OTHER,
+    ("ACPI: RSDP",),
+    r"ACPI: RSDP ",
+    r"ACPI: RSDP (0x[0-9A-Fa-f]{1,16}) .*",
+)
+# arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(): the names of its list.
+HYPERVISOR = KnownLine(
+    About.HYPERVISOR,
+    ("Hypervisor detected",),
+    r"Hypervisor detected:",
+    r"Hypervisor detected: (Microsoft Hyper-V|Xen [A-Z]{2,4}|[\w-]{1,20})" + ANNOTATED,
+    _ONLY_WITH_PREFIX,
+)
+# default_banner(), arch/x86/kernel/paravirt.c, and xen_banner(), arch/x86/xen/enlighten_pv.c.
+PARAVIRTUALIZED = KnownLine(
+    About.HYPERVISOR,
+    ("paravirtualized",),
+    r"Booting (?:para|$)",
+    r"Booting paravirtualized kernel (?:with PVH extensions )?on (.{1,80})",
+    _ONLY_WITH_PREFIX,
+)
+OLD_FEATURE = KnownLine(
+    About.ENCRYPTION,
+    ("AMD Secure",),
+    r"AMD Secure\b",
+    r"AMD Secure (?:Memory Encryption|Encrypted Virtualization) \((SME|SEV)\) active" + ANNOTATED,
+    _ONLY_WITH_PREFIX,
+)
+FEATURES = KnownLine(
+    About.ENCRYPTION,
+    ("Encryption Features",),
+    r"(?:AMD )?Memory Encryption\b",
+    r"(?:AMD )?Memory Encryption Features active:((?: (?:Intel|[A-Z][A-Z0-9-]*))*) *",
+    _ONLY_WITH_PREFIX,
+)
+LINES = (
+    CMDLINE,
+    RAMDISK,
+    CPU_IDS,
+    ALLOWED,
+    RSDP,
+    UP,
+    HYPERVISOR,
+    PARAVIRTUALIZED,
+    OLD_FEATURE,
+    FEATURES,
+    *efi_lines.LINES,
+    *contiguous_lines.LINES,
+    *crashkernel_lines.LINES,
+    *e820_lines.LINES,
+)
+"""The kinds of lines that tell of a boot."""
+
+_CONTINUED = re.compile(r"((?:AMD|Intel|TDX|SME|SEV(?:-ES|-SNP)?)(?: [A-Z-]{2,8})*)")
+_NO_FEATURES = frozenset({"AMD", "Intel"})
+_CONTINUATION_LINES = 3
+_ITEMS_LIMIT = 64
+_QUOTE_LIMIT = 80
+
+
+class BootDraft:
+    """What the lines of one boot told so far."""
+
+    def __init__(
+        self, name: str, line: int, decompressor: Decompressor | None, *, begins: bool
+    ) -> None:
+        self.line = line
+        self.release: tuple[int, str] | None = None
+        self.foreign: tuple[str, str] | None = None
+        """Where it shows that the kernel cannot have SME, and what it is."""
+        self.tables: dict[str, list[FirmwareRange]] = {}
+        """The ranges of each printed table, in the order in which the tables were printed."""
+        self._name = name
+        self._begins = begins
+        self._decompressor = decompressor
+        self._cmdlines = CommandLines()
+        self._cpus: Fact[int] = Unknown(f"{name} does not tell how many CPUs are possible")
+        self._changes: list[E820Change] = []
+        self._setup_data: dict[Span, LogSpan] = {}
+        self._buffers: list[LogSpan] = []
+        self._efi: list[list[EfiRange]] = []
+        self._efi_next = 0
+        self._efi_tables: list[EfiTable] = []
+        self._esrt: LogSpan | None = None
+        self._reservations: dict[bool, CrashReservation] = {}
+        self._broken_reservation: LogLine | None = None
+        self._failures: list[LogLine] = []
+        self._contiguous = ContiguousMemory()
+        self._rsdp: Fact[int] = Unknown(f"{name} has no line ACPI: RSDP")
+        self._ramdisk: LogSpan | None = None
+        self._encryption: Encryption | None = None
+        self._other_encryption: list[Encryption] = []
+        self._hypervisor: LogLine | None = None
+        self._xen: LogLine | None = None
+        self._broken: list[LogLine] = []
+        self._open_lines = 0
+        self._is_up = False
+        self._readers: dict[KnownLine, Callable[[str, re.Match[str]], None]] = {
+            e820_lines.UPDATE: self._on_update,
+            e820_lines.REMOVE: self._on_remove,
+            e820_lines.RAM_BUFFER: self._on_buffer,
+            efi_lines.RANGE: self._on_efi_range,
+            efi_lines.TABLES: self._on_efi_tables,
+            efi_lines.ESRT: self._on_esrt,
+            crashkernel_lines.IN_MIB: self._on_reserved_in_mib,
+            crashkernel_lines.BY_ADDRESS: self._on_reserved_by_address,
+            crashkernel_lines.FAILURE: self._on_failure,
+            contiguous_lines.AREA: self._contiguous.on_area,
+            contiguous_lines.OF_CRASH_KERNEL: self._contiguous.on_crash_kernel,
+            contiguous_lines.OF_HUGE_PAGES: self._contiguous.on_huge_pages,
+            contiguous_lines.IGNORED: self._contiguous.on_ignored,
+            RSDP: self._on_rsdp,
+            RAMDISK: self._on_ramdisk,
+            CPU_IDS: self._on_cpu_ids,
+            ALLOWED: self._on_allowed,
+            HYPERVISOR: self._on_hypervisor,
+            PARAVIRTUALIZED: self._on_paravirtualized,
+            OLD_FEATURE: self._on_old_feature,
+            FEATURES: self._on_features,
+        }
+
+    @property
+    def firmware(self) -> bool:
+        """Whether a line of a firmware's map is there."""
+        return not FIRMWARE_TABLES.isdisjoint(self.tables)
+
+    @property
+    def wants_next(self) -> bool:
+        """Whether the list of encryption features may go on in the next line."""
+        return self._open_lines > 0
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything in it; ``/proc/version`` in a log is no boot."""
+        told = (
+            self.tables,
+            self._efi,
+            self._efi_tables,
+            self._reservations,
+            self._failures,
+            self._contiguous.areas,
+            self._cmdlines.copies,
+        )
+        others = (
+            self.foreign,
+            self._ramdisk,
+            self._encryption,
+            self._esrt,
+            self._broken_reservation,
+            self._contiguous.crash,
+            self._xen,
+        )
+        return any(told) or any(other is not None for other in others)
+
+    def add_range(self, row: E820Line) -> None:
+        """Add a line of a printed table; a table that begins again replaces what it was.
+
+        Raises:
+            MalformedInput: the table is far too long.
+        """
+        known = self.tables.get(row.table)
+        is_next = known is not None and row.range.span.start > known[-1].span.start
+        if known and not is_next and any(entry.span == row.range.span for entry in known[1:]):
+            return
+        if known is None or row.range.span.start <= known[0].span.start:
+            self.tables.pop(row.table, None)
+            known = self.tables[row.table] = []
+            # What was changed before is in the table that is printed now.
+            self._changes.clear()
+        if len(known) >= RANGES_LIMIT:
+            raise MalformedInput(
+                f"the memory map has more than {RANGES_LIMIT} entries",
+                where=row.range.where,
+                help_text="no kernel prints that many: is it the right file?",
+            )
+        known.append(row.range)
+        if row.table == "Xen":
+            self._xen = self._xen or LogLine("Xen: [mem …]", row.range.where)
+
+    def feed(self, where: str, message: Message) -> None:
+        """Take in a message that is of no table.
+
+        Raises:
+            MalformedInput: it is of the memory map, and broken.
+        """
+        if self._open_lines:
+            self._open_lines -= 1
+        if message.kind is None:
+            self._continue_features(message)
+        elif message.match is None:
+            self._on_broken(where, message.kind, message.text)
+        elif message.kind is UP:
+            self._is_up = True
+        elif message.kind is CMDLINE:
+            self._cmdlines.add(where, message, message.match[1], message.match[2])
+        elif message.kind in self._readers:
+            self._readers[message.kind](where, message.match)
+
+    def _on_broken(self, where: str, kind: KnownLine, text: str) -> None:
+        """Take note of a line that is not whole, and of what is not known because of it."""
+        quoted = text if len(text) <= _QUOTE_LIMIT else f"{text[:_QUOTE_LIMIT]}…"
+        if kind.about is About.MEMORY:
+            raise broken(where, quoted)
+        line = LogLine(quoted, where)
+        if kind.about is About.CRASH_KERNEL:
+            self._broken_reservation = self._broken_reservation or line
+        elif kind.about is About.ENCRYPTION:
+            self._encryption = self._encryption or Encryption((), quoted, where)
+        if len(self._broken) < _ITEMS_LIMIT:
+            self._broken.append(line)
+
+    def _on_update(self, where: str, match: re.Match[str]) -> None:
+        change = e820_lines.update_line(match, where)
+        if change.new == E820Type.RESERVED_KERN and len(self._setup_data) < _ITEMS_LIMIT:
+            self._setup_data.setdefault(change.span, LogSpan(change.span, where))
+        self._add_change(change)
+
+    def _on_remove(self, where: str, match: re.Match[str]) -> None:
+        self._add_change(e820_lines.remove_line(match, where))
+
+    def _add_change(self, change: E820Change) -> None:
+        if len(self._changes) >= RANGES_LIMIT:
+            raise MalformedInput(
+                f"the memory map is changed more than {RANGES_LIMIT} times",
+                where=change.where,
+                help_text="no kernel does that: is it the right file?",
+            )
+        self._changes.append(change)
+
+    def _on_buffer(self, where: str, match: re.Match[str]) -> None:
+        if len(self._buffers) < RANGES_LIMIT:
+            self._buffers.append(LogSpan(mem_span(match[1], match[2], where), where))
+
+    def _on_efi_range(self, where: str, match: re.Match[str]) -> None:
+        numbered = efi_lines.efi_range(match, where)
+        if numbered is None:
+            return
+        number, entry = numbered
+        if not self._efi or number < self._efi_next:
+            self._efi.append([])
+            del self._efi[2:]
+        if len(self._efi[-1]) < RANGES_LIMIT:
+            self._efi[-1].append(entry)
+        self._efi_next = number + 1
+
+    def _on_efi_tables(self, where: str, match: re.Match[str]) -> None:
+        tables = efi_lines.efi_tables(match, where)
+        self._efi_tables = [*self._efi_tables, *tables][:_ITEMS_LIMIT]
+
+    def _on_esrt(self, where: str, match: re.Match[str]) -> None:
+        self._esrt = efi_lines.esrt_space(match, where) or self._esrt
+
+    def _on_reserved_in_mib(self, where: str, match: re.Match[str]) -> None:
+        self._add_reservation(crashkernel_lines.reserved_in_mib(match, where), where, match)
+
+    def _on_reserved_by_address(self, where: str, match: re.Match[str]) -> None:
+        self._add_reservation(crashkernel_lines.reserved_by_address(match, where), where, match)
+
+    def _add_reservation(
+        self, found: CrashReservation | None, where: str, match: re.Match[str]
+    ) -> None:
+        if found is None:
+            self._on_broken(where, crashkernel_lines.IN_MIB, match[0])
+        else:
+            self._reservations[found.is_low] = found
+
+    def _on_failure(self, where: str, match: re.Match[str]) -> None:
+        failure = crashkernel_lines.failure(match, where)
+        self._failures = [*self._failures, failure][:_ITEMS_LIMIT]
+
+    def _on_ramdisk(self, where: str, match: re.Match[str]) -> None:
+        self._ramdisk = LogSpan(mem_span(match[1], match[2], where), where)
+
+    def _on_cpu_ids(self, where: str, match: re.Match[str]) -> None:
+        self._cpus = Known(int(match[1]), f"{where}: nr_cpu_ids")
+
+    def _on_allowed(self, where: str, match: re.Match[str]) -> None:
+        if isinstance(self._cpus, Unknown):
+            others = int(match[3]) if match[2] == " plus" else 0
+            self._cpus = Known(int(match[1]) + others, f"{where}: CPUs allowed")
+
+    def _on_rsdp(self, where: str, match: re.Match[str]) -> None:
+        self._rsdp = Known(int(match[1], 16), f"{where}: ACPI: RSDP")
+
+    def _on_hypervisor(self, where: str, match: re.Match[str]) -> None:
+        self._hypervisor = LogLine(match[1], where)
+        if match[1].startswith("Xen"):
+            self._xen = self._xen or LogLine(match[0], where)
+
+    def _on_paravirtualized(self, where: str, match: re.Match[str]) -> None:
+        if match[1].startswith("Xen"):
+            self._xen = LogLine(match[0], where)
+
+    def _on_old_feature(self, where: str, match: re.Match[str]) -> None:
+        self._list_encryption(Encryption((match[1],), match[0], where))
+
+    def _on_features(self, where: str, match: re.Match[str]) -> None:
+        words = tuple(word for word in match[1].split() if word not in _NO_FEATURES)
+        self._list_encryption(Encryption(words, match[0].strip(), where))
+        # Printed in pieces: another message may have come between them.
+        self._open_lines = 0 if words else _CONTINUATION_LINES
+
+    def _list_encryption(self, found: Encryption) -> None:
+        before = self._encryption
+        is_new = before is not None and before.features != found.features
+        if before is not None and is_new and len(self._other_encryption) < _ITEMS_LIMIT:
+            self._other_encryption.append(before)
+        self._encryption = found
+
+    def _continue_features(self, message: Message) -> None:
+        match = _CONTINUED.fullmatch(message.text.strip())
+        if match is None or self._encryption is None:
+            return
+        words = tuple(word for word in match[1].split() if word not in _NO_FEATURES)
+        before = self._encryption
+        self._encryption = Encryption(
+            (*before.features, *words), f"{before.text} {match[1]}", before.where
+        )
+
+    def finish(self) -> LoggedBoot:
+        """Return the boot."""
+        name = self._name
+        release: Fact[str] = Unknown(f"{name} has no line Linux version")
+        if self.release is not None:
+            release = Known(self.release[1], f"{name}:{self.release[0]}: Linux version")
+        firmware = next(
+            (table for table in reversed(self.tables) if table in FIRMWARE_TABLES), None
+        )
+        last = next(reversed(self.tables), None)
+        efi = [EfiMap(name, tuple(ranges)) for ranges in self._efi]
+        reserved = [] if self._broken_reservation else sorted(self._reservations)
+        if self._xen is not None:
+            # What a domain of Xen takes for its memory is not the machine's.
+            firmware = last = None
+            self._changes.clear()
+            self._buffers.clear()
+        return LoggedBoot(
+            line=self.line,
+            begins=self._begins,
+            is_up=self._is_up,
+            release=release,
+            cmdline=self._cmdlines.settled(Unknown(f"{name} has no line Command line")),
+            cpus=self._cpus,
+            firmware_map=self._map(firmware),
+            kernel_map=self._map(last),
+            changes=tuple(self._changes),
+            ram_buffers=tuple(self._buffers),
+            efi_map=efi[0] if efi else None,
+            efi_runtime_map=efi[1] if len(efi) > 1 else None,
+            efi_tables=tuple(self._efi_tables),
+            esrt=self._esrt,
+            crash_reservations=tuple(self._reservations[is_low] for is_low in reserved),
+            broken_reservation=self._broken_reservation,
+            crash_failures=tuple(self._failures),
+            acpi_rsdp=self._rsdp,
+            cma_areas=tuple(self._contiguous.areas),
+            crash_cma=self._contiguous.crash,
+            ignored_words=self._contiguous.ignored,
+            ramdisk=self._ramdisk,
+            setup_data=tuple(self._setup_data.values()),
+            encryption=self._encryption,
+            other_encryption=tuple(self._other_encryption),
+            hypervisor=self._hypervisor,
+            xen=self._xen,
+            decompressor=self._decompressor,
+            broken=tuple(self._broken),
+        )
+
+    def _map(self, table: str | None) -> FirmwareMap | None:
+        if table is None:
+            return None
+        return FirmwareMap(self._name, FirmwareMapKind.E820_LOG, tuple(self.tables[table]))
+
+
+def broken(where: str, text: str) -> MalformedInput:
+    """Return the error for a line of the memory map that is not whole."""
+    return MalformedInput(
+        f"is broken: it is no whole line of the memory map: {text}",
+        where=where,
+        help_text="capture the log again: sudo dmesg > dmesg.txt, and attach it as a file",
+    )

@@ -1,0 +1,194 @@
+"""Command lines in a text that may have broken or cut them.
+
+Their text is free: nothing of its form shows that a line was broken in the middle of a word, or
+that its end is missing. What shows it are the words at the break, a second copy, and the length.
+Where nothing settles it, the command line is unknown: an option that matters may be in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.read.lines.messages import Message
+from smecheck.record import record
+
+PRINTK_LIMIT = 972
+"""Characters from which on a message may have been cut.
+
+kernel/printk: LOG_LINE_MAX is 1024 less the longest prefix (32, with the caller 48); the NUL and
+the two bytes of the level count, so that 973 characters are left, or 989. Since v5.10 a record
+holds 1024 bytes: 1021 characters. A blank that a cut ends in is lost on the way.
+"""
+
+CONTINUED = " \\"
+"""Ends a "Kernel command line:" that goes on in the next message: print_kernel_cmdline(),
+init/main.c, since late 2025."""
+
+_COPIES_LIMIT = 16
+_FLAGS = frozenset({"nokaslr", "kaslr", "ro", "rw", "quiet", "splash", "no5lvl", "nosmp", "--"})
+_WELL_KNOWN = re.compile(
+    r"(?:root|rootflags|console|earlyprintk|BOOT_IMAGE|resume|init|initrd|rd\.[\w.]+|panic|nr_cpus"
+    r"|crashkernel|elfcorehdr|mem_encrypt|memmap|mem|audit|selinux|maxcpus|acpi_rsdp|dmcryptkeys)="
+)
+_MATTERING = re.compile(
+    r"(nokaslr|kaslr|mem_encrypt|mem|memmap|crashkernel|elfcorehdr|hugepages|hugepagesz"
+    r"|default_hugepagesz|no5lvl|acpi|efi|efi_fake_mem|cma|kho|movable_node|immovable_mem)(?:=(.*))?"
+)
+"""Options that an answer may hang on."""
+_OPTION = re.compile(r"[A-Za-z_][\w.-]+(?:=\S*)?")
+_PROSE = re.compile(
+    r"[A-Z][a-z]+(?:[ ,]|$)|(?:.*[^ ])?[.?!](?: |$)|.*\b(?:the|is|was|and|this|that) "
+)
+_MESSAGE = re.compile(r"[^=]*:(?: |$)|[A-Z]\w* [\w(]+ ")
+
+
+@record
+class CommandLine:
+    """A command line as one place of a text tells it."""
+
+    text: Fact[str]
+    told: str
+    """All that was told of it, without blanks."""
+    where: str
+    words: str
+    """What it is called there: ``Command line``."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next message goes on with it."""
+        return (value_of(self.text) or "").endswith(CONTINUED)
+
+    def continued(self, other: CommandLine) -> CommandLine:
+        """Return it together with the message that goes on with it."""
+        told = self.told.removesuffix(CONTINUED.strip()) + other.told
+        text = other.text
+        if isinstance(self.text, Known) and isinstance(text, Known):
+            text = Known(
+                f"{self.text.value.removesuffix(CONTINUED)} {text.value}", self.text.origin
+            )
+        return CommandLine(text, told, self.where, self.words)
+
+
+def command_line(
+    first: str, rest: Sequence[str], where: str, words: str, *, framed: bool, ahead: int | None
+) -> CommandLine:
+    """Put a command line together.
+
+    Args:
+        first: what the line of the message tells of it.
+        rest: the lines after that, which carry no prefix.
+        where: the place of the message.
+        words: what it is called there.
+        framed: whether the line of the message carries a prefix.
+        ahead: characters of the message before it; ``None`` where no kernel printed it, which cuts
+            what is too long.
+    """
+    text, told = first.strip(), first
+    known = True
+    for line in rest:
+        if _MESSAGE.match(line) or (not framed and not _is_options(line)):
+            break
+        glue = _glue(text, line)
+        told += line
+        if _PROSE.match(line) or glue is None:
+            known = False
+            break
+        text += glue + line.strip()
+    told = "".join(told.split())
+    if not known:
+        reason = "is broken: which words its pieces make is not certain"
+        return CommandLine(Unknown(f"{where} {reason}"), told, where, words)
+    is_long = ahead is not None and ahead + len(text.encode()) >= PRINTK_LIMIT
+    if is_long and not text.endswith(CONTINUED):
+        cut = Unknown(f"the command line in {where} is as long as a message can be: cut")
+        return CommandLine(cut, told, where, words)
+    return CommandLine(Known(text, f"{where}: {words}"), told, where, words)
+
+
+class CommandLines:
+    """The copies of a boot's command line: it is printed twice, or in pieces."""
+
+    def __init__(self) -> None:
+        self.copies: list[CommandLine] = []
+
+    def add(self, where: str, message: Message, words: str, first: str) -> None:
+        """Take in a message that tells the command line."""
+        ahead = len(words) + 2
+        copy = command_line(first, message.rest, where, words, framed=message.framed, ahead=ahead)
+        before = self.copies[-1] if self.copies else None
+        if before is not None and before.goes_on and before.words == words:
+            self.copies[-1] = before.continued(copy)
+        elif len(self.copies) < _COPIES_LIMIT:
+            self.copies.append(copy)
+
+    def settled(self, otherwise: Unknown) -> Fact[str]:
+        """Return the command line, or why it is not known."""
+        return _settled(self.copies) if self.copies else otherwise
+
+
+def _settled(copies: Sequence[CommandLine]) -> Fact[str]:
+    """Return the command line that all copies are of, as far as they agree.
+
+    "Command line:" and, later, "Kernel command line:" tell the same; the second may have more
+    around it (a boot configuration, arguments of init). One that is cut is settled by the other.
+    """
+    chosen: CommandLine | None = None
+    for copy in copies:
+        if isinstance(copy.text, Known) and (chosen is None or _goes_on(chosen, copy)):
+            chosen = copy
+    if chosen is None:
+        return copies[0].text
+    for copy in copies:
+        if chosen.told not in copy.told and copy.told not in chosen.told:
+            return Unknown(f"{chosen.where} and {copy.where} tell different command lines")
+        if isinstance(copy.text, Unknown) and len(copy.told) > len(chosen.told):
+            return copy.text
+    return chosen.text
+
+
+def _goes_on(one: CommandLine, other: CommandLine) -> bool:
+    """Tell whether the end of ``one`` is missing, by ``other``; arguments of init are no end."""
+    start, more = value_of(one.text) or "", value_of(other.text) or ""
+    return (
+        len(start) < len(more)
+        and more.startswith(start)
+        and not more[len(start) :].lstrip().startswith("--")
+    )
+
+
+def _is_options(line: str) -> bool:
+    return all("=" in word or _OPTION.fullmatch(word) or word in _FLAGS for word in line.split())
+
+
+def _glue(before: str, after: str) -> str | None:
+    """Tell what a break was: a blank, nothing, or ``None`` if it may have been either."""
+    left, right = before.split()[-1:], after.split()[:1]
+    if not left or not right:
+        return " "
+    one, two = left[0], right[0]
+    both = one + two
+    looks_begun = _OPTION.fullmatch(two) is not None
+    if _is_complete(both) and not (_is_complete(one) and looks_begun):
+        return ""
+    if two in _FLAGS or _WELL_KNOWN.match(two):
+        return " "
+    if one.endswith("-") and one != "--":
+        return ""  # where a paragraph is filled, a hyphen may end a line
+    if not any(_MATTERING.match(word) for word in (one, two, both)):
+        return " "
+    return " " if _is_complete(one) and looks_begun else None
+
+
+def _is_complete(word: str) -> bool:
+    """Tell whether a word is one of the options that matter, with a value as it may be."""
+    match = _MATTERING.fullmatch(word)
+    if match is None:
+        return False
+    name, value = match.groups()
+    if value is None:
+        return name in _FLAGS
+    if name == "mem_encrypt":
+        return value in ("on", "off")
+    return re.fullmatch(r"[^\s=]*[^\s=,:@$-]", value) is not None

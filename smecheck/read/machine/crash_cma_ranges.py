@@ -1,0 +1,51 @@
+"""Reading /sys/kernel/kexec/crash_cma_ranges: what a crash kernel may use beside its reservation.
+
+A line for each range, its end inclusive; nothing where ``crashkernel=…,cma`` was not given. Read of
+a guest of 7.3.4.
+"""
+
+from __future__ import annotations
+
+import re
+
+from smecheck.errors import UnreadableInput, WrongKind
+from smecheck.evidence import Known
+from smecheck.read.source import Source, decode_text, display_name, opened_stream
+from smecheck.span import Span
+
+_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
+_LIMIT = 4 << 10
+"""A file of sysfs is a page at most."""
+_HELP = "copy it from the machine: cat /sys/kernel/kexec/crash_cma_ranges"
+
+
+def read_crash_cma_ranges(source: Source) -> Known[tuple[Span, ...]]:
+    """Read the ranges, with where they were read; there may be none.
+
+    Raises:
+        UnreadableInput: it cannot be read, or is not text.
+        WrongKind: a line of it is no range.
+    """
+    name = display_name(source)
+    with opened_stream(source) as stream:
+        data = stream.read(_LIMIT + 1)
+    if len(data) > _LIMIT:
+        raise UnreadableInput("is larger than a file of sysfs", where=name, help_text=_HELP)
+    spans = []
+    for number, line in enumerate(decode_text(data, name).splitlines(), 1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line.strip())
+        span = _span(int(match[1], 16), int(match[2], 16)) if match is not None else None
+        if span is None:
+            raise WrongKind(
+                "is no list of ranges like 52000000-71ffffff",
+                where=f"{name}:{number}",
+                help_text=_HELP,
+            )
+        spans.append(span)
+    return Known(tuple(spans), name)
+
+
+def _span(first: int, last: int) -> Span | None:
+    return Span(first, last + 1) if first <= last else None

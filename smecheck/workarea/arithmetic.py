@@ -1,0 +1,222 @@
+"""The arithmetic of sme_encrypt_kernel(): where the workarea lies and how far it reaches.
+
+The expressions follow v4.14 to v6.16 (see ``placement.generations`` for what differs) and agree
+with the kernels' compiled code in every recorded run of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.kernel.constants import (
+    EXECUTE_LEN,
+    P4D_SIZE,
+    PAGE_SIZE,
+    PGDIR_SIZE_5LEVEL,
+    PMD_SIZE,
+    PUD_SIZE,
+)
+from smecheck.quantity import address_text, size_text
+from smecheck.record import record
+from smecheck.span import Span, align_up, ceil_div
+from smecheck.workarea.page_tables import (
+    TableCount,
+    count_tables,
+    fewest_tables,
+    page_aligned_initrd,
+)
+from smecheck.workarea.placement import Extents, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smecheck.boot.boot import Initrd
+    from smecheck.kernel.generations import GenerationRules
+
+_SME_ENCRYPT_KERNEL = "sme_encrypt_kernel()"
+
+
+@record
+class KernelLayout:
+    """The link-time offsets from ``_text`` that the arithmetic needs."""
+
+    end_offset: int
+    """``_end`` minus ``_text``."""
+    workarea_offset: int | None
+    """The section's start minus ``_text``; ``None`` for the after-end scheme."""
+
+    @property
+    def kernel_size(self) -> int:
+        """What is encrypted in place: up to ``_end`` rounded up to 2 MiB."""
+        return align_up(self.end_offset, PMD_SIZE)
+
+
+@record
+class Reach:
+    """The extents for one combination of generation, paging and initrd."""
+
+    extents: Extents
+    steps: tuple[Step, ...]
+
+
+def pgtable_calc(length: int, rules: GenerationRules, *, levels: int) -> int:
+    """Return the bytes of page tables that the kernel allows for mapping ``length`` bytes.
+
+    Source: sme_pgtable_calc(), v4.14 and v4.15 arch/x86/mm/mem_encrypt.c, v4.17 (Shutemov,
+    2018-01-23) arch/x86/mm/mem_encrypt_identity.c.
+    """
+    top_size = PGDIR_SIZE_5LEVEL if levels == 5 else P4D_SIZE
+    entries = (ceil_div(length, top_size) + 1) * PAGE_SIZE if levels == 5 else 0
+    entries += (ceil_div(length, P4D_SIZE) + 1) * PAGE_SIZE
+    entries += (ceil_div(length, PUD_SIZE) + 1) * PAGE_SIZE
+    entries += rules.pte_page_count * PAGE_SIZE
+    tables = ceil_div(entries, top_size) * PAGE_SIZE if levels == 5 else 0
+    tables += ceil_div(entries, P4D_SIZE) * PAGE_SIZE
+    tables += ceil_div(entries, PUD_SIZE) * PAGE_SIZE
+    return entries + tables
+
+
+def reach_at(
+    base: int, layout: KernelLayout, rules: GenerationRules, *, levels: int, initrd: Initrd
+) -> Reach:
+    """Compute the physical extents of the workarea of a kernel whose ``_text`` is at ``base``."""
+    encrypted = page_aligned_initrd(initrd.span) if initrd.span and rules.encrypts_initrd else None
+
+    def tables(kernel: Span, workarea: Span) -> TableCount:
+        if levels == 5 and not rules.builds_five_levels:
+            # 4-level tables walked as five: what is written there is anyone's guess, but no less.
+            return fewest_tables(kernel.size, workarea.size, levels=4)
+        return count_tables(kernel, workarea, encrypted, levels=levels)
+
+    return _reach(base, layout, rules, levels=levels, initrd=initrd, tables=tables)
+
+
+def reach_anywhere(
+    layout: KernelLayout, rules: GenerationRules, *, levels: int, initrd: Initrd
+) -> Reach:
+    """Compute the extents as offsets from ``_text``, for a kernel that may lie anywhere.
+
+    ``written_end`` is then the least that is written at any address, with or without an initrd.
+    """
+    built_levels = levels if rules.builds_five_levels else 4
+
+    def tables(kernel: Span, workarea: Span) -> TableCount:
+        return fewest_tables(kernel.size, workarea.size, levels=built_levels)
+
+    return _reach(None, layout, rules, levels=levels, initrd=initrd, tables=tables)
+
+
+def _reach(
+    base: int | None,
+    layout: KernelLayout,
+    rules: GenerationRules,
+    *,
+    levels: int,
+    initrd: Initrd,
+    tables: Callable[[Span, Span], TableCount],
+) -> Reach:
+    """Compute the extents from ``base`` on, or from ``_text`` as 0 where that is not known."""
+    origin = base or 0
+    kernel = Span(origin, origin + layout.kernel_size)
+    start = kernel.end if layout.workarea_offset is None else origin + layout.workarea_offset
+    steps = _placing_steps(base, layout, start)
+    length = _length(start + EXECUTE_LEN - origin, initrd, rules, levels=levels, steps=steps)
+    worst_end = start + length
+    mapped_end = align_up(worst_end, PMD_SIZE)
+    count = tables(kernel, Span(start, mapped_end))
+    written_end = start + EXECUTE_LEN + count.pages * PAGE_SIZE
+    steps += [
+        Step(
+            "worst_end",
+            worst_end,
+            f"workarea_start + workarea_len {address_text(length)}",
+            f"{_SME_ENCRYPT_KERNEL}, workarea_end before it is aligned",
+        ),
+        Step(
+            "mapped_end",
+            mapped_end,
+            f"{address_text(worst_end)} rounded up to 2 MiB",
+            f"{_SME_ENCRYPT_KERNEL}, workarea_end = ALIGN(…, PMD_SIZE)",
+        ),
+        Step(
+            "pgtable_pages",
+            count.pages,
+            count.formula if base is not None else f"at least {count.formula}",
+            "sme_populate_pgd(), sme_populate_pgd_large() and the compiled code's recorded writes",
+        ),
+        Step(
+            "written_end",
+            written_end,
+            f"workarea_start + execute_len {address_text(EXECUTE_LEN)} + {count.pages} pages",
+            f"{_SME_ENCRYPT_KERNEL}, ppd.pgtable_area begins at execute_end",
+        ),
+    ]
+    in_place = Span(origin + layout.end_offset, kernel.end)
+    return Reach(Extents(in_place, start, written_end, worst_end, mapped_end), tuple(steps))
+
+
+def _placing_steps(base: int | None, layout: KernelLayout, start: int) -> list[Step]:
+    from_text = "_text" if base is None else f"kernel_base {address_text(base)}"
+    origin = base or 0
+    end = origin + layout.end_offset
+    steps = [
+        Step(
+            "phys_end" if base is not None else "end_offset",
+            end,
+            f"{from_text} + (_end - _text) {address_text(layout.end_offset)}",
+            "__pa_symbol(_end)",
+        ),
+        Step(
+            "kernel_end",
+            origin + layout.kernel_size,
+            f"{address_text(end)} rounded up to 2 MiB",
+            f"{_SME_ENCRYPT_KERNEL}, kernel_end = ALIGN(…, PMD_SIZE)",
+        ),
+    ]
+    if layout.workarea_offset is None:
+        formula, source = "kernel_end", f"{_SME_ENCRYPT_KERNEL} up to v5.2, workarea_start"
+    else:
+        formula = f"{from_text} + (sme_workarea - _text) {address_text(layout.workarea_offset)}"
+        source = f"{_SME_ENCRYPT_KERNEL} since v5.3 (and the RFC), lea sme_workarea(%rip)"
+    return [*steps, Step("workarea_start", start, formula, source)]
+
+
+def _length(
+    mapped_size: int, initrd: Initrd, rules: GenerationRules, *, levels: int, steps: list[Step]
+) -> int:
+    """Compute workarea_len; ``mapped_size`` is execute_end - kernel_start."""
+    calc_kernel = pgtable_calc(mapped_size, rules, levels=levels)
+    area = PAGE_SIZE + 2 * calc_kernel
+    formula = f"{address_text(PAGE_SIZE)} PGD + 2 * {address_text(calc_kernel)} for the kernel"
+    initrd_size = _encrypted_size(initrd) if rules.encrypts_initrd else 0
+    if initrd_size:
+        calc_initrd = pgtable_calc(initrd_size, rules, levels=levels)
+        area += 2 * calc_initrd
+        formula += f" + 2 * {address_text(calc_initrd)} for {size_text(initrd_size)} of initrd"
+    # The kernel passes the sum so far, PGD included, and computes this once.
+    calc_workarea = pgtable_calc(EXECUTE_LEN + area, rules, levels=levels)
+    area += calc_workarea
+    formula += f" + {address_text(calc_workarea)} for the workarea"
+    steps += [
+        Step("execute_len", EXECUTE_LEN, "2 pages + 2 MiB", f"{_SME_ENCRYPT_KERNEL}, execute_len"),
+        Step(
+            "pgtable_area_len",
+            area,
+            formula,
+            f"sme_pgtable_calc(), {levels} levels: {rules.source}",
+        ),
+        Step(
+            "workarea_len",
+            EXECUTE_LEN + area,
+            f"execute_len {address_text(EXECUTE_LEN)} + pgtable_area_len {address_text(area)}",
+            f"{_SME_ENCRYPT_KERNEL}, workarea_len",
+        ),
+    ]
+    return EXECUTE_LEN + area
+
+
+def _encrypted_size(initrd: Initrd) -> int:
+    """Return initrd_len: the end is rounded up to a page, the start is not rounded."""
+    if initrd.span:
+        return page_aligned_initrd(initrd.span).size
+    return align_up(initrd.size, PAGE_SIZE)

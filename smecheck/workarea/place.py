@@ -1,0 +1,284 @@
+"""The workarea under both schemes: what this kernel does, and what the other one would be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
+from smecheck.boot.resolve import is_elf_load
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
+from smecheck.kernel.generations import GENERATION_RULES, GenerationRules
+from smecheck.kernel.identity import banner_version
+from smecheck.kernel.image import KernelImage, Scheme
+from smecheck.quantity import size_text
+from smecheck.record import record, replace
+from smecheck.workarea.arithmetic import KernelLayout, Reach, reach_anywhere, reach_at
+from smecheck.workarea.entry_tables import EntryEvidence, reached, tables_at_entry
+from smecheck.workarea.ownership import moved_by_kaslr, owner_by_image, owner_by_load
+from smecheck.workarea.placement import Extents, Generation, Owner, Placement, Step, TablesAtEntry
+
+if TYPE_CHECKING:
+    from smecheck.boot.decompressor import UnpackRules
+    from smecheck.kernel.identity import KernelFacts
+    from smecheck.load.segments import SegmentList
+    from smecheck.machine.host import Host
+    from smecheck.machine.memory import MemoryMap
+    from smecheck.workarea.proof import Reservations
+
+_FROM_THE_LEAST = ("pgtable_pages", "written_end")
+"""Steps of a derivation that come from the candidate that writes least."""
+
+_LANDING = "arch/x86/boot/compressed/head_64.S, or where the kernel was seen to run"
+
+
+@record
+class Setting:
+    """All that the placement depends on."""
+
+    image: KernelImage
+    facts: KernelFacts
+    rules: UnpackRules
+    boot: Boot
+    kept: Reservations
+    segments: SegmentList | None
+    memory: MemoryMap | None
+    host: Host | None = None
+    """The system that loads the kernel."""
+
+
+def place_both(setting: Setting) -> tuple[Placement, Placement]:
+    """Place the workarea under the after-end scheme and under the section scheme, in this order."""
+    actual = value_of(setting.facts.scheme)
+    after_end = _place(setting, Scheme.AFTER_END, actual=actual is Scheme.AFTER_END)
+    in_section = actual in (Scheme.INIT_SCRATCH, Scheme.SME_SECTION)
+    section_scheme = actual if in_section and actual is not None else Scheme.INIT_SCRATCH
+    return after_end, _place(setting, section_scheme, actual=in_section)
+
+
+def place_at(setting: Setting, base: int) -> Placement:
+    """Place the workarea of the kernel's own scheme for a ``_text`` at ``base``.
+
+    Raises:
+        ValueError: the scheme is not known.
+    """
+    scheme = value_of(setting.facts.scheme)
+    if scheme is None:
+        raise ValueError("the scheme of the kernel is not known")
+    where = Known(base, "a place that was asked for")
+    boot = replace(setting.boot, kernel_base=where, base_is_certain=True)
+    return _place(replace(setting, boot=boot), scheme, actual=True)
+
+
+@record
+class _Candidates:
+    """The combinations of generation and paging that the evidence leaves open."""
+
+    layout: KernelLayout
+    rules: tuple[GenerationRules, ...]
+    boot: Boot
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        paging = self.boot.paging
+        return (paging.value,) if isinstance(paging, Known) else (4, 5)
+
+    def anywhere(self) -> tuple[Extents, tuple[Step, ...]]:
+        """Return the extents as offsets from ``_text``, and their derivation."""
+        return _for_all(
+            [
+                reach_anywhere(self.layout, rules, levels=levels, initrd=self.boot.initrd)
+                for rules in self.rules
+                for levels in self.levels
+            ]
+        )
+
+    def reaches(self, base: int) -> list[Reach]:
+        """Return the physical extents of each combination."""
+        return [
+            reach_at(base, self.layout, rules, levels=levels, initrd=self.boot.initrd)
+            for rules in self.rules
+            for levels in self.levels
+        ]
+
+
+def _for_all(reaches: list[Reach]) -> tuple[Extents, tuple[Step, ...]]:
+    """Return what holds for all candidates, and its derivation.
+
+    Surely written is what all of them write, at worst is what any of them may.
+    """
+    worst = max(reaches, key=lambda reach: reach.extents.worst_end)
+    least = min(reaches, key=lambda reach: reach.extents.written_end)
+    steps = [step for step in worst.steps if step.name not in _FROM_THE_LEAST]
+    steps += [step for step in least.steps if step.name in _FROM_THE_LEAST]
+    combined = replace(worst.extents, written_end=least.extents.written_end)
+    return combined, tuple(steps)
+
+
+def _exactness(
+    setting: Setting, reaches: list[Reach], candidates: _Candidates, tables: TablesAtEntry
+) -> Fact[str]:
+    """Say why nothing behind ``written_end`` is written, or why that is not known."""
+    initrd = setting.boot.initrd
+    if initrd.size and initrd.span is None:
+        return Unknown("where the initrd lies is not known")
+    if initrd.span is not None and initrd.span.start % PAGE_SIZE:
+        return Unknown("the initrd does not begin on a page")
+    if 5 in candidates.levels and not all(rules.builds_five_levels for rules in candidates.rules):
+        return Unknown("this code builds 4-level tables under 5-level paging")
+    if len({reach.extents.written_end for reach in reaches}) > 1:
+        return Unknown("the candidates for generation and paging differ")
+    if isinstance(tables.added, Unknown):
+        return tables.added
+    return Known(tables.added.origin, "page tables at entry")
+
+
+def offsets_anywhere(setting: Setting, scheme: Scheme) -> Extents | None:
+    """Return the extents of the kernel's own ``scheme`` as offsets, whatever the machine.
+
+    An initrd that nothing is known of may have up to 1 GiB.
+    """
+    candidates = _candidates(setting, scheme, actual=True)
+    if isinstance(candidates, Unknown):
+        return None
+    if setting.boot.initrd == NO_INITRD_ASSUMED:
+        candidates = replace(candidates, boot=replace(setting.boot, initrd=ANY_INITRD))
+    extents, _ = candidates.anywhere()
+    return extents
+
+
+def _candidates(setting: Setting, scheme: Scheme, *, actual: bool) -> _Candidates | Unknown:
+    layout = _layout(setting.facts, scheme, actual=actual)
+    if isinstance(layout, Unknown):
+        return layout
+    generations = setting.facts.generations if actual else _hypothetical(scheme)
+    rules = tuple(GENERATION_RULES[generation] for generation in generations)
+    return _Candidates(layout, rules, setting.boot)
+
+
+def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
+    candidates = _candidates(setting, scheme, actual=actual)
+    if isinstance(candidates, Unknown):
+        why = candidates.reason
+        return Placement(scheme, actual, None, None, False, why, Owner.UNKNOWN, why, ())
+    base = setting.boot.kernel_base
+    extents: Extents | None = None
+    tables: TablesAtEntry | None = None
+    if isinstance(base, Unknown):
+        offsets, steps = candidates.anywhere()
+        exact, reason = False, base.reason
+    else:
+        reaches = candidates.reaches(base.value)
+        extents, steps = _for_all(reaches)
+        tables = _tables_at_entry(setting, extents, base.value, candidates)
+        extents, added = _with_added(extents, tables)
+        offsets = extents.moved(-base.value)
+        steps = (Step("kernel_base", base.value, base.origin, _LANDING), *steps, *added)
+        known = _exactness(setting, reaches, candidates, tables)
+        exact = isinstance(known, Known)
+        reason = (
+            f"written_end is exact: {known.value}"
+            if isinstance(known, Known)
+            else f"written_end is a floor: {known.reason}"
+        )
+    owner, owner_reason = _owner(setting, offsets, extents, scheme, actual=actual)
+    if not actual:
+        reason = f"{_would_be(scheme, setting, candidates.layout)}; {reason}"
+    return Placement(
+        scheme, actual, extents, offsets, exact, reason, owner, owner_reason, steps, tables
+    )
+
+
+def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout | Unknown:
+    if isinstance(facts.text, Unknown):
+        return facts.text
+    if isinstance(facts.end, Unknown):
+        return facts.end
+    end_offset = facts.end.value - facts.text.value
+    if scheme is Scheme.AFTER_END:
+        return KernelLayout(end_offset, None)
+    if actual and facts.section is not None:
+        return KernelLayout(end_offset, facts.section.address - facts.text.value)
+    # v5.3 vmlinux.lds.S: . = ALIGN(HPAGE_SIZE) directly behind _end.
+    return KernelLayout(end_offset, KernelLayout(end_offset, None).kernel_size)
+
+
+def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
+    return (Generation.V4_17,) if scheme is Scheme.AFTER_END else (Generation.V5_3,)
+
+
+def _tables_at_entry(
+    setting: Setting, extents: Extents, base: int, candidates: _Candidates
+) -> TablesAtEntry:
+    section, segments = setting.facts.section, setting.segments
+    in_section = all(rules.in_section for rules in candidates.rules)
+    may_build_own = in_section or _is_v5_10_or_later(setting.image)
+    output_len, needed_size = setting.image.header.output_len, setting.kept.needed_size
+    if in_section and section is not None and section.type == "PROGBITS":
+        return reached("the section was unpacked there with the image")
+    return tables_at_entry(
+        EntryEvidence(
+            base=base,
+            base_is_certain=setting.boot.base_is_certain,
+            path=setting.boot.path,
+            extents=extents,
+            levels=candidates.levels,
+            segments=segments,
+            memory=setting.memory,
+            moved_by_kaslr=moved_by_kaslr(setting.boot, setting.rules),
+            without_decompressor=segments is not None and is_elf_load(setting.image, segments),
+            may_build_own=may_build_own,
+            host=setting.host,
+            output_size=value_of(output_len if may_build_own else needed_size) or 0,
+        )
+    )
+
+
+def _is_v5_10_or_later(image: KernelImage) -> bool:
+    version = banner_version(image.release.value) if isinstance(image.release, Known) else None
+    return version is not None and version >= (5, 10)
+
+
+def _with_added(extents: Extents, tables: TablesAtEntry) -> tuple[Extents, tuple[Step, ...]]:
+    """Return the extents with the tables that mapping the workarea takes besides."""
+    added = value_of(tables.added)
+    if not added:
+        return extents, ()
+    written_end = extents.written_end + added * PAGE_SIZE
+    step = Step(
+        "written_end",
+        written_end,
+        f"{size_text(added * PAGE_SIZE)} more: {added} tables that the tables at entry lack",
+        "sme_prepare_pgd(); " + tables.tables,
+    )
+    return replace(extents, written_end=written_end), (step,)
+
+
+def _owner(
+    setting: Setting,
+    offsets: Extents,
+    extents: Extents | None,
+    scheme: Scheme,
+    *,
+    actual: bool,
+) -> tuple[Owner, str]:
+    if not actual:
+        if scheme is Scheme.AFTER_END:
+            return Owner.NOBODY, "in that scheme nothing reserves it; init_size might by luck"
+        return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
+    moved = moved_by_kaslr(setting.boot, setting.rules)
+    if setting.segments is not None and extents is not None and not moved:
+        return owner_by_load(extents, setting.segments)
+    return owner_by_image(offsets, setting.kept, by_kaslr=moved)
+
+
+def _would_be(scheme: Scheme, setting: Setting, layout: KernelLayout) -> str:
+    if scheme is Scheme.AFTER_END:
+        return "what the scheme up to v5.2 would do with this kernel"
+    if value_of(setting.facts.sme_code) is False:
+        return "what the section would be if this kernel had SME code"
+    added = layout.kernel_size - layout.end_offset + SECTION_SIZE
+    return (
+        f"what the section would be: it would add {size_text(added)} behind _end to the image, and "
+        "a reload would place the segments elsewhere"
+    )

@@ -1,0 +1,276 @@
+"""The proof without a machine: each way of loading, and where it fails a load that shows it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
+from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
+from smecheck.load.segments import SegmentList
+from smecheck.machine.memory import Region
+from smecheck.quantity import address_text
+from smecheck.record import record
+from smecheck.span import align_down, align_up
+from smecheck.workarea.placement import Extents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Way(Enum):
+    """A way of loading that keeps some memory to the kernel."""
+
+    KEXEC = "kexec"
+    """kexec of a bzImage, by either system call: init_size, in whole pages."""
+    BOOT_LOADER = "boot-loader"
+    """Boot loaders that keep to the boot protocol 2.10: init_size."""
+    KASLR = "kaslr"
+    """The decompressor's physical KASLR: needed_size."""
+    EFI_STUB = "efi-stub"
+    """The EFI stub of v6.6 and later, which unpacks the kernel itself."""
+    ELF = "elf"
+    """``kexec -l vmlinux``: the LOADs as they stand, without a decompressor."""
+
+
+@record
+class Counterexample:
+    """A machine and a load in which the workarea collides though the loader kept its word."""
+
+    load_address: int
+    """Physical ``_text``."""
+    segments: SegmentList
+    memory: tuple[Region, ...]
+    condition: str | None
+    """What it takes besides, where the reservation is known as a lower bound only."""
+
+
+@record
+class ProofPath:
+    """Whether one way of loading keeps the workarea to the kernel. Offsets are from ``_text``."""
+
+    path: Way
+    taken: bool
+    """Whether this boot can take that way; the proof asks for these only."""
+    holds: bool
+    is_bound: bool
+    """``reserved_end`` is a lower bound: the exact value is not known."""
+    reserved_end: int
+    """End of what that way of loading keeps to the kernel, at least."""
+    margin: int
+    """``reserved_end`` minus the mapped end; negative where it does not hold."""
+    worst_margin: int
+    """The same for the worst end, with the initrd of this boot, or any of up to 1 GiB."""
+    written_margin: int
+    """The same for the surely written end, the least of any machine."""
+    growth: int | None
+    """By how many bytes ``_end`` may move before the path fails, the reservation unchanged;
+    ``None`` where it fails already."""
+    grows_along: bool
+    """Whether the reservation cannot stay behind: what is reserved is made of the image itself."""
+    reason: str
+    counterexample: Counterexample | None
+    """Where the path fails; ``None`` also where nothing that it leaves open can do harm."""
+
+
+@record
+class Proof:
+    """The proof without a machine."""
+
+    holds: bool
+    """For the ways of loading that this boot can take."""
+    by_luck: bool
+    """It holds, but for a kernel of the after-end scheme, which reserves nothing on purpose."""
+    paths: tuple[ProofPath, ...]
+
+
+_DECOMPRESSOR_LINK = "arch/x86/boot/header.S, init_size > z_output_len"
+
+
+@record
+class Reservations:
+    """Ends of what is kept to the kernel, as offsets from ``_text``; each a lower bound."""
+
+    init_size: Fact[int]
+    """What kexec and other boot loaders keep free from the load address on."""
+    needed_size: Fact[int]
+    """What physical KASLR looks for."""
+    image_end: Fact[int]
+    """End of the last LOAD: what ``kexec -l vmlinux`` keeps."""
+    payload_is_bound: bool
+    """z_output_len is not known, only the least it can be."""
+    init_size_is_bound: bool
+    payload_holds_section: bool
+    """The workarea's section is PROGBITS, so that no payload, and no init_size, ends before it."""
+    assumptions: tuple[str, ...]
+
+
+def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
+    """Work out what the image makes every loader reserve."""
+    if isinstance(facts.text, Unknown):
+        missing = Unknown(facts.text.reason)
+        return Reservations(image.header.init_size, missing, missing, True, False, False, ())
+    assumptions: list[str] = []
+    # The origins name the field, not the file: a description of the image says the same elsewhere.
+    payload, init_size = image.header.output_len, image.header.init_size
+    if isinstance(payload, Known):
+        payload = Known(payload.value, "output_len of the payload")
+    else:
+        payload = _least_payload(image, facts.text.value, facts.section, assumptions)
+    if isinstance(init_size, Known):
+        init_size = Known(init_size.value, "init_size of the setup header")
+    elif isinstance(payload, Known):
+        init_size = Known(payload.value, f"{_DECOMPRESSOR_LINK}; {payload.origin}")
+    else:
+        init_size = payload
+    return Reservations(
+        init_size=init_size,
+        needed_size=_needed_size(payload, facts),
+        image_end=_image_end(image.loads, facts.text.value),
+        payload_is_bound=isinstance(image.header.output_len, Unknown),
+        init_size_is_bound=isinstance(image.header.init_size, Unknown),
+        payload_holds_section=facts.section is not None and facts.section.type == "PROGBITS",
+        assumptions=tuple(assumptions),
+    )
+
+
+def prove(
+    extents: Extents,
+    kept: Reservations,
+    ways: tuple[Way, ...],
+    *,
+    scheme: Scheme,
+    counterexample: Callable[[Way, int], Counterexample | None],
+) -> Proof | None:
+    """Hold the workarea's offsets against the reservations.
+
+    Args:
+        extents: offsets from ``_text``, of any machine.
+        kept: what is reserved.
+        ways: those that this boot can take; the proof holds if it holds for these.
+        scheme: the kernel's own.
+        counterexample: makes one of a way that fails and the end of what it keeps.
+
+    Returns:
+        ``None`` where no reservation is known.
+    """
+    in_section = scheme is not Scheme.AFTER_END
+    proven = []
+    for way, (fact, is_bound) in _kept_by_way(kept, scheme).items():
+        if isinstance(fact, Unknown):
+            continue
+        margin = fact.value - extents.mapped_end
+        proven.append(
+            ProofPath(
+                path=way,
+                taken=way in ways,
+                holds=margin >= 0,
+                is_bound=is_bound,
+                reserved_end=fact.value,
+                margin=margin,
+                worst_margin=fact.value - extents.worst_end,
+                written_margin=fact.value - extents.written_end,
+                growth=room_to_grow(extents, margin) if margin >= 0 else None,
+                grows_along=kept.payload_holds_section or (way is Way.ELF and in_section),
+                reason=fact.origin,
+                counterexample=counterexample(way, fact.value) if margin < 0 else None,
+            )
+        )
+    if not proven:
+        return None
+    holds = set(ways) <= {path.path for path in proven if path.holds}
+    return Proof(holds=holds, by_luck=holds and not in_section, paths=tuple(proven))
+
+
+def room_to_grow(extents: Extents, margin: int) -> int:
+    """Return by how many bytes ``_end`` may move until ``margin`` is used up.
+
+    ``_end`` is rounded up to 2 MiB: moving it within its frame costs nothing, the first byte beyond
+    costs 2 MiB. What is reserved is taken to stay as it is.
+    """
+    return extents.in_place.size + align_down(margin, PMD_SIZE)
+
+
+def _kept_by_way(kept: Reservations, scheme: Scheme) -> dict[Way, tuple[Fact[int], bool]]:
+    """Return what each way keeps, and whether that is only a lower bound."""
+    ways: dict[Way, tuple[Fact[int], bool]] = {
+        # kexec-tools add_buffer() and the kernel's kexec_add_buffer(): memsz in whole pages.
+        Way.KEXEC: (_rounded(kept.init_size, PAGE_SIZE), kept.init_size_is_bound),
+        # Documentation/arch/x86/boot.rst, init_size: what a relocating boot loader keeps free.
+        Way.BOOT_LOADER: (kept.init_size, kept.init_size_is_bound),
+        Way.KASLR: (kept.needed_size, kept.payload_is_bound),
+        # v6.6 drivers/firmware/efi/libstub/x86-stub.c, efi_decompress_kernel(): the larger of
+        # output_len and the kernel, rounded up to 2 MiB. All those kernels have .init.scratch.
+        Way.EFI_STUB: (_rounded(kept.needed_size, PMD_SIZE), kept.payload_is_bound),
+        Way.ELF: (kept.image_end, False),
+    }
+    if scheme is not Scheme.INIT_SCRATCH:
+        del ways[Way.EFI_STUB]
+    return ways
+
+
+def _rounded(size: Fact[int], alignment: int) -> Fact[int]:
+    if isinstance(size, Unknown):
+        return size
+    return Known(align_up(size.value, alignment), size.origin)
+
+
+def _least_payload(
+    image: KernelImage, text: int, section: Section | None, assumptions: list[str]
+) -> Fact[int]:
+    """Return the least that z_output_len can be for a bzImage built from this ELF.
+
+    The payload is the vmlinux file, stripped, and its relocations; it reaches at least to the end
+    of the last LOAD's bytes in the file. Only a section in the file makes that say anything of the
+    workarea.
+    """
+    if section is None:
+        return Unknown("no setup header, and an ELF of the after-end scheme proves nothing")
+    if section.type is None:
+        return Unknown("no setup header, and the type of the workarea's section is not known")
+    if section.type != "PROGBITS":
+        return Unknown(f"no setup header, and {section.name} is {section.type}: not in the file")
+    if not image.loads:
+        assumptions.append(
+            f"the file offset of {section.name} is not below its distance from _text, as in every "
+            "layout that was measured (no program headers to tell)"
+        )
+        return Known(section.end - text, f"{section.name} is PROGBITS, at its distance in the file")
+    end = _file_end(image.loads, assumptions)
+    return Known(end, f"end of the last LOAD in the file, {address_text(end)}")
+
+
+def _file_end(loads: tuple[LoadSegment, ...], assumptions: list[str]) -> int:
+    if all(load.offset is not None for load in loads):
+        return max((load.offset or 0) + load.filesz for load in loads)
+    # Without offsets: the least that the ELF format allows, as the kernel links it
+    # (arch/x86/Makefile, -z max-page-size=0x200000: offset and address congruent modulo 2 MiB).
+    assumptions.append("the LOADs lie in the file in order, congruent to their addresses by 2 MiB")
+    end = 1  # the ELF header comes first
+    for load in loads:
+        end += (load.vaddr - end) % PMD_SIZE + load.filesz
+    return end
+
+
+def _needed_size(payload: Fact[int], facts: KernelFacts) -> Fact[int]:
+    """Return the size that physical KASLR keeps to the kernel.
+
+    arch/x86/boot/compressed/misc.c, needed_size: the larger of the payload and ``_end - _text``;
+    rounded up to 2 MiB since v5.4 (1869dbe87cb9). A kernel of v5.3 without that fix cannot be told
+    from later ones, so the rounding is never counted upon.
+    """
+    if isinstance(payload, Unknown):
+        return payload
+    size, source = payload.value, payload.origin
+    if isinstance(facts.text, Known) and isinstance(facts.end, Known):
+        size = max(size, facts.end.value - facts.text.value)
+    return Known(size, f"needed_size is at least max(output_len, _end - _text); {source}")
+
+
+def _image_end(loads: tuple[LoadSegment, ...], text: int) -> Fact[int]:
+    ends = [load.vaddr + load.memsz - text for load in loads if load.vaddr >= text]
+    if not ends:
+        return Unknown("no program headers")
+    return Known(max(ends), "p_memsz of the last LOAD")
