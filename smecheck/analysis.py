@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.answer import Basis, Report
+from smecheck.answer import Basis, Report, Verdict
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.resolve import BootEvidence, resolve_boot
@@ -153,6 +153,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
             *(segments.remarks if segments else ()),
             *memory_premises(question),
             *(_irrelevant(question, boot) if predicted is None else ()),
+            *_of_proof(setting, judgement),
             *(kaslr.value.premises if isinstance(kaslr, Known) else ()),
         ),
         not_checked=not_checked(
@@ -162,6 +163,17 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
         inputs=inputs_used(question, segments),
         checks=checks,
     )
+
+
+def _of_proof(setting: Setting, judgement: Judgement) -> tuple[str, ...]:
+    """Return what a proof takes for granted of a load that is not known."""
+    is_proven = judgement.verdict is Verdict.CLEAR and judgement.basis is Basis.PROOF
+    if not is_proven or setting.segments is not None:
+        return ()
+    from smecheck.workarea.load_addresses import premise_of_the_proof
+
+    premise = premise_of_the_proof(setting.boot, setting.host)
+    return () if premise is None else (premise,)
 
 
 def _irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:

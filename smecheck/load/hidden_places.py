@@ -164,12 +164,17 @@ def _fact(request: LoadRequest, name: str) -> Fact[bool]:
     described: Fact[bool] = getattr(host, name)
     told: Fact[bool] = Unknown("no word of the command line tells")
     if name == "cma":
-        if options_of_host(host).no_cma:
-            return Known(False, f"{host.source}: --no-cma among the kexec_options")
-        told = _cma_word(host.cmdline)
+        described = area_is_used(host)
     elif name == "kho":
         told = _kho_word(host.cmdline)
     return first_known(described, told, _by_configuration(request, name))
+
+
+def area_is_used(host: Host) -> Fact[bool]:
+    """Return whether the running kernel has an area for contiguous memory, and may load into it."""
+    if options_of_host(host).no_cma:
+        return Known(False, f"{host.source}: --no-cma among the kexec_options")
+    return first_known(host.cma, _cma_word(host.cmdline))
 
 
 def handover_is_active(host: Host) -> Fact[bool]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import Boot, BootRequest, Path
+from smecheck.boot.decompressor import landing
 from smecheck.boot.resolve import is_elf_load
-from smecheck.evidence import Known
+from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import Scheme
+from smecheck.load.segments import SegmentRole
+from smecheck.quantity import address_text
+from smecheck.record import replace
 from smecheck.workarea.place import offsets_anywhere
 from smecheck.workarea.proof import Way, prove
 
 if TYPE_CHECKING:
-    from smecheck.boot.boot import BootRequest
     from smecheck.workarea.place import Setting
     from smecheck.workarea.placement import Placement
-    from smecheck.workarea.proof import Counterexample, Proof, Way
+    from smecheck.workarea.proof import Counterexample, Proof, Reservations
 
 
 def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple[Way, ...]:
@@ -46,6 +49,25 @@ def says_nothing(request: BootRequest) -> bool:
     return all(value is None for value in stated)
 
 
+def _kept_by_the_load(setting: Setting) -> Reservations:
+    """Return what is kept, less by what a load loses that does not lie where the kernel will run.
+
+    It keeps init_size from its own address on; the kernel runs further up (SME018), if KASLR does
+    not move it.
+    """
+    kept, segments = setting.kept, setting.segments
+    kernel = segments.of(SegmentRole.KERNEL) if segments is not None else ()
+    if segments is None or not kernel or is_elf_load(setting.image, segments):
+        return kept
+    start = kernel[0].span.start
+    base = landing(start, setting.rules)
+    if isinstance(base, Unknown) or base.value == start or isinstance(kept.init_size, Unknown):
+        return kept
+    left = max(kept.init_size.value - (base.value - start), 0)
+    why = f"less what is lost as it is loaded at {address_text(start)}"
+    return replace(kept, init_size=Known(left, f"{kept.init_size.origin}, {why}"))
+
+
 def proof_of(setting: Setting, asked: BootRequest, actual: Placement | None) -> Proof | None:
     """Hold the workarea against what is reserved on the ways that this boot can take."""
     if actual is None:
@@ -64,7 +86,7 @@ def proof_of(setting: Setting, asked: BootRequest, actual: Placement | None) -> 
 
     return prove(
         extents,
-        setting.kept,
+        _kept_by_the_load(setting),
         ways_of(setting.boot, actual.scheme, is_elf=is_elf, is_open=is_open),
         scheme=actual.scheme,
         counterexample=counterexample,

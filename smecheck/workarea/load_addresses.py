@@ -1,0 +1,121 @@
+"""Which loaders do not keep to what the proof says of them: a kernel that lies where it will run.
+
+The proof takes a kernel segment to begin at a multiple of kernel_alignment, at or above
+pref_address, and to keep init_size from there on. Then the decompressor unpacks into that segment
+and nowhere else. Here is who may load otherwise, and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from smecheck.boot.boot import Path
+from smecheck.evidence import Known, value_of
+from smecheck.load.file_load_generations import KernelChange
+from smecheck.load.hidden_places import area_is_used
+from smecheck.load.kexec_options import options_of_host
+from smecheck.load.kexec_tools import ToolsChange
+from smecheck.load.segments import Loader, Mode
+from smecheck.load.versions import Change, Version, parse_version
+from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.boot.boot import Boot
+    from smecheck.evidence import Fact
+    from smecheck.machine.host import Host
+
+_BELOW = "below pref_address where nothing else is free"
+
+
+@record
+class _Otherwise:
+    loader: Loader
+    """Which system call it is about."""
+    change: Change
+    is_since: bool
+    """Since the change; else before it."""
+    who: str
+    how: str
+    modes: tuple[Mode, ...] = tuple(Mode)
+    only_32bit: bool = False
+
+
+_TABLE = (
+    _Otherwise(
+        Loader.KEXEC_FILE_LOAD,
+        KernelChange.CONTIGUOUS,
+        True,
+        "kexec_file_load of a kernel since v6.17 with a CMA area (cma=)",
+        "aligned to less",
+        (Mode.LOAD,),
+    ),
+    _Otherwise(
+        Loader.KEXEC_FILE_LOAD,
+        KernelChange.ABOVE_PREF_ADDRESS,
+        False,
+        "kexec_file_load of a kernel before v6.9",
+        _BELOW,
+    ),
+    _Otherwise(
+        Loader.KEXEC_LOAD,
+        ToolsChange.ABOVE_PREF_ADDRESS,
+        False,
+        "kexec-tools before 2.0.30",
+        _BELOW,
+    ),
+    _Otherwise(
+        Loader.KEXEC_LOAD,
+        ToolsChange.ENTRY32_INIT_SIZE,
+        False,
+        "the 32-bit loader of kexec-tools before 2.0.30",
+        "with room for the file only",
+        only_32bit=True,
+    ),
+)
+
+
+def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
+    """Return what a proof takes for granted of a load by kexec that nobody knows.
+
+    Returns:
+        ``None`` where whoever loads is known to keep to it.
+    """
+    if boot.path is Path.FIRST_BOOT:
+        return None
+    found = [f"{one.who} ({one.how})" for one in _otherwise(boot, host)]
+    if not found:
+        return None
+    return (
+        "kexec loads the kernel at a multiple of kernel_alignment, at or above pref_address, and "
+        f"keeps init_size, which these may not do: {'; '.join(found)}"
+    )
+
+
+def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
+    """Yield who may load otherwise, as far as it is not known to be somebody else."""
+    kernel = None if host is None else _version(host.kernel_release)
+    tools = None if host is None else _version(host.kexec_tools)
+    mode, loader = value_of(boot.mode), value_of(boot.loader)
+    for one in _TABLE:
+        version = kernel if one.loader is Loader.KEXEC_FILE_LOAD else tools
+        if loader not in (None, one.loader) or (mode is not None and mode not in one.modes):
+            continue
+        if version is not None and one.change.is_in(version) is not one.is_since:
+            continue
+        if host is not None and _is_ruled_out(one, host):
+            continue
+        yield one
+
+
+def _is_ruled_out(one: _Otherwise, host: Host) -> bool:
+    if one.only_32bit:
+        # Whoever describes the options of kexec tells whether it is the 32-bit loader.
+        return bool(host.kexec_options) and not options_of_host(host).enters_32bit
+    if one.change is KernelChange.CONTIGUOUS:
+        return value_of(area_is_used(host)) is False
+    return False
+
+
+def _version(fact: Fact[str]) -> Version | None:
+    return parse_version(fact.value) if isinstance(fact, Known) else None
