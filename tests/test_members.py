@@ -285,7 +285,7 @@ def test_damaged_packing(tmp_path: Path) -> None:
 
 def test_no_more_members_than_a_report_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten million empty members pack into a few MiB."""
-    monkeypatch.setattr("smecheck.inputs.tar_members.MEMBERS_LIMIT", 1000)
+    monkeypatch.setattr("smecheck.read.archive.tar_members.MEMBERS_LIMIT", 1000)
     data = archive(GOOD, TarMember(b"x").build() * 1000)
     path = written(tmp_path, PACKERS[".zst"](data))
     got, remarks = read(path)

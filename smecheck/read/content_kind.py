@@ -1,4 +1,7 @@
-"""What a file is whose name does not say: told by its first bytes, or by the lines of a text."""
+"""What a file is whose name does not say: told by its first bytes, or by the lines of a text.
+
+A mail, or what somebody put together for a ticket, may be several things at once.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,29 @@ from smecheck.read.kernel.payload import compression_of
 from smecheck.read.kernel.symbol_list import is_symbol_list
 from smecheck.read.kinds import ELF_MAGIC, PE_MAGIC, is_bzimage
 from smecheck.read.lines.journal_records import form_of
-from smecheck.read.lines.mail import encoding_of_mail
-
-ARCHIVE = "an archive in the archive"
 
 _TEXTS = (
     (MemberKind.KERNEL, re.compile(rb"^[ \t{'\"]*schema['\"]?: *['\"]?smecheck/kernel-v1", re.M)),
-    (MemberKind.KEXEC_OUTPUT, re.compile(rb"^(?:nr_segments = |segment\[[0-9]+\]\.mem)", re.M)),
     (MemberKind.CONFIG, re.compile(rb"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.M)),
-    (
-        MemberKind.KDUMP_STATE,
-        re.compile(rb"^(?:DUMP_MODE:|current state *:)|Kdump is (?:not )?operational", re.M),
-    ),
     (MemberKind.KDUMP_SETTINGS, re.compile(rb"^(?:KDUMP_\w+|KEXEC_ARGS|USE_KDUMP)=", re.M)),
-    (MemberKind.IOMEM, re.compile(rb"^[ \t>]*[0-9a-f]{8,}-[0-9a-f]{8,} : \S", re.M)),
     (MemberKind.CPUINFO, re.compile(rb"^vendor_id\s*: ", re.M)),
     (MemberKind.UNAME, re.compile(rb"\ALinux (?:version )?[0-9\w.-]+ .*#[0-9]+.* SMP")),
     (MemberKind.CMDLINE, re.compile(rb"\A(?:BOOT_IMAGE=|root=)\S+ [^\n]*\n?\Z")),
 )
+"""What a text is as a whole."""
+_PARTS = (
+    (MemberKind.IOMEM, re.compile(rb"^[ \t>]*[0-9a-f]{8,}-[0-9a-f]{8,} : \S", re.M)),
+    (MemberKind.PASTED_VALUES, re.compile(rb"^[ \t>]*/sys/kernel/kexec[\w/]*: ?[0-9]", re.M)),
+    (
+        MemberKind.KDUMP_STATE,
+        re.compile(rb"^(?:DUMP_MODE:|current state *:)|Kdump is (?:not )?operational", re.M),
+    ),
+    (
+        MemberKind.KEXEC_OUTPUT,
+        re.compile(rb"nr_segments = |segment\[[0-9]+\]\.mem|^[^\n]{0,80}\bkexec -", re.M),
+    ),
+)
+"""What may stand in a text beside others."""
 _LOG = re.compile(
     rb"^[ \t>|]*(?:<[0-9]+>)?\[ *[0-9]+\.[0-9]+\]|BIOS-e820: |Linux version [0-9]|crashkernel"
     rb"|kexec_file|Booting the kernel|Kernel panic - not syncing",
@@ -51,40 +59,45 @@ _NAMES = (
 )
 
 
-def kind_by_content(head: bytes, name: str) -> MemberKind | str | None:
-    """Say what a file is.
+def is_archive(head: bytes, name: str) -> bool:
+    """Tell whether a file is an archive itself.
 
     Args:
         head: its first bytes.
         name: its own name, without the folder.
-
-    Returns:
-        What it is read as; :data:`ARCHIVE`; ``None`` where it is not known.
     """
-    if is_header(head[:BLOCK]):
-        return ARCHIVE
+    is_packed = compression_of(head) is not None
+    return is_header(head[:BLOCK]) or (is_packed and _ARCHIVE_NAME.search(name) is not None)
+
+
+def kinds_by_content(head: bytes, name: str) -> tuple[MemberKind, ...]:
+    """Say what a file is read as; nothing where it is not known.
+
+    Args:
+        head: its first bytes.
+        name: its own name, without the folder.
+    """
     if is_vmcore(head):
-        return MemberKind.VMCORE
+        return (MemberKind.VMCORE,)
     if head.startswith((ELF_MAGIC, PE_MAGIC)) or is_bzimage(head):
-        return MemberKind.KERNEL
-    if compression_of(head) is not None:
-        return ARCHIVE if _ARCHIVE_NAME.search(name) else None
-    if b"\0" in head[:BLOCK]:
-        return None
+        return (MemberKind.KERNEL,)
+    if compression_of(head) is not None or b"\0" in head[:BLOCK]:
+        return ()
     for pattern, kind in _NAMES:
         if pattern.fullmatch(name):
-            return kind
+            return (kind,)
     return _of_text(head)
 
 
-def _of_text(head: bytes) -> MemberKind | None:
+def _of_text(head: bytes) -> tuple[MemberKind, ...]:
     if is_supportconfig(head):
-        return MemberKind.SECTIONS
-    if encoding_of_mail(head) is not None or form_of(head) is not None:
-        return MemberKind.LOG
+        return (MemberKind.SECTIONS,)
+    if form_of(head) is not None:
+        return (MemberKind.CONSOLE,)
     if is_symbol_list(head):
-        return MemberKind.SYMBOLS
+        return (MemberKind.SYMBOLS,)
     for kind, pattern in _TEXTS:
         if pattern.search(head):
-            return kind
-    return MemberKind.LOG if _LOG.search(head) else None
+            return (kind,)
+    parts = [kind for kind, pattern in _PARTS if pattern.search(head)]
+    return (*parts, MemberKind.CONSOLE) if _LOG.search(head) else tuple(parts)

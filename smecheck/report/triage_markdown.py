@@ -38,7 +38,8 @@ def _lines(triage: TriageReport, options: RenderOptions) -> Iterator[str]:
     yield f"{words(triage.headline)}; {words(asked_text(triage))}; exit {options.exit_code}"
     yield from _list("Why", diagnosis.evidence)
     yield from _list("What to do now", diagnosis.do_now)
-    yield from ("", f"**Try next:** {words(diagnosis.experiment)}")
+    if diagnosis.experiment:
+        yield from ("", f"**Try next:** {words(diagnosis.experiment)}")
     if triage.budget is not None:
         yield from ("", f"**Memory:** {words(budget_text(triage.budget))}")
     yield from _list(

@@ -34,7 +34,8 @@ def _lines(triage: TriageReport, options: RenderOptions) -> Iterator[str]:
     yield from (f"source: {source}" for source in triage.sources)
     yield from (f"why: {text}" for text in diagnosis.evidence)
     yield from (f"do-now: {text}" for text in diagnosis.do_now)
-    yield f"try-next: {diagnosis.experiment}"
+    if diagnosis.experiment:
+        yield f"try-next: {diagnosis.experiment}"
     if triage.budget is not None:
         yield f"memory: {budget_text(triage.budget)}"
     for one in triage.contradictions:

@@ -84,7 +84,8 @@ def _first_screen(triage: TriageReport, options: RenderOptions, words: Words, wi
     if diagnosis.do_now:
         steps = diagnosis.do_now[:_DO_NOW]
         table.add_row(Text("DO NOW", "bold"), _numbered(steps, words))
-    table.add_row(Text("TRY NEXT", "bold"), Text(words(diagnosis.experiment)))
+    if diagnosis.experiment:
+        table.add_row(Text("TRY NEXT", "bold"), Text(words(diagnosis.experiment)))
     if triage.budget is not None:
         table.add_row(Text("MEMORY", "bold"), Text(words(budget_text(triage.budget))))
     if triage.missing:

@@ -8,7 +8,7 @@ from smecheck.answer import Verdict
 from smecheck.boot.boot import SmeState
 from smecheck.kernel.cmdline import last_value
 from smecheck.quantity import size_text
-from smecheck.triage.answer import Budget, FactName, FailureClass, Sign
+from smecheck.triage.answer import Budget, FactName, FailureClass, Sign, TriageFact
 from smecheck.triage.situation import Situation
 
 _APPEND = {
@@ -119,6 +119,16 @@ def _budget_suspect(budget: Budget) -> str:
     return f"memory: {needed} are needed, {reserved} are reserved (class M)"
 
 
+def _offline_after_load(situation: Situation) -> TriageFact | None:
+    """Return what says that memory went away, unless the same log has a later load."""
+    loads = situation.evidence.said(FactName.LOAD)
+    for fact in situation.evidence.said(FactName.MEMORY_OFFLINE):
+        later = (load for load in loads if load.member == fact.member)
+        if not any((load.line or 0) > (fact.line or 0) for load in later):
+            return fact
+    return None
+
+
 def cautions(situation: Situation, failed: FailureClass | None) -> Iterator[str]:
     """Yield what not to conclude."""
     verdict, report = situation.verdict, situation.report
@@ -135,11 +145,11 @@ def cautions(situation: Situation, failed: FailureClass | None) -> Iterator[str]
             f"the evidence was collected in the crash kernel ({cmdline.place}): its maps are not "
             "those of the kernel that crashed"
         )
-    offline = situation.evidence.said(FactName.MEMORY_OFFLINE)
-    if offline:
+    offline = _offline_after_load(situation)
+    if offline is not None:
         yield (
-            f"memory was taken offline ({offline[0].place}: {offline[0].value}): a load that is "
-            "older has stale ELF headers, and may have stale segments; load again"
+            f"memory was taken offline ({offline.place}: {offline.value}): a load that is older "
+            "has stale ELF headers, and may have stale segments; load again"
         )
     if failed in (FailureClass.RESERVATION, FailureClass.LOAD):
         earlier = situation.seen(*Sign)

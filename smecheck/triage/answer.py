@@ -29,6 +29,8 @@ class FactName(Enum):
     RESERVATION_FAILED = "reservation_failed"
     KEXEC_LOADED = "kexec_loaded"
     CRASH_LOADED = "crash_loaded"
+    LOADED_AT_CRASH = "loaded_at_crash"
+    """What an oops says of the crash kernel."""
     CRASH_SIZE = "crash_size"
     CRASH_CMA = "crash_cma_ranges"
     LOADER = "loader"
@@ -193,8 +195,9 @@ class Evidence:
         facts = self.said(name)
         values = {fact: _comparable(fact) for fact in facts}
         longest = max(values.values(), key=len, default="")
-        if name is FactName.CMDLINE:  # a message of the log is cut after 1 KiB
-            agree = all(longest.startswith(value) for value in values.values())
+        if name is FactName.CMDLINE:
+            # A message of the log is cut after 1 KiB; CONFIG_CMDLINE comes before it.
+            agree = all(value in longest for value in values.values())
         else:
             agree = all(value == longest for value in values.values())
         fitting = [fact for fact in facts if values[fact] == longest]

@@ -39,7 +39,8 @@ def _not_reservation(situation: Situation) -> str | None:
 
 
 def _not_load(situation: Situation) -> str | None:
-    loaded = situation.one(FactName.CRASH_LOADED)
+    at_crash = next(iter(situation.evidence.said(FactName.LOADED_AT_CRASH)), None)
+    loaded = situation.one(FactName.CRASH_LOADED) or at_crash
     if situation.is_loaded and loaded is not None:
         return f"a crash kernel is loaded ({loaded.place})"
     return _came_up(situation)
@@ -78,7 +79,11 @@ def _not_decompression(situation: Situation) -> str | None:
 
 
 def experiment(situation: Situation, failed: FailureClass | None) -> str:
-    """Return what to try next."""
+    """Return what to try next; empty where nothing is to be told apart."""
+    if failed is None and not situation.is_about_kdump:
+        if situation.verdict is Verdict.NOT_APPLICABLE:
+            return ""
+        return "boot it once with mem_encrypt=off: if that changes nothing, SME is not the reason"
     match failed:
         case FailureClass.RESERVATION:
             return "set crashkernel= (or crashkernel=512M,high), reboot, and look at /proc/iomem"

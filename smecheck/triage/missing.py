@@ -32,7 +32,8 @@ def missing(situation: Situation, failed: FailureClass | None) -> Iterator[Missi
             _because(unusable.get("iomem"), "where memory and the crash reservation are"),
             "sudo cat /proc/iomem",
         )
-    if report is not None and isinstance(report.image.header.init_size, Unknown):
+    is_asked = situation.verdict is not Verdict.NOT_APPLICABLE
+    if report is not None and is_asked and isinstance(report.image.header.init_size, Unknown):
         proof = report.proof
         yield MissingFact(
             "init_size",
@@ -57,6 +58,13 @@ def missing(situation: Situation, failed: FailureClass | None) -> Iterator[Missi
             "they are predicted; recorded ones leave no doubt",
             "sudo kexec -d -p ... (the command that kdump uses, with -d); since v6.8 with -s as "
             "well: sudo dmesg | grep kexec",
+        )
+    is_predicted = report is not None and report.segments is not None and report.segments.predicted
+    if report is not None and is_predicted and not report.boot.initrd.size:
+        yield MissingFact(
+            "the size of the crash kernel's initrd",
+            "where the other segments go, and how much memory is needed",
+            "ls -lL /boot /var/lib/kdump",
         )
     if report is not None and isinstance(report.boot.cmdline, Unknown):
         yield MissingFact(

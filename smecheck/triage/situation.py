@@ -30,15 +30,20 @@ class Situation:
     @property
     def is_about_kdump(self) -> bool:
         """Whether it is a crash kernel that is asked about."""
-        if self.report is None or self.report.boot.path is Path.KDUMP:
+        if self.report is not None and self.report.boot.path is Path.KDUMP:
             return True
-        no_load = self.report.segments is None and not self.reserved
-        return no_load and bool(self.one(FactName.CRASH_LOADED) or self.crashkernel)
+        if self.report is not None and self.report.segments is not None:
+            return False
+        names = (FactName.CRASH_LOADED, FactName.DISTRIBUTION, FactName.KDUMP_STATE)
+        said = any(self.evidence.said(name) for name in (*names, FactName.SECOND_KERNEL))
+        return said or self.crashkernel is not None or bool(self.reserved)
 
     @property
     def is_loaded(self) -> bool | None:
         """Whether a crash kernel is loaded; ``None`` where that is not said, or contradictory."""
         value = number_of(self.one(FactName.CRASH_LOADED))
+        if value is None and self.evidence.said(FactName.LOADED_AT_CRASH):
+            return True
         return None if value is None else value != 0
 
     @property

@@ -46,6 +46,10 @@ def _of(fact: TriageFact) -> str:
     return quoted(f"{fact.name.value} {fact.value}", fact.place)
 
 
+def _kernel(situation: Situation) -> str:
+    return "the crash kernel" if situation.is_about_kdump else "the kernel that was booted"
+
+
 def _reservation(situation: Situation) -> Stage | None:
     loaded = situation.is_loaded
     lost = situation.lost_reservation
@@ -117,7 +121,7 @@ def _memory(situation: Situation) -> Stage | None:
         return None
     return Stage(
         FailureClass.MEMORY,
-        "the crash kernel came up and ran out of memory",
+        f"{_kernel(situation)} came up and ran out of memory",
         (quoted(seen.text, f"{seen.member}:{seen.line}"),),
     )
 
@@ -139,7 +143,7 @@ def _garbage(situation: Situation) -> Stage | None:
         return None
     return Stage(
         FailureClass.DECOMPRESSION,
-        "the crash kernel followed a pointer of random bits: it read encrypted memory as plain",
+        f"{_kernel(situation)} followed a pointer of random bits: encrypted memory, read as plain",
         (quoted(seen.text, f"{seen.member}:{seen.line}"),),
     )
 
@@ -153,12 +157,12 @@ def _initramfs(situation: Situation) -> Stage | None:
     if hit is not None:
         return Stage(
             FailureClass.PLACEMENT,
-            "the crash kernel's initrd was overwritten: the workarea lies on it",
+            f"{_kernel(situation)}'s initrd was overwritten: the workarea lies on it",
             (*evidence, hit),
         )
     return Stage(
         FailureClass.MEMORY,
-        "the crash kernel came up, and its initramfs did not: too little memory, or a bad one",
+        f"{_kernel(situation)} came up, and its initramfs did not: too little memory, or a bad one",
         evidence,
     )
 

@@ -27,8 +27,13 @@ from smecheck.read.kernel.kernel_description import read_kernel_description
 from smecheck.read.machine.boot_description import read_boot_description
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
+from smecheck.report.redaction import redacted
 from smecheck.report.render import Format, RenderOptions, render
+from smecheck.report.triage_render import render_triage
+from smecheck.triage.answer import Evidence
+from smecheck.triage.triage import triage
 
+TRIAGED = (Format.TEXT, Format.PLAIN, Format.MARKDOWN, Format.JSON)
 OPTIONS = RenderOptions(explain=True, color=False, width=100, unicode=True, exit_code=0)
 PLACED = BootRequest(load_address=0x7C000000, kaslr=Switch.OFF)
 KERNEL = kernel("5.0-old")
@@ -157,3 +162,14 @@ def check_error(error: SmecheckError, path: str) -> None:
         raise AssertionError(f"an error of another file: {error.where!r}: {error.message}")
     if not error.message or not error.help_text:
         raise AssertionError(f"an error without words: {error!r} {error.help_text!r}")
+
+
+def of_evidence(evidence: Evidence) -> None:
+    """Triage it, with a kernel and without one, and write the answer in every format."""
+    for given in (None, OTHER):
+        answer = triage(evidence, given, lambda image: Question(image, BootRequest()))
+        for chosen in TRIAGED:
+            written = render_triage(answer, chosen, OPTIONS)
+            if chosen is Format.JSON:
+                json.loads(written)
+        redacted(answer)

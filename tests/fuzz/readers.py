@@ -19,6 +19,7 @@ import seeds
 from smecheck.boot.early_memory import EarlyBoot
 from smecheck.evidence import Fact
 from smecheck.kernel.symbols import Symbols
+from smecheck.read.archive.evidence_reader import read_evidence
 from smecheck.read.kernel.config import read_config
 from smecheck.read.kernel.elf_file import ElfFile
 from smecheck.read.kernel.kernel import read_kernel
@@ -34,6 +35,7 @@ from smecheck.read.machine.iomem import read_iomem
 from smecheck.read.machine.memmap import read_memmap
 from smecheck.read.machine.srat import read_srat
 from smecheck.read.source import read_text
+from smecheck.triage.answer import Evidence
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ def read_all_symbols(path: str) -> Fact[Symbols]:
         elf = ElfFile(stream, stream.seek(0, os.SEEK_END), path)
         elf.read_header()
         return kernel_symbols(elf, elf.read_sections())
+
+
+def read_report(path: str) -> Evidence:
+    return read_evidence([path])
 
 
 READERS = (
@@ -81,5 +87,10 @@ READERS = (
     Reader("boot-params", read_boot_params, seeds.boot_params, answers.of_boot_params),
     Reader("boot", read_boot, seeds.boot, answers.of_early),
     Reader("srat", read_srat, seeds.srat, answers.of_srat),
+    Reader("archive", read_report, seeds.archive, answers.of_evidence),
+    Reader("packed-archive", read_report, seeds.packed_archive, answers.of_evidence),
+    Reader("supportconfig", read_report, seeds.supportconfig, answers.of_evidence),
+    Reader("members", read_report, seeds.members, answers.of_evidence),
+    Reader("vmcore", read_report, seeds.vmcore, answers.of_evidence),
 )
 """All of them; ``--reader NAME`` chooses."""

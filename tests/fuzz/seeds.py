@@ -15,7 +15,9 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+import archive_writer
 import bzimage_writer
+import collected
 import elfwriter
 from bzimage_writer import PACKERS, BzImage, PeSection, pe_program
 from kallsyms_writer import END, FORMS, made_up, with_kallsyms
@@ -295,3 +297,66 @@ def _with_headers_of(name: str) -> elfwriter.Elf:
     ]
     symbols = [elfwriter.Symbol(name, value) for name, value in image.symbols.items()]
     return elfwriter.Elf(sections, symbols, loads)
+
+
+def archive(random: Random) -> bytes:
+    """Return a sosreport as a tar archive."""
+    return mutated(random, _report(random), text=False)
+
+
+def packed_archive(random: Random) -> bytes:
+    """Return one that was broken, packed, and perhaps broken again."""
+    made = _report(random)
+    if random.random() < 0.7:
+        made = mutated(random, made, text=False)
+    packed = archive_writer.PACKERS[random.choice(list(archive_writer.PACKERS))](made)
+    return mutated(random, packed, text=False) if random.random() < 0.5 else packed
+
+
+def members(random: Random) -> bytes:
+    """Return an archive whose members are broken, each by itself."""
+    made = dict(_members(random.choice(collected.SOS)))
+    for name in random.sample(list(made), 4):
+        made[name] = mutated(random, made[name], text=True)
+    names = ((f"sos/{name}".encode(), data) for name, data in made.items())
+    written = (archive_writer.TarMember(name, data) for name, data in names)
+    return archive_writer.archive(*written)
+
+
+def supportconfig(random: Random) -> bytes:
+    """Return a flat file of sections."""
+    files = _members("supportconfig")
+    return mutated(random, files[random.choice(("boot.txt", "crash.txt"))], text=True)
+
+
+def vmcore(random: Random) -> bytes:
+    """Return the beginning of a dump."""
+    return mutated(random, random.choice(_contents("vmcores/*.head")), text=False)
+
+
+def _report(random: Random) -> bytes:
+    made = _members(random.choice(collected.SOS))
+    names = ((f"sosreport-a/{name}".encode(), data) for name, data in made.items())
+    members = [archive_writer.TarMember(name, data) for name, data in names]
+    random.shuffle(members)
+    return archive_writer.archive(*members)
+
+
+@cache
+def _members(layout: str) -> dict[str, bytes]:
+    machine = collected.captured("k612-1g-bios-nokaslr-crash-s")
+    kexec = DATA / "captures" / "k612-1g-bios-nokaslr-crash-s" / "segments.txt"
+    machine.kdump_log = kexec.read_bytes()
+    machine.config = CONFIG.encode()
+    machine.kallsyms = _contents("symbols/6.12*.kallsyms.txt")[0]
+    machine.kdump_state = b"kdump: Kdump is not operational\ncurrent state   : Not ready\n"
+    machine.initrd_size, machine.kexec_tools = 20 << 20, "2.0.29"
+    machine.settings = {
+        "etc/sysconfig/kdump": b'KEXEC_ARGS="-s"\nKDUMP_COMMANDLINE_APPEND="nokaslr"\n',
+        "etc/kdump.conf": b"path /var/crash\n",
+    }
+    machine.crash = {
+        "x/kexec-dmesg.log": b"[ 1.0] swapper/0 invoked oom-killer: gfp\n",
+        "x/vmcore": _contents("vmcores/*.head")[0],
+    }
+    return collected.members(machine, layout)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 
 from smecheck.errors import InputError, UnreadableInput, WrongKind
 from smecheck.read.archive.forward import Watcher
 from smecheck.read.archive.member_patterns import MemberKind
-from smecheck.read.archive.member_readers import MemberReaders
+from smecheck.read.archive.member_readers import TEXT_LIMIT, MemberReaders
 from smecheck.read.archive.member_table import MemberTable, Place
 from smecheck.read.archive.members import Member, Remarks, members_of
 from smecheck.read.archive.opened_member import Opened
-from smecheck.read.content_kind import ARCHIVE, kind_by_content
+from smecheck.read.content_kind import is_archive, kinds_by_content
+from smecheck.read.lines.mail import decode_mail, encoding_of_mail
 from smecheck.read.source import HEAD_SIZE, STDIN, display_name
 from smecheck.triage.answer import Evidence
 
@@ -68,16 +70,27 @@ class _EvidenceReader:
 
     def _take(self, member: Member, place: Place) -> None:
         head = _read(member, HEAD_SIZE)
-        kind: MemberKind | str | None = place.kind
-        if kind is MemberKind.UNKNOWN:
-            kind = kind_by_content(head, place.name.rpartition("/")[2])
-        is_known = place.kind is not MemberKind.UNKNOWN
-        if kind == ARCHIVE:
+        opened = Opened(place.name, head, member.content, member.path)
+        if place.kind is not MemberKind.UNKNOWN:
+            if head.strip(b"\0 \t\r\n"):
+                self._readers.read(place.kind, opened)
+            return
+        base = place.name.rpartition("/")[2]
+        if is_archive(head, base):
             self._archives.append(place.name)
-        elif isinstance(kind, MemberKind) and head.strip(b"\0 \t\r\n"):
-            self._readers.read(
-                kind, Opened(place.name, head, member.content, member.path, is_known)
-            )
+            return
+        if encoding_of_mail(head) is not None:
+            head = decode_mail(opened.data(TEXT_LIMIT))
+            opened = Opened(place.name, head, io.BytesIO(), None)
+            self._remarks.add(f"{place.name} is a mail: line numbers are those of its text")
+        kinds = kinds_by_content(head, base)
+        if len(kinds) > 1:
+            # Each reads all of it: a text that somebody put together is short.
+            data = opened.data(TEXT_LIMIT)
+            for kind in kinds:
+                self._readers.read(kind, Opened(place.name, data, io.BytesIO(), None))
+        elif kinds:
+            self._readers.read(kinds[0], opened)
 
     def _nothing(self, name: str) -> InputError:
         if self._archives:

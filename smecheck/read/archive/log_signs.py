@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from smecheck.read.archive.kdump_settings import failure_of, state_of
-from smecheck.record import record
+from smecheck.record import record, replace
 from smecheck.triage.answer import FactName, SeenSign, Sign, TriageFact
 
 _SIGNS = (
@@ -21,7 +21,7 @@ _SIGNS = (
     (Sign.NO_ROOT, rb"VFS: (?:Unable to mount root|Cannot open root device)"),
     (Sign.INIT_KILLED, rb"Attempted to kill init! exitcode="),
     (Sign.GARBAGE_POINTER, rb"general protection fault, (?:probably|maybe) for .{0,16}address"),
-    (Sign.UNPACKED, rb"Booting the kernel|Decompressing Linux\.\.\."),
+    (Sign.UNPACKED, rb"Booting the kernel|Decompressing Linux\.\.\.|KASLR disabled: "),
     (Sign.DUMP_TARGET, rb"saving vmcore failed|dump target .{0,60}(?:failed|not)"),
     (Sign.DUMP_TARGET, rb"(?:kdump|dracut).{0,20}: .{0,20}(?:[Ff]ailed to mount|mount:|ssh: )"),
     (Sign.DUMP_TARGET, rb"No space left on device|Entering emergency mode"),
@@ -34,17 +34,28 @@ _SIGNS = (
 _COMPILED = tuple((sign, re.compile(pattern)) for sign, pattern in _SIGNS)
 _EARLY_OOM = re.compile(rb"\bswapper/[0-9]+ invoked oom-killer")
 """Out of memory before there is any process: in a crash kernel, and nowhere else."""
+_VERSION = re.compile(rb"Linux version [0-9]")
+_LAST_WORDS = (Sign.NO_ROOT, Sign.INIT_KILLED)
 _BEFORE_A_KERNEL = (Sign.UNPACKED, Sign.PURGATORY)
 """Signs that are written before the kernel that is booted writes its first line."""
 _SNP_HOST = re.compile(rb"SEV-SNP: RMP table physical|SEV-SNP (?:API|enabled|supported)|SNP: RMP")
 _SNP_GUEST = re.compile(rb"Memory Encryption Features active:")
 _OFFLINED = re.compile(rb"Offlined [Pp]ages [0-9]+|memory .{0,40}hot-?remove|offlining memory")
+_LOADED = re.compile(rb"\bComm: \S{1,16} Kdump: loaded\b")
+"""lib/dump_stack.c, dump_stack_print_info(): what every oops says of the crash kernel."""
 _OF_KDUMP = re.compile(rb"kdump|kexec|crash kernel", re.IGNORECASE)
 _CRASH_CMDLINE = re.compile(rb"\belfcorehdr=(?:0x)?[0-9a-fA-F]")
 ANY = re.compile(
     b"|".join(
         [pattern for _, pattern in _SIGNS]
-        + [_SNP_HOST.pattern, _OFFLINED.pattern, rb"[Kk]dump", rb"kexec", rb"ommand line: "]
+        + [
+            _SNP_HOST.pattern,
+            _OFFLINED.pattern,
+            rb"[Kk]dump",
+            rb"kexec",
+            rb"ommand line: ",
+            rb"Linux version [0-9]",
+        ]
     )
 )
 """What a line must hold to matter here."""
@@ -65,7 +76,11 @@ class LogSigns:
 
 
 def log_signs(
-    rows: Iterable[tuple[int, bytes]], member: str, *, is_crash_log: bool = False
+    rows: Iterable[tuple[int, bytes]],
+    member: str,
+    *,
+    is_crash_log: bool = False,
+    is_console: bool = False,
 ) -> LogSigns:
     """Read the lines of a log.
 
@@ -73,11 +88,28 @@ def log_signs(
         rows: its lines, numbered; those that matter are enough.
         member: what the facts are from.
         is_crash_log: whether a crash kernel wrote all of it.
+        is_console: whether it may end where a kernel died.
     """
     reader = _Reader(member, of_crash_kernel=is_crash_log)
     for number, line in rows:
         reader.feed(number, line)
-    return LogSigns(tuple(reader.signs), tuple(reader.facts), reader.has_begun)
+    signs = _of_the_last_kernel(reader) if is_console else reader.signs
+    return LogSigns(tuple(signs), tuple(reader.facts), reader.has_begun)
+
+
+def _of_the_last_kernel(reader: _Reader) -> list[SeenSign]:
+    """Take what a console ends with for the words of the kernel that was booted.
+
+    A kernel that has no root or no init does not write a log that somebody could collect.
+    """
+    has_died = any(seen.sign in _LAST_WORDS for seen in reader.signs)
+    return [
+        replace(seen, of_crash_kernel=True)
+        if (has_died and seen.sign in (*_LAST_WORDS, Sign.INITRAMFS))
+        or (seen.sign in _BEFORE_A_KERNEL and seen.line > reader.last_begin)
+        else seen
+        for seen in reader.signs
+    ]
 
 
 class _Reader:
@@ -85,6 +117,8 @@ class _Reader:
         self.signs: list[SeenSign] = []
         self.facts: list[TriageFact] = []
         self.has_begun = False
+        self.last_begin = 0
+        """The last line by which a kernel shows that it has come up."""
         self._member = member
         self._is_all_of_crash_kernel = of_crash_kernel
         self._of_crash_kernel = of_crash_kernel
@@ -93,6 +127,8 @@ class _Reader:
         self._counts: dict[object, int] = {}
 
     def feed(self, number: int, line: bytes) -> None:
+        if _VERSION.search(line):
+            self.last_begin = number
         if b"ommand line: " in line:
             self._has_crashed = False
             is_crash = self._is_all_of_crash_kernel or _CRASH_CMDLINE.search(line) is not None
@@ -108,6 +144,8 @@ class _Reader:
             self._fact(FactName.SNP_HOST, number, line)
         elif _OFFLINED.search(line):
             self._fact(FactName.MEMORY_OFFLINE, number, line)
+        elif _LOADED.search(line):
+            self._add(FactName.LOADED_AT_CRASH, "Kdump: loaded", number)
         elif _OF_KDUMP.search(line):
             self._on_kdump(number, line)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from smecheck.evidence import Known
 from smecheck.machine.vmcore import VmcoreNotes
+from smecheck.record import replace
 from smecheck.triage.answer import FactName, TriageFact
 
 _VALUES = {
@@ -17,6 +18,7 @@ _VALUES = {
     "kexec_crash_size": FactName.CRASH_SIZE,
     "kexec/crash_size": FactName.CRASH_SIZE,
 }
+_PASTED = re.compile(r"[ \t>]*/sys/kernel/(?P<path>kexec[\w/]{0,40}):[ \t]?(?P<value>[^\n]*)")
 _CMA = "kexec/crash_cma_ranges"
 _FLAGS = frozenset({"sme", "sev", "sev_es", "sev_snp", "pdpe1gb", "la57", "hypervisor", "svm"})
 """Flags of a CPU that are kept. Since 08f253ec3767 "sme" is shown only while SME is active."""
@@ -54,6 +56,15 @@ def value_facts(path: str, text: str, member: str) -> Iterator[TriageFact]:
         yield TriageFact(FactName.CRASH_CMA, " ".join(value.split())[:_TEXT_LIMIT], member, 1)
     elif path in _VALUES and value.isdecimal() and len(value) < 20:
         yield TriageFact(_VALUES[path], str(int(value)), member, 1)
+
+
+def pasted_value_facts(text: str, member: str) -> Iterator[TriageFact]:
+    """Read what ``grep . /sys/kernel/kexec_*`` prints, quoted or not."""
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _PASTED.match(line)
+        if found is not None:
+            for fact in value_facts(found["path"], found["value"], member):
+                yield replace(fact, line=number)
 
 
 def uname_facts(text: str, member: str) -> Iterator[TriageFact]:

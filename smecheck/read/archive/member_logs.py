@@ -20,7 +20,7 @@ LOG_LIMIT = 32 << 20
 
 _EARLIER_BOOT = "--boot_-"
 """What sos names the journal of an earlier boot by."""
-_OF_RUNNING = (MemberKind.LOG, MemberKind.JOURNAL)
+_OF_RUNNING = (MemberKind.LOG, MemberKind.CONSOLE, MemberKind.JOURNAL)
 _ABOUT_LOADS = (b"segment", b"Loaded ", b"kexec")
 
 
@@ -51,7 +51,12 @@ class MemberLogs:
         if kind is not MemberKind.JOURNAL or not self._has_whole_log():
             log = self._kernel_log(source)
         is_crash = kind is MemberKind.CRASH_LOG or (log is not None and _is_of_crash_kernel(log))
-        signs = log_signs(kept_lines(data), name, is_crash_log=kind is MemberKind.CRASH_LOG)
+        signs = log_signs(
+            kept_lines(data),
+            name,
+            is_crash_log=kind is MemberKind.CRASH_LOG,
+            is_console=kind is MemberKind.CONSOLE,
+        )
         self.signs += signs.signs
         self.facts += signs.facts
         if kind is MemberKind.CRASH_LOG and not signs.crash_kernel_began:

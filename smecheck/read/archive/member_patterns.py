@@ -27,6 +27,8 @@ class MemberKind(Enum):
     """lscpu, or the list of possible CPUs."""
     LOG = "log"
     """Of the running kernel."""
+    CONSOLE = "console"
+    """A log that somebody gave: of whichever kernels wrote it."""
     JOURNAL = "journal"
     """The same, among what else the system said, perhaps of several boots."""
     CRASHED_LOG = "crashed log"
@@ -54,6 +56,8 @@ class MemberKind(Enum):
     """Of the program that collected."""
     SECTIONS = "sections"
     """A flat file of a supportconfig."""
+    PASTED_VALUES = "pasted values"
+    """Lines of ``grep . /sys/kernel/kexec_*``."""
     UNKNOWN = "unknown"
     """To be told by its content."""
 

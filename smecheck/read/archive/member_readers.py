@@ -39,10 +39,16 @@ _FACTS: dict[MemberKind, Callable[[str, str], Iterator[TriageFact]]] = {
     MemberKind.KDUMP_CONF: kdump_settings.target_facts,
     MemberKind.KDUMP_STATE: kdump_settings.state_facts,
     MemberKind.KEXEC_COMMAND: kdump_settings.state_facts,
+    MemberKind.PASTED_VALUES: machine_values.pasted_value_facts,
     MemberKind.PACKAGES: package_facts,
     MemberKind.MEMORY_BLOCKS: memory_block_facts,
 }
-_LOGS = (MemberKind.LOG, MemberKind.JOURNAL, MemberKind.CRASHED_LOG, MemberKind.CRASH_LOG)
+_LOGS = frozenset(
+    {
+        *(MemberKind.LOG, MemberKind.CONSOLE, MemberKind.JOURNAL),
+        *(MemberKind.CRASHED_LOG, MemberKind.CRASH_LOG),
+    }
+)
 
 
 class MemberReaders:
@@ -67,7 +73,6 @@ class MemberReaders:
             self._read(kind, opened)
         except InputError as error:
             self._remark(f"{error.where or opened.name}: {error.message}")
-            self.count += not opened.is_known
 
     def evidence(self, sources: tuple[str, ...], remarks: tuple[str, ...]) -> Evidence:
         """Return all that was read."""
@@ -229,7 +234,7 @@ class MemberReaders:
             return
         # With as many empty lines before as the file has, places are those of the file.
         padded = b"\n" * section.line + data
-        self.read(kind, Opened(opened.name, padded, io.BytesIO(), None, is_known=True))
+        self.read(kind, Opened(opened.name, padded, io.BytesIO(), None))
 
 
 def _text(data: bytes) -> str:

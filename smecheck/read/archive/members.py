@@ -94,7 +94,10 @@ def members_of(path: str, wanted: Wanted, remarks: Remarks, watch: Watcher) -> I
             raise UnreadableInput("is empty", where=name, help_text="copy the file again")
         else:
             is_plain = isinstance(forward, ForwardFile) and path != STDIN
-            yield Member(name, _Taken(forward), path if is_plain else None)
+            taken = _Taken(forward)
+            yield Member(name, taken, path if is_plain else None)
+            if taken.problem is not None:
+                remarks.add(f"{name} is cut off or damaged: {taken.problem}")
     except NotUnpacked as problem:
         raise UnreadableInput(
             f"cannot be unpacked: {problem.reason}", where=name, help_text=problem.help_text
@@ -111,10 +114,16 @@ class _Taken:
     """The rest of a stream, as something to read."""
 
     def __init__(self, forward: Forward) -> None:
+        self.problem: str | None = None
+        """Why it ended before its end, as a clause."""
         self._forward = forward
 
     def read(self, size: int, /) -> bytes:
-        return self._forward.take(size)
+        try:
+            return b"" if self.problem else self._forward.take(size)
+        except NotUnpacked as problem:
+            self.problem = problem.reason
+            return b""
 
 
 def _of_archive(forward: Forward, name: str, wanted: Wanted, remarks: Remarks) -> Iterator[Member]:

@@ -15,8 +15,6 @@ class Opened:
     rest: Readable
     path: str | None
     """Where it is a file of its own."""
-    is_known: bool
-    """Whether its name said what it is."""
 
     def data(self, limit: int) -> bytes:
         """Return all of it, as far as ``limit``."""

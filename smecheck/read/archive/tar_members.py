@@ -64,21 +64,20 @@ class Content:
 
     def __init__(self, forward: Forward, size: int) -> None:
         self.left = size
-        self.is_cut_off = False
-        """Whether the archive ended in it."""
+        self.problem: str | None = None
+        """Why it is not all there, as a clause."""
         self._forward = forward
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes, ``size`` of them where there are as many.
-
-        Raises:
-            NotUnpacked: the archive is damaged.
-        """
+        """Return the next bytes, ``size`` of them where there are as many."""
         wanted = min(size, self.left)
-        data = self._forward.take(wanted)
+        try:
+            data = self._forward.take(wanted)
+        except NotUnpacked as problem:
+            data, self.problem = b"", problem.reason
         self.left -= len(data)
         if len(data) < wanted:
-            self.is_cut_off = True
+            self.problem = self.problem or "it ends there"
             self.left = 0
         return data
 
@@ -158,9 +157,11 @@ class TarMembers:
                 content = Content(forward, header.size)
                 yield Entry(name, header.size, content)
                 left -= header.size - content.left
-            cut_off = content is not None and content.is_cut_off
-            if cut_off or forward.skip(left) < left:
-                raise Damaged(f"it is cut off in member {self.count}, {name}")
+            place = f"it is cut off in member {self.count}, {name}"
+            if content is not None and content.problem is not None:
+                raise Damaged(f"{place}: {content.problem}")
+            if forward.skip(left) < left:
+                raise Damaged(place)
 
     def _next(self) -> _Header | None:
         """Return the header of the next member, with what the headers before it say of it."""
