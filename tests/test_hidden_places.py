@@ -8,13 +8,21 @@ import pytest
 from commandline import call
 from recorded import DATA, kernel
 
+from smecheck.analysis import analyze
+from smecheck.boot.boot import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import Known
 from smecheck.kernel.image import KernelImage
+from smecheck.load.cross_check import as_given
 from smecheck.load.predict import predict
+from smecheck.load.predicted_load import Machine, machine_with_log
 from smecheck.load.request import LoadRequest, Placing, Prediction
 from smecheck.load.segments import Loader, Mode, SegmentRole
 from smecheck.machine.host import Host
+from smecheck.read.load.segments import read_segments
+from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.machine.iomem import parse_iomem
+from smecheck.read.source import NamedStream
 from smecheck.record import replace
 
 NEW = kernel("7.3.4+deb13-cloud-amd64")
@@ -150,6 +158,39 @@ def test_48_bytes_of_a_kernel_that_could_hand_over() -> None:
 def _long_cmdlines() -> KernelImage:
     other = {**NEW.header.other, "cmdline_size": 1 << 16}
     return replace(NEW, header=replace(NEW.header, other=other))
+
+
+def test_keys_that_a_recorded_load_shows() -> None:
+    """A load with keys is not predicted, and what the kernel added is not what was given."""
+    guest = DATA / "guests" / "k73cloud-2g-bios-nokaslr-exec-c"
+    text = (guest / "panic-s.v32.load.txt").read_text()
+    keyed = text.replace("=0x6e000000 console", "=0x6e000000 dmcryptkeys=0x7000000 console")
+    assert keyed != text
+    log = read_dmesg(str(guest / "dmesg.txt"))
+    for shown, unknown in ((text, False), (keyed, True)):
+        segments = read_segments(NamedStream.of("load", shown.encode()))
+        question = Question(NEW, BootRequest(), segments, log=log, cross_check=True)
+        check = analyze(question).cross_check
+        assert check is not None
+        assert ("dm-crypt" in (check.unknown or "")) is unknown
+    words = "elfcorehdr=0x1000 dmcryptkeys=0x2000 ro"
+    assert as_given(words, Loader.KEXEC_FILE_LOAD, Mode.CRASH) == "ro"
+
+
+@pytest.mark.parametrize(
+    ("line", "has_keys"),
+    [
+        ("Loaded dm crypt keys to kexec_buffer bufsz=0x24000 memsz=0x24000", True),
+        ("kexec: Loaded dm crypt keys to kexec_buffer bufsz=0x24000 memsz=0x24000", True),
+        ("No dm crypt key to load", False),
+    ],
+)
+def test_keys_that_a_log_shows(line: str, has_keys: bool) -> None:
+    lines = ("Linux version 7.3.4 (x) (y)", line, "RAMDISK: [mem 0x00001000-0x00001fff]")
+    text = "".join(f"[    0.000000] {one}\n" for one in lines)
+    log = read_dmesg(NamedStream.of("d", text.encode()))
+    machine = machine_with_log(Machine(), log)
+    assert machine.host.dm_crypt_keys == Known(has_keys, f"d:2: {line}")
 
 
 @pytest.mark.parametrize("words", ["quiet", "nokaslr mem_encrypt=on", "nokaslr mem_encrypt=off"])

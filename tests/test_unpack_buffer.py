@@ -77,9 +77,16 @@ def test_aligned_the_same_load_loses_nothing() -> None:
 def test_advice_is_another_loader_alone(words: str) -> None:
     advice = _advice(words)
     helping = {one["change"] for one in advice if one["verdict"] in ("clear", "not-applicable")}
-    assert helping == {"load it with kexec_load (kexec -c)"}
+    assert helping == {
+        "load it with kexec_load (kexec -c)",
+        "load it with kexec -s --no-cma (after kexec-tools 2.0.32)",
+        "start the running kernel without an area for CMA (cma=0)",
+    }
     useless = [one for one in advice if "nokaslr" in one["change"] or "mem_enc" in one["change"]]
     assert useless
+    assert all(
+        "the load as it is cannot be" in one["note"] for one in advice if "load it" in one["change"]
+    )
     assert {one["verdict"] for one in useless} == {"collision"}
 
 

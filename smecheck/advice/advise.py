@@ -17,6 +17,7 @@ from smecheck.advice.changes import (
     other_tools,
     try_out,
     window,
+    without_area,
 )
 from smecheck.answer import Advice, Report
 from smecheck.case import Question
@@ -55,6 +56,7 @@ def _loaded_otherwise(predicted: Question, said: str) -> Iterator[Advice]:
     call = other_call(predicted)
     if call is not None:
         yield try_out(call).advice(said)
+    yield from (try_out(what_if).advice(said) for what_if in without_area(predicted))
     yield from (trial.advice(said) for trial in _tools_that_differ(predicted))
     for found in (window(predicted), other_initrd(predicted)):
         if found is not None:

@@ -13,7 +13,9 @@ from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word, without_option, without_word
 from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
 from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
+from smecheck.load.hidden_places import area_is_used
 from smecheck.load.kexec_tools import NEWEST, ToolsChange
+from smecheck.load.of_case import host_of
 from smecheck.load.predicted_load import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.load.versions import version_text
@@ -65,7 +67,7 @@ def try_out(what_if: WhatIf) -> Trial:
     return Trial(what_if, report)
 
 
-_ADDED_BY_KEXEC = ("elfcorehdr", "acpi_rsdp")
+_ADDED_BY_KEXEC = ("elfcorehdr", "acpi_rsdp", "dmcryptkeys")
 """Words that kexec itself puts on the command line of a crash kernel."""
 
 
@@ -129,6 +131,8 @@ def as_recorded(predicted: Question, recorded: SegmentList | None) -> tuple[Ques
     """
     if recorded is None:
         return predicted, ""
+    if answer(predicted).segments is None:
+        return predicted, "predicted; the load as it is cannot be"
     if _gives(predicted, recorded):
         return predicted, "predicted; of the load as it is, that gives exactly what was recorded"
     machine = predicted.machine or Machine()
@@ -319,6 +323,21 @@ def other_call(predicted: Question) -> WhatIf | None:
         Cost.RELOAD,
         replace(predicted, boot=replace(predicted.boot, loader=other)),
     )
+
+
+def without_area(predicted: Question) -> Iterator[WhatIf]:
+    """Yield the load by kexec_file_load beside the area for contiguous memory that it would use."""
+    host = host_of(predicted)
+    by_file = predicted.boot.loader is Loader.KEXEC_FILE_LOAD
+    if host is None or not by_file or predicted.boot.mode is not Mode.LOAD:
+        return
+    if value_of(area_is_used(host)) is not True:
+        return
+    machine = predicted.machine or Machine()
+    beside = replace(machine, host=replace(machine.host, cma=Known(False, "what if")))
+    question = replace(predicted, machine=beside)
+    yield WhatIf("load it with kexec -s --no-cma (after kexec-tools 2.0.32)", Cost.RELOAD, question)
+    yield WhatIf("start the running kernel without an area for CMA (cma=0)", Cost.REBOOT, question)
 
 
 def other_tools(predicted: Question) -> Iterator[WhatIf]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from smecheck.boot.boot import BootRequest
-from smecheck.evidence import value_of
+from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.kernel.cmdline import last_value
 from smecheck.kernel.image import KernelImage
 from smecheck.load.alternatives import alternatives
 from smecheck.load.compared_segments import ComparedSegment, CrossCheck
@@ -16,7 +17,7 @@ from smecheck.record import replace
 from smecheck.span import Span
 
 _NO_MEMORY = "no memory map of the machine is known (--iomem, --memmap or --dmesg)"
-_FILE_LOAD_ADDS = re.compile(r"elfcorehdr=0x[0-9a-f]+ ?")
+_FILE_LOAD_ADDS = re.compile(r"elfcorehdr=0x[0-9a-f]+ ?(?:dmcryptkeys=0x[0-9a-f]+ ?)?")
 """arch/x86/kernel/kexec-bzimage64.c, setup_cmdline(): put before what was given."""
 _TOOLS_ADD = re.compile(r"(?: acpi_rsdp=0x[0-9a-f]+)?(?: elfcorehdr=[0-9]+K)?(?: memmap=\S+)*$")
 """kexec-tools, kexec/arch/i386/crashdump-x86.c: put behind it."""
@@ -34,7 +35,8 @@ def cross_check(
         machine: that loaded it.
         recorded: the load, its segments named.
     """
-    load = asked_load(image, _as_recorded(asked, recorded), machine)
+    host = replace(machine.host, dm_crypt_keys=_keys(machine, recorded))
+    load = asked_load(image, _as_recorded(asked, recorded), replace(machine, host=host))
     if load is None:
         return CrossCheck(_NO_MEMORY, None, (), (), ())
     predicted = predict_load(load)
@@ -48,6 +50,15 @@ def cross_check(
     if check.agrees:
         return check
     return replace(check, explained_by=_explanations(predicted, recorded))
+
+
+def _keys(machine: Machine, recorded: SegmentList) -> Fact[bool]:
+    """Return whether keys of dm-crypt were handed over, as the command line of the load tells."""
+    cmdline, known = recorded.cmdline, machine.host.dm_crypt_keys
+    if isinstance(cmdline, Unknown) or value_of(recorded.mode) is not Mode.CRASH:
+        return known
+    has_keys = last_value(cmdline.value, "dmcryptkeys") is not None
+    return Known(has_keys, f"{cmdline.origin}: {'' if has_keys else 'no '}dmcryptkeys=")
 
 
 def compare(

@@ -225,6 +225,7 @@ def machine_with_log(machine: Machine, log: KernelLog) -> Machine:
         cmdline=cmdline,
         cma=first_known(host.cma, logged_cma(log, cmdline)),
         kho=first_known(host.kho, logged_handover(log, cmdline)),
+        dm_crypt_keys=first_known(host.dm_crypt_keys, boot.dm_crypt_keys),
         crash_cma_ranges=first_known(host.crash_cma_ranges, logged_crash_areas(log)),
         cpus=first_known(host.cpus, boot.cpus),
         acpi_rsdp=first_known(host.acpi_rsdp, _passed_on_rsdp(log)),

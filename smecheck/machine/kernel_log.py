@@ -129,6 +129,8 @@ class LoggedBoot:
     """Why nothing was reserved, in the kernel's words."""
     acpi_rsdp: Fact[int] = _NOT_SAID
     """Where the firmware has the root of its ACPI tables."""
+    dm_crypt_keys: Fact[bool] = _NOT_SAID
+    """Whether keys of dm-crypt were given to the crash kernel that was loaded last."""
     cma_areas: tuple[LogSpan, ...] = ()
     """Areas for contiguous memory that are not kept for a crash kernel nor for huge pages."""
     crash_cma: CrashCma | None = None

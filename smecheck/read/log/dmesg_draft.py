@@ -77,6 +77,13 @@ RSDP = KnownLine(
     r"ACPI: RSDP ",
     r"ACPI: RSDP (0x[0-9A-Fa-f]{1,16}) .*",
 )
+# kernel/crash_dump_dm_crypt.c, crash_load_dm_crypt_keys(): of the crash kernel loaded last.
+KEYS = KnownLine(
+    About.OTHER,
+    ("dm crypt key", "dm-crypt keys"),
+    r"(?:[\w-]{1,20}: )?(?:Loaded dm crypt keys to|No dm[ -]crypt key)",
+    r"(?:[\w-]{1,20}: )?(?:(Loaded) dm crypt keys to kexec_buffer|No dm[ -]crypt keys?).*",
+)
 # arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(): the names of its list.
 HYPERVISOR = KnownLine(
     About.HYPERVISOR,
@@ -113,6 +120,7 @@ LINES = (
     CPU_IDS,
     ALLOWED,
     RSDP,
+    KEYS,
     UP,
     HYPERVISOR,
     PARAVIRTUALIZED,
@@ -160,6 +168,7 @@ class BootDraft:
         self._broken_reservation: LogLine | None = None
         self._failures: list[LogLine] = []
         self._contiguous = ContiguousMemory()
+        self._keys: Fact[bool] = Unknown(f"{name} does not tell of keys of dm-crypt")
         self._rsdp: Fact[int] = Unknown(f"{name} has no line ACPI: RSDP")
         self._ramdisk: LogSpan | None = None
         self._encryption: Encryption | None = None
@@ -184,6 +193,7 @@ class BootDraft:
             contiguous_lines.OF_HUGE_PAGES: self._contiguous.on_huge_pages,
             contiguous_lines.IGNORED: self._contiguous.on_ignored,
             RSDP: self._on_rsdp,
+            KEYS: self._on_keys,
             RAMDISK: self._on_ramdisk,
             CPU_IDS: self._on_cpu_ids,
             ALLOWED: self._on_allowed,
@@ -353,6 +363,9 @@ class BootDraft:
             others = int(match[3]) if match[2] == " plus" else 0
             self._cpus = Known(int(match[1]) + others, f"{where}: CPUs allowed")
 
+    def _on_keys(self, where: str, match: re.Match[str]) -> None:
+        self._keys = Known(match[1] is not None, f"{where}: {match[0]}")
+
     def _on_rsdp(self, where: str, match: re.Match[str]) -> None:
         self._rsdp = Known(int(match[1], 16), f"{where}: ACPI: RSDP")
 
@@ -427,6 +440,7 @@ class BootDraft:
             broken_reservation=self._broken_reservation,
             crash_failures=tuple(self._failures),
             acpi_rsdp=self._rsdp,
+            dm_crypt_keys=self._keys,
             cma_areas=tuple(self._contiguous.areas),
             crash_cma=self._contiguous.crash,
             ignored_words=self._contiguous.ignored,
