@@ -17,7 +17,7 @@ from smecheck.answer import Basis, Report, Verdict
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.resolve import BootEvidence, resolve_boot
-from smecheck.case import Question, memory_premises, with_memory
+from smecheck.case import Question
 from smecheck.checks.apply import findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Case, Judgement
@@ -27,8 +27,8 @@ from smecheck.checks.verdict import judge
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.inputs_used import inputs_used
 from smecheck.kernel.identity import identify
+from smecheck.load.memory_of_case import memory_premises, with_memory
 from smecheck.load.of_case import (
-    around_first_boot_of,
     asks_for_load,
     cross_checked,
     host_of,
@@ -45,10 +45,11 @@ from smecheck.workarea.proof import Reservations, reservations
 
 if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.decompressor_sizes import DecompressorView
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.load.predicted_load import PredictedLoad
-    from smecheck.workarea.decompressor_view import DecompressorView
+    from smecheck.load.segments import SegmentList
 
 
 def analyze(question: Question) -> Report:
@@ -88,7 +89,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     if predicted is not None and predicted.segments is not None:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
-    segments = load or around_first_boot_of(question)
+    segments = load or _around_first_boot(question)
     not_predicted = predicted.prediction.unknown if predicted is not None else None
     placing = predicted.prediction.placing if predicted is not None else None
     obstacle = obstacle_in_log(question) if asks_for_load(question) else None
@@ -192,6 +193,15 @@ def _judged(report: Report, judgement: Judgement) -> Report:
         headline=judgement.headline,
         next_step=judgement.next_step,
     )
+
+
+def _around_first_boot(question: Question) -> SegmentList | None:
+    """Return what lies around a kernel that a boot loader starts, as boot_params tell it."""
+    if question.early is None:
+        return None
+    from smecheck.boot.kaslr.around_first_boot import around_first_boot
+
+    return around_first_boot(question.early)
 
 
 def _decompressor(

@@ -1,4 +1,4 @@
-"""What would help: changes that were tried out, each with the verdict that it gives."""
+"""The answer: a report, with all that the output formats print, decided and worded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
     from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.checks.finding import Finding, RuleResult
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.decompressor_sizes import DecompressorView
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.segments import SegmentList
     from smecheck.machine.memory import MemoryMap
-    from smecheck.workarea.decompressor_view import DecompressorView
     from smecheck.workarea.placement import Placement
-    from smecheck.workarea.proof import Proof
+    from smecheck.workarea.proven import Proof
 
 
 class Cost(Enum):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import value_of
-from smecheck.load.segments import Loader, Mode
-from smecheck.record import record, replace
+from smecheck.record import record
 
 if TYPE_CHECKING:
-    from smecheck.boot.boot import BootRequest
-    from smecheck.boot.early_memory import EarlyBoot
+    from smecheck.asked import BootRequest
+    from smecheck.boot.early_boot import EarlyBoot
     from smecheck.kernel.image import KernelImage
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
     from smecheck.machine.firmware import FirmwareMap
     from smecheck.machine.kernel_log import KernelLog
@@ -36,45 +34,3 @@ class Question:
     """Whether a recorded load is to be predicted as well, and held against the prediction."""
     early: EarlyBoot | None = None
     """boot_params and what they point to: of the boot asked about; with a load, of the running."""
-
-
-def with_memory(question: Question) -> Question:
-    """Take the firmware's map from the host, and make a memory map, where none was given."""
-    host = question.machine.host if question.machine is not None else None
-    if question.firmware is None and host is not None and host.firmware_map is not None:
-        question = replace(question, firmware=host.firmware_map)
-    early = question.early
-    if question.firmware is None and question.segments is None and early is not None:
-        question = replace(question, firmware=value_of(early.e820))
-    if question.memory is None:
-        question = replace(question, memory=_machine_memory(question) or _reserved(question))
-    return question
-
-
-def _machine_memory(question: Question) -> MemoryMap | None:
-    """Make a memory map of what else tells the machine's memory."""
-    if question.log is None and question.firmware is None:
-        return None
-    from smecheck.machine.map_without_iomem import machine_memory
-
-    return machine_memory(question.log, question.firmware)
-
-
-def _reserved(question: Question) -> MemoryMap | None:
-    """Return the crash reservation alone, where that is all that the load depends on."""
-    boot, log = question.boot, question.log
-    enough = boot.mode is Mode.CRASH and boot.loader is Loader.KEXEC_FILE_LOAD
-    if log is None or not enough:
-        return None
-    from smecheck.machine.map_without_iomem import reserved_memory
-
-    return reserved_memory(log)
-
-
-def memory_premises(question: Question) -> tuple[str, ...]:
-    """Return what has to be said of a memory map that was made of something else."""
-    if question.log is None and question.firmware is None:
-        return ()
-    from smecheck.machine.map_without_iomem import premises
-
-    return premises(question.memory, question.log, question.firmware)

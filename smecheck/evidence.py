@@ -6,6 +6,19 @@ from typing import Generic, TypeAlias, TypeVar
 
 from smecheck.record import record
 
+
+@record
+class Step:
+    """One line of a derivation."""
+
+    name: str
+    value: int
+    formula: str
+    """How the value follows, with numbers."""
+    source: str
+    """The place in the kernel, or in the input, that the formula or the value comes from."""
+
+
 T = TypeVar("T")
 
 

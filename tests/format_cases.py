@@ -8,7 +8,7 @@ from pathlib import Path
 from commandline import SAMPLES, Run, run, sample
 from elfwriter import vmlinux
 
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 
 OLD = str(SAMPLES / "founding-failure" / "kernel.yaml")
 NEW = str(SAMPLES / "debian-6.1-kexec" / "kernel.yaml")

@@ -20,7 +20,7 @@ from kcidb_io.schema import V5_3
 from recorded import DATA
 from tap.parser import Parser
 
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 
 
 @cache

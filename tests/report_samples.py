@@ -7,24 +7,26 @@ from enum import Enum
 from typing import TypeVar
 
 from smecheck.answer import Basis, InputUse, Report, Verdict
-from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Boot, Initrd, Path, SmeAnswer, SmeState
+from smecheck.asked import Path
+from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Boot, Initrd, SmeAnswer, SmeState
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Finding, Outcome, Party, Severity
-from smecheck.evidence import Known, Unknown
-from smecheck.kernel.identity import KernelFacts
-from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, Scheme, Section, SetupHeader
-from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
-from smecheck.machine.memory import MemoryMap, Region, usable_ram
-from smecheck.record import field_names, replace
-from smecheck.span import Span
-from smecheck.workarea.decompressor_view import (
+from smecheck.evidence import Known, Step, Unknown
+from smecheck.kernel.decompressor_sizes import (
     DecompressorView,
     InitSizeSide,
     NeededSize,
     SectionRoom,
 )
-from smecheck.workarea.placement import Extents, Generation, Owner, Placement, Step
-from smecheck.workarea.proof import Proof, ProofPath, Way
+from smecheck.kernel.facts import KernelFacts
+from smecheck.kernel.generations import Generation
+from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, Scheme, Section, SetupHeader
+from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.record import field_names, replace
+from smecheck.span import Span
+from smecheck.workarea.placement import Extents, Owner, Placement
+from smecheck.workarea.proven import Proof, ProofPath, Way
 
 TEXT = 0xFFFFFFFF81000000
 BASE = 0x7D200000

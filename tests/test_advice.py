@@ -13,10 +13,10 @@ from smecheck.advice.advise import advise
 from smecheck.advice.changes import is_safe
 from smecheck.analysis import analyze
 from smecheck.answer import Advice, Cost, Report, Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.host import Host
 from smecheck.read.load.segments import read_segments

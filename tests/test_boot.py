@@ -11,18 +11,19 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.boot.boot import Boot, BootRequest, Paging, Path, SmeState, Switch
-from smecheck.boot.paging import has_five_levels
+from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.boot.boot import Boot, SmeState
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word, last_value
+from smecheck.kernel.five_levels import has_five_levels
 from smecheck.kernel.image import KernelImage, LoadSegment, SetupHeader
 from smecheck.load.segments import Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.machine.memory import MemoryMap
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
-from smecheck.workarea.proof import Way
+from smecheck.workarea.proven import Way
 
 OLD, NEW = kernel("5.0-old"), kernel("6.12.117+deb12-amd64")
 MIB = 1 << 20

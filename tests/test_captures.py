@@ -9,7 +9,7 @@ from recorded import DATA, kernel, load_json, span
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.evidence import value_of
 from smecheck.read.load.segments import read_segments

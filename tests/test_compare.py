@@ -14,7 +14,7 @@ from elfwriter import vmlinux
 from mutations import FRAME, MUTANTS, PAGE, Description, description, mutated
 from recorded import DATA
 
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 from smecheck.span import align_up
 
 KERNELS = DATA / "kernels"

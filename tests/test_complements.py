@@ -18,7 +18,7 @@ from test_symbol_list import OLD, filler, listed
 
 from smecheck.analysis import analyze
 from smecheck.answer import InputUse, Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.errors import InputError, MalformedInput, WrongKind
 from smecheck.evidence import Known, value_of

@@ -10,11 +10,11 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.boot.boot import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch
 from smecheck.case import Question
 from smecheck.errors import InputError
 from smecheck.evidence import Known
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.host import Host
 from smecheck.read.machine.crash_cma_ranges import read_crash_cma_ranges

@@ -10,18 +10,14 @@ from hypothesis import strategies as st
 from recorded import kernel
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
+from smecheck.kernel.decompressor_sizes import DecompressorView, InitSizeSide, NeededSize
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.record import replace
-from smecheck.workarea.decompressor_view import (
-    DecompressorView,
-    InitSizeSide,
-    NeededSize,
-    decompressor_view,
-)
+from smecheck.workarea.decompressor_view import decompressor_view
 from smecheck.workarea.proof import reservations
 
 OLD, CLOUD = kernel("5.0-old"), kernel("6.12.117+deb12-cloud-amd64")

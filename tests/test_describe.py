@@ -23,7 +23,7 @@ from test_config import CONFIG, embedding
 from test_symbol_list import OLD, filler, listed
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import KernelImage, SetupHeader
@@ -38,7 +38,8 @@ from smecheck.read.load.segments import read_segments
 from smecheck.read.machine.iomem import read_iomem
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
-from smecheck.report.render import Format, RenderOptions, render
+from smecheck.report.options import Format, RenderOptions
+from smecheck.report.render import render
 
 SCHEMA = json.loads(files("smecheck").joinpath("schemas", "kernel-v1.json").read_text())
 OPTIONS = RenderOptions(explain=True, color=False, width=80, unicode=True, exit_code=0)

@@ -12,7 +12,7 @@ import pytest
 from commandline import run
 
 from smecheck.checks.catalogue import RULES
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 from smecheck.report.rule_pages import rule_url, rules_document
 
 ROOT = Path(__file__).parents[1]

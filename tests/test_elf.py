@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from smecheck.errors import InputError, MalformedInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
+from smecheck.kernel.generations import Generation
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.read.kernel.elf import read_elf
-from smecheck.workarea.placement import Generation
 
 END = TEXT + 0xA16000
 

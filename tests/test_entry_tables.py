@@ -11,12 +11,12 @@ from recorded import kernel, load_json, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report, Verdict
-from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.case import Question
 from smecheck.checks.finding import Finding
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.image import KernelImage
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MemoryMap
 from smecheck.read.machine.iomem import parse_iomem

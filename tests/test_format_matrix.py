@@ -9,7 +9,7 @@ import pytest
 from commandline import run
 from format_cases import CASES, FORMATS, UNANSWERED, ending, fill
 
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 
 
 @pytest.fixture(scope="module")

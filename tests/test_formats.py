@@ -17,7 +17,8 @@ from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import InternalError, MalformedInput, SmecheckError, UnreadableInput
 from smecheck.record import replace
-from smecheck.report.render import Format, RenderOptions, render, render_error
+from smecheck.report.options import Format, RenderOptions
+from smecheck.report.render import render, render_error
 
 FORMATS = [form for form in Format if not form.is_for_people]
 HOSTILE = (

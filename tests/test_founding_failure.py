@@ -12,7 +12,8 @@ from recorded import DATA, kernel, load_json, span
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import SME_IS_ON, BootRequest
+from smecheck.asked import BootRequest
+from smecheck.boot.boot import SME_IS_ON
 from smecheck.case import Question
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known

@@ -13,7 +13,7 @@ from commandline import ROOT, SAMPLES, Run, run
 from mutations import description
 from recorded import DATA
 
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 
 KERNELS = DATA / "kernels"
 NEW = str(KERNELS / "6.1.0-56-cloud-amd64.yaml")

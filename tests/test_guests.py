@@ -13,11 +13,12 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Report
-from smecheck.boot.boot import BootRequest
-from smecheck.case import Question, with_memory
+from smecheck.asked import BootRequest
+from smecheck.case import Question
 from smecheck.evidence import Known, value_of
+from smecheck.load.memory_of_case import with_memory
 from smecheck.load.of_case import predicted_load
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList
 from smecheck.machine.host import Host
 from smecheck.read.load.segments import read_segments

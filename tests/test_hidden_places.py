@@ -9,14 +9,14 @@ from commandline import call
 from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.evidence import Known
 from smecheck.kernel.image import KernelImage
 from smecheck.load.cross_check import as_given
 from smecheck.load.predict import predict
-from smecheck.load.predicted_load import Machine, machine_with_log
-from smecheck.load.request import LoadRequest, Placing, Prediction
+from smecheck.load.predicted_load import machine_with_log
+from smecheck.load.request import LoadRequest, Machine, Placing, Prediction
 from smecheck.load.segments import Loader, Mode, SegmentRole
 from smecheck.machine.host import Host
 from smecheck.read.load.segments import read_segments

@@ -6,12 +6,12 @@ import pytest
 from recorded import kernel
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.kernel.generations import AFTER_END_GENERATIONS, GENERATION_RULES
-from smecheck.kernel.identity import KernelFacts, identify, link_address_problem
+from smecheck.kernel.facts import KernelFacts
+from smecheck.kernel.generations import AFTER_END_GENERATIONS, GENERATION_RULES, Generation
+from smecheck.kernel.identity import identify, link_address_problem
 from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
 from smecheck.read.kernel.kernel_description import read_kernel_description
 from smecheck.record import replace
-from smecheck.workarea.placement import Generation
 
 TEXT, END, WORKAREA = 0xFFFFFFFF81000000, 0xFFFFFFFF81A16000, 0xFFFFFFFF81C00000
 ADDRESSES = {"_text": TEXT, "_end": END}

@@ -93,9 +93,11 @@ def test_nothing_is_read_or_analyzed_without_need(arguments: tuple[str, ...], fo
     modules = imported(folder, *arguments)
     assert modules & THIRD_PARTY == {"click"}
     assert "dataclasses" not in modules or "schema" in arguments
-    assert not rooms(modules) & {"analysis", "checks", "inputs"}
-    placement = {module for module in modules if module.startswith("smecheck.placement.")}
-    assert placement <= {"smecheck.kernel.constants"}
+    assert not rooms(modules) & {"analysis", "read", "boot", "workarea"}
+    rules = {module for module in modules if module.startswith("smecheck.checks.")}
+    assert rules <= {"smecheck.checks.finding", "smecheck.checks.tolerance"}
+    kernel = {module for module in modules if module.startswith("smecheck.kernel.")}
+    assert kernel <= {"smecheck.kernel.constants"}
 
 
 @pytest.mark.parametrize("arguments", [("rules",), ("explain", "SME001")])
@@ -103,7 +105,7 @@ def test_rules_are_told_without_reading_anything(arguments: tuple[str, ...], fol
     modules = imported(folder, *arguments)
     assert modules & THIRD_PARTY == {"click"}
     assert not modules & HEAVY
-    assert not rooms(modules) & {"analysis", "inputs"}
+    assert not rooms(modules) & {"analysis", "read"}
 
 
 def test_elf_in_plain(folder: Path) -> None:
@@ -136,10 +138,11 @@ def test_json_needs_no_rich(folder: Path) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_bare_kernel_brings_no_reader_of_loads_and_machines(form: str, folder: Path) -> None:
     modules = imported(folder, *ELF, "--format", form)
-    readers = {module for module in modules if module.startswith("smecheck.inputs.")}
-    names = {module.removeprefix("smecheck.inputs.") for module in readers}
+    readers = {module for module in modules if module.startswith("smecheck.read.")}
+    names = {module.removeprefix("smecheck.read.") for module in readers}
     elf = {"banner", "elf", "elf_content", "elf_file", "elf_symbols", "image_symbols"}
-    assert names == elf | {"binary_kind", "complements", "kernel", "source"}
+    kernel = {f"kernel.{name}" for name in elf | {"complements", "kernel"}}
+    assert names == kernel | {"kernel", "kinds", "source"}
 
 
 def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: Path) -> None:

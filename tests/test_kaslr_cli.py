@@ -13,7 +13,7 @@ from kaslr_cases import CASES, KERNELS, early_boot, efi_map, image, node, number
 from recorded import DATA
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 
 SOME = ("002", "040", "078", "110", "150", "152", "200", "250", "330")

@@ -10,14 +10,14 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.places import Places, possible_places
 from smecheck.case import Question
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.identity import identify
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.host import Host
 from smecheck.read.machine.boot_description import read_boot_description

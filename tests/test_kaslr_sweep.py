@@ -13,7 +13,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Verdict
-from smecheck.boot.boot import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.kaslr.slots import KaslrSweep
 from smecheck.case import Question
 from smecheck.checks.finding import Effect

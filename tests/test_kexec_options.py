@@ -11,7 +11,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known, value_of
@@ -21,7 +21,7 @@ from smecheck.load.kexec_cmdline import given_cmdline
 from smecheck.load.kexec_option_table import options_of
 from smecheck.load.kexec_options import KexecOptions, parse_options
 from smecheck.load.kexec_tools import ToolsChange
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentRole
 from smecheck.load.versions import parse_version
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange

@@ -7,15 +7,15 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report
-from smecheck.boot.boot import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch
 from smecheck.case import Question
 from smecheck.evidence import Known
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.host import Host
 from smecheck.record import replace
 from smecheck.span import Span
-from smecheck.workarea.proof import Way
+from smecheck.workarea.proven import Way
 
 NEW = kernel("7.3.4+deb13-cloud-amd64")
 INIT_SIZE = 0x3C39000

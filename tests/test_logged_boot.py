@@ -8,8 +8,8 @@ import pytest
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.asked import BootRequest, Switch
 from smecheck.boot import boot as boots
-from smecheck.boot.boot import BootRequest, Switch
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.load.segments import Loader, Mode

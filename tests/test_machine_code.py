@@ -8,7 +8,7 @@ import pytest
 from recorded import load_json, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest, Paging, Switch
+from smecheck.asked import BootRequest, Paging, Switch
 from smecheck.case import Question
 from smecheck.evidence import Unknown
 from smecheck.kernel.image import KernelImage, KernelKind, SetupHeader

@@ -10,7 +10,7 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.evidence import Known
 from smecheck.load.segments import Mode

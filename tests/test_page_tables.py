@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.case import Question
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.machine.memory import MemoryMap

@@ -16,7 +16,8 @@ from report_samples import SAMPLES, collision, retold
 
 from smecheck.machine.memory import MemoryMap, Region
 from smecheck.record import replace
-from smecheck.report.render import Picture, RenderOptions, draw
+from smecheck.report.options import Picture, RenderOptions
+from smecheck.report.render import draw
 from smecheck.span import Span, SpanSet
 
 OPTIONS = RenderOptions(False, True, 100, True, 1)

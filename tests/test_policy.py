@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from smecheck.boot.boot import Path as BootPath
+from smecheck.asked import Path as BootPath
 from smecheck.builds.policy import Policy
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Severity

@@ -14,11 +14,11 @@ from test_founding_failure import EXPERIMENTS, expected_verdict, result
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.evidence import Known
 from smecheck.load.naming import name_segments
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.machine.host import Host
 from smecheck.read.load.segments import read_segments

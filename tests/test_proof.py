@@ -11,7 +11,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.identity import identify
@@ -19,7 +19,8 @@ from smecheck.kernel.image import KernelImage, LoadSegment, Section, SetupHeader
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 from smecheck.workarea.placement import Owner
-from smecheck.workarea.proof import Proof, ProofPath, Reservations, Way, reservations
+from smecheck.workarea.proof import Reservations, reservations
+from smecheck.workarea.proven import Proof, ProofPath, Way
 
 # data/captures/README.md, "Sizes": init_size - scratch end, z_output_len, file offset of the
 # section's end, its distance from _text. All sizes in bytes.

@@ -17,7 +17,8 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import SME_IS_ON, BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch
+from smecheck.boot.boot import SME_IS_ON
 from smecheck.case import Question
 from smecheck.checks.finding import Effect
 from smecheck.evidence import Known
@@ -30,7 +31,8 @@ from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.report.counterexample_files import counterexample_files
 from smecheck.span import Span, SpanSet, align_up
-from smecheck.workarea.proof import Counterexample, ProofPath, Way, reservations
+from smecheck.workarea.proof import reservations
+from smecheck.workarea.proven import Counterexample, ProofPath, Way
 
 NAMES = sorted(path.stem for path in (DATA / "kernels").iterdir())
 IMAGES = {name: kernel(name) for name in NAMES}

@@ -16,7 +16,8 @@ from smecheck.answer import Report
 from smecheck.errors import MalformedInput, SmecheckError, UsageError
 from smecheck.record import replace
 from smecheck.report.error_report import error_json, error_text
-from smecheck.report.render import Format, RenderOptions, render
+from smecheck.report.options import Format, RenderOptions
+from smecheck.report.render import render
 
 OPTIONS = RenderOptions(explain=False, color=False, width=80, unicode=True, exit_code=1)
 HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb", "\udcff", "\u2028")

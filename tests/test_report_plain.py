@@ -9,7 +9,8 @@ from report_samples import SAMPLES, clear, collision, not_applicable, retold, un
 from smecheck.answer import Report
 from smecheck.evidence import Known
 from smecheck.record import replace
-from smecheck.report.render import Format, RenderOptions, render
+from smecheck.report.options import Format, RenderOptions
+from smecheck.report.render import render
 
 HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb\r", "\udcff", "\u2028")
 

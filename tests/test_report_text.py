@@ -10,7 +10,8 @@ from report_samples import SAMPLES, collision, not_applicable, retold, undecided
 
 from smecheck.answer import Report
 from smecheck.record import replace
-from smecheck.report.render import Format, RenderOptions, render
+from smecheck.report.options import Format, RenderOptions
+from smecheck.report.render import render
 
 WIDTHS = (40, 60, 80, 120, 200)
 HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb", "\udcff", "漢" * 99)

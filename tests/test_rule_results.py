@@ -10,7 +10,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.boot.boot import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch
 from smecheck.case import Question
 from smecheck.checks import apply, build, ownership, section, section_image
 from smecheck.checks.catalogue import RULES

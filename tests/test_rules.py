@@ -13,7 +13,7 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest, Paging, Switch
+from smecheck.asked import BootRequest, Paging, Switch
 from smecheck.case import Question
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Finding, Severity

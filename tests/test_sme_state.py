@@ -11,7 +11,8 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report, Verdict
-from smecheck.boot.boot import Boot, BootRequest, Path, SmeState, Switch
+from smecheck.asked import BootRequest, Path, Switch
+from smecheck.boot.boot import Boot, SmeState
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.cmdline import word_position

@@ -9,7 +9,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Verdict
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.load.segments import Mode

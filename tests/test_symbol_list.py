@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.case import Question
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, value_of
+from smecheck.kernel.generations import Generation
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, KernelKind, Scheme
 from smecheck.read.kernel.kernel import read_kernel
@@ -25,7 +26,6 @@ from smecheck.read.kernel.symbol_list import (
     read_symbol_list,
     read_symbols,
 )
-from smecheck.workarea.placement import Generation
 
 LISTS = DATA / "symbols"
 SHIFTED = ("6.1.0-56-amd64", "6.12.117+deb12-amd64", "7.3.4+deb13-amd64")

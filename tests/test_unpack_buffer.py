@@ -13,7 +13,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch
 from smecheck.boot.unpack_buffer import unpack_buffer
 from smecheck.case import Question
 from smecheck.checks.finding import Effect, Finding, Severity

@@ -7,7 +7,8 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.boot.boot import BootRequest, Path, SmeState, Switch
+from smecheck.asked import BootRequest, Path, Switch
+from smecheck.boot.boot import SmeState
 from smecheck.case import Question
 from smecheck.checks.finding import Confidence, Effect, Severity
 from smecheck.checks.tolerance import Tolerance

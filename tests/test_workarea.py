@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest, Initrd, Paging, Switch
+from smecheck.asked import BootRequest, Paging, Switch
+from smecheck.boot.boot import Initrd
 from smecheck.case import Question
 from smecheck.evidence import Unknown
-from smecheck.kernel.generations import AFTER_END_GENERATIONS, GENERATION_RULES
+from smecheck.kernel.generations import AFTER_END_GENERATIONS, GENERATION_RULES, Generation
 from smecheck.record import replace
 from smecheck.span import Span
 from smecheck.workarea.arithmetic import KernelLayout, pgtable_calc, reach_anywhere, reach_at
-from smecheck.workarea.placement import Generation
 
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 NO_INITRD = Initrd(None, 0, "a test")

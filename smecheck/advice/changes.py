@@ -1,4 +1,4 @@
-"""A change tried out: the program's own answer to the question that it leads to."""
+"""The changes that may help: words on the command line, other loads, another kernel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Advice, Cost, Report, Verdict
-from smecheck.boot.boot import Switch
+from smecheck.asked import Switch
 from smecheck.case import Question
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
@@ -16,7 +16,7 @@ from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
 from smecheck.load.hidden_places import area_is_used
 from smecheck.load.kexec_tools import NEWEST, ToolsChange
 from smecheck.load.of_case import host_of
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.load.versions import version_text
 from smecheck.machine.memory import MemoryMap, Region

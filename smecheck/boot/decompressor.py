@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.kernel.constants import DEFAULT_PHYSICAL_ALIGN, START_KERNEL_MAP
-from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage
 from smecheck.kernel.link_address import physical_align
 from smecheck.quantity import address_text, size_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.evidence import Known
 from smecheck.load.request import ADDRESSES
 from smecheck.record import field_names
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from smecheck.boot.boot import Boot
     from smecheck.case import Question
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
 
 _ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")
 """Fields of a host that bear on more than where kexec puts things: on the page tables at entry, on

@@ -4,41 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Paging
+from smecheck.asked import Paging
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import has_word
-from smecheck.quantity import address_text
-from smecheck.workarea.placement import Generation
+from smecheck.kernel.five_levels import has_five_levels
+from smecheck.kernel.generations import Generation
 
 if TYPE_CHECKING:
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
 
-_XLF_5LEVEL = 0x20
-_XLF_5LEVEL_ENABLED = 0x40
-"""arch/x86/include/uapi/asm/bootparam.h, xloadflags, v5.2: the first one says no more than that
-this header tells of 5-level paging, the second one that the kernel was built with it. v6.17 removed
-CONFIG_X86_5LEVEL: since then every kernel has it."""
-
-_OPTION = "CONFIG_X86_5LEVEL"
 
 _FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
-
-
-def has_five_levels(image: KernelImage) -> Fact[bool]:
-    """Tell whether the kernel was built with 5-level paging, by its header or its configuration."""
-    xloadflags = image.header.other.get("xloadflags", 0)
-    if xloadflags & _XLF_5LEVEL:
-        enabled = bool(xloadflags & _XLF_5LEVEL_ENABLED)
-        state = "set" if enabled else "clear"
-        return Known(
-            enabled,
-            f"XLF_5LEVEL_ENABLED is {state} in xloadflags {address_text(xloadflags)} of the header",
-        )
-    option = image.config.get(_OPTION)
-    if option is not None:
-        return Known(option == "y", f"{_OPTION}={option}")
-    return Unknown("neither its header nor its configuration tells of 5-level paging")
 
 
 def paging_contradicted(asked: Paging, image: KernelImage) -> str | None:

@@ -1,19 +1,17 @@
-"""Which boot is asked about: the user's words, the load and the machine taken together."""
+"""Which boot it is: the user's words, the load, the machine and its log taken together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.boot import (
     NO_INITRD_ASSUMED,
     SME_UNKNOWN_WITHOUT_CMDLINE,
     Boot,
-    BootRequest,
     Initrd,
-    Path,
     SmeAnswer,
     SmeState,
-    Switch,
 )
 from smecheck.boot.decompressor import UnpackRules, landing
 from smecheck.boot.paging import paging_at_entry
@@ -28,7 +26,7 @@ from smecheck.record import record, replace
 from smecheck.span import Span
 
 if TYPE_CHECKING:
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.memory import MemoryMap

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text

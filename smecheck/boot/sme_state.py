@@ -14,7 +14,8 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, Path, SmeAnswer, SmeState
+from smecheck.asked import Path
+from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, SmeAnswer, SmeState
 from smecheck.boot.logged_sme import (
     HYPERVISORS,
     active_features,
@@ -24,10 +25,11 @@ from smecheck.boot.logged_sme import (
 )
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import last_value, parameters, values, word_position
-from smecheck.kernel.identity import SWITCH_SYMBOLS, KernelFacts, banner_version
+from smecheck.kernel.facts import KernelFacts
+from smecheck.kernel.generations import Generation
+from smecheck.kernel.identity import SWITCH_SYMBOLS, banner_version
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.record import record
-from smecheck.workarea.placement import Generation
 
 if TYPE_CHECKING:
     from smecheck.machine.kernel_log import KernelLog

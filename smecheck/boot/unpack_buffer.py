@@ -20,7 +20,7 @@ from smecheck.record import record
 from smecheck.span import Span, align_down
 
 if TYPE_CHECKING:
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.load.segments import SegmentList
 

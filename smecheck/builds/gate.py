@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.builds.build_facts import BuildFacts
 from smecheck.builds.facts_of_report import build_facts
 from smecheck.builds.gate_report import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.checks.finding import Severity
 from smecheck.record import record
 from smecheck.span import Span

@@ -1,4 +1,4 @@
-"""Rows out of the outcomes of rules, with the severities that a policy gives them."""
+"""The rows of a gate: of a rule, of a kernel without a machine, of a machine."""
 
 from __future__ import annotations
 

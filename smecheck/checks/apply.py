@@ -8,7 +8,7 @@ from smecheck.boot.boot import Boot, SmeState
 from smecheck.checks.finding import Finding, Outcome, RuleResult, Severity
 from smecheck.checks.rule import Lack, Rule, Situation
 from smecheck.evidence import Unknown, value_of
-from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.facts import KernelFacts
 from smecheck.workarea.placement import Placement
 
 

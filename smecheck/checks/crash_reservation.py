@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import (

@@ -1,4 +1,4 @@
-"""A finding: what a rule has to say of this kernel on this machine."""
+"""What came of a rule: its outcome, and its findings."""
 
 from __future__ import annotations
 

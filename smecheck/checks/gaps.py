@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.boot.boot import Boot, Path
+from smecheck.asked import Path
+from smecheck.boot.boot import Boot
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.machine.memory import MapKind, MemoryMap
 from smecheck.quantity import count_text

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
     from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.checks.finding import Effect, Finding
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.load.request import Placing
     from smecheck.load.segments import SegmentList
     from smecheck.machine.memory import MemoryMap
     from smecheck.workarea.placement import Placement
-    from smecheck.workarea.proof import Proof
+    from smecheck.workarea.proven import Proof
 
 IF_IT_STILL_DIES = (
     "if the kernel still dies, the workarea's place is not the reason: next suspects are the "

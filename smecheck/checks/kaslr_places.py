@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import BootRequest, Path
+from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.boot.early_memory import EarlyBoot
+    from smecheck.boot.early_boot import EarlyBoot
     from smecheck.boot.kaslr.question import KaslrQuestion
     from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.load.segments import SegmentList

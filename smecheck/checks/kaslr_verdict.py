@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.answer import Basis, Verdict
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.boot.kaslr.slots import Collisions
 from smecheck.checks.finding import Effect
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.boot.resolve import is_elf_load
 from smecheck.boot.running import running_kernel
 from smecheck.checks import needs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.checks.judgement import Case
 from smecheck.evidence import Known, Unknown
 from smecheck.load.log_obstacle import RESERVE
@@ -12,10 +12,10 @@ from smecheck.load.request import Placing
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import address_text
 from smecheck.workarea.placement import Owner
-from smecheck.workarea.proof import Way
+from smecheck.workarea.proven import Way
 
 if TYPE_CHECKING:
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
 
 
 def missing(case: Case) -> tuple[str, str] | None:

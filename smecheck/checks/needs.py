@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.boot.resolve import is_elf_load
 from smecheck.boot.unpack_buffer import unpack_buffer as buffer_of
 from smecheck.checks.finding import Outcome

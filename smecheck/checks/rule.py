@@ -12,7 +12,7 @@ from smecheck.record import record, replace
 
 if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.machine.firmware import FirmwareMap
     from smecheck.machine.kernel_log import KernelLog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.checks.rule import Situation
 from smecheck.workarea.ownership import moved_by_kaslr
 

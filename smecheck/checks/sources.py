@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.boot.logged_sme import sme_beside_guest
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity

@@ -12,7 +12,7 @@ from smecheck.load.request import Placing
 from smecheck.quantity import size_text
 from smecheck.record import replace
 from smecheck.workarea.placement import Owner
-from smecheck.workarea.proof import Way
+from smecheck.workarea.proven import Way
 
 _SETTLED_BY = {
     "cpus": "--cpus",

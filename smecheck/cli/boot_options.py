@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smecheck.boot.early_memory import EarlyBoot
+    from smecheck.boot.early_boot import EarlyBoot
 
 BOOT_OPTIONS = ("boot_params", "srat", "boot")
 
@@ -18,7 +18,8 @@ def early_of(options: dict[str, Any]) -> EarlyBoot | None:
     """
     if all(options[name] is None for name in BOOT_OPTIONS):
         return None
-    from smecheck.boot.early_memory import EarlyBoot, completed, from_boot_params
+    from smecheck.boot.early_boot import EarlyBoot
+    from smecheck.boot.early_memory import completed, from_boot_params
     from smecheck.evidence import Known, Unknown
     from smecheck.record import replace
 

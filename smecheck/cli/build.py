@@ -27,7 +27,7 @@ def build_of(path: str) -> BuildFacts:
 def build_of_image(image: KernelImage) -> BuildFacts:
     """Return the facts of a kernel, as they hold without a machine."""
     from smecheck.analysis import analyze
-    from smecheck.boot.boot import BootRequest
+    from smecheck.asked import BootRequest
     from smecheck.builds.facts_of_report import build_facts
     from smecheck.case import Question
 

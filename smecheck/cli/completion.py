@@ -6,6 +6,7 @@ import re
 
 import click
 
+from smecheck.cli import COMPLETE_VARIABLE
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 
@@ -24,17 +25,18 @@ Examples:
 
 @click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("shell", type=click.Choice(_SHELLS))
-def completion(shell: str) -> None:
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
     """Print the script that makes SHELL complete commands, options, rules and files."""
     from click.shell_completion import ShellComplete, get_completion_class
-
-    from smecheck.cli.main import COMPLETE_VARIABLE, cli
 
     kind = get_completion_class(shell)
     if kind is None:
         raise RuntimeError(f"click knows no {shell}")
     # Not kind.source(), which runs the shell of this machine to see its version.
-    script = ShellComplete.source(kind(cli, {}, "smecheck", COMPLETE_VARIABLE))
+    script = ShellComplete.source(
+        kind(context.find_root().command, {}, "smecheck", COMPLETE_VARIABLE)
+    )
     write_stdout(script.strip("\n") + "\n")
 
 

@@ -157,7 +157,7 @@ def _question(
     from smecheck.builds.gate_report import Unreadable
     from smecheck.case import Question
     from smecheck.load.contradiction import contradiction
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
     from smecheck.machine.host import Host
 
     if isinstance(facts, Unreadable):

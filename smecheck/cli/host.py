@@ -11,7 +11,7 @@ from smecheck.errors import UsageError
 from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
     from smecheck.machine.host import Host
 
 host_options = (
@@ -53,8 +53,7 @@ def machine_of(options: dict[str, Any]) -> Machine | None:
     """
     if options["host"] is None and all(options[name] is None for name in _SHORT_CUTS):
         return None
-    from smecheck.load.predicted_load import Machine
-    from smecheck.load.request import ADDRESSES
+    from smecheck.load.request import ADDRESSES, Machine
     from smecheck.machine.host import Host
     from smecheck.span import Span
 

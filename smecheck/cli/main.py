@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from smecheck.cli import COMPLETE_VARIABLE
 from smecheck.errors import ExitCode, InternalError, OutputError, SmecheckError, UsageError
 
 _COMMANDS = {
@@ -25,9 +26,6 @@ _COMMANDS = {
     "triage": "smecheck.cli.triage:triage",
 }
 """The commands, imported only when they run or when the help lists them."""
-
-COMPLETE_VARIABLE = "_SMECHECK_COMPLETE"
-"""The environment variable by which click knows that a shell asks for completions."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from smecheck.quantity import parse_integer
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 """Settings of every command."""

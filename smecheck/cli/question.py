@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.cli.boot_options import BOOT_OPTIONS, early_of
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.host import host_options, machine_of
@@ -19,7 +19,7 @@ from smecheck.load.segments import Loader, Mode
 if TYPE_CHECKING:
     from smecheck.case import Question
     from smecheck.kernel.image import KernelImage
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
 
 _INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)

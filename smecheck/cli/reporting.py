@@ -18,7 +18,7 @@ from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
 from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
 from smecheck.record import record, replace
-from smecheck.report.render import Format, Picture, RenderOptions
+from smecheck.report.options import Format, Picture, RenderOptions
 
 if TYPE_CHECKING:
     from smecheck.checks.tolerance import Tolerance

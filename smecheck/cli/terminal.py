@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from smecheck.report.render import Format
+from smecheck.report.options import Format
 
 
 def default_format(output: str | None) -> Format:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from smecheck.record import record
-from smecheck.workarea.placement import Generation
+
+
+class Generation(Enum):
+    """The kernels whose workarea arithmetic is the same."""
+
+    V4_14_0 = "4.14.0"
+    V4_15 = "4.15-4.16"
+    V4_17 = "4.17-5.2"
+    V5_3 = "5.3+"
+    RFC = "rfc"
 
 
 @record

@@ -1,4 +1,4 @@
-"""What a kernel image means: the facts that the arithmetic starts from."""
+"""What an image is: where it begins and ends, its scheme, its generation, its SME code."""
 
 from __future__ import annotations
 
@@ -12,44 +12,11 @@ from smecheck.kernel.constants import (
     SECTION_SIZE,
     START_KERNEL_MAP,
 )
-from smecheck.kernel.generations import AFTER_END_GENERATIONS
+from smecheck.kernel.facts import KernelFacts
+from smecheck.kernel.generations import AFTER_END_GENERATIONS, Generation
 from smecheck.kernel.image import SECTION_SCHEMES, SECTION_SYMBOLS, KernelImage, Scheme, Section
 from smecheck.quantity import address_text
-from smecheck.record import record
 from smecheck.span import align_up
-from smecheck.workarea.placement import Generation
-
-
-@record
-class KernelFacts:
-    """The meaning of an image, each fact with what it follows from."""
-
-    text: Fact[int]
-    """Link address of ``_text``."""
-    end: Fact[int]
-    """Link address of ``_end``."""
-    scheme: Fact[Scheme]
-    section: Section | None
-    """The section that holds the workarea."""
-    sme_code: Fact[bool]
-    """Whether the kernel has SME code at all."""
-    generations: tuple[Generation, ...]
-    """The one generation, or the candidates where the image does not tell; never empty."""
-    generation_origin: str
-    assumptions: tuple[str, ...]
-
-    @property
-    def image_size(self) -> int | None:
-        """Bytes from ``_text`` to ``_end``; ``None`` where one of them is not known."""
-        if isinstance(self.text, Known) and isinstance(self.end, Known):
-            return self.end.value - self.text.value
-        return None
-
-    @property
-    def generation_text(self) -> str:
-        """The generation, or the candidates joined by "or"."""
-        return " or ".join(generation.value for generation in self.generations)
-
 
 SME_CODE_SYMBOLS = ("sme_encrypt_kernel", "sme_enable", "sme_encrypt_execute")
 """arch/x86/mm/mem_encrypt*.c, mem_encrypt_boot.S: a kernel with SME code has them all."""

@@ -1,4 +1,4 @@
-"""Two sources of one kernel put together: facts that one lacks are filled in from the other.
+"""Two sources of one kernel: whether they can be of one build, and their facts put together.
 
 Nothing is overruled: what the first source knows stays, with its origin. Whether both are of the
 same build is to be asked before, see ``agreement``.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from smecheck.boot.paging import has_five_levels
 from smecheck.evidence import Fact, Known, T, Unknown, first_known
 from smecheck.kernel.build_marks import BUILD_SALT, LOCALVERSION, NAMED_AFTER
 from smecheck.kernel.constants import START_KERNEL_MAP
+from smecheck.kernel.five_levels import has_five_levels
 from smecheck.kernel.identity import IDENTITY_FILE_SYMBOL, identify
 from smecheck.kernel.image import Complement, KernelConfig, KernelImage, Section, SetupHeader
 from smecheck.kernel.link_address import (

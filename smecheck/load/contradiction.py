@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import BootRequest, Path
+from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Mode
 from smecheck.record import record
 
 if TYPE_CHECKING:
     from smecheck.load.kexec_options import KexecOptions
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
 
 _MODE_OF = {Path.KEXEC: Mode.LOAD, Path.KDUMP: Mode.CRASH}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from smecheck.boot.boot import BootRequest
+from smecheck.asked import BootRequest
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import last_value
 from smecheck.kernel.image import KernelImage
 from smecheck.load.alternatives import alternatives
 from smecheck.load.compared_segments import ComparedSegment, CrossCheck
-from smecheck.load.predicted_load import Machine, PredictedLoad, asked_load, predict_load
+from smecheck.load.predicted_load import PredictedLoad, asked_load, predict_load
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentRole
 from smecheck.record import replace
 from smecheck.span import Span

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from smecheck.evidence import Step
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.candidates import Candidates
 from smecheck.load.holes import Wanted, find_hole, free_pieces, largest_room
@@ -17,7 +18,6 @@ from smecheck.load.versions import Version
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, align_up
-from smecheck.workarea.placement import Step
 
 PREDICTED_FROM = "prediction"
 """What stands for the place in a file of a segment that was predicted."""

@@ -1,4 +1,4 @@
-"""The segments of a load as the running kernel adds them for kexec_file_load.
+"""Where the running kernel puts the segments of a kexec_file_load.
 
 kernel/kexec_file.c, kexec_add_buffer() and what it calls, v4.14 to v6.12.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.crash_memory import crash_areas
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Known, Step, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.assumptions import Assumptions, no_runtime_map
 from smecheck.load.bzimage_facts import BzImageFacts, bzimage_facts
 from smecheck.load.core_headers import CPUS, HOTPLUG_ASSUMED, HOTPLUG_SIZE, headers_size
+from smecheck.load.crash_areas import crash_areas
 from smecheck.load.file_load_generations import NEWEST, KernelChange
 from smecheck.load.hidden_places import handed_over_size, say_what_is_hidden
 from smecheck.load.holes import Wanted, largest_room
@@ -31,7 +31,6 @@ from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_down, align_up
-from smecheck.workarea.placement import Step
 
 _LOCATE = "kernel/kexec_file.c, locate_mem_hole_callback()"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import BootRequest, Path
+from smecheck.asked import BootRequest, Path
 from smecheck.load.segments import Mode
 from smecheck.machine.memory import MapKind
 from smecheck.record import record

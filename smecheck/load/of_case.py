@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.evidence import Known, value_of
 from smecheck.load.segments import SegmentOrigin
 from smecheck.record import replace
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from smecheck.kernel.image import KernelImage
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.log_obstacle import Obstacle
-    from smecheck.load.predicted_load import Machine, PredictedLoad
+    from smecheck.load.predicted_load import PredictedLoad
+    from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
     from smecheck.machine.host import Host
 
@@ -95,7 +96,7 @@ def host_of(question: Question) -> Host | None:
 
 def _machine(question: Question) -> Machine:
     """Put together what is known of the machine that loads."""
-    from smecheck.load.predicted_load import Machine
+    from smecheck.load.request import Machine
 
     machine = question.machine if question.machine is not None else Machine()
     known = replace(machine, memory=question.memory, firmware=question.firmware)
@@ -117,13 +118,3 @@ def named(segments: SegmentList | None, image: KernelImage) -> SegmentList | Non
 
     named = name_segments(segments.segments, value_of(segments.loader), image)
     return replace(segments, segments=named)
-
-
-def around_first_boot_of(question: Question) -> SegmentList | None:
-    """Return what lies around a kernel that a boot loader starts, as boot_params tell it."""
-    early = question.early
-    if early is None:
-        return None
-    from smecheck.boot.kaslr.around_first_boot import around_first_boot
-
-    return around_first_boot(early)

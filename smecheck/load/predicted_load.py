@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from smecheck.boot.boot import BootRequest, Path
-from smecheck.boot.crash_memory import logged_crash_areas
+from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
 from smecheck.kernel.image import KernelImage
+from smecheck.load.crash_areas import logged_crash_areas
 from smecheck.load.hidden_places import logged_cma, logged_handover
 from smecheck.load.kexec_buffers import PREDICTED_FROM
 from smecheck.load.kexec_cmdline import given_cmdline
 from smecheck.load.kexec_options import KexecOptions, options_of_host
 from smecheck.load.predict import default_loader, predict
-from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
+from smecheck.load.request import LoadRequest, Machine, Prediction, Refusal
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.load.versions import parse_version
-from smecheck.machine.firmware import FirmwareMap
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MapKind, MemoryMap
@@ -23,17 +22,6 @@ from smecheck.record import record, replace
 from smecheck.span import Span
 
 _DEFAULT_LOADER = "default of kexec-tools"
-
-
-@record
-class Machine:
-    """The machine that loads, and what kexec is told."""
-
-    host: Host = Host()
-    memory: MemoryMap | None = None
-    firmware: FirmwareMap | None = None
-    window: Span = ADDRESSES
-    """What ``--mem-min`` and ``--mem-max`` leave."""
 
 
 @record

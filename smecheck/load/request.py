@@ -16,6 +16,17 @@ ADDRESSES = Span(0, 1 << 64)
 """Every address that there is."""
 
 
+@record
+class Machine:
+    """The machine that loads, and what kexec is told."""
+
+    host: Host = Host()
+    memory: MemoryMap | None = None
+    firmware: FirmwareMap | None = None
+    window: Span = ADDRESSES
+    """What ``--mem-min`` and ``--mem-max`` leave."""
+
+
 class Placing(Enum):
     """How a load is placed that cannot be predicted."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from smecheck.evidence import Fact, Unknown
+from smecheck.evidence import Fact, Step, Unknown
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.record import record
 from smecheck.span import Span
-from smecheck.workarea.placement import Step
 
 
 class Loader(Enum):

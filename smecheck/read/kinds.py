@@ -1,4 +1,4 @@
-"""What a text file is that was given in the wrong place, for an error that says where it goes."""
+"""What a file is that was given in the wrong place, for an error that says where it goes."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from smecheck.report.gate_json import row_object
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 Json: TypeAlias = dict[str, object]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from smecheck.builds.build_facts import KeptFinding
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 
 def render_comparison_markdown(comparison: Comparison, options: RenderOptions) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from smecheck.builds.build_facts import KeptFinding
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 
 def render_comparison_text(comparison: Comparison, options: RenderOptions) -> str:

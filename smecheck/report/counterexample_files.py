@@ -9,7 +9,7 @@ from smecheck.quantity import address_text
 
 if TYPE_CHECKING:
     from smecheck.load.segments import Segment, SegmentList
-    from smecheck.workarea.proof import Counterexample
+    from smecheck.workarea.proven import Counterexample
 
 
 def counterexample_files(example: Counterexample) -> dict[str, object]:

@@ -14,8 +14,8 @@ from smecheck.record import record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from smecheck.kernel.decompressor_sizes import DecompressorView, NeededSize
     from smecheck.kernel.image import KernelImage
-    from smecheck.workarea.decompressor_view import DecompressorView, NeededSize
 
 _FILES = (KernelKind.VMLINUX, KernelKind.BZIMAGE)
 """Kinds of sources that list their own symbols, or do not."""

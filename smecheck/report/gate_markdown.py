@@ -12,7 +12,7 @@ from smecheck.report.row_cases import row_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 _TITLES = {
     RowOutcome.ERROR.value: "Could not be read",

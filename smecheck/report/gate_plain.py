@@ -11,7 +11,7 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 
 def render_gate_plain(gate: GateReport, options: RenderOptions) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 _VERDICT_STYLES = {
     GateVerdict.PASS: "bold green",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from smecheck.checks.finding import Finding
     from smecheck.errors import SmecheckError
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 

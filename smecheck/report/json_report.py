@@ -17,16 +17,16 @@ from smecheck.report.cross_check_words import outcome_text
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
 from smecheck.workarea.placement import Extents, Placement, TablesAtEntry
-from smecheck.workarea.proof import Counterexample, Proof
+from smecheck.workarea.proven import Counterexample, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from smecheck.answer import Advice
     from smecheck.boot.kaslr.slots import KaslrSweep
-    from smecheck.report.render import RenderOptions
+    from smecheck.kernel.decompressor_sizes import DecompressorView
+    from smecheck.report.options import RenderOptions
     from smecheck.span import Span
-    from smecheck.workarea.decompressor_view import DecompressorView
 
 
 def kaslr_json(sweep: KaslrSweep) -> dict[str, object]:

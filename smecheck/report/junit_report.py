@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from smecheck.answer import Report
     from smecheck.errors import SmecheckError
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 
 def render_junit(report: Report, options: RenderOptions) -> str:

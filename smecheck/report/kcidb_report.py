@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from smecheck.answer import Report
     from smecheck.errors import SmecheckError
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 Json: TypeAlias = dict[str, object]
 Path: TypeAlias = tuple[str, ...]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smecheck.answer import Report
     from smecheck.checks.finding import Finding
     from smecheck.errors import SmecheckError
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 
 def render_markdown(report: Report, options: RenderOptions) -> str:

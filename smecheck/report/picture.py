@@ -24,7 +24,7 @@ from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_co
 from smecheck.span import Span
 
 if TYPE_CHECKING:
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 _WIDTH, _LEFT, _RIGHT = 1000, 130, 985
 _TOP, _ROW = 30, 26

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from smecheck.answer import Advice, Report
     from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.checks.finding import Finding, RuleResult
+    from smecheck.evidence import Step
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.segments import SegmentList
-    from smecheck.report.render import RenderOptions
-    from smecheck.workarea.placement import Extents, Placement, Step, TablesAtEntry
-    from smecheck.workarea.proof import Proof, ProofPath
+    from smecheck.report.options import RenderOptions
+    from smecheck.workarea.placement import Extents, Placement, TablesAtEntry
+    from smecheck.workarea.proven import Proof, ProofPath
 
 _EXTENT_KEYS = ("in-place", "start", "written-end", "worst-end", "mapped-end", "length")
 

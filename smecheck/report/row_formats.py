@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck import __version__
-from smecheck.report.render import Format, RenderOptions
+from smecheck.report.options import Format, RenderOptions
 from smecheck.report.row_cases import RowReport, suites_of
 
 if TYPE_CHECKING:

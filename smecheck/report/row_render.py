@@ -1,11 +1,11 @@
-"""The formats of a gate's answer, and the choice between them."""
+"""The formats of a gate and of a comparison, and the choice between them."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from smecheck.report.render import Format, RenderOptions
+from smecheck.report.options import Format, RenderOptions
 
 if TYPE_CHECKING:
     from smecheck.builds.compared import Comparison

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smecheck.checks.finding import Finding
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
     from smecheck.report.sarif_log import Json
 
 

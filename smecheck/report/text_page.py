@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
 
 LEAST_WIDTH = 40
 """Below this many columns the longest span would be broken; lines are left to the terminal then."""

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from smecheck.answer import Report
     from smecheck.checks.finding import RuleResult
+    from smecheck.evidence import Step
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.segments import SegmentList
     from smecheck.report.facts import FactLine
-    from smecheck.workarea.placement import Step
-    from smecheck.workarea.proof import Proof, ProofPath
+    from smecheck.workarea.proven import Proof, ProofPath
 
 _LONGEST_ADDRESS = len("0xffffffffffffffff")
 _READABLE = 52

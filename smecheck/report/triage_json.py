@@ -10,7 +10,7 @@ from smecheck.report.json_report import render_json
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
     from smecheck.triage.answer import Budget, TriageFact, TriageReport
 
 Json: TypeAlias = dict[str, object]

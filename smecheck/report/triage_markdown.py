@@ -15,7 +15,7 @@ from smecheck.report.triage_words import (
 )
 
 if TYPE_CHECKING:
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
     from smecheck.triage.answer import TriageReport
 
 

@@ -9,7 +9,7 @@ from smecheck.report.safe_text import printable
 from smecheck.report.triage_words import asked_text, budget_text
 
 if TYPE_CHECKING:
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
     from smecheck.triage.answer import TriageReport
 
 

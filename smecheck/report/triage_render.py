@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.report.render import Format, RenderOptions
+from smecheck.report.options import Format, RenderOptions
 
 if TYPE_CHECKING:
     from smecheck.triage.answer import TriageReport

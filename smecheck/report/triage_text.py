@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from smecheck.report.render import RenderOptions
+    from smecheck.report.options import RenderOptions
     from smecheck.triage.answer import TriageReport
 
 _STYLES = {

@@ -5,10 +5,10 @@ What the user says comes first; the members fill in what is left open.
 
 from __future__ import annotations
 
-from smecheck.boot.boot import BootRequest, Path
+from smecheck.asked import BootRequest, Path
 from smecheck.case import Question
 from smecheck.evidence import Known, Unknown, first_known, value_of
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MemoryMap

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from smecheck.answer import Report, Verdict
-from smecheck.boot.boot import Path, SmeState
+from smecheck.asked import Path
+from smecheck.boot.boot import SmeState
 from smecheck.evidence import Known, value_of
 from smecheck.record import record
 from smecheck.triage.answer import Evidence, FactName, SeenSign, Sign, TriageFact

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.evidence import Step
 from smecheck.kernel.constants import (
     EXECUTE_LEN,
     P4D_SIZE,
@@ -25,7 +26,7 @@ from smecheck.workarea.page_tables import (
     fewest_tables,
     page_aligned_initrd,
 )
-from smecheck.workarea.placement import Extents, Step
+from smecheck.workarea.placement import Extents
 
 if TYPE_CHECKING:
     from collections.abc import Callable

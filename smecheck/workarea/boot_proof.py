@@ -1,10 +1,11 @@
-"""Which ways of loading a boot can take: those that its proof has to hold for."""
+"""The proof for one boot: the ways of loading that it can take, and what each reserves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Boot, BootRequest, Path
+from smecheck.asked import BootRequest, Path
+from smecheck.boot.boot import Boot
 from smecheck.boot.decompressor import landing
 from smecheck.boot.resolve import is_elf_load
 from smecheck.evidence import Known, Unknown
@@ -13,12 +14,14 @@ from smecheck.load.segments import SegmentRole
 from smecheck.quantity import address_text
 from smecheck.record import replace
 from smecheck.workarea.place import offsets_anywhere
-from smecheck.workarea.proof import Way, prove
+from smecheck.workarea.proof import prove
+from smecheck.workarea.proven import Way
 
 if TYPE_CHECKING:
     from smecheck.workarea.place import Setting
     from smecheck.workarea.placement import Placement
-    from smecheck.workarea.proof import Counterexample, Proof, Reservations
+    from smecheck.workarea.proof import Reservations
+    from smecheck.workarea.proven import Counterexample, Proof
 
 
 def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple[Way, ...]:

@@ -17,7 +17,7 @@ from smecheck.record import record
 from smecheck.span import Span, align_up
 from smecheck.workarea.decompressor_view import decompressor_view
 from smecheck.workarea.placement import Extents
-from smecheck.workarea.proof import Counterexample, Way
+from smecheck.workarea.proven import Counterexample, Way
 
 if TYPE_CHECKING:
     from smecheck.workarea.place import Setting

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import (
     EXECUTE_LEN,

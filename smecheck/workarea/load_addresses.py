@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.evidence import Known, value_of
 from smecheck.load.file_load_generations import KernelChange
 from smecheck.load.hidden_places import area_is_used

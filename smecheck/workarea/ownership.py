@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smecheck.boot.boot import Boot, Path
+from smecheck.asked import Path
+from smecheck.boot.boot import Boot
 from smecheck.boot.decompressor import UnpackRules, landing
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.segments import SegmentList, SegmentRole

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
 from smecheck.boot.resolve import is_elf_load
-from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.evidence import Fact, Known, Step, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
-from smecheck.kernel.generations import GENERATION_RULES, GenerationRules
+from smecheck.kernel.generations import GENERATION_RULES, Generation, GenerationRules
 from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.quantity import size_text
@@ -16,11 +16,11 @@ from smecheck.record import record, replace
 from smecheck.workarea.arithmetic import KernelLayout, Reach, reach_anywhere, reach_at
 from smecheck.workarea.entry_tables import EntryEvidence, reached, tables_at_entry
 from smecheck.workarea.ownership import moved_by_kaslr, owner_by_image, owner_by_load
-from smecheck.workarea.placement import Extents, Generation, Owner, Placement, Step, TablesAtEntry
+from smecheck.workarea.placement import Extents, Owner, Placement, TablesAtEntry
 
 if TYPE_CHECKING:
     from smecheck.boot.decompressor import UnpackRules
-    from smecheck.kernel.identity import KernelFacts
+    from smecheck.kernel.facts import KernelFacts
     from smecheck.load.segments import SegmentList
     from smecheck.machine.host import Host
     from smecheck.machine.memory import MemoryMap

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from smecheck.evidence import Fact
+from smecheck.evidence import Fact, Step
 from smecheck.kernel.image import Scheme
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
-
-
-class Generation(Enum):
-    """The kernels whose workarea arithmetic is the same."""
-
-    V4_14_0 = "4.14.0"
-    V4_15 = "4.15-4.16"
-    V4_17 = "4.17-5.2"
-    V5_3 = "5.3+"
-    RFC = "rfc"
 
 
 class Owner(Enum):
@@ -29,18 +19,6 @@ class Owner(Enum):
     """The header's init_size covers it, so every loader keeps it free."""
     NOBODY = "nobody"
     UNKNOWN = "unknown"
-
-
-@record
-class Step:
-    """One line of a derivation."""
-
-    name: str
-    value: int
-    formula: str
-    """How the value follows, with numbers."""
-    source: str
-    """The place in the kernel, or in the input, that the formula or the value comes from."""
 
 
 @record

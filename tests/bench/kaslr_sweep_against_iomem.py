@@ -21,7 +21,7 @@ from page import publish
 from test_kaslr_sweep import GIB, MIB, machine
 
 from smecheck.analysis import answer
-from smecheck.boot.boot import Switch
+from smecheck.asked import Switch
 from smecheck.case import Question
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace

@@ -9,15 +9,16 @@ from zlib import crc32
 from recorded import kernel
 
 from smecheck.analysis import analyze
-from smecheck.boot.boot import BootRequest, Switch
-from smecheck.boot.early_memory import BootParams, EarlyBoot, Srat, from_boot_params
+from smecheck.asked import BootRequest, Switch
+from smecheck.boot.early_boot import BootParams, EarlyBoot, Srat
+from smecheck.boot.early_memory import from_boot_params
 from smecheck.case import Question
 from smecheck.errors import SmecheckError
 from smecheck.evidence import Fact, Known
 from smecheck.kernel.image import KernelConfig, KernelImage
 from smecheck.kernel.same_build import config_contradiction, contradiction, merge, with_config
 from smecheck.kernel.symbols import Symbols
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.machine.host import Host
@@ -27,8 +28,9 @@ from smecheck.read.kernel.kernel_description import read_kernel_description
 from smecheck.read.machine.boot_description import read_boot_description
 from smecheck.record import replace
 from smecheck.report.description import kernel_description
+from smecheck.report.options import Format, RenderOptions
 from smecheck.report.redaction import redacted
-from smecheck.report.render import Format, RenderOptions, render
+from smecheck.report.render import render
 from smecheck.report.triage_render import render_triage
 from smecheck.triage.answer import Evidence
 from smecheck.triage.triage import triage

@@ -16,7 +16,7 @@ from typing import Any
 import answers
 import seeds
 
-from smecheck.boot.early_memory import EarlyBoot
+from smecheck.boot.early_boot import EarlyBoot
 from smecheck.evidence import Fact
 from smecheck.kernel.symbols import Symbols
 from smecheck.read.archive.evidence_reader import read_evidence

@@ -1,1 +1,1 @@
-"""boot/kaslr."""
+"""Where physical KASLR may put a kernel: what it avoids, what it reads, the search."""

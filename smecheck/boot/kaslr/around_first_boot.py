@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.boot.decompressor import UnpackRules
-from smecheck.boot.early_memory import EFI_STUB_LOADER_TYPE, EarlyBoot, SetupDataNode
+from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, EarlyBoot, SetupDataNode
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from smecheck.boot.boot import Boot, Path
-from smecheck.boot.crash_memory import crash_areas
-from smecheck.boot.early_memory import SETUP_KEXEC_KHO, EarlyBoot, SetupDataNode
+from smecheck.asked import Path
+from smecheck.boot.boot import Boot
+from smecheck.boot.early_boot import SETUP_KEXEC_KHO, EarlyBoot, SetupDataNode
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import KernelImage
+from smecheck.load.crash_areas import crash_areas
 from smecheck.load.hidden_places import handover_is_active
 from smecheck.load.segments import Loader, SegmentList, SegmentRole
 from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from smecheck.boot.boot import Path
+from smecheck.asked import Path
 from smecheck.boot.crash_memory import premise_of_areas
 from smecheck.boot.decompressor import landing
-from smecheck.boot.early_memory import EFI_STUB_LOADER_TYPE, EarlyBoot
+from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, EarlyBoot
 from smecheck.boot.kaslr.around_first_boot import FirstBootSource, first_boot
 from smecheck.boot.kaslr.around_kexec_boot import KexecSource, kexec_boot
 from smecheck.boot.kaslr.places import Places, possible_places

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.boot.decompressor import UnpackRules
-from smecheck.boot.early_memory import EFI_STUB_LOADER_TYPE, KEXEC_LOADER_TYPE, EarlyBoot
+from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, KEXEC_LOADER_TYPE, EarlyBoot
 from smecheck.boot.kaslr.payload import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
 from smecheck.boot.kaslr.slots import KaslrRules, Slots
 from smecheck.boot.kaslr.variants import kaslr_variants
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage
 from smecheck.quantity import size_text
 from smecheck.record import field_names, record, replace

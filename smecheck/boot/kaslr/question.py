@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.record import record
 
 if TYPE_CHECKING:
-    from smecheck.boot.early_memory import EarlyBoot
+    from smecheck.boot.early_boot import EarlyBoot
     from smecheck.load.segments import SegmentList
     from smecheck.machine.firmware import FirmwareMap
     from smecheck.machine.kernel_log import KernelLog

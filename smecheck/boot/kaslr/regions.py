@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.early_memory import SETUP_KEXEC_KHO, EarlyBoot, Srat
+from smecheck.boot.early_boot import SETUP_KEXEC_KHO, EarlyBoot, Srat
 from smecheck.boot.kaslr.slots import KaslrRules
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import last_value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from smecheck.boot.early_memory import EarlyBoot
+from smecheck.boot.early_boot import EarlyBoot
 from smecheck.boot.kaslr.avoid import Avoided, avoided_ranges
 from smecheck.boot.kaslr.options import early_options, kernel_text
 from smecheck.boot.kaslr.regions import searched_regions

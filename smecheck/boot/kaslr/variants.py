@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
 from smecheck.evidence import Known
-from smecheck.kernel.identity import KernelFacts, banner_version
+from smecheck.kernel.facts import KernelFacts
+from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.record import field_names, record
 

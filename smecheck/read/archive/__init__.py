@@ -1,1 +1,1 @@
-"""read/archive."""
+"""Archives and folders of a support case: their members, and what those say."""

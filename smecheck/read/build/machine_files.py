@@ -14,7 +14,7 @@ from smecheck.machine.memory import MemoryMap, Region, usable_ram
 from smecheck.builds.policy import NamedFile, PolicyMachine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.load.contradiction import loader_asked, mode_asked
-from smecheck.load.predicted_load import Machine
+from smecheck.load.request import (Machine)
 from smecheck.record import record, replace
 from smecheck.span import Span
 

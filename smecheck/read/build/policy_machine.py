@@ -7,7 +7,7 @@ from collections.abc import Callable
 from smecheck.read.yaml.fields import Fields
 from smecheck.read.yaml.nodes import integer, member, nonempty_line, one_line
 from smecheck.read.yaml.spans import SPAN_KEYS, span_of
-from smecheck.boot.boot import BootRequest, Paging, Path, Switch
+from smecheck.asked import (BootRequest, Paging, Path, Switch)
 from smecheck.builds.gate_report import KERNEL_TARGET, POLICY_TARGET
 from smecheck.load.request import ADDRESSES
 from smecheck.builds.policy import NamedFile, PolicyMachine

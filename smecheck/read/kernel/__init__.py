@@ -1,1 +1,1 @@
-"""read/kernel."""
+"""Every form a kernel comes in."""

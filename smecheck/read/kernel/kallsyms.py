@@ -82,7 +82,7 @@ class KallsymsTables:
 
 
 class Kallsyms:
-    """The symbols in a kernel's own tables; a :class:`smecheck.model.symbols.Symbols`.
+    """The symbols in a kernel's own tables; a :class:`smecheck.kernel.symbols.Symbols`.
 
     What a damaged image says wrongly is wrong here, too, but nothing outside ``data`` is read, and
     no answer takes more steps than there are symbols.

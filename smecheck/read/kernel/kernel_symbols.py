@@ -44,7 +44,7 @@ def kernel_symbols(elf: ElfFile, sections: list[ElfSection]) -> Fact[Symbols]:
 
 
 class SymbolTableSymbols:
-    """The symbols in a table for linkers; a :class:`smecheck.model.symbols.Symbols`.
+    """The symbols in a table for linkers; a :class:`smecheck.kernel.symbols.Symbols`.
 
     Raises:
         MalformedInput: the table or its names are damaged, or larger than those of any kernel.

@@ -1,1 +1,1 @@
-"""read/load."""
+"""The segments of a load, as kexec-tools and kernels print them."""

@@ -1,1 +1,1 @@
-"""read/log."""
+"""What a kernel log says of a boot."""

@@ -1,1 +1,1 @@
-"""read/machine."""
+"""Memory maps, and descriptions of a host and of a boot."""

@@ -6,7 +6,7 @@ list, the EFI memory map, the SRAT. A description can say what they are, and whe
 
 from __future__ import annotations
 
-from smecheck.boot.early_memory import (
+from smecheck.boot.early_boot import (
     SETUP_INDIRECT,
     SETUP_KEXEC_KHO,
     EarlyBoot,

@@ -9,7 +9,7 @@ import base64
 import binascii
 import struct
 
-from smecheck.boot.early_memory import BootParams, EfiInfo
+from smecheck.boot.early_boot import BootParams, EfiInfo
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.read.source import Source, display_name, read_bounded

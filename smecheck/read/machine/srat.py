@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from smecheck.boot.early_memory import Srat, SratRange
+from smecheck.boot.early_boot import Srat, SratRange
 from smecheck.errors import WrongKind
 from smecheck.read.source import display_name, read_bounded
 from smecheck.span import Span

@@ -1,1 +1,1 @@
-"""read/yaml."""
+"""YAML documents, with the place of every value."""

@@ -1,0 +1,137 @@
+"""What a decompressor finds in memory: boot_params, and what they point to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.machine.firmware import EfiMap, FirmwareMap
+from smecheck.record import field_names, record
+from smecheck.span import Span
+
+
+@record
+class EfiInfo:
+    """Where boot_params say that the EFI memory map lies."""
+
+    signature: str
+    """``EL64`` or ``EL32``."""
+    address: int
+    size: int
+    descriptor_size: int
+
+
+@record
+class BootParams:
+    """The fields of boot_params that say what lies where."""
+
+    source: str
+    e820: FirmwareMap
+    """Its e820 table, in order."""
+    initrd: Span | None
+    """ramdisk_image and ramdisk_size with their ext_ fields; ``None`` where both are 0."""
+    cmdline_address: int
+    """cmd_line_ptr with its ext_ field; 0 where there is none."""
+    setup_data: int
+    """Address of the first node of the list; 0 where there is none."""
+    efi: EfiInfo | None
+    """``None`` where there is no EFI signature."""
+    acpi_rsdp: int
+    """0 where it is not passed."""
+    loader_type: int
+    """type_of_loader: 0x21 under the EFI stub."""
+    header: Mapping[str, int]
+    """The copy of the kernel's setup header: init_size, pref_address, …; empty under the EFI stub,
+    which leaves it out."""
+
+
+KEXEC_LOADER_TYPE = 0xD0
+"""type_of_loader as both kexec-tools and kexec_file_load set it: LOADER_TYPE_KEXEC << 4."""
+
+
+EFI_STUB_LOADER_TYPE = 0x21
+"""type_of_loader as the kernel's EFI stub sets it: drivers/firmware/efi/libstub/x86-stub.c."""
+
+
+SETUP_INDIRECT = 1 << 31
+"""arch/x86/include/uapi/asm/setup_data.h: the node's data say where the real data lie."""
+
+
+SETUP_KEXEC_KHO = 10
+"""The same file: what the kernel before hands over (kexec handover), since v6.16."""
+
+
+@record
+class SetupDataNode:
+    """One node of the setup_data list."""
+
+    span: Span
+    """Its header of 16 bytes and its data."""
+    type: int
+    target: Span | None = None
+    """Where the data of a SETUP_INDIRECT lie; ``None`` for other nodes, and where it is nested."""
+    scratch: tuple[Span, ...] | None = None
+    """The scratch areas that a SETUP_KEXEC_KHO points to; ``None`` where they are not known."""
+
+
+@record
+class SratRange:
+    """One memory range of the ACPI System Resource Affinity Table."""
+
+    span: Span
+    hot_pluggable: bool
+
+
+@record
+class Srat:
+    """The memory ranges of an SRAT, in its order."""
+
+    source: str
+    ranges: tuple[SratRange, ...]
+    broken: bool = False
+    """It has a subtable without a length, so that the decompressor gives up reading it."""
+
+
+_NOT_GIVEN = Unknown("not given")
+
+
+@record
+class EarlyBoot:
+    """The memory of a machine as the decompressor sees it."""
+
+    source: str
+    e820: Fact[FirmwareMap]
+    """The e820 table of boot_params, 128 entries at most."""
+    efi: Fact[EfiMap | None]
+    """The EFI memory map; ``None`` where boot_params carry no EFI signature."""
+    cmdline: Fact[str]
+    cmdline_address: Fact[int] = _NOT_GIVEN
+    """0 where there is no command line."""
+    boot_params_address: Fact[int] = _NOT_GIVEN
+    initrd: Fact[Span | None] = _NOT_GIVEN
+    """``None`` where ramdisk_image and ramdisk_size are 0; its size may be 0 where the first is
+    not."""
+    setup_data: Fact[tuple[SetupDataNode, ...]] = _NOT_GIVEN
+    srat: Fact[Srat | None] = _NOT_GIVEN
+    five_levels: Fact[bool] = _NOT_GIVEN
+    """Whether CR4.LA57 is set when the decompressor runs."""
+    output: Fact[int] = _NOT_GIVEN
+    """Where the kernel is unpacked to if KASLR does not move it."""
+    input: Fact[int] = _NOT_GIVEN
+    """Where the compressed payload lies, in the copy of the decompressor that runs."""
+    is_efi: Fact[bool] = _NOT_GIVEN
+    """Whether boot_params carry an EFI signature."""
+    loader_type: int = 0
+    """type_of_loader of boot_params; 0 where it is not known."""
+    output_is_assumed: bool = False
+    """``output`` is the lowest place that it can be, since nothing tells it."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The names of what is known."""
+        facts: dict[str, Fact[object]] = {
+            name: getattr(self, name)
+            for name in field_names(self)
+            if name not in ("source", "is_efi", "loader_type", "output_is_assumed")
+        }
+        return tuple(name for name, fact in facts.items() if isinstance(fact, Known))

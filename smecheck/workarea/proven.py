@@ -1,0 +1,75 @@
+"""The proof without a machine: each way of loading, and where it fails a load that shows it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from smecheck.load.segments import SegmentList
+from smecheck.machine.memory import Region
+from smecheck.record import record
+
+
+class Way(Enum):
+    """A way of loading that keeps some memory to the kernel."""
+
+    KEXEC = "kexec"
+    """kexec of a bzImage, by either system call: init_size, in whole pages."""
+    BOOT_LOADER = "boot-loader"
+    """Boot loaders that keep to the boot protocol 2.10: init_size."""
+    KASLR = "kaslr"
+    """The decompressor's physical KASLR: needed_size."""
+    EFI_STUB = "efi-stub"
+    """The EFI stub of v6.6 and later, which unpacks the kernel itself."""
+    ELF = "elf"
+    """``kexec -l vmlinux``: the LOADs as they stand, without a decompressor."""
+
+
+@record
+class Counterexample:
+    """A machine and a load in which the workarea collides though the loader kept its word."""
+
+    load_address: int
+    """Physical ``_text``."""
+    segments: SegmentList
+    memory: tuple[Region, ...]
+    condition: str | None
+    """What it takes besides, where the reservation is known as a lower bound only."""
+
+
+@record
+class ProofPath:
+    """Whether one way of loading keeps the workarea to the kernel. Offsets are from ``_text``."""
+
+    path: Way
+    taken: bool
+    """Whether this boot can take that way; the proof asks for these only."""
+    holds: bool
+    is_bound: bool
+    """``reserved_end`` is a lower bound: the exact value is not known."""
+    reserved_end: int
+    """End of what that way of loading keeps to the kernel, at least."""
+    margin: int
+    """``reserved_end`` minus the mapped end; negative where it does not hold."""
+    worst_margin: int
+    """The same for the worst end, with the initrd of this boot, or any of up to 1 GiB."""
+    written_margin: int
+    """The same for the surely written end, the least of any machine."""
+    growth: int | None
+    """By how many bytes ``_end`` may move before the path fails, the reservation unchanged;
+    ``None`` where it fails already."""
+    grows_along: bool
+    """Whether the reservation cannot stay behind: what is reserved is made of the image itself."""
+    reason: str
+    counterexample: Counterexample | None
+    """Where the path fails; ``None`` also where nothing that it leaves open can do harm."""
+
+
+@record
+class Proof:
+    """The proof without a machine."""
+
+    holds: bool
+    """For the ways of loading that this boot can take."""
+    by_luck: bool
+    """It holds, but for a kernel of the after-end scheme, which reserves nothing on purpose."""
+    paths: tuple[ProofPath, ...]
