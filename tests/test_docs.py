@@ -82,7 +82,7 @@ def test_formats_page_shows_what_is_printed(form: str, excerpt: str) -> None:
 
 def test_gate_begins_with_the_readmes_test_command() -> None:
     page = (ROOT / "README.md").read_text()
-    command = next(line for line in page.splitlines() if line.endswith("-m pytest -q"))
+    command = next(line for line in page.splitlines() if line.endswith("-m pytest -q -n auto"))
     gate = (ROOT / ".ci" / "run").read_text().splitlines()
     assert command in gate
     before = gate[: gate.index(command)]
