@@ -103,6 +103,7 @@ def test_the_example() -> None:
         ),
         config={"CONFIG_AMD_MEM_ENCRYPT": "y", "CONFIG_X86_5LEVEL": "y"},
         sme_text=Unknown("the description does not say"),
+        purgatory=Unknown("not in the description"),
     )
 
 

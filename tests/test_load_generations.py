@@ -355,6 +355,13 @@ def test_areas_of_a_crash_kernel_are_left_out_of_the_vmcore() -> None:
         assert found.span.size == size
 
 
+def test_the_kernels_own_purgatory() -> None:
+    large, small = KernelChange.LARGE_PURGATORY, KernelChange.SMALL_PURGATORY
+    sizes = {before(large): 0x5000, large.since: 0x6000, before(small): 0x6000, small.since: 0x5000}
+    for version, size in sizes.items():
+        assert one(predict(kernel(version)), SegmentRole.PURGATORY).span.size == size
+
+
 def test_every_change_is_tried_here() -> None:
     text = Path(__file__).read_text()
     for changes in (ToolsChange, KernelChange):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage
+from smecheck.load.shown_layout import shown_layout
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text
 
@@ -19,22 +20,13 @@ def running_kernel(memory: MemoryMap, image: KernelImage, facts: KernelFacts) ->
     if code is None:
         return Unknown(f"{memory.source} has no line Kernel code")
     origin = f"{memory.where(code)}: Kernel code"
-    bss = memory.first("Kernel bss")
-    bss_start = _bss_start(image)
-    if bss is None or bss_start is None or not isinstance(facts.text, Known):
+    bss, distances = memory.first("Kernel bss"), shown_layout(memory, image, facts)
+    if bss is None or distances is None:
         return Known(code.span.start, f"{origin} (not verified to be this kernel)")
-    shown = bss.span.start - code.span.start
-    linked = bss_start - facts.text.value
+    shown, linked = distances
     if shown != linked:
         return Unknown(
             f"another kernel runs there: its Kernel bss begins {address_text(shown)} behind "
             f"Kernel code ({memory.where(bss)}), this kernel's {address_text(linked)}"
         )
     return Known(code.span.start, f"{origin}; Kernel bss fits this kernel")
-
-
-def _bss_start(image: KernelImage) -> int | None:
-    if "__bss_start" in image.symbols:
-        return image.symbols["__bss_start"]
-    section = image.section(".bss")
-    return section.address if section else None

@@ -105,6 +105,16 @@ class SetupHeader:
 
 
 @record
+class Purgatory:
+    """The code that kexec_file_load runs between two kernels, as the running one carries it."""
+
+    content: int
+    """Bytes that are loaded."""
+    size: int
+    """Bytes of memory that it takes, its bss included, before they are rounded up to pages."""
+
+
+@record
 class Complement:
     """A further source, from which an image was given facts that its own lacks."""
 
@@ -179,6 +189,7 @@ class KernelImage:
     misfits: tuple[Misfit, ...] = ()
     """Sources that were given as complements, and are not of this build."""
     marks: Marks = NO_MARKS
+    purgatory: Fact[Purgatory] = Unknown("nothing that was read tells of its purgatory")
 
     def section(self, name: str) -> Section | None:
         """Return the section of that name."""

@@ -45,6 +45,7 @@ def merge(image: KernelImage, other: KernelImage) -> KernelImage:
         header=_header(own.header, others.header, others.source),
         config={**options, **own.config},
         sme_text=_filled(own.sme_text, others.sme_text, others.source),
+        purgatory=_filled(own.purgatory, others.purgatory, others.source),
         origins={**own.origins, **_origins(others, [*symbols, *options])},
     )
     return _complemented(settled(merged), own, others.source, others.kind.value)

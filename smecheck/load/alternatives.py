@@ -11,14 +11,17 @@ from smecheck.record import record, replace
 
 _OF_HOST: dict[str, tuple[str, tuple[object, ...]]] = {
     "kexec_tools": ("kexec_tools", ("2.0.20", "2.0.25", "2.0.29")),
-    "kernel_release": ("kernel_release", ("4.18.0", "5.14.0", "6.1.0", "6.6.0", "6.8.0")),
+    "kernel_release": (
+        "kernel_release",
+        ("4.18.0", "5.14.0", "6.1.0", "6.6.0", "6.8.0", "6.12.0", "7.3.0"),
+    ),
     "cpus": ("cpus", (1, 512, 8192)),
-    "efi_runtime_entries": ("efi_runtime_entries", (12, 110)),
+    "efi_runtime_entries": ("efi_runtime_entries", (0, 12, 110)),
     "acpi_rsdp": ("acpi_rsdp", (0x7F5FD014,)),
     "vmcoreinfo": ("vmcoreinfo", (False,)),
     "rng_seed": ("rng_seed", (False,)),
     "purgatory": ("purgatory_size", (0x6000, 0x8000, 0xA000)),
-    "kernel_purgatory": ("kernel_purgatory_size", (0x4000, 0x6000)),
+    "kernel_purgatory": ("kernel_purgatory_size", (0x4000, 0x5000, 0x6000)),
     "crash_elfcorehdr_size": ("crash_elfcorehdr_size", (0x4000, 0x38000)),
     "cmdline": ("cmdline", ("add_efi_memmap",)),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from smecheck.evidence import Fact, Known, T
 from smecheck.load.request import Placing, Prediction, Refusal
 from smecheck.load.segments import Segment
-from smecheck.machine.host import Host
 
 
 class Assumptions:
@@ -56,11 +55,3 @@ class Assumptions:
             tuple(self.facts),
             placing,
         )
-
-
-def no_runtime_map(host: Host) -> str:
-    """Word the assumption that nothing is handed over of an EFI runtime map."""
-    text = "the machine has no EFI runtime map"
-    if isinstance(host.efi, Known) and host.efi.value:
-        return f"{text} that kexec hands over, though {host.efi.origin} (--host tells how large)"
-    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.load.versions import Change, Version
 
-NEWEST: Version = (6, 12, 0)
+NEWEST: Version = (7, 3, 0)
 """What is assumed where the running kernel is not known: the newest whose rules were checked."""
 
 
@@ -13,6 +13,11 @@ class KernelChange(Change):
 
     NO_BACKUP = ((5, 5, 0), "7c321eb2b843")
     """The low 1 MiB is reserved, so that nothing of it is backed up nor described."""
+    LARGE_PURGATORY = ((5, 10, 0), "seen in Debian's 5.10")
+    """The purgatory takes a page more: its size is that of the compiled code, not of a rule, and of
+    kernels before v5.10 none was looked at."""
+    SMALL_PURGATORY = ((6, 0, 0), "seen in Debian's 6.1")
+    """The purgatory takes that page less again, up to v7.3."""
     RNG_SEED = ((6, 0, 0), "68b8e9713c8e")
     """A seed for the random number generator is passed with boot_params."""
     IMA = ((6, 0, 0), "b69a2afd5afc")

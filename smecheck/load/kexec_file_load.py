@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.evidence import Known, Step, Unknown
+from smecheck.evidence import Known
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.load.assumptions import Assumptions, no_runtime_map
+from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import BzImageFacts, bzimage_facts
 from smecheck.load.core_headers import CPUS, HOTPLUG_ASSUMED, HOTPLUG_SIZE, headers_size
 from smecheck.load.crash_areas import crash_areas
-from smecheck.load.file_load_generations import NEWEST, KernelChange
+from smecheck.load.file_load_generations import KernelChange
 from smecheck.load.hidden_places import handed_over_size, say_what_is_hidden
 from smecheck.load.holes import Wanted, largest_room
 from smecheck.load.hotplug import refused_for_hotplug
@@ -25,8 +25,10 @@ from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.load_state import cmdline_bytes
 from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.load.running_kernel import RunningKernel, running_kernel, running_purgatory
+from smecheck.load.runtime_map import runtime_entries
 from smecheck.load.segments import Mode, Segment, SegmentOrigin, SegmentRole
-from smecheck.load.versions import Version, parse_version, version_text
+from smecheck.load.versions import Version
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace
@@ -144,10 +146,6 @@ _KERNEL_BASE = 0x100000
 _INITRD_BASE = 0x1000000
 """MIN_PURGATORY_ADDR, MIN_BOOTPARAM_ADDR; MIN_KERNEL_LOAD_ADDR; MIN_INITRD_LOAD_ADDR."""
 
-PURGATORY_SIZE = 0x5000
-PURGATORY_CONTENT = 0x4000
-"""Of the purgatory in Debian's kernels 6.1 and 6.12."""
-
 _ONLY_64BIT = Refusal("Kexec2 syscall does not support 16bit or 32bit entry yet")
 """kexec-tools, kexec-bzImage64.c, bzImage64_load_file()."""
 
@@ -171,10 +169,15 @@ _ZEROES = 8
 @record
 class _Load:
     request: LoadRequest
-    kernel: Version
+    running: RunningKernel
     assumptions: Assumptions
     memory: MemoryMap
     image: BzImageFacts
+
+    @property
+    def kernel(self) -> Version:
+        """The release of the running kernel, which places."""
+        return self.running.version
 
 
 def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> Prediction:
@@ -191,8 +194,9 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
         assumptions.say(f"{text} does not count: the running kernel places, not kexec-tools")
     request = replace(request, cmdline=cmdline_of(request, options, assumptions))
     image = bzimage_facts(request.image, assumptions)
-    kernel = _running_kernel(request, assumptions)
-    load = _Load(request, kernel, assumptions, known_iomem(request, assumptions), image)
+    running = running_kernel(request, assumptions)
+    kernel = running.version
+    load = _Load(request, running, assumptions, known_iomem(request, assumptions), image)
     say_what_is_hidden(request, kernel, assumptions)
     ram = _candidates(load)
     if not ram and request.mode is Mode.CRASH:
@@ -219,15 +223,16 @@ def _place(load: _Load, buffers: KernelBuffers) -> str:
     if load.request.mode is Mode.CRASH:
         header = _add_crash_segments(load, buffers)
         cmdline = f"elfcorehdr={header.start:#x} {cmdline}"
-    purgatory = load.assumptions.take(
-        "kernel_purgatory",
-        load.request.host.kernel_purgatory_size,
-        PURGATORY_SIZE,
-        f"the running kernel's purgatory takes {PURGATORY_SIZE:#x} bytes, as in Debian's kernels "
-        "6.1 and 6.12",
+    purgatory = running_purgatory(load.running, load.request, load.assumptions)
+    buffers.add(
+        Buffer(
+            SegmentRole.PURGATORY,
+            purgatory.content or None,
+            purgatory.size,
+            _LOAD,
+            lowest=_ABOVE_VECTORS,
+        )
     )
-    content = PURGATORY_CONTENT if purgatory == PURGATORY_SIZE else None
-    buffers.add(Buffer(SegmentRole.PURGATORY, content, purgatory, _LOAD, lowest=_ABOVE_VECTORS))
     size = _parameters_size(load)
     buffers.add(Buffer(SegmentRole.BOOT_PARAMS, size, size, _LOAD, lowest=_ABOVE_VECTORS))
     lowest = _KERNEL_BASE
@@ -301,12 +306,7 @@ def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
 def _parameters_size(load: _Load) -> int:
     """Return the bytes of boot_params, command line and all of setup_data, which lie together."""
     host, take = load.request.host, load.assumptions.take
-    entries = take(
-        "efi_runtime_entries",
-        host.efi_runtime_entries,
-        0,
-        no_runtime_map(host),
-    )
+    entries = runtime_entries(host, load.assumptions)
     descriptor = _EFI_DESCRIPTOR
     if entries:
         descriptor = take(
@@ -331,14 +331,6 @@ def _candidates(load: _Load) -> list[Span]:
         return system_ram(load.memory)
     # crashk_low_res, the lower of two, is never used (kexec_walk_resources()).
     return list(reservations_of(load.request, load.memory)[-1:])
-
-
-def _running_kernel(request: LoadRequest, assumptions: Assumptions) -> Version:
-    given = request.host.kernel_release
-    version = parse_version(given.value) if isinstance(given, Known) else None
-    known = Unknown("no release") if version is None else Known(version, "the host")
-    text = f"the running kernel places like v{version_text(NEWEST).removesuffix('.0')}"
-    return assumptions.take("kernel_release", known, NEWEST, text)
 
 
 def _not_for_file_load(options: KexecOptions, request: LoadRequest) -> Iterator[str]:

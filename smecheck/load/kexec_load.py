@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.image import KernelKind
-from smecheck.load.assumptions import Assumptions, no_runtime_map
+from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import NotPredictable, bzimage_facts
 from smecheck.load.candidates import candidates_of, crash_window, reads_firmware_map
 from smecheck.load.crash_map import UsableMap
@@ -24,6 +24,7 @@ from smecheck.load.kexec_tools import NEWEST
 from smecheck.load.load_state import LoadState
 from smecheck.load.request import LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.load.runtime_map import runtime_entries
 from smecheck.load.segments import Mode
 from smecheck.load.versions import Version, version_text
 from smecheck.machine.firmware import FirmwareMap
@@ -138,12 +139,7 @@ def _state(
         return Refusal("Could not get memory layout")
     if reserved and candidates.in_order:
         window = window & crash_window(reserved, tools)
-    efi_entries = assumptions.take(
-        "efi_runtime_entries",
-        request.host.efi_runtime_entries,
-        0,
-        no_runtime_map(request.host),
-    )
+    efi_entries = runtime_entries(request.host, assumptions)
     return LoadState(
         request=request,
         tools=tools,

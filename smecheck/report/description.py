@@ -19,7 +19,7 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smecheck.kernel.image import KernelImage, LoadSegment, Section, SetupHeader
+    from smecheck.kernel.image import KernelImage, LoadSegment, Purgatory, Section, SetupHeader
 
 SCHEMA = "smecheck/kernel-v1"
 
@@ -55,6 +55,7 @@ def _lines(image: KernelImage) -> Iterator[str]:
     yield from _header(image.header)
     yield from _config(image.config, image.origins)
     yield _fact("sme_text", image.sme_text, _boolean)
+    yield _fact("purgatory", image.purgatory, _purgatory)
 
 
 def _symbols(image: KernelImage) -> Iterator[str]:
@@ -139,6 +140,11 @@ def _fact(key: str, fact: Fact[T], show: Callable[[T], str]) -> str:
         return _with_comment(f"{key}: {show(fact.value)}", fact.origin)
     indent = key[: -len(key.lstrip())]
     return f"{indent}{_comment(f'{key.lstrip()}: unknown, {fact.reason}')}"
+
+
+def _purgatory(purgatory: Purgatory) -> str:
+    content, size = address_text(purgatory.content), address_text(purgatory.size)
+    return _flow({"content": content, "size": size})
 
 
 def _boolean(value: bool) -> str:

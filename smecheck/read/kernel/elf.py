@@ -27,6 +27,7 @@ from smecheck.read.kernel.banner import Banner, marks_of, release_of
 from smecheck.read.kernel.elf_content import find_banner, find_notes, find_sme_text
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 from smecheck.read.kernel.image_symbols import ImageSymbols, image_symbols
+from smecheck.read.kernel.purgatory import find_purgatory
 
 _NO_CONTENTS = Unknown("a split debug file has no contents, only symbols")
 
@@ -79,6 +80,7 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
         sme_text=_sme_text(elf, sections, needed=not in_section and not names_code),
         origins={**(config.origins if config else {}), **symbols.origins},
         marks=_marks(banner, salt, config),
+        purgatory=_NO_CONTENTS if is_split else find_purgatory(elf, sections, symbols.purgatory),
     )
 
 

@@ -13,6 +13,7 @@ from smecheck.record import record
 
 _BANNER = "linux_banner"
 _IKCONFIG = "kernel_config_data"
+_PURGATORY = "kexec_purgatory"
 
 SYMTAB = ".symtab"
 KALLSYMS = "embedded kallsyms"
@@ -37,6 +38,8 @@ class ImageSymbols:
     """Where linux_banner is."""
     config: Fact[int | None] = Unknown("no symbol table")
     """Where kernel_config_data is; ``None`` if there is none."""
+    purgatory: Fact[int | None] = Unknown("no symbol table")
+    """Where kexec_purgatory is; ``None`` if there is none."""
 
     @property
     def origins(self) -> dict[str, str]:
@@ -64,10 +67,12 @@ def image_symbols(elf: ElfFile, sections: list[ElfSection], *, in_section: bool)
     if header is None:
         return _of_kallsyms(elf, sections)
     table = SymbolTable(elf, header, sections)
-    symbols = table.values(all_spellings((*IDENTITY_SYMBOLS, _BANNER, _IKCONFIG)))
+    symbols = table.values(all_spellings((*IDENTITY_SYMBOLS, _BANNER, _IKCONFIG, _PURGATORY)))
     if not in_section:
         symbols |= table.values(all_spellings(GENERATION_SYMBOLS))
-    banner, config = symbols.pop(_BANNER, None), symbols.pop(_IKCONFIG, None)
+    banner, config, purgatory = (
+        symbols.pop(name, None) for name in (_BANNER, _IKCONFIG, _PURGATORY)
+    )
     addresses, spelled = by_plain_name(symbols)
     return ImageSymbols(
         addresses,
@@ -76,6 +81,7 @@ def image_symbols(elf: ElfFile, sections: list[ElfSection], *, in_section: bool)
         source=Known(SYMTAB, f"{len(table)} symbols"),
         banner=banner,
         config=Known(config, f"symbol {_IKCONFIG}"),
+        purgatory=Known(purgatory, f"symbol {_PURGATORY}"),
     )
 
 

@@ -10,7 +10,14 @@ import re
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, Section, SetupHeader
+from smecheck.kernel.image import (
+    KernelImage,
+    KernelKind,
+    LoadSegment,
+    Purgatory,
+    Section,
+    SetupHeader,
+)
 from smecheck.kernel.link_address import settled
 from smecheck.kernel.startup_names import by_plain_name
 from smecheck.read.kernel.elf_section_types import SECTION_TYPES, section_type
@@ -43,6 +50,7 @@ _KEYS = (
     "setup_header",
     "config",
     "sme_text",
+    "purgatory",
 )
 _SECTION_KEYS = ("name", "address", "size", "type", "offset", "flags")
 _PROGRAM_HEADER_KEYS = ("vaddr", "paddr", "filesz", "memsz", "flags", "offset", "align")
@@ -70,6 +78,7 @@ _HEADER_KEYS = (
     *_OTHER_HEADER_KEYS,
 )
 _ADDRESSES_END = 1 << 64
+_LARGEST_PURGATORY = 1 << 24
 
 _NOT_SET = "not set"
 """What the kernel's own tools say of an option that is off, in a comment."""
@@ -96,6 +105,7 @@ def read_kernel_description(text: str, name: str) -> KernelImage:
         header=_header(fields),
         config=_config(fields),
         sme_text=fields.fact("sme_text", boolean, Unknown("the description does not say")),
+        purgatory=_purgatory(fields),
         symbols_shifted=fields.get("symbols_shifted", boolean) or False,
         origins={name: f"symbol {spelling}" for name, spelling in spelled.items()},
     )
@@ -163,6 +173,20 @@ def _filled_in(fact: Fact[int]) -> Fact[int]:
     if isinstance(fact, Known) and fact.value == 0:
         return Unknown("0 in the description")
     return fact
+
+
+def _purgatory(fields: Fields) -> Fact[Purgatory]:
+    item = fields.nested("purgatory", ("content", "size"))
+    if item is None:
+        return NOT_GIVEN
+    content, size = item.need("content", integer), item.need("size", integer)
+    if content is None or size is None:
+        return NOT_GIVEN
+    if not 0 < content <= size <= _LARGEST_PURGATORY:
+        item.problem(
+            "size", f"no purgatory takes {size:#x} bytes, of which {content:#x} are loaded"
+        )
+    return Known(Purgatory(content, size), f"{item.where}: purgatory")
 
 
 def _config(fields: Fields) -> dict[str, str]:

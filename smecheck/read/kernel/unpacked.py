@@ -24,6 +24,7 @@ from smecheck.read.kernel.kallsyms_stream import FAR, KallsymsStream
 from smecheck.read.kernel.kept_bytes import KeptBytes, Sought
 from smecheck.read.kernel.packed import NotUnpacked
 from smecheck.read.kernel.payload import UNPACKED_LIMIT, Payload
+from smecheck.read.kernel.purgatory import PURGATORY_MAGIC, PURGATORY_REACH
 from smecheck.read.kinds import ELF_MAGIC, kind_of_binary, kind_of_text
 from smecheck.span import Span
 
@@ -42,6 +43,7 @@ _WORK_LIMIT = UNPACKED_LIMIT + UNPACKED_LIMIT // 2
 _SOUGHT = (
     Sought(BANNER_TEXT, BANNER_REACH),
     *(Sought(text, len(text)) for text in SME_TEXTS),
+    Sought(PURGATORY_MAGIC, PURGATORY_REACH, most=2),
     Sought(b"IKCFG_ST\x1f\x8b\x08", 1 << 20, most=2),  # the configuration, kernel/configs.c
 )
 

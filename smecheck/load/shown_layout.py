@@ -1,0 +1,39 @@
+"""Whether the kernel that a resource map shows running has the layout of an image.
+
+arch/x86/kernel/setup.c, setup_arch(), inserts "Kernel code" at ``_text`` and "Kernel bss" at
+``__bss_start``: their distance is that of the link addresses, wherever KASLR put the kernel.
+"""
+
+from __future__ import annotations
+
+from smecheck.evidence import Known
+from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.image import KernelImage
+from smecheck.machine.memory import MemoryMap
+
+
+def shown_layout(
+    memory: MemoryMap, image: KernelImage, facts: KernelFacts
+) -> tuple[int, int] | None:
+    """Return how far bss lies from ``_text``: as it is shown, and as ``image`` was linked.
+
+    ``None`` where one of the two is not known.
+    """
+    code, bss = memory.first("Kernel code"), memory.first("Kernel bss")
+    bss_start = _bss_start(image)
+    if code is None or bss is None or bss_start is None or not isinstance(facts.text, Known):
+        return None
+    return bss.span.start - code.span.start, bss_start - facts.text.value
+
+
+def is_shown_running(memory: MemoryMap, image: KernelImage, facts: KernelFacts) -> bool | None:
+    """Tell whether the kernel that is shown running can be ``image``; ``None``: not known."""
+    layout = shown_layout(memory, image, facts)
+    return None if layout is None else layout[0] == layout[1]
+
+
+def _bss_start(image: KernelImage) -> int | None:
+    if "__bss_start" in image.symbols:
+        return image.symbols["__bss_start"]
+    section = image.section(".bss")
+    return section.address if section else None
