@@ -85,14 +85,15 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     """
     image, memory = question.image, question.memory
     load = named(question.segments, image)
-    asked = boot_asked_about(question.boot, load, question.early)
+    about_load = asks_for_load(question)
+    asked = boot_asked_about(question.boot, load, question.early, asks_for_load=about_load)
     if predicted is not None and predicted.segments is not None:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
     segments = load or _around_first_boot(question)
     not_predicted = predicted.prediction.unknown if predicted is not None else None
     placing = predicted.prediction.placing if predicted is not None else None
-    obstacle = obstacle_in_log(question) if asks_for_load(question) else None
+    obstacle = obstacle_in_log(question) if about_load else None
     if obstacle is not None:
         not_predicted = obstacle.reason
     facts = identify(image)

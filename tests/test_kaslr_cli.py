@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,40 @@ def test_what_boot_params_only_point_to_leaves_the_answer_open(tmp_path: Path) -
     report = json.loads(run(*given, "--format", "json").out)
     assert any("setup_data is not avoided" in bound for bound in report["kaslr"]["bounds"])
     assert report["verdict"] != "clear"
+
+
+CAPTURED = DATA / "kaslr-captures" / "k61-2g-bios-kaslr-exec-s.boot1"
+
+
+def with_boot_params(folder: Path, *options: str) -> Any:
+    """Ask about a machine with the boot_params of the kernel that runs on it."""
+    (folder / "data").write_bytes(base64.b64decode((CAPTURED / "boot_params.b64").read_text()))
+    kernel = str(DATA / "kernels" / "6.1.0-56-amd64.yaml")
+    machine = ("--iomem", str(CAPTURED / "iomem.txt"), "--boot-params", str(folder / "data"))
+    return run("analyze", kernel, *machine, *options, "--format", "json").document
+
+
+@pytest.mark.parametrize("mode", ["load", "crash"])
+@pytest.mark.parametrize("loader", ["kexec_load", "kexec_file_load"])
+def test_boot_params_beside_a_load_that_is_predicted_are_the_running_kernels(
+    mode: str, loader: str, tmp_path: Path
+) -> None:
+    found = with_boot_params(tmp_path, "--mode", mode, "--loader", loader)
+    assert found["boot"]["path"] == {"load": "kexec", "crash": "kdump"}[mode]
+    assert {segment["origin"] for segment in found["segments"]} == {"predicted"}
+
+
+def test_boot_params_alone_are_those_of_a_first_boot(tmp_path: Path) -> None:
+    assert with_boot_params(tmp_path, "--path", "first-boot")["boot"]["path"] == "first-boot"
+
+
+def test_the_initrd_of_a_first_boot_is_the_ramdisk_of_its_log() -> None:
+    log = DATA / "machine-logs" / "k612-1g-bios-nokaslr-crash-s.boot1.dmesg.txt"
+    kernel = str(DATA / "kernels" / "6.12.117+deb12-amd64.yaml")
+    asked = ("analyze", kernel, "--dmesg", str(log), "--path", "first-boot", "--format", "json")
+    boot = run(*asked).document["boot"]
+    assert boot["initrd"] == {"start": "0x3f01d000", "end": "0x3ffe0000"}
+    assert run(*asked, "--initrd", "1M").document["boot"]["initrd_size"] == 1 << 20
+    # What another kernel was started with says nothing of this one.
+    other = str(DATA / "kernels" / "6.1.0-56-amd64.yaml")
+    assert run(*asked[:1], other, *asked[2:]).document["boot"]["initrd"] is None

@@ -71,7 +71,7 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
     paging = paging_at_entry(
         request.paging, evidence.image, evidence.facts, cmdline, evidence.assumptions
     )
-    initrd = _initrd(evidence)
+    initrd = _initrd(evidence, path)
     return Boot(
         path=path,
         loader=_stated(
@@ -237,14 +237,17 @@ def _sme_as_stated(evidence: BootEvidence) -> SmeAnswer:
     return SME_UNKNOWN_WITHOUT_CMDLINE
 
 
-def _initrd(evidence: BootEvidence) -> Initrd:
-    request, segments = evidence.request, evidence.segments
+def _initrd(evidence: BootEvidence, path: Path) -> Initrd:
+    request, segments, log = evidence.request, evidence.segments, evidence.log
     if segments is not None and segments.of(SegmentRole.INITRD):
         segment = segments.of(SegmentRole.INITRD)[0]
         size = segment.buffer_size or segment.span.size
         return Initrd(Span.sized(segment.span.start, size), size, segment.where)
     if request.initrd_size is not None:
         return Initrd(None, request.initrd_size, request.initrd_origin)
+    ramdisk = log.boot.ramdisk if log is not None else None
+    if ramdisk is not None and log is not None and is_of_boot(log, path, evidence.image):
+        return Initrd(ramdisk.span, ramdisk.span.size, f"{ramdisk.where}: RAMDISK")
     if segments is None:
         evidence.assumptions.append(
             "no initrd (--initrd to say otherwise): one of up to 1 GiB adds at most 0x16000 to the "

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 
 def boot_asked_about(
-    asked: BootRequest, load: SegmentList | None, early: EarlyBoot | None
+    asked: BootRequest, load: SegmentList | None, early: EarlyBoot | None, *, asks_for_load: bool
 ) -> BootRequest:
-    """Return what the user says; boot_params without a load are those of the boot asked about."""
-    if early is None or load is not None or asked.path is not None:
+    """Return what the user says; boot_params without a load are those of the boot asked about.
+
+    Where a load is asked about, one that was not recorded, they are those of the running kernel.
+    """
+    if early is None or load is not None or asked.path is not None or asks_for_load:
         return asked
     return replace(asked, path=Path.FIRST_BOOT)
 
