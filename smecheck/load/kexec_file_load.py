@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.evidence import Known
+from smecheck.evidence import Known, Step
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import BzImageFacts, bzimage_facts

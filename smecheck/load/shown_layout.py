@@ -7,7 +7,7 @@ arch/x86/kernel/setup.c, setup_arch(), inserts "Kernel code" at ``_text`` and "K
 from __future__ import annotations
 
 from smecheck.evidence import Known
-from smecheck.kernel.identity import KernelFacts
+from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage
 from smecheck.machine.memory import MemoryMap
 
