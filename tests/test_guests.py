@@ -31,17 +31,6 @@ RESULTS = {name: load_json("guests", name, "result.json") for name in GUESTS}
 LOADS = [(name, load) for name in GUESTS for load in RESULTS[name]["loads"]]
 CMA = "k73cloud-2g-bios-nokaslr-exec-s-cma"
 
-NOT_YET: frozenset[str] = frozenset(
-    {
-        f"{name} {load['name']}"
-        for name, load in LOADS
-        # The purgatory of 5.10 is a page longer; an EFI runtime map is not in a log.
-        if (load["loader"] == "kexec_file_load" and RESULTS[name]["first"].startswith("5.10"))
-        or (load["loader"] == "kexec_load" and "-ovmf-" in name)
-    }
-)
-"""Loads that are known to be predicted wrong. One of them that is right fails here."""
-
 
 def question(name: str, load: dict[str, Any]) -> Question:
     """Ask for a load: the log of the first kernel, and what kexec was given."""
@@ -85,10 +74,6 @@ def test_load_from_the_log_alone(name: str, load: dict[str, Any]) -> None:
     assert predicted is not None
     assert predicted.predicted
     real = recorded(name, load["name"])
-    is_right = shown(predicted) == shown(real)
-    if f"{name} {load['name']}" in NOT_YET:
-        assert not is_right, "right: take it out of NOT_YET"
-        return
     assert shown(predicted) == shown(real)
     for guess, found in zip(predicted.segments, real.segments, strict=True):
         assert contents(guess, name) in (None, found.buffer_size), guess.role
