@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recorded import DATA
+from recorded import DATA, kernel
 
+from smecheck.analysis import analyze
+from smecheck.answer import Report
+from smecheck.asked import BootRequest
+from smecheck.case import Question
 from smecheck.load.segments import SegmentList
+from smecheck.machine.memory import MapKind
 from smecheck.read.load.segments import read_segments
+from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.source import NamedStream
+from smecheck.span import Span
 
 CMA = DATA / "evidence" / "captures" / "k73cloud-2g-bios-nokaslr-exec-s-cma.load.txt"
 TOOLS = DATA / "guests" / "k73cloud-2g-bios-nokaslr-exec-c" / "load-c.v32.load.txt"
@@ -85,3 +92,54 @@ def test_a_table_that_is_not_whole_is_none(rows: tuple[str, ...]) -> None:
 def test_no_more_lines_than_boot_params_hold() -> None:
     rows = [f"{n << 20:016x}-{(n << 20) + 0xFFF:016x} (1)" for n in range(1, 200)]
     assert len(table_of(text_with(*rows))) == 128
+
+
+GUESTS = DATA / "guests"
+NEW = kernel("7.3.4+deb13-cloud-amd64")
+
+
+def alone(guest: str, load: str) -> Report:
+    """Ask about a load with nothing but its own text."""
+    recorded = read_segments(str(GUESTS / guest / f"{load}.load.txt"))
+    return analyze(Question(NEW, BootRequest(cmdline="nokaslr"), recorded))
+
+
+def test_it_is_the_memory_where_nothing_else_tells() -> None:
+    report = alone("k73cloud-2g-bios-nokaslr-exec-c", "load-c.v32")
+    assert report.memory is not None
+    assert report.memory.kind is MapKind.LOAD
+    assert report.memory.complete
+    assert report.memory.system_ram.covers(Span(0x100000, 0x7FFE0000))
+    assert any("the load's own e820 map" in text for text in report.assumptions)
+
+
+def test_of_a_crash_kernel_it_is_the_reservation() -> None:
+    """And what crashkernel=…,cma keeps, which touches it here."""
+    report = alone("k73cloud-2g-bios-kaslr-crash-s-cma", "final-panic-s.v32")
+    assert report.memory is not None
+    assert not report.memory.complete
+    assert [region.span for region in report.memory.crash_kernel] == [Span(0x52000000, 0x7E000000)]
+    other = alone("k73cloud-2g-bios-nokaslr-exec-c", "panic-s.v32")
+    assert other.memory is not None
+    assert [region.span for region in other.memory.crash_kernel] == [Span(0x6E000000, 0x7E000000)]
+    by_tools = alone("k73cloud-2g-bios-nokaslr-exec-c", "panic-c.v32")
+    assert by_tools.memory is not None
+    assert [one.span for one in by_tools.memory.crash_kernel] == [Span(0x6E000000, 0x7E000000)]
+
+
+def test_it_is_not_the_memory_of_the_kernel_that_loads() -> None:
+    recorded = read_segments(
+        str(GUESTS / "k73cloud-2g-bios-nokaslr-exec-c" / "load-s.v32.load.txt")
+    )
+    report = analyze(Question(NEW, BootRequest(), recorded, cross_check=True))
+    assert report.cross_check is not None
+    assert "no memory map of the machine" in (report.cross_check.unknown or "")
+
+
+def test_a_map_that_is_given_counts() -> None:
+    name = GUESTS / "k73cloud-2g-bios-nokaslr-exec-c"
+    recorded = read_segments(str(name / "load-s.v32.load.txt"))
+    log = read_dmesg(str(name / "dmesg.txt"))
+    report = analyze(Question(NEW, BootRequest(), recorded, log=log))
+    assert report.memory is not None
+    assert report.memory.kind is MapKind.KERNEL_LOG

@@ -108,6 +108,11 @@ def _not_shown(kind: MapKind) -> str:
             )
         case MapKind.RESERVATION:
             return "it is the crash reservation and nothing else"
+        case MapKind.LOAD:
+            return (
+                "it is the table that the load hands over; what the kernel that loads knows "
+                "besides, firmware tables (ESRT, EFI) and memblock reservations are missing from it"
+            )
         case _:
             assert_never(kind)
 

@@ -22,7 +22,8 @@ def with_memory(question: Question) -> Question:
     if question.firmware is None and question.segments is None and early is not None:
         question = replace(question, firmware=value_of(early.e820))
     if question.memory is None:
-        question = replace(question, memory=_machine_memory(question) or _reserved(question))
+        memory = _machine_memory(question) or _reserved(question) or _handed_over(question)
+        question = replace(question, memory=memory)
     return question
 
 
@@ -46,9 +47,21 @@ def _reserved(question: Question) -> MemoryMap | None:
     return reserved_memory(log)
 
 
+def _handed_over(question: Question) -> MemoryMap | None:
+    """Return the memory that a recorded load hands over, if its text shows it."""
+    segments = question.segments
+    if segments is None or segments.table is None:
+        return None
+    from smecheck.machine.map_without_iomem import memory_of_load
+
+    is_crash = value_of(segments.mode) is Mode.CRASH
+    spans = [segment.span for segment in segments.segments] if is_crash else None
+    return memory_of_load(segments.table, spans)
+
+
 def memory_premises(question: Question) -> tuple[str, ...]:
     """Return what has to be said of a memory map that was made of something else."""
-    if question.log is None and question.firmware is None:
+    if question.log is None and question.firmware is None and question.memory is None:
         return ()
     from smecheck.machine.map_without_iomem import premises
 

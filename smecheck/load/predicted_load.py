@@ -108,8 +108,11 @@ def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
     """Tell whether the load depends on no more memory than is shown.
 
     A reservation alone is enough for kexec_file_load of a crash kernel only: kexec-tools sizes its
-    backup by the low memory, and everything else is loaded into the rest of the machine.
+    backup by the low memory, and everything else is loaded into the rest of the machine. What a
+    load hands over is the memory of the kernel that is loaded, not of the one that loads.
     """
+    if memory.kind is MapKind.LOAD:
+        return False
     if memory.kind is not MapKind.RESERVATION:
         return True
     return mode is Mode.CRASH and loader is Loader.KEXEC_FILE_LOAD

@@ -7,6 +7,7 @@ been changed, with the crash reservation that the log tells.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from smecheck.evidence import Known, value_of
 from smecheck.kernel.cmdline import values
@@ -22,9 +23,11 @@ from smecheck.machine.firmware import (
 )
 from smecheck.machine.kernel_log import CrashReservation, KernelLog, LoggedBoot, LogSpan
 from smecheck.machine.memory import MapKind, MemoryMap, Region, usable_ram
+from smecheck.record import replace
 from smecheck.span import Span, SpanSet
 
 _FIRST_PAGE_END = 0x1000
+_LOW_MEMORY = SpanSet([Span(0, 1 << 20)])
 _NAMES = {
     E820Type.RAM: "System RAM",
     E820Type.RESERVED_KERN: "System RAM",
@@ -44,6 +47,7 @@ _KINDS = {
     MapKind.FIRMWARE: "the firmware's e820 map",
     MapKind.EFI: "the EFI memory map",
     MapKind.RESERVATION: "the crash reservation",
+    MapKind.LOAD: "the load's own e820 map",
 }
 
 _EFI_WB = 1 << 3
@@ -96,6 +100,27 @@ def reserved_memory(log: KernelLog) -> MemoryMap | None:
         return None
     ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in told)
     return _map(log.source, MapKind.RESERVATION, ram, (), tuple(told))
+
+
+def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) -> MemoryMap:
+    """Return the memory of the kernel that is loaded, as its load hands it over.
+
+    Args:
+        table: what it hands over.
+        crash_segments: of the load of a crash kernel, which is handed nothing but its reservation
+            and the low 1 MiB, in parts between its segments; ``None`` of another one.
+    """
+    ranges = without_overlaps(table.ranges)
+    if crash_segments is None:
+        return _map(table.source, MapKind.LOAD, trimmed(ranges), (), ())
+    ram = SpanSet(entry.span for entry in ranges if entry.type == E820Type.RAM)
+    usable = SpanSet([*(ram - _LOW_MEMORY), *crash_segments])
+    where = table.ranges[0].where
+    more = [FirmwareRange(span, E820Type.RAM, "System RAM", where) for span in usable - ram]
+    told = tuple(LogSpan(span, where) for span in usable)
+    found = _map(table.source, MapKind.LOAD, (*ranges, *more), (), told)
+    # The memory of the kernel that crashed is not among it.
+    return replace(found, complete=False)
 
 
 def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> MemoryMap:

@@ -45,6 +45,8 @@ class MapKind(Enum):
     """The EFI memory map."""
     RESERVATION = "reservation"
     """What was reserved for a crash kernel, and nothing else of the machine."""
+    LOAD = "load"
+    """The table that a load hands over to the kernel that it loads."""
 
 
 @record
