@@ -17,10 +17,10 @@ from smecheck.answer import Basis, Report, Verdict
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.resolve import BootEvidence, resolve_boot
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.apply import findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
-from smecheck.checks.judgement import Case, Judgement
+from smecheck.checks.judgement import Judged, Judgement
 from smecheck.checks.kaslr_places import boot_asked_about, places_of_kaslr
 from smecheck.checks.situation import situation_of
 from smecheck.checks.verdict import judge
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from smecheck.load.segments import SegmentList
 
 
-def analyze(question: Question) -> Report:
+def analyze(question: Case) -> Report:
     """Answer the question; where no load was recorded and one is asked about, predict it."""
     question = with_memory(with_kexec_options(question))
     predicted = predicted_load(question)
@@ -68,7 +68,7 @@ def analyze(question: Question) -> Report:
     return _judged(report, judge(replace(case, changes=found)))
 
 
-def answer(question: Question) -> Report:
+def answer(question: Case) -> Report:
     """Answer the question, without trying whether what was assumed of a load matters.
 
     For whoever asks many questions that differ a little.
@@ -77,7 +77,7 @@ def answer(question: Question) -> Report:
     return _answer(question, predicted_load(question))[1]
 
 
-def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, Report]:
+def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Report]:
     """Answer the question for the load that it names, or for one that was predicted.
 
     Returns:
@@ -118,7 +118,7 @@ def _answer(question: Question, predicted: PredictedLoad | None) -> tuple[Case, 
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
-    case = Case(
+    case = Judged(
         facts,
         boot,
         actual,
@@ -178,7 +178,7 @@ def _of_proof(setting: Setting, judgement: Judgement) -> tuple[str, ...]:
     return () if premise is None else (premise,)
 
 
-def _irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
+def _irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
     if question.machine is None:
         return ()
     from smecheck.boot.irrelevant import irrelevant
@@ -196,7 +196,7 @@ def _judged(report: Report, judgement: Judgement) -> Report:
     )
 
 
-def _around_first_boot(question: Question) -> SegmentList | None:
+def _around_first_boot(question: Case) -> SegmentList | None:
     """Return what lies around a kernel that a boot loader starts, as boot_params tell it."""
     if question.early is None:
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Question:
+class Case:
     """What is asked."""
 
     image: KernelImage

@@ -10,7 +10,7 @@ from smecheck.machine.memory import MapKind
 from smecheck.record import field_names
 
 if TYPE_CHECKING:
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.load.segments import SegmentList
     from smecheck.machine.host import Host
@@ -23,7 +23,7 @@ _GIVEN_MAPS = ("memmap", "e820-log")
 """Kinds of a firmware map that is an input of its own, not part of another one."""
 
 
-def inputs_used(question: Question, segments: SegmentList | None) -> tuple[InputUse, ...]:
+def inputs_used(question: Case, segments: SegmentList | None) -> tuple[InputUse, ...]:
     """Return every input of a question, with what was taken from it."""
     image, memory = question.image, question.memory
     uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]

@@ -14,7 +14,7 @@ from smecheck.advice.changes import is_safe
 from smecheck.analysis import analyze
 from smecheck.answer import Advice, Cost, Report, Verdict
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode
@@ -25,11 +25,11 @@ from smecheck.record import replace
 from smecheck.span import Span
 
 
-def recorded(name: str) -> Question:
+def recorded(name: str) -> Case:
     """Return the question of an experiment, as somebody who has its files would ask it."""
     folder = DATA / "founding" / name
     result = load_json("founding", name, "result.json")
-    return Question(
+    return Case(
         image=kernel(result["kernel"]),
         boot=BootRequest(cmdline=result["cmdline"]),
         segments=read_segments(str(folder / "segments.txt")),
@@ -37,7 +37,7 @@ def recorded(name: str) -> Question:
     )
 
 
-def predicted(name: str, loader: Loader, **host: object) -> Question:
+def predicted(name: str, loader: Loader, **host: object) -> Case:
     question = recorded(name)
     described = replace(Host(), **host)
     mode = question.segments.mode.value if isinstance(question.segments.mode, Known) else None
@@ -45,7 +45,7 @@ def predicted(name: str, loader: Loader, **host: object) -> Question:
     return replace(question, segments=None, boot=boot, machine=Machine(host=described))
 
 
-def advice_on(question: Question) -> tuple[Report, tuple[Advice, ...]]:
+def advice_on(question: Case) -> tuple[Report, tuple[Advice, ...]]:
     report = analyze(question)
     return report, advise(question, report)
 
@@ -145,7 +145,7 @@ def test_smallest_reservation_that_holds_a_load_which_is_refused() -> None:
 
 
 def test_without_a_machine_only_what_needs_none_is_tried() -> None:
-    _, advice = advice_on(Question(kernel("5.0-old"), BootRequest(cmdline="nokaslr")))
+    _, advice = advice_on(Case(kernel("5.0-old"), BootRequest(cmdline="nokaslr")))
     assert {one.cost for one in advice} == {Cost.BOOT_OPTION, Cost.KERNEL}
 
 

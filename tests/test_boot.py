@@ -13,7 +13,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.boot.boot import Boot, SmeState
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word, last_value
 from smecheck.kernel.five_levels import has_five_levels
@@ -39,7 +39,7 @@ def answer(
     memory: MemoryMap | None = None,
     image: KernelImage = OLD,
 ) -> Report:
-    return analyze(Question(image, request or BootRequest(), segments, memory))
+    return analyze(Case(image, request or BootRequest(), segments, memory))
 
 
 def boot(*args: Any, **kwargs: Any) -> Boot:

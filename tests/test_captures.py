@@ -10,7 +10,7 @@ from recorded import DATA, kernel, load_json, span
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import value_of
 from smecheck.read.load.segments import read_segments
 from smecheck.read.machine.iomem import read_iomem
@@ -28,7 +28,7 @@ def report(name: str) -> Report:
     folder = DATA / "captures" / name
     recorded = result(name)
     return analyze(
-        Question(
+        Case(
             kernel(recorded["kernel"]),
             BootRequest(cmdline=recorded["cmdline"]),
             read_segments(str(folder / "segments.txt")),

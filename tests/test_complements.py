@@ -19,7 +19,7 @@ from test_symbol_list import OLD, filler, listed
 from smecheck.analysis import analyze
 from smecheck.answer import InputUse, Verdict
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.errors import InputError, MalformedInput, WrongKind
 from smecheck.evidence import Known, value_of
 from smecheck.kernel.identity import identify
@@ -122,13 +122,13 @@ def test_where_a_shifted_kernel_is_linked_is_told_by_others(
 
 def test_a_header_settles_who_owns_the_workarea(files: Files) -> None:
     kernel = files("System.map", listed(OLD))
-    alone = analyze(Question(read(kernel), BootRequest()))
+    alone = analyze(Case(read(kernel), BootRequest()))
     assert alone.verdict is Verdict.UNDECIDED
     assert not alone.findings
     header = files("vmlinuz", HEADER)
     image = read(kernel, bzimage=header)
     assert value_of(image.header.init_size) == 0xD41000
-    report = analyze(Question(image, BootRequest()))
+    report = analyze(Case(image, BootRequest()))
     assert [finding.rule for finding in report.findings] == ["SME007"]
     assert report.inputs == (
         InputUse(kernel, "symbols", ("symbols",)),
@@ -144,7 +144,7 @@ def test_a_header_alone_gets_all_else_from_a_list(files: Files) -> None:
     kernel = files("vmlinuz", HEADER)
     image = read(kernel, symbols=files("kallsyms", listed(OLD, shift=0x3000000)))
     assert image.symbols["_end"] == OLD["_end"]
-    report = analyze(Question(image, BootRequest()))
+    report = analyze(Case(image, BootRequest()))
     assert report.inputs[0].used == (
         "init_size",
         "kernel_alignment",
@@ -158,7 +158,7 @@ def test_a_vmlinuz_that_cannot_be_unpacked_gets_all_else_from_a_list(files: File
     symbols = files("System.map", filler(1100) + listed(OLD))
     image = read(kernel, symbols=symbols)
     assert value_of(image.header.init_size) == 0x3F98000
-    found = analyze(Question(image, BootRequest()))
+    found = analyze(Case(image, BootRequest()))
     assert found.proof is not None
     assert found.proof.holds
     # The banner is that of a kernel with .init.scratch, the list that of one without: not clear.

@@ -11,7 +11,7 @@ from recorded import DATA, kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.errors import InputError
 from smecheck.evidence import Known
 from smecheck.load.request import Machine
@@ -41,7 +41,7 @@ CRASH = BootRequest(mode=Mode.CRASH, sme=Switch.ON)
 def asked(request: BootRequest, host: Host, loader: Loader) -> Report:
     segments = replace(SEGMENTS, loader=Known(loader, "t"))
     machine = Machine(host=host)
-    return analyze(Question(OLD, request, segments, parse_iomem(IOMEM, "iomem"), machine=machine))
+    return analyze(Case(OLD, request, segments, parse_iomem(IOMEM, "iomem"), machine=machine))
 
 
 def with_area(*spans: Span) -> Host:

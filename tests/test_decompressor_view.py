@@ -11,7 +11,7 @@ from recorded import kernel
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.decompressor_sizes import DecompressorView, InitSizeSide, NeededSize
 from smecheck.kernel.identity import identify
@@ -146,8 +146,8 @@ def test_an_init_size_below_either_side_is_of_no_side(init_size: int) -> None:
 
 def test_without_a_header_there_is_no_view() -> None:
     bare = replace(CLOUD, header=SetupHeader())
-    assert analyze(Question(bare, BootRequest())).decompressor is None
-    assert analyze(Question(CLOUD, BootRequest())).decompressor == view(CLOUD)
+    assert analyze(Case(bare, BootRequest())).decompressor is None
+    assert analyze(Case(CLOUD, BootRequest())).decompressor == view(CLOUD)
 
 
 @given(st.integers(1, 1 << 29), st.integers(1, 0x3FFFF))

@@ -24,7 +24,7 @@ from test_symbol_list import OLD, filler, listed
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.load.segments import SegmentList
@@ -117,7 +117,7 @@ def report(
     memory: MemoryMap | None = None,
 ) -> Any:
     """Return the JSON report, without what may differ."""
-    answer = analyze(Question(image, request, segments, memory))
+    answer = analyze(Case(image, request, segments, memory))
     document = json.loads(render(answer, Format.JSON, OPTIONS))
     del document["inputs"]
     del document["kernel"]["source"], document["kernel"]["kind"]

@@ -12,7 +12,7 @@ from recorded import kernel, load_json, segment_list
 from smecheck.analysis import analyze
 from smecheck.answer import Report, Verdict
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Finding
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.image import KernelImage
@@ -159,7 +159,7 @@ def answer(
     **others: Span,
 ) -> Report:
     spans = {"kernel": Span.sized(at, size), "boot_params": BELOW} | others
-    return analyze(Question(image, request, segment_list(**spans), memory))
+    return analyze(Case(image, request, segment_list(**spans), memory))
 
 
 def tables(report: Report) -> TablesAtEntry:
@@ -220,7 +220,7 @@ def test_a_kernel_that_is_entered_at_startup_32_has_its_tables() -> None:
     for option, reached in (("--entry-32bit", True), ("--real-mode", True), ("--noefi", False)):
         host = Machine(Host("host.yaml", kexec_options=(option,)))
         load = segment_list(**spans)
-        found = analyze(Question(OLD, FOUR, load, machine(), machine=host))
+        found = analyze(Case(OLD, FOUR, load, machine(), machine=host))
         assert bool(faults(found)) is not reached
         # It is no memory all the same.
         assert found.verdict is Verdict.COLLISION
@@ -230,7 +230,7 @@ def test_a_kernel_that_is_entered_at_startup_32_has_its_tables() -> None:
 def test_the_size_of_kexecs_pages_changes_nothing_for_a_frame_without_memory(gbpages: bool) -> None:
     host = Machine(Host("host.yaml", gbpages=Known(gbpages, "host.yaml:2")))
     spans = {"kernel": Span.sized(CROSSING, 0xD41000), "boot_params": BELOW}
-    found = analyze(Question(OLD, FOUR, segment_list(**spans), machine(), machine=host))
+    found = analyze(Case(OLD, FOUR, segment_list(**spans), machine(), machine=host))
     assert [fault.condition for fault in faults(found)] == [None]
 
 
@@ -315,9 +315,9 @@ def test_a_vmlinux_starts_from_kexecs_tables() -> None:
     parts = [segment_list(kernel=span).segments[0] for span in spans]
     load = replace(segment_list(boot_params=BELOW), segments=())
     load = replace(load, segments=(*segment_list(boot_params=BELOW).segments, *parts))
-    found = analyze(Question(image, BootRequest(), load, machine()))
+    found = analyze(Case(image, BootRequest(), load, machine()))
     assert [fault.span for fault in faults(found)] == [LAST]
-    reached = analyze(Question(image, BootRequest(), load, machine(ram_end=2 * GIB)))
+    reached = analyze(Case(image, BootRequest(), load, machine(ram_end=2 * GIB)))
     assert not faults(reached)
 
 

@@ -14,7 +14,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest
 from smecheck.boot.boot import SME_IS_ON
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known
 from smecheck.read.load.segments import read_segments
@@ -40,7 +40,7 @@ def report(name: str) -> Report:
         load_address=int(recorded["text"], 16) if moved else None,
     )
     return analyze(
-        Question(
+        Case(
             kernel(recorded["kernel"]),
             request,
             read_segments(str(folder / "segments.txt")),

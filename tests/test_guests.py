@@ -14,7 +14,7 @@ from recorded import DATA, kernel, load_json
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Report
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, value_of
 from smecheck.load.memory_of_case import with_memory
 from smecheck.load.of_case import predicted_load
@@ -32,9 +32,9 @@ LOADS = [(name, load) for name in GUESTS for load in RESULTS[name]["loads"]]
 CMA = "k73cloud-2g-bios-nokaslr-exec-s-cma"
 
 
-def question(name: str, load: dict[str, Any]) -> Question:
+def question(name: str, load: dict[str, Any]) -> Case:
     """Ask for a load: the log of the first kernel, and what kexec was given."""
-    return Question(
+    return Case(
         image=kernel(RESULTS[name]["second"]),
         boot=BootRequest(
             loader=Loader(load["loader"]),
@@ -94,7 +94,7 @@ def second_boot(name: str) -> tuple[Report, dict[str, Any]]:
     """Ask where the second kernel ran: of its load as it was recorded, and the first one's log."""
     boot2 = RESULTS[name]["boot2"]
     report = analyze(
-        Question(
+        Case(
             kernel(RESULTS[name]["second"]),
             BootRequest(cmdline=boot2["cmdline"]),
             recorded(name, boot2["load"]),
@@ -147,7 +147,7 @@ def test_where_it_ran_and_its_workarea(name: str) -> None:
 def test_the_workarea_of_a_kernel_that_was_moved(name: str) -> None:
     boot2 = RESULTS[name]["boot2"]
     image = kernel(RESULTS[name]["second"])
-    report = analyze(Question(image, BootRequest(load_address=int(boot2["text"], 16))))
+    report = analyze(Case(image, BootRequest(load_address=int(boot2["text"], 16))))
     assert report.actual is not None
     assert report.actual.extents is not None
     assert report.actual.extents.start == int(boot2["workarea"], 16)

@@ -10,7 +10,7 @@ from recorded import DATA, kernel
 from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.load.segments import SegmentList
 from smecheck.machine.memory import MapKind
 from smecheck.read.load.segments import read_segments
@@ -101,7 +101,7 @@ NEW = kernel("7.3.4+deb13-cloud-amd64")
 def alone(guest: str, load: str) -> Report:
     """Ask about a load with nothing but its own text."""
     recorded = read_segments(str(GUESTS / guest / f"{load}.load.txt"))
-    return analyze(Question(NEW, BootRequest(cmdline="nokaslr"), recorded))
+    return analyze(Case(NEW, BootRequest(cmdline="nokaslr"), recorded))
 
 
 def test_it_is_the_memory_where_nothing_else_tells() -> None:
@@ -131,7 +131,7 @@ def test_it_is_not_the_memory_of_the_kernel_that_loads() -> None:
     recorded = read_segments(
         str(GUESTS / "k73cloud-2g-bios-nokaslr-exec-c" / "load-s.v32.load.txt")
     )
-    report = analyze(Question(NEW, BootRequest(), recorded, cross_check=True))
+    report = analyze(Case(NEW, BootRequest(), recorded, cross_check=True))
     assert report.cross_check is not None
     assert "no memory map of the machine" in (report.cross_check.unknown or "")
 
@@ -140,6 +140,6 @@ def test_a_map_that_is_given_counts() -> None:
     name = GUESTS / "k73cloud-2g-bios-nokaslr-exec-c"
     recorded = read_segments(str(name / "load-s.v32.load.txt"))
     log = read_dmesg(str(name / "dmesg.txt"))
-    report = analyze(Question(NEW, BootRequest(), recorded, log=log))
+    report = analyze(Case(NEW, BootRequest(), recorded, log=log))
     assert report.memory is not None
     assert report.memory.kind is MapKind.KERNEL_LOG

@@ -10,7 +10,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.kernel.image import KernelImage
 from smecheck.load.cross_check import as_given
@@ -169,7 +169,7 @@ def test_keys_that_a_recorded_load_shows() -> None:
     log = read_dmesg(str(guest / "dmesg.txt"))
     for shown, unknown in ((text, False), (keyed, True)):
         segments = read_segments(NamedStream.of("load", shown.encode()))
-        question = Question(NEW, BootRequest(), segments, log=log, cross_check=True)
+        question = Case(NEW, BootRequest(), segments, log=log, cross_check=True)
         check = analyze(question).cross_check
         assert check is not None
         assert ("dm-crypt" in (check.unknown or "")) is unknown

@@ -15,14 +15,14 @@ from recorded import DATA
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 
 SOME = ("002", "040", "078", "110", "150", "152", "200", "250", "330")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['kernel']}-{case['id']}")
 def test_the_report_has_the_areas(case: dict[str, Any]) -> None:
-    report = analyze(Question(image(case["kernel"]), BootRequest(), early=early_boot(case)))
+    report = analyze(Case(image(case["kernel"]), BootRequest(), early=early_boot(case)))
     if "nokaslr" in case["cmdline"].split():
         assert report.kaslr is None
         assert case["areas"] == []

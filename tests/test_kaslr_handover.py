@@ -13,7 +13,7 @@ from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.places import Places, possible_places
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.identity import identify
@@ -102,7 +102,7 @@ def of_load(host: Host, loader: Loader, mode: Mode = Mode.LOAD) -> Report:
         ),
         loader=Known(loader, "t"),
     )
-    question = Question(
+    question = Case(
         NEW,
         BootRequest(mode=mode, cmdline="quiet"),
         segments,

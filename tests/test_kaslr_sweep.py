@@ -15,7 +15,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Basis, Verdict
 from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.kaslr.slots import KaslrSweep
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Effect
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
@@ -29,28 +29,28 @@ from smecheck.span import Span, align_up
 MIB, GIB = 1 << 20, 1 << 30
 
 
-def founding(name: str) -> Question:
+def founding(name: str) -> Case:
     folder = DATA / "founding" / name
     segments = read_segments(str(folder / "segments.txt"))
     memory = parse_iomem((folder / "iomem.txt").read_text(), "iomem.txt")
     image = kernel(load_json("founding", name, "result.json")["kernel"])
-    return Question(image, BootRequest(), segments, memory)
+    return Case(image, BootRequest(), segments, memory)
 
 
-def swept(question: Question) -> KaslrSweep:
+def swept(question: Case) -> KaslrSweep:
     sweep = analyze(question).kaslr
     assert sweep is not None
     return sweep
 
 
-def collides(question: Question, address: int) -> bool:
+def collides(question: Case, address: int) -> bool:
     """Ask the rules about one address."""
     request = replace(question.boot, load_address=address, kaslr=Switch.ON)
     report = analyze(replace(question, boot=request))
     return any(finding.effect is Effect.COLLISION for finding in report.findings)
 
 
-def colliding_slots(question: Question, sweep: KaslrSweep) -> list[int]:
+def colliding_slots(question: Case, sweep: KaslrSweep) -> list[int]:
     step = sweep.slots.alignment
     slots = [
         area.start + number * step for area in sweep.slots.areas for number in range(area.count)
@@ -58,7 +58,7 @@ def colliding_slots(question: Question, sweep: KaslrSweep) -> list[int]:
     return [address for address in slots if collides(question, address)]
 
 
-def assert_agrees(question: Question) -> KaslrSweep:
+def assert_agrees(question: Case) -> KaslrSweep:
     sweep = swept(question)
     found = colliding_slots(question, sweep)
     assert sweep.collisions is not None
@@ -115,7 +115,7 @@ def test_a_proof_needs_no_places() -> None:
     assert report.kaslr.collisions.count == 0
 
 
-def machine(ram: list[Span], initrd: Span | None, base: int, crash: Span | None) -> Question:
+def machine(ram: list[Span], initrd: Span | None, base: int, crash: Span | None) -> Case:
     """Make a load of the v5.0 kernel of the after-end scheme at ``base``."""
     image = kernel("5.0-old")
     spans = [
@@ -139,11 +139,11 @@ def machine(ram: list[Span], initrd: Span | None, base: int, crash: Span | None)
         Known("mem_encrypt=on", "test"),
         Unknown("test"),
     )
-    return Question(image, BootRequest(), load, replace(memory, complete=True))
+    return Case(image, BootRequest(), load, replace(memory, complete=True))
 
 
 @st.composite
-def loads(draw: st.DrawFn) -> Question:
+def loads(draw: st.DrawFn) -> Case:
     """Draw a small machine, its ranges close to where the workarea may reach."""
     ram, position = [], 16 * MIB
     for _ in range(draw(st.integers(1, 4))):
@@ -175,7 +175,7 @@ def loads(draw: st.DrawFn) -> Question:
     suppress_health_check=list(HealthCheck),
 )
 @given(loads())
-def test_agrees_with_the_rules_on_small_machines(question: Question) -> None:
+def test_agrees_with_the_rules_on_small_machines(question: Case) -> None:
     assert_agrees(question)
 
 
@@ -208,7 +208,7 @@ def test_first_boots_agree_with_the_rules(case_id: str) -> None:
     )
     memory = replace(parse_iomem(text, "iomem"), complete=True)
     request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
-    question = Question(kernel("5.0-old"), request, None, memory, early=early)
+    question = Case(kernel("5.0-old"), request, None, memory, early=early)
     sweep = swept(question)
     assert sweep.collisions is not None
     step, highest = sweep.slots.alignment, sweep.slots.highest
@@ -228,7 +228,7 @@ def test_maps_that_contradict_each_other_are_counted_without_looking_at_every_gi
     early = read_boot_description(text + "initrd: {start: 1M, size: 1M}\n", "boot.yaml")
     memory = replace(parse_iomem("00001000-7fffffff : System RAM", "iomem"), complete=True)
     request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
-    question = Question(kernel("5.0-old"), request, None, memory, early=early)
+    question = Case(kernel("5.0-old"), request, None, memory, early=early)
     sweep = swept(replace(question, early=replace(early, five_levels=Known(True, "a test"))))
     assert sweep.collisions is not None
     reaches_over = next(
@@ -247,7 +247,7 @@ def test_an_initrd_that_no_machine_holds_takes_no_memory() -> None:
     text += f"initrd: {{start: 0x7f000000, size: {1 << 63}}}\n"
     early = read_boot_description(text, "boot.yaml")
     request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
-    question = Question(kernel("5.0-old"), request, None, None, early=early)
+    question = Case(kernel("5.0-old"), request, None, None, early=early)
     tracemalloc.start()
     try:
         assert swept(question).slots.count

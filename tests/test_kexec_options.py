@@ -12,7 +12,7 @@ from recorded import DATA, kernel
 from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known, value_of
 from smecheck.kernel.image import KernelKind
@@ -124,7 +124,7 @@ def test_what_kexec_refuses_for_its_options_is_refused_so(
     host = Host("h", kexec_tools=Known(version, "t"), kexec_options=tuple(run["words"]))
     image = replace(kernel("5.0-old"), kind=KernelKind.BZIMAGE)
     boot = BootRequest(initrd_size=0)
-    report = analyze(Question(image, boot, memory=IOMEM, machine=Machine(host)))
+    report = analyze(Case(image, boot, memory=IOMEM, machine=Machine(host)))
     assert report.segments is not None
     refusal = report.segments.refusal or ""
     if run["says"].startswith("unrecoverable"):
@@ -136,7 +136,7 @@ def test_what_kexec_refuses_for_its_options_is_refused_so(
 def loaded(*options: str, firmware: FirmwareMap | None = None) -> Report:
     machine = Machine(Host(source="host.yaml", kexec_options=options), firmware=firmware)
     boot = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd_size=0)
-    return analyze(Question(kernel("5.0-old"), boot, memory=IOMEM, machine=machine))
+    return analyze(Case(kernel("5.0-old"), boot, memory=IOMEM, machine=machine))
 
 
 def test_a_command_line_that_is_lost_switches_kaslr_on() -> None:
@@ -161,7 +161,7 @@ def test_memory_that_the_command_line_excludes_is_used_all_the_same() -> None:
         "iomem",
     )
     boot = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd_size=0, cmdline="nokaslr")
-    question = Question(kernel("5.0-old"), boot, memory=memory, firmware=firmware)
+    question = Case(kernel("5.0-old"), boot, memory=memory, firmware=firmware)
     report = analyze(question)
     assert report.segments is not None
     (placed,) = report.segments.of(SegmentRole.KERNEL)

@@ -8,7 +8,7 @@ from recorded import kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report
 from smecheck.asked import BootRequest, Path, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode
@@ -27,7 +27,7 @@ def said(request: BootRequest, **facts: object) -> set[str]:
     """Return who is said to load otherwise."""
     known = {n: Known(v, "h") if n != "kexec_options" else v for n, v in facts.items()}
     host = replace(Host(source="h"), **known)
-    report = analyze(Question(NEW, request, machine=Machine(host=host) if facts else None))
+    report = analyze(Case(NEW, request, machine=Machine(host=host) if facts else None))
     assert report.basis is Basis.PROOF
     (text,) = [text for text in report.assumptions if "multiple of kernel_alignment" in text] or [
         ""
@@ -66,7 +66,7 @@ def test_who_may_load_otherwise(
 
 def loaded(start: int, size: int = INIT_SIZE) -> Report:
     segments = segment_list(kernel=Span.sized(start, size), boot_params=Span(0x98000, 0x9E000))
-    return analyze(Question(NEW, BootRequest(kaslr=Switch.OFF), segments))
+    return analyze(Case(NEW, BootRequest(kaslr=Switch.OFF), segments))
 
 
 def test_a_load_that_is_known_takes_nothing_for_granted() -> None:

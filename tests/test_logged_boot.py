@@ -10,7 +10,7 @@ from recorded import DATA, kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Switch
 from smecheck.boot import boot as boots
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.log.dmesg import read_dmesg
@@ -41,35 +41,33 @@ def test_a_decompressor_says_that_kaslr_moved_nothing(
     """Physical KASLR found no place in that guest, and its kernel stayed at its segment."""
     log = read_dmesg(until(UEFI, line, tmp_path))
     segments = segment_list(**SPANS)
-    boot = analyze(Question(KERNEL, BootRequest(), segments, log=log)).boot
+    boot = analyze(Case(KERNEL, BootRequest(), segments, log=log)).boot
     assert value_of(boot.kaslr) is moved
     if moved is False:
         assert boot.base_is_certain
         assert isinstance(boot.kaslr, Known)
         assert "console.txt:73: Physical KASLR disabled" in boot.kaslr.origin
     stated = BootRequest(kaslr=Switch.ON)
-    assert value_of(analyze(Question(KERNEL, stated, segments, log=log)).boot.kaslr) is True
+    assert value_of(analyze(Case(KERNEL, stated, segments, log=log)).boot.kaslr) is True
 
 
 def test_virtual_addresses_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "console.txt"
     path.write_text("Virtual KASLR disabled: no suitable memory region!\n")
-    boot = analyze(
-        Question(KERNEL, BootRequest(), segment_list(**SPANS), log=read_dmesg(str(path)))
-    )
+    boot = analyze(Case(KERNEL, BootRequest(), segment_list(**SPANS), log=read_dmesg(str(path))))
     assert isinstance(boot.boot.kaslr, Unknown)
 
 
 def test_a_first_boot_has_the_logs_command_line() -> None:
     log = read_dmesg(str(LOGS / "k612-1g-bios-nokaslr-crash-s.boot1.dmesg.txt"))
-    boot = analyze(Question(KERNEL, BootRequest(), log=log)).boot
+    boot = analyze(Case(KERNEL, BootRequest(), log=log)).boot
     assert boot.path is boots.Path.FIRST_BOOT
     assert "crashkernel=192M" in (value_of(boot.cmdline) or "")
     assert value_of(boot.kaslr) is False
     other = replace(KERNEL, release=Known("6.12.118+deb12-amd64", "a test"))
-    assert isinstance(analyze(Question(other, BootRequest(), log=log)).boot.cmdline, Unknown)
+    assert isinstance(analyze(Case(other, BootRequest(), log=log)).boot.cmdline, Unknown)
     kexec = BootRequest(loader=Loader.KEXEC_FILE_LOAD, mode=Mode.LOAD)
-    told = analyze(Question(KERNEL, kexec, log=log)).boot.cmdline
+    told = analyze(Case(KERNEL, kexec, log=log)).boot.cmdline
     assert "crashkernel" not in (value_of(told) or "")
 
 
@@ -80,7 +78,7 @@ def test_that_efi_is_left_out_is_said(name: str, is_efi: bool) -> None:
     log = read_dmesg(str(LOGS / f"{name}.boot1.dmesg.txt"))
     for loader in Loader:
         request = BootRequest(loader=loader, mode=Mode.LOAD, initrd_size=0)
-        said = analyze(Question(KERNEL, request, log=log)).assumptions
+        said = analyze(Case(KERNEL, request, log=log)).assumptions
         told = [text for text in said if "no EFI runtime map" in text]
         assert bool(told) is is_efi
         assert all("dmesg.txt:21 tells of EFI" in text for text in told)

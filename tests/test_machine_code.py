@@ -9,7 +9,7 @@ from recorded import load_json, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Paging, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Unknown
 from smecheck.kernel.image import KernelImage, KernelKind, SetupHeader
 from smecheck.span import Span, align_up
@@ -53,7 +53,7 @@ def placed(name: str, base: int, initrd: Span, *, la57: bool) -> Placement:
         sme=Switch.ON,
         paging=Paging.FIVE if la57 else Paging.FOUR,
     )
-    actual = analyze(Question(image(name), request, segments)).actual
+    actual = analyze(Case(image(name), request, segments)).actual
     assert actual is not None
     return actual
 

@@ -11,7 +11,7 @@ from recorded import DATA, kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.load.segments import Mode
 from smecheck.machine.e820 import without_overlaps
@@ -184,7 +184,7 @@ def answer(memory: MemoryMap | None = None, log: KernelLog | None = None) -> Rep
         "boot_params": Span.sized(0x98000, 0x2000),
     }
     request = BootRequest(cmdline="nokaslr mem_encrypt=on", mode=Mode.LOAD)
-    return analyze(Question(kernel("5.0-old"), request, segment_list(**spans), memory, log=log))
+    return analyze(Case(kernel("5.0-old"), request, segment_list(**spans), memory, log=log))
 
 
 def test_the_checks_of_a_machine_run_on_a_log_alone() -> None:

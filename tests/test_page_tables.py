@@ -11,7 +11,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.machine.memory import MemoryMap
 from smecheck.read.machine.iomem import parse_iomem
@@ -162,7 +162,7 @@ def place(
     **others: Span,
 ) -> Placement:
     spans = {"kernel": Span.sized(at, 0xD41000), "boot_params": Span.sized(0x98000, 0x2000)}
-    actual = analyze(Question(image, request, segment_list(**spans | others), memory)).actual
+    actual = analyze(Case(image, request, segment_list(**spans | others), memory)).actual
     assert actual is not None
     return actual
 

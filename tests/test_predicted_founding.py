@@ -15,7 +15,7 @@ from test_founding_failure import EXPERIMENTS, expected_verdict, result
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.load.naming import name_segments
 from smecheck.load.request import Machine
@@ -64,7 +64,7 @@ def predicted(name: str, **changes: Any) -> Report:
     image = kernel(changes.pop("kernel", recorded["kernel"]))
     memory = read_iomem(str(DATA / "founding" / name / "iomem.txt"))
     return analyze(
-        Question(
+        Case(
             image,
             replace(boot, **changes),
             None,
@@ -107,7 +107,7 @@ def test_the_founding_story() -> None:
     assert analyze(hacked(old)).verdict is Verdict.CLEAR
 
 
-def hacked(old: Report) -> Question:
+def hacked(old: Report) -> Case:
     """Move boot_params and all above it 4 MiB away from the kernel's end, as Baoquan He did."""
     assert old.segments is not None
     kernel_end = old.segments.of(SegmentRole.KERNEL)[0].span.end
@@ -123,7 +123,7 @@ def hacked(old: Report) -> Question:
     segments = tuple(sorted(map(moved, old.segments.segments), key=lambda one: one.span))
     given = replace(old.segments, segments=segments, predicted=False, source="hack.yaml")
     boot = BootRequest(cmdline="nokaslr mem_encrypt=on", mode=Mode.CRASH)
-    return Question(kernel("5.0-old"), boot, given, old.memory)
+    return Case(kernel("5.0-old"), boot, given, old.memory)
 
 
 def test_where_the_recorded_answers_are() -> None:

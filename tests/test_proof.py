@@ -12,7 +12,7 @@ from recorded import kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, LoadSegment, Section, SetupHeader
@@ -37,7 +37,7 @@ PAGE = 0x1000
 
 
 def report(image: KernelImage, request: BootRequest | None = None) -> Report:
-    return analyze(Question(image, request or BootRequest()))
+    return analyze(Case(image, request or BootRequest()))
 
 
 def proof(image: KernelImage, request: BootRequest | None = None) -> Proof:
@@ -253,12 +253,12 @@ def test_an_initrd_eats_the_margin_only_when_it_is_huge() -> None:
 def test_a_segment_that_covers_the_workarea_owns_it_without_a_proof() -> None:
     segments = segment_list(kernel=Span.sized(0x10000000, 0x1649000))
     for image in (LUCKY, bare(LUCKY), bare(LUCKY, loads=())):
-        answer = analyze(Question(image, UNMOVED, segments))
+        answer = analyze(Case(image, UNMOVED, segments))
         assert answer.actual is not None
         assert answer.actual.owner is Owner.KERNEL_SEGMENT
     for size, owner in ((0x1600000, Owner.KERNEL_SEGMENT), (0x15FF000, Owner.NOBODY)):
         segments = segment_list(kernel=Span.sized(0x10000000, size))
-        actual = analyze(Question(bare(LUCKY), UNMOVED, segments)).actual
+        actual = analyze(Case(bare(LUCKY), UNMOVED, segments)).actual
         assert actual is not None
         assert actual.owner is owner
 
@@ -307,7 +307,7 @@ def test_a_vmlinux_that_is_loaded_as_it_is_takes_its_own_way() -> None:
         segment_list(kernel=spans[0]),
         segments=tuple(replace(segment_list(kernel=part).segments[0]) for part in sorted(spans)),
     )
-    found = analyze(Question(OLD, BootRequest(), parts)).proof
+    found = analyze(Case(OLD, BootRequest(), parts)).proof
     assert found is not None
     assert [path.path for path in found.paths if path.taken] == [Way.ELF]
 

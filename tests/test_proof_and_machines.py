@@ -19,7 +19,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.boot import SME_IS_ON
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Effect
 from smecheck.evidence import Known
 from smecheck.kernel.identity import identify
@@ -80,7 +80,7 @@ def neighbours(draw: st.DrawFn, kept: SpanSet, around: Span) -> dict[str, Span]:
 
 
 @st.composite
-def loads(draw: st.DrawFn) -> Question:
+def loads(draw: st.DrawFn) -> Case:
     """Draw a kernel, and a load of it on some machine that keeps what its way of loading keeps."""
     image = draw(images())
     facts = identify(image)
@@ -105,7 +105,7 @@ def loads(draw: st.DrawFn) -> Question:
     )
     spans |= draw(neighbours(SpanSet(own), around))
     ram_end = max(span.end for span in (*own, *spans.values())) if draw(st.booleans()) else None
-    return Question(image, request, segment_list(**spans), machine(ram_end or around.end))
+    return Case(image, request, segment_list(**spans), machine(ram_end or around.end))
 
 
 def machine(ram_end: int) -> MemoryMap:
@@ -117,7 +117,7 @@ def machine(ram_end: int) -> MemoryMap:
     return MemoryMap("a test", regions, True, usable_ram(regions))
 
 
-def way_of(question: Question) -> Way:
+def way_of(question: Case) -> Way:
     return Way.KASLR if question.boot.kaslr is Switch.ON else Way.KEXEC
 
 
@@ -132,7 +132,7 @@ COVERED = {"proven": 0, "colliding": 0}
 
 @settings(max_examples=2000, deadline=None)
 @given(loads())
-def test_what_is_proven_never_collides(question: Question) -> None:
+def test_what_is_proven_never_collides(question: Case) -> None:
     found = analyze(question)
     colliding = [f for f in found.findings if f.effect is Effect.COLLISION]
     if path_of(found, way_of(question)).holds:
@@ -161,7 +161,7 @@ def read_back(example: Counterexample) -> tuple[MemoryMap, SegmentList, int]:
 def confirm(image: KernelImage, example: Counterexample) -> None:
     memory, segments, load_address = read_back(example)
     request = BootRequest(load_address=load_address)
-    found = analyze(Question(image, request, segments, memory))
+    found = analyze(Case(image, request, segments, memory))
     assert found.verdict is Verdict.COLLISION
     assert found.basis is Basis.MACHINE
     contradictions = {f.rule for f in found.findings if f.effect is Effect.CONTRADICTION}
@@ -174,7 +174,7 @@ def confirm(image: KernelImage, example: Counterexample) -> None:
 def test_each_counterexample_collides(
     image: KernelImage, initrd_size: int | None, boot: Path
 ) -> None:
-    found = analyze(Question(image, BootRequest(path=boot, initrd_size=initrd_size)))
+    found = analyze(Case(image, BootRequest(path=boot, initrd_size=initrd_size)))
     assert found.proof is not None
     for path in found.proof.paths:
         assert (path.counterexample is None) is path.holds
@@ -185,7 +185,7 @@ def test_each_counterexample_collides(
 @pytest.mark.parametrize("size", [236 << 30, 300 << 30])
 def test_a_section_outgrown_by_its_initrd_has_a_counterexample(size: int) -> None:
     image = IMAGES["6.1.0-56-amd64"]
-    found = analyze(Question(image, BootRequest(initrd_size=size)))
+    found = analyze(Case(image, BootRequest(initrd_size=size)))
     (elf,) = (path for path in found.proof.paths if path.path is Way.ELF)  # type: ignore[union-attr]
     assert not elf.holds
     assert elf.counterexample is not None
@@ -193,7 +193,7 @@ def test_a_section_outgrown_by_its_initrd_has_a_counterexample(size: int) -> Non
 
 
 def test_what_a_bound_leaves_open_is_a_condition() -> None:
-    found = analyze(Question(IMAGES["5.0-lucky"], BootRequest()))
+    found = analyze(Case(IMAGES["5.0-lucky"], BootRequest()))
     example = path_of(found, Way.KASLR).counterexample
     assert example is not None
     # 0x15f270c, or 0x1600000 where it is rounded up: that would be the whole workarea.

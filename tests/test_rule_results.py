@@ -11,7 +11,7 @@ from recorded import kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks import apply, build, ownership, section, section_image
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Outcome, RuleResult
@@ -37,7 +37,7 @@ def outcomes(report: Report, outcome: Outcome) -> set[str]:
 
 
 def bare(image: KernelImage, **request: object) -> Report:
-    return analyze(Question(image, BootRequest(**request)))  # type: ignore[arg-type]
+    return analyze(Case(image, BootRequest(**request)))  # type: ignore[arg-type]
 
 
 def test_a_bare_kernel_is_asked_what_needs_no_machine() -> None:
@@ -49,14 +49,14 @@ def test_a_bare_kernel_is_asked_what_needs_no_machine() -> None:
 
 def test_a_machine_is_asked_everything() -> None:
     load = segment_list(kernel=KERNEL, boot_params=Span(0x98000, 0x9A000))
-    report = analyze(Question(OLD, BootRequest(kaslr=Switch.OFF), load, IOMEM))
+    report = analyze(Case(OLD, BootRequest(kaslr=Switch.OFF), load, IOMEM))
     assert set(results(report)) == set(RULES)
     assert [result.rule for result in report.checks] == sorted(RULES)
 
 
 def test_failed_are_those_with_findings_and_passed_have_no_reason() -> None:
     load = segment_list(kernel=KERNEL, boot_params=Span(0x10E06000, 0x10E07000))
-    report = analyze(Question(OLD, BootRequest(kaslr=Switch.OFF), load, IOMEM))
+    report = analyze(Case(OLD, BootRequest(kaslr=Switch.OFF), load, IOMEM))
     assert outcomes(report, Outcome.FAILED) == {finding.rule for finding in report.findings}
     assert "SME001" in outcomes(report, Outcome.FAILED)
     for result in report.checks:
@@ -92,7 +92,7 @@ def test_unknown_owner_is_no_pass() -> None:
 
 
 def test_without_segments_a_machine_says_what_it_could_not_ask() -> None:
-    report = analyze(Question(OLD, BootRequest(load_address=0x10000000), None, IOMEM))
+    report = analyze(Case(OLD, BootRequest(load_address=0x10000000), None, IOMEM))
     result = results(report)["SME001"]
     assert result.outcome is Outcome.SKIPPED
     assert result.reason == "no segments of a load are known"

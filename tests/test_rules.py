@@ -14,7 +14,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Paging, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Finding, Severity
 from smecheck.checks.rule import Rule
@@ -71,7 +71,7 @@ def note(span: Span, condition: str | None = None) -> Seen:
 
 
 @dataclass(frozen=True)
-class Case:
+class Example:
     rule: str
     what: str
     expected: tuple[Seen, ...] = ()
@@ -89,7 +89,7 @@ class Case:
         if segments is not None:
             segments = replace(segments, refusal=self.refusal)
         report = analyze(
-            Question(
+            Case(
                 self.image,
                 self.request,
                 segments,
@@ -156,68 +156,68 @@ def at_symbol(address: int) -> KernelImage:
     return replace(NEW, symbols={**NEW.symbols, "sme_workarea": address})
 
 
-def alone(rule: str, what: str, image: KernelImage, *seen: Seen) -> Case:
-    return Case(rule, what, seen, image=image)
+def alone(rule: str, what: str, image: KernelImage, *seen: Seen) -> Example:
+    return Example(rule, what, seen, image=image)
 
 
-def beside(rule: str, what: str, *seen: Seen, **spans: Span) -> Case:
+def beside(rule: str, what: str, *seen: Seen, **spans: Span) -> Example:
     """Return a load of the kernel at 256 MiB, all of it in memory."""
-    return Case(rule, what, seen, {"kernel": KERNEL} | spans, memory=machine())
+    return Example(rule, what, seen, {"kernel": KERNEL} | spans, memory=machine())
 
 
 def within(
     rule: str, what: str, memory: MemoryMap, *seen: Seen, request: BootRequest = UNMOVED
-) -> Case:
+) -> Example:
     """Return a load of the kernel at 256 MiB with nothing near, on some machine."""
-    return Case(rule, what, seen, {"kernel": KERNEL, "boot_params": FAR}, OLD, request, memory)
+    return Example(rule, what, seen, {"kernel": KERNEL, "boot_params": FAR}, OLD, request, memory)
 
 
-def hidden(rule: str, what: str, boot_params: Span, *seen: Seen) -> Case:
+def hidden(rule: str, what: str, boot_params: Span, *seen: Seen) -> Example:
     spans = {"kernel": KERNEL, "boot_params": boot_params}
-    return Case(rule, what, seen, spans, request=HIDDEN_INITRD)
+    return Example(rule, what, seen, spans, request=HIDDEN_INITRD)
 
 
-def old16(rule: str, what: str, initrd: Span, *seen: Seen) -> Case:
+def old16(rule: str, what: str, initrd: Span, *seen: Seen) -> Example:
     """Return the load of experiment old16-l-c-2g-bigabove, or one like it."""
     spans = {"kernel": at(0x6F000000, 0xD41000), "boot_params": FAR, "initrd": initrd}
-    return Case(rule, what, seen, spans, image=kernel("5.0-old16"), memory=machine())
+    return Example(rule, what, seen, spans, image=kernel("5.0-old16"), memory=machine())
 
 
-def moved(rule: str, what: str, base: int, *seen: Seen) -> Case:
+def moved(rule: str, what: str, base: int, *seen: Seen) -> Example:
     """Return a load that KASLR moved to ``base``."""
     request = BootRequest(cmdline="mem_encrypt=on", load_address=base, sme=Switch.ON)
     spans = {"kernel": at(0x20000000, 0xC03000), "boot_params": FAR}
-    return Case(rule, what, seen, spans, with_header(OLD, init_size=0xC03000), request)
+    return Example(rule, what, seen, spans, with_header(OLD, init_size=0xC03000), request)
 
 
 def unaligned(
     rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED, **spans: Span
-) -> Case:
+) -> Example:
     """Return a load 1 MiB below 256 MiB, which is unpacked from there on."""
     kernel = at(0xFF00000, 0xD41000)
-    return Case(rule, what, seen, {"kernel": kernel} | spans, OLD, request, machine())
+    return Example(rule, what, seen, {"kernel": kernel} | spans, OLD, request, machine())
 
 
-def below_pref(rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED) -> Case:
+def below_pref(rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED) -> Example:
     """Return a load at 2 MiB, which is unpacked from 16 MiB on, where boot_params lie."""
     spans = {"kernel": at(0x200000, 0xD41000), "boot_params": at(0x1000000)}
-    return Case(rule, what, seen, spans, OLD, request, machine())
+    return Example(rule, what, seen, spans, OLD, request, machine())
 
 
-def sized(what: str, size: int, paging: Paging, *seen: Seen) -> Case:
+def sized(what: str, size: int, paging: Paging, *seen: Seen) -> Example:
     """Return an initrd of which only the size is known."""
     request = BootRequest(initrd_size=size, paging=paging, kaslr=Switch.OFF, sme=Switch.ON)
-    return Case("SME009", what, seen, image=NEW, request=request)
+    return Example("SME009", what, seen, image=NEW, request=request)
 
 
-def placed(what: str, size: int, *seen: Seen) -> Case:
+def placed(what: str, size: int, *seen: Seen) -> Example:
     """Return a huge initrd at a place, for which the pages are known exactly."""
     spans = {"kernel": at(0x1000000, 0x3F98000), "initrd": at(0x100000000, size)}
-    return Case("SME009", what, seen, spans, NEW, replace(UNMOVED, paging=Paging.FOUR))
+    return Example("SME009", what, seen, spans, NEW, replace(UNMOVED, paging=Paging.FOUR))
 
 
-def loaded(rule: str, what: str, *seen: Seen, kernel: Span = KERNEL) -> Case:
-    return Case(rule, what, seen, {"kernel": kernel})
+def loaded(rule: str, what: str, *seen: Seen, kernel: Span = KERNEL) -> Example:
+    return Example(rule, what, seen, {"kernel": kernel})
 
 
 def log_of(*lines: str) -> KernelLog:
@@ -244,14 +244,14 @@ def sources(
     log: KernelLog | None = None,
     firmware: FirmwareMap | None = None,
     request: BootRequest = UNMOVED,
-) -> Case:
+) -> Example:
     """Return a load of the kernel at 256 MiB on a machine that several sources tell of."""
     spans = {"kernel": KERNEL, "boot_params": FAR}
     known = memory or machine()
-    return Case(rule, what, seen, spans, OLD, request, known, log=log, firmware=firmware)
+    return Example(rule, what, seen, spans, OLD, request, known, log=log, firmware=firmware)
 
 
-def reserved_by(*lines: str, memory: MemoryMap, what: str, seen: tuple[Seen, ...] = ()) -> Case:
+def reserved_by(*lines: str, memory: MemoryMap, what: str, seen: tuple[Seen, ...] = ()) -> Example:
     log = log_of("[    0.0] Command line: crashkernel=256M", *e820(*SAME), *lines)
     return sources("SME041", what, *seen, memory=memory, log=log, request=CRASH)
 
@@ -402,10 +402,10 @@ CASES = [
     beside("SME016", "a page", error(at(0x7FFE0000)), boot_params=at(0x7FFDF000, 0x2000)),
     beside("SME016", "inside", boot_params=at(0x7FFDE000, 0x2000)),
     within("SME016", "fragment", FRAGMENT, error(FAR, LEFT_OUT)),
-    Case("SME017", "refused", (error(),), {"kernel": KERNEL}, refusal="busy"),
+    Example("SME017", "refused", (error(),), {"kernel": KERNEL}, refusal="busy"),
     loaded("SME017", "accepted"),
-    Case("SME035", "no reservation", (error(),), request=PREDICTED_CRASH, memory=machine()),
-    Case("SME035", "a recorded load", (), {"kernel": KERNEL}, refusal="busy"),
+    Example("SME035", "no reservation", (error(),), request=PREDICTED_CRASH, memory=machine()),
+    Example("SME035", "a recorded load", (), {"kernel": KERNEL}, refusal="busy"),
     loaded("SME018", "a frame too low", warning(), kernel=at(0xE00000, 0xD41000)),
     loaded("SME018", "at pref_address", kernel=at(0x1000000, 0xD41000)),
     moved("SME018", "moved by KASLR", 0x30000000),
@@ -413,18 +413,18 @@ CASES = [
     beside("SME019", "a page", initrd=at(0x20000000)),
     moved("SME020", "a frame", 0x3F200000, error(at(0x40000000, FRAME), "KASLR chose the place")),
     moved("SME020", "none", 0x3F000000),
-    Case("SME021", "another bss", (warning(),), memory=running(0x18D8000)),
-    Case("SME021", "this bss", memory=running(0x18D7000)),
+    Example("SME021", "another bss", (warning(),), memory=running(0x18D8000)),
+    Example("SME021", "this bss", memory=running(0x18D7000)),
     loaded("SME022", "a page more", error(A_PAGE_MORE), kernel=A_PAGE_MORE),
     loaded("SME022", "the file's size", kernel=at(0x10000000, 0x1DE000)),
-    Case("SME022", "rounded up", (), {"kernel": KERNEL}, with_header(OLD, init_size=0xD40001)),
+    Example("SME022", "rounded up", (), {"kernel": KERNEL}, with_header(OLD, init_size=0xD40001)),
     alone("SME023", "5.3", released("5.3.0-1-amd64"), error()),
     alone("SME023", "5.2", released("5.2.21")),
     alone("SME023", "its symbol", reserving(0xFFFFFFFF81A00000), error()),
     alone("SME011", "the end a page off", scratch(size=0x401000), warning()),
     alone("SME014", "a frame too high", scratch(0x3800000), error()),
     alone("SME014", "before the reserved end", reserving(0xFFFFFFFF84800000, scratch()), error()),
-    Case("SME024", "a frame on", (error(),), {"kernel": KERNEL}, request=ELSEWHERE),
+    Example("SME024", "a frame on", (error(),), {"kernel": KERNEL}, request=ELSEWHERE),
     moved("SME024", "moved by KASLR", 0x30000000),
     alone("SME026", "less than the kernel", with_header(NEW, init_size=0x342F000), error()),
     alone("SME026", "as large as the kernel", with_header(NEW, init_size=0x3430000)),
@@ -524,7 +524,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule} {case.what}")
-def test_rule(case: Case) -> None:
+def test_rule(case: Example) -> None:
     found = case.findings
     assert [(f.severity, f.span) for f in found] == [(s.severity, s.span) for s in case.expected]
     for finding, seen in zip(found, case.expected, strict=True):

@@ -10,7 +10,7 @@ from recorded import DATA, kernel, load_json
 from smecheck.analysis import analyze
 from smecheck.answer import Verdict
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.load.segments import Mode
 from smecheck.machine.firmware import FirmwareMap
@@ -27,7 +27,7 @@ SOURCES = {"SME040", "SME041", "SME042", "SME043"}
 FIRST_LINE = "BIOS-e820: [mem 0x0000000000000000"
 
 
-def of_sources(question: Question) -> list[Finding]:
+def of_sources(question: Case) -> list[Finding]:
     return [found for found in analyze(question).findings if found.rule in SOURCES]
 
 
@@ -49,7 +49,7 @@ def test_kexec_file_overwrites_reserved_efi_esrt_memory(
     first, second, _ = "".join(rows).split(FIRST_LINE)
     log = tmp_path / "dmesg.txt"
     log.write_text(first + FIRST_LINE + second)
-    question = Question(
+    question = Case(
         kernel("6.1.0-56-amd64"),
         BootRequest(cmdline="nokaslr", mode=Mode.LOAD),
         read_segments(str(load)),
@@ -72,7 +72,7 @@ def test_the_log_reserved_and_grep_crash_got_nothing(tmp_path: Path) -> None:
     log = tmp_path / "dmesg.txt"
     log.write_text(TOLD)
     iomem = parse_iomem(MACHINE.format("dfffffff"), "iomem.txt")
-    question = Question(
+    question = Case(
         kernel("5.0-old"),
         BootRequest(cmdline="nokaslr", mode=Mode.CRASH),
         memory=iomem,
@@ -108,7 +108,7 @@ def test_sources_of_one_boot_agree(boot: str) -> None:
     request = BootRequest(cmdline=result["cmdline"])
     image = kernel(result["kernel"])
     for given in ({"firmware": firmware}, {"log": log}, {"firmware": firmware, "log": log}):
-        found = of_sources(Question(image, request, segments, iomem, **given))
+        found = of_sources(Case(image, request, segments, iomem, **given))
         # Where kexec put the kernel over tables of the firmware, it came up without them.
         assert all(f.severity is Severity.NOTE and f.rule == "SME042" for f in found)
 
@@ -119,7 +119,7 @@ def test_sources_of_two_boots_do_not(tmp_path: Path) -> None:
     firmware, log = recorded(second)
     image = kernel("6.12.117+deb12-amd64")
     for given in ({"firmware": firmware}, {"log": log}):
-        found = of_sources(Question(image, BootRequest(), None, iomem, **given))
+        found = of_sources(Case(image, BootRequest(), None, iomem, **given))
         assert "SME040" in {finding.rule for finding in found}
-    mixed = of_sources(Question(image, BootRequest(), firmware=recorded(first)[0], log=log))
+    mixed = of_sources(Case(image, BootRequest(), firmware=recorded(first)[0], log=log))
     assert "SME040" in {finding.rule for finding in mixed}

@@ -13,7 +13,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, value_of
 from smecheck.kernel.generations import Generation
@@ -65,8 +65,8 @@ def refusal(text: str | bytes) -> InputError:
 def test_recorded_lists_place_the_workarea_where_the_kernel_itself_does(path: Path) -> None:
     name = path.name.removesuffix(".kallsyms.txt").removesuffix(".System.map")
     request = BootRequest(load_address=0x7C000000)
-    by_list = analyze(Question(read_symbols(str(path)), request))
-    by_kernel = analyze(Question(kernel(name), request))
+    by_list = analyze(Case(read_symbols(str(path)), request))
+    by_kernel = analyze(Case(kernel(name), request))
     assert value_of(by_list.facts.scheme) is value_of(by_kernel.facts.scheme)
     assert value_of(by_list.facts.text) == TEXT
     assert value_of(by_list.facts.end) == value_of(by_kernel.facts.end)

@@ -15,7 +15,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest, Switch
 from smecheck.boot.unpack_buffer import unpack_buffer
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.evidence import Known
 from smecheck.kernel.identity import identify
@@ -32,7 +32,7 @@ KERNEL = kernel("7.3.4+deb13-cloud-amd64")
 
 def answer(kaslr: Switch, sme: Switch) -> Report:
     request = BootRequest(kaslr=kaslr, sme=sme)
-    return analyze(Question(KERNEL, request, read_segments(str(LOAD))))
+    return analyze(Case(KERNEL, request, read_segments(str(LOAD))))
 
 
 def losses(report: Report) -> list[Finding]:
@@ -68,7 +68,7 @@ def test_aligned_the_same_load_loses_nothing() -> None:
         replace(one, span=Span(one.span.start + 0x100000, one.span.end + 0x100000))
         for one in load.segments
     )
-    report = analyze(Question(KERNEL, BootRequest(), replace(load, segments=segments)))
+    report = analyze(Case(KERNEL, BootRequest(), replace(load, segments=segments)))
     assert losses(report) == []
     assert report.verdict is Verdict.CLEAR
 

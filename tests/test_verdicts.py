@@ -9,7 +9,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.boot import SmeState
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Confidence, Effect, Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.outcome import exit_status
@@ -177,7 +177,7 @@ ROWS: dict[str, Row] = {
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_row(row: Row) -> None:
     image, request, segments, memory, verdict, basis, code = row
-    report = analyze(Question(image, request, segments, memory))
+    report = analyze(Case(image, request, segments, memory))
     assert (report.verdict, report.basis) == (verdict, basis)
     assert exit_status(report, Tolerance()) == code
     assert report.headline
@@ -190,7 +190,7 @@ def test_row(row: Row) -> None:
 
 
 def answer(name: str) -> Report:
-    return analyze(Question(*ROWS[name][:4]))
+    return analyze(Case(*ROWS[name][:4]))
 
 
 @pytest.mark.parametrize("name", ["KASLR, no proof, hit", "KASLR unknown, hit"])
@@ -226,7 +226,7 @@ def test_what_settles_the_question_is_said() -> None:
 
 def test_unknown_sme_code_is_a_condition() -> None:
     image = replace(BARE, header=OLD.header)
-    report = analyze(Question(image, said(NOKASLR), HIT, MACHINE))
+    report = analyze(Case(image, said(NOKASLR), HIT, MACHINE))
     assert isinstance(report.facts.sme_code, Unknown)
     assert report.verdict is COLLISION
     assert report.headline.startswith("if SME is on, the workarea may collide")
@@ -282,6 +282,6 @@ def test_what_is_tolerated(name: str, tolerance: Tolerance, code: int) -> None:
 def test_stated_loader_and_mode_win_over_those_of_the_load() -> None:
     segments = replace(load(), mode=Known(Mode.LOAD, "log"))
     request = said(NOKASLR, mode=Mode.CRASH, loader=Loader.KEXEC_FILE_LOAD)
-    boot = analyze(Question(OLD, request, segments, MACHINE)).boot
+    boot = analyze(Case(OLD, request, segments, MACHINE)).boot
     assert (boot.mode, boot.path) == (Known(Mode.CRASH, "--mode"), Path.KDUMP)
     assert boot.loader == Known(Loader.KEXEC_FILE_LOAD, "--loader")

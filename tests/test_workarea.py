@@ -14,7 +14,7 @@ from recorded import kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Paging, Switch
 from smecheck.boot.boot import Initrd
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Unknown
 from smecheck.kernel.generations import AFTER_END_GENERATIONS, GENERATION_RULES, Generation
 from smecheck.record import replace
@@ -210,7 +210,7 @@ def test_size_of_an_initrd_from_which_on_more_than_4_mib_are_mapped(
 def test_the_derivation_adds_up() -> None:
     segments = segment_list(kernel=Span.sized(0x10000000, 0xD41000))
     request = BootRequest(kaslr=Switch.OFF)
-    report = analyze(Question(kernel("5.0-old"), request, segments, None))
+    report = analyze(Case(kernel("5.0-old"), request, segments, None))
     assert report.actual is not None
     assert report.actual.extents is not None
     value = {step.name: step.value for step in report.actual.derivation}
@@ -231,7 +231,7 @@ def test_candidates_are_taken_together() -> None:
         kernel=Span.sized(0x10000000, 0xD41000), initrd=Span.sized(0x20000000, FRAME)
     )
     request = BootRequest(kaslr=Switch.OFF, paging=Paging.AUTO)
-    report = analyze(Question(image, request, segments))
+    report = analyze(Case(image, request, segments))
     assert report.facts.generations == AFTER_END_GENERATIONS
     assert report.actual is not None
     assert report.actual.extents is not None
@@ -259,7 +259,7 @@ def copied_pages(initrd: Span, workarea: Span) -> set[int]:
 def test_damage_of_an_initrd_that_begins_in_the_copy_buffer(distance: int, size: int) -> None:
     initrd = Span.sized(0x10C02000 + distance * PAGE, size * PAGE)
     segments = segment_list(kernel=Span.sized(0x10000000, 0xD41000), initrd=initrd)
-    report = analyze(Question(kernel("5.0-old"), BootRequest(kaslr=Switch.OFF), segments))
+    report = analyze(Case(kernel("5.0-old"), BootRequest(kaslr=Switch.OFF), segments))
     assert report.actual is not None
     assert report.actual.extents is not None
     written = report.actual.extents.written

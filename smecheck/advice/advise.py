@@ -20,12 +20,12 @@ from smecheck.advice.changes import (
     without_area,
 )
 from smecheck.answer import Advice, Report
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.record import replace
 
 
-def advise(question: Question, report: Report) -> tuple[Advice, ...]:
+def advise(question: Case, report: Report) -> tuple[Advice, ...]:
     """Return changes with the verdicts that they give, cheapest first.
 
     Where the present answer is safe, nothing has to be changed, and nothing is tried.
@@ -51,7 +51,7 @@ def _tried(present: Present) -> Iterator[Advice]:
         yield try_out(kernel).advice()
 
 
-def _loaded_otherwise(predicted: Question, said: str) -> Iterator[Advice]:
+def _loaded_otherwise(predicted: Case, said: str) -> Iterator[Advice]:
     """Yield what changes the load, each predicted anew."""
     call = other_call(predicted)
     if call is not None:
@@ -66,7 +66,7 @@ def _loaded_otherwise(predicted: Question, said: str) -> Iterator[Advice]:
         yield reservation
 
 
-def _tools_that_differ(predicted: Question) -> Iterator[Trial]:
+def _tools_that_differ(predicted: Case) -> Iterator[Trial]:
     """Yield the generations of kexec-tools whose load would be safe, the newest one only."""
     for what_if in other_tools(predicted):
         trial = try_out(what_if)

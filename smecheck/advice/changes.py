@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Advice, Cost, Report, Verdict
 from smecheck.asked import Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word, without_option, without_word
@@ -77,7 +77,7 @@ class WhatIf:
 
     change: str
     cost: Cost
-    question: Question
+    question: Case
     note: str = ""
     """What has to be said with the verdict."""
 
@@ -86,7 +86,7 @@ class WhatIf:
 class Present:
     """What was asked and answered."""
 
-    question: Question
+    question: Case
     report: Report
 
     @property
@@ -103,7 +103,7 @@ class Present:
         return Known(words, passed_on.origin)
 
     @property
-    def predictable(self) -> Fact[Question]:
+    def predictable(self) -> Fact[Case]:
         """The same load as a question that is answered by prediction, so that it can be varied."""
         boot = self.report.boot
         for fact in (boot.loader, boot.mode):
@@ -123,7 +123,7 @@ class Present:
         return Known(varied, "prediction")
 
 
-def as_recorded(predicted: Question, recorded: SegmentList | None) -> tuple[Question, str]:
+def as_recorded(predicted: Case, recorded: SegmentList | None) -> tuple[Case, str]:
     """Return the question whose prediction gives the load that was recorded, and what to say of it.
 
     A record does not tell the window (``--mem-max``) that kexec was given: where the prediction
@@ -151,7 +151,7 @@ def as_recorded(predicted: Question, recorded: SegmentList | None) -> tuple[Ques
     )
 
 
-def _gives(question: Question, recorded: SegmentList) -> bool:
+def _gives(question: Case, recorded: SegmentList) -> bool:
     """Tell whether a prediction puts the same spans in place as were recorded."""
     again = answer(question).segments
     return again is not None and _places(again) == _places(recorded)
@@ -215,7 +215,7 @@ _SMALLER = (2, 4, 8)
 _LARGER = (2, 4, 8, 16)
 
 
-def other_initrd(predicted: Question) -> Trial | None:
+def other_initrd(predicted: Case) -> Trial | None:
     """Return the load with the size nearest to the present one with which it is safe."""
     size = predicted.boot.initrd_size
     if not size:
@@ -239,7 +239,7 @@ def other_initrd(predicted: Question) -> Trial | None:
 _NAME = ".init.scratch"
 
 
-def kernel_with_section(question: Question, report: Report) -> WhatIf | None:
+def kernel_with_section(question: Case, report: Report) -> WhatIf | None:
     """Return the question for this kernel as v5.3 (e1bfa87399e3) would lay it out."""
     text, end, scheme = report.facts.text, report.facts.end, report.facts.scheme
     if not (isinstance(text, Known) and isinstance(end, Known) and isinstance(scheme, Known)):
@@ -312,7 +312,7 @@ _RAM_RANGES = 3
 """How many of the highest ranges of RAM are tried."""
 
 
-def other_call(predicted: Question) -> WhatIf | None:
+def other_call(predicted: Case) -> WhatIf | None:
     """Return the load by the other system call."""
     loader = predicted.boot.loader
     if loader is None:
@@ -325,7 +325,7 @@ def other_call(predicted: Question) -> WhatIf | None:
     )
 
 
-def without_area(predicted: Question) -> Iterator[WhatIf]:
+def without_area(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by kexec_file_load beside the area for contiguous memory that it would use."""
     host = host_of(predicted)
     by_file = predicted.boot.loader is Loader.KEXEC_FILE_LOAD
@@ -340,7 +340,7 @@ def without_area(predicted: Question) -> Iterator[WhatIf]:
     yield WhatIf("start the running kernel without an area for CMA (cma=0)", Cost.REBOOT, question)
 
 
-def other_tools(predicted: Question) -> Iterator[WhatIf]:
+def other_tools(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by other generations of kexec-tools, where these decide the placement."""
     if predicted.boot.loader is not Loader.KEXEC_LOAD:
         return
@@ -356,7 +356,7 @@ def other_tools(predicted: Question) -> Iterator[WhatIf]:
         )
 
 
-def window(predicted: Question) -> Trial | None:
+def window(predicted: Case) -> Trial | None:
     """Return the highest ``--mem-max`` with which the load is safe, if there is one.
 
     kexec_file_load has no such window.
@@ -380,7 +380,7 @@ def window(predicted: Question) -> Trial | None:
     return None
 
 
-def _last_addresses(predicted: Question) -> Iterator[int]:
+def _last_addresses(predicted: Case) -> Iterator[int]:
     if predicted.memory is None:
         return
     for top in _tops(predicted.memory, predicted.boot.mode):
@@ -409,7 +409,7 @@ _RELATIVE = (
 )
 
 
-def other_reservation(predicted: Question) -> Advice | None:
+def other_reservation(predicted: Case) -> Advice | None:
     """Return the smallest crashkernel= with which the load is safe, or why no size helps."""
     memory = predicted.memory
     if predicted.boot.mode is not Mode.CRASH or memory is None or not memory.crash_kernel:
@@ -446,7 +446,7 @@ def _sizes(memory: MemoryMap, present: Region) -> range:
     return range(_LEAST, min(room, _MOST) + 1, _ALIGNMENT)
 
 
-def _with_size(predicted: Question, memory: MemoryMap, present: Region, size: int) -> WhatIf:
+def _with_size(predicted: Case, memory: MemoryMap, present: Region, size: int) -> WhatIf:
     span = Span(present.span.end - size, present.span.end)
     regions = [replace(one, span=span) if one is present else one for one in memory.regions]
     regions.sort(key=lambda one: (one.span.start, -one.span.end, one.depth))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smecheck.boot.boot import Boot
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.load.request import Machine
 
 _ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")
@@ -24,7 +24,7 @@ _COUNTS_FOR_KDUMP = ("crash_cma_ranges", "kernel_release", "cmdline")
 """What tells where else a crash kernel may run."""
 
 
-def irrelevant(question: Question, boot: Boot) -> tuple[str, ...]:
+def irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
     """Say what of the machine does not count for the answer.
 
     Args:

@@ -28,7 +28,7 @@ from smecheck.builds.policy import Policy
 from smecheck.builds.rows import kernel_rows, machine_rows, unreadable_row
 from smecheck.builds.thresholds import threshold_rows
 from smecheck.builds.waivers import waived, waiver_rows
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.kernel.image import KernelImage
 from smecheck.quantity import count_text
@@ -43,7 +43,7 @@ class GateQuestion:
     today: str
     """The day that waivers are held against: ``2026-12-31``."""
     policy: Policy | None = None
-    machines: Mapping[str, Question | Unreadable] | None = None
+    machines: Mapping[str, Case | Unreadable] | None = None
     """By the names of the policy's machines: the same image there, or why it cannot be asked."""
     baseline: BuildFacts | Unreadable | None = None
     """That of the thresholds for this flavour."""
@@ -55,7 +55,7 @@ class GateQuestion:
 def gate(question: GateQuestion) -> GateReport:
     """Ask everything, and sum it up."""
     policy = question.policy
-    kernel = analyze(Question(question.image, BootRequest()))
+    kernel = analyze(Case(question.image, BootRequest()))
     build = build_facts(kernel)
     targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, kernel)]
     rows = list(kernel_rows(kernel, policy))

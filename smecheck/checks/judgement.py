@@ -48,7 +48,7 @@ class Change:
 
 
 @record
-class Case:
+class Judged:
     """What there is to judge."""
 
     facts: KernelFacts
@@ -73,6 +73,6 @@ class Case:
     """The words of a log that say why no memory is reserved for a crash kernel."""
 
 
-def with_effect(case: Case, effect: Effect) -> list[Finding]:
+def with_effect(case: Judged, effect: Effect) -> list[Finding]:
     """Return the findings with that effect on the verdict."""
     return [finding for finding in case.findings if finding.effect is effect]

@@ -6,14 +6,14 @@ from smecheck.answer import Basis, Verdict
 from smecheck.asked import Path
 from smecheck.boot.kaslr.slots import Collisions
 from smecheck.checks.finding import Effect
-from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
+from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement, with_effect
 from smecheck.evidence import Known
 from smecheck.quantity import count_text
 
 _WITHOUT_KASLR = "boot it with mem_encrypt=off, or with nokaslr where that is clear"
 
 
-def by_kaslr(case: Case, missing: tuple[str, str] | None) -> Judgement | None:
+def by_kaslr(case: Judged, missing: tuple[str, str] | None) -> Judgement | None:
     """Judge by all places that KASLR may choose; ``None`` where they are not all there is.
 
     Args:

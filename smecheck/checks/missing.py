@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
-from smecheck.checks.judgement import Case
+from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.log_obstacle import RESERVE
 from smecheck.load.request import Placing
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
 
 
-def missing(case: Case) -> tuple[str, str] | None:
+def missing(case: Judged) -> tuple[str, str] | None:
     """Return the first fact that the verdict lacks, and how to get it."""
     placement = case.placement
     if placement is None or placement.offsets is None:
@@ -64,7 +64,7 @@ def missing(case: Case) -> tuple[str, str] | None:
     return missing_around(case)
 
 
-def not_placed(case: Case) -> tuple[str, str]:
+def not_placed(case: Judged) -> tuple[str, str]:
     """Say that neither prediction nor proof tells anything of the load, and what would."""
     return (
         f"the load cannot be predicted, nor is anything proven of it: {case.not_predicted}",
@@ -73,7 +73,7 @@ def not_placed(case: Case) -> tuple[str, str]:
     )
 
 
-def missing_around(case: Case) -> tuple[str, str] | None:
+def missing_around(case: Judged) -> tuple[str, str] | None:
     """Return the first fact that is missing of what lies around the kernel."""
     if case.segments is None and case.boot.path is Path.FIRST_BOOT:
         return (
@@ -126,7 +126,7 @@ def missing_around(case: Case) -> tuple[str, str] | None:
     return None
 
 
-def _what_would_predict_it(case: Case) -> str:
+def _what_would_predict_it(case: Judged) -> str:
     if case.settled_by is not None:
         return case.settled_by
     if case.boot.path is Path.KDUMP and case.memory is not None and not case.memory.crash_kernel:
@@ -140,7 +140,7 @@ def _what_would_predict_it(case: Case) -> str:
     return "give the load itself (--segments), or --load-address if it is known where it ran"
 
 
-def _what_would_place_it(case: Case) -> str:
+def _what_would_place_it(case: Judged) -> str:
     load = "the machine (--iomem) and the load (--segments, or --mode to have it predicted)"
     if case.memory is None and isinstance(case.boot.mode, Known):
         load = (

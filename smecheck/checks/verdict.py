@@ -5,7 +5,7 @@ from __future__ import annotations
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.finding import Effect, Finding, Severity
-from smecheck.checks.judgement import IF_IT_STILL_DIES, Case, Judgement, with_effect
+from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement, with_effect
 from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
 from smecheck.load.request import Placing
@@ -34,7 +34,7 @@ _WAYS = {
 }
 
 
-def judge(case: Case) -> Judgement:
+def judge(case: Judged) -> Judgement:
     """Decide: the one place where a verdict is made.
 
     What is lost without SME comes first. Inputs that contradict each other decide nothing, but for
@@ -51,7 +51,7 @@ def judge(case: Case) -> Judgement:
     )
 
 
-def _of_workarea(case: Case) -> Judgement:
+def _of_workarea(case: Judged) -> Judgement:
     """Judge a workarea that is used, or is taken to be."""
     judgement = _collision(case) or _proven(case) or _by_kaslr(case) or _by_machine(case)
     if case.boot.sme is not SmeState.UNKNOWN or judgement.verdict is Verdict.CLEAR:
@@ -81,7 +81,7 @@ def _of_workarea(case: Case) -> Judgement:
     )
 
 
-def _doubted(case: Case, judgement: Judgement) -> Judgement:
+def _doubted(case: Judged, judgement: Judgement) -> Judgement:
     """Return what is left of it where the load that was predicted may be another.
 
     A "clear" that another value of something assumed would take back is undecided: that value is a
@@ -103,7 +103,7 @@ def _doubted(case: Case, judgement: Judgement) -> Judgement:
     )
 
 
-def _consistent(case: Case, judgement: Judgement) -> Judgement:
+def _consistent(case: Judged, judgement: Judgement) -> Judgement:
     """Return a judgement that no finding contradicts: nothing is clear beside an error."""
     errors = [finding for finding in case.findings if finding.severity is Severity.ERROR]
     if not errors or judgement.verdict not in (Verdict.CLEAR, Verdict.NOT_APPLICABLE):
@@ -119,7 +119,7 @@ def _consistent(case: Case, judgement: Judgement) -> Judgement:
     )
 
 
-def _no_code(case: Case) -> Judgement | None:
+def _no_code(case: Judged) -> Judgement | None:
     sme_code = case.facts.sme_code
     if isinstance(sme_code, Unknown) or sme_code.value:
         return None
@@ -131,7 +131,7 @@ def _no_code(case: Case) -> Judgement | None:
     )
 
 
-def _inactive(case: Case) -> Judgement | None:
+def _inactive(case: Judged) -> Judgement | None:
     if case.boot.sme is not SmeState.INACTIVE:
         return None
     return Judgement(
@@ -143,14 +143,14 @@ def _inactive(case: Case) -> Judgement | None:
     )
 
 
-def _perhaps_lost(case: Case) -> Judgement | None:
+def _perhaps_lost(case: Judged) -> Judgement | None:
     """Judge a load that may be lost so, and of which nothing tells where it is."""
     if case.placing is not Placing.UNALIGNED or with_effect(case, Effect.CONTRADICTION):
         return None
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *not_placed(case))
 
 
-def _lost(case: Case) -> Judgement | None:
+def _lost(case: Judged) -> Judgement | None:
     """Judge by what is lost before SME and KASLR are looked for, if the inputs agree."""
     lost = with_effect(case, Effect.LOSS)
     if not lost or with_effect(case, Effect.CONTRADICTION):
@@ -168,7 +168,7 @@ def _lost(case: Case) -> Judgement | None:
     )
 
 
-def _contradiction(case: Case) -> Judgement | None:
+def _contradiction(case: Judged) -> Judgement | None:
     contradicting = with_effect(case, Effect.CONTRADICTION)
     if not contradicting:
         return None
@@ -180,7 +180,7 @@ def _contradiction(case: Case) -> Judgement | None:
     )
 
 
-def _collision(case: Case) -> Judgement | None:
+def _collision(case: Judged) -> Judgement | None:
     colliding = with_effect(case, Effect.COLLISION)
     located = case.placement is not None and case.placement.extents and case.boot.base_is_certain
     relevant = colliding if located else [f for f in colliding if f.span is None]
@@ -216,7 +216,7 @@ def _is_certain(finding: Finding) -> bool:
     return finding.condition in (None, SME_IS_ON)
 
 
-def _proven(case: Case) -> Judgement | None:
+def _proven(case: Judged) -> Judgement | None:
     proof, placement = case.proof, case.placement
     if placement is None or proof is None or not proof.holds:
         return None
@@ -239,7 +239,7 @@ def _proven(case: Case) -> Judgement | None:
     )
 
 
-def _by_kaslr(case: Case) -> Judgement | None:
+def _by_kaslr(case: Judged) -> Judgement | None:
     if case.kaslr is None:
         return None
     from smecheck.checks.kaslr_verdict import by_kaslr
@@ -247,7 +247,7 @@ def _by_kaslr(case: Case) -> Judgement | None:
     return by_kaslr(case, missing_around(case))
 
 
-def _by_machine(case: Case) -> Judgement:
+def _by_machine(case: Judged) -> Judgement:
     lack = missing(case)
     if lack is None:
         return Judgement(
@@ -260,6 +260,6 @@ def _by_machine(case: Case) -> Judgement:
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
 
 
-def _load_name(case: Case) -> str:
+def _load_name(case: Judged) -> str:
     predicted = case.segments is not None and case.segments.predicted
     return "the predicted load" if predicted else "this load"

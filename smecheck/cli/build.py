@@ -29,6 +29,6 @@ def build_of_image(image: KernelImage) -> BuildFacts:
     from smecheck.analysis import analyze
     from smecheck.asked import BootRequest
     from smecheck.builds.facts_of_report import build_facts
-    from smecheck.case import Question
+    from smecheck.case import Case
 
-    return build_facts(analyze(Question(image, BootRequest())))
+    return build_facts(analyze(Case(image, BootRequest())))

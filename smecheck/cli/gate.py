@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from smecheck.builds.build_facts import BuildFacts
     from smecheck.builds.gate_report import GateReport, Unreadable
     from smecheck.builds.policy import Policy, PolicyMachine
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.read.build.machine_files import MachineFacts
     from smecheck.read.build.policy import KnownRules
@@ -142,7 +142,7 @@ def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list
     return [kernel, *given, *named, *baselines]
 
 
-def _questions(image: KernelImage, policy: Policy) -> dict[str, Question | Unreadable]:
+def _questions(image: KernelImage, policy: Policy) -> dict[str, Case | Unreadable]:
     from smecheck.read.build.machine_files import MachineFiles
 
     files = MachineFiles()
@@ -153,9 +153,9 @@ def _questions(image: KernelImage, policy: Policy) -> dict[str, Question | Unrea
 
 def _question(
     image: KernelImage, machine: PolicyMachine, facts: MachineFacts | Unreadable
-) -> Question | Unreadable:
+) -> Case | Unreadable:
     from smecheck.builds.gate_report import Unreadable
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.load.contradiction import contradiction
     from smecheck.load.request import Machine
     from smecheck.machine.host import Host
@@ -166,7 +166,7 @@ def _question(
     found = contradiction(machine.request, loading, facts.segments)
     if found is not None:
         return Unreadable(found.message, machine.where, found.help_text)
-    return Question(
+    return Case(
         image,
         machine.request,
         facts.segments,

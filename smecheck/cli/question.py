@@ -17,7 +17,7 @@ from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 from smecheck.load.segments import Loader, Mode
 
 if TYPE_CHECKING:
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
@@ -105,7 +105,7 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return complement_options(command)
 
 
-def question_of(kernel: str, options: dict[str, Any]) -> Question:
+def question_of(kernel: str, options: dict[str, Any]) -> Case:
     """Read the inputs that the options name.
 
     Raises:
@@ -123,7 +123,7 @@ def question_of(kernel: str, options: dict[str, Any]) -> Question:
     return _question(read_complemented(kernel, complements), options, request, machine)
 
 
-def question_about(image: KernelImage, options: dict[str, Any]) -> Question:
+def question_about(image: KernelImage, options: dict[str, Any]) -> Case:
     """Read the inputs that the options name, for a kernel that was read already.
 
     Raises:
@@ -137,8 +137,8 @@ def question_about(image: KernelImage, options: dict[str, Any]) -> Question:
 
 def _question(
     image: KernelImage, options: dict[str, Any], request: BootRequest, machine: Machine | None
-) -> Question:
-    from smecheck.case import Question
+) -> Case:
+    from smecheck.case import Case
     from smecheck.load.contradiction import loader_asked, mode_asked
 
     mode = mode_asked(request, machine)
@@ -171,7 +171,7 @@ def _question(
             "--cross-check holds a recorded load against the prediction, and no load is given",
             help_text="give one with --segments, or with a kernel log (--dmesg) that holds it",
         )
-    return Question(
+    return Case(
         image,
         request,
         segments,

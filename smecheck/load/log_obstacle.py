@@ -10,7 +10,7 @@ from smecheck.machine.memory import MapKind
 from smecheck.record import record
 
 if TYPE_CHECKING:
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.machine.kernel_log import LogLine
 
 
@@ -22,7 +22,7 @@ class Obstacle:
     settle: str
 
 
-def obstacle_of(question: Question) -> Obstacle | None:
+def obstacle_of(question: Case) -> Obstacle | None:
     """Return what stands in the way of a prediction; ``None`` if nothing in the log does."""
     log, boot = question.log, question.boot
     if log is None or question.segments is not None:
@@ -66,7 +66,7 @@ RESERVE = (
 """What to do where nothing is reserved."""
 
 
-def nothing_reserved(question: Question) -> LogLine | None:
+def nothing_reserved(question: Case) -> LogLine | None:
     """Return the line of the log that says why no memory is reserved for a crash kernel."""
     if question.log is None:
         return None
@@ -85,7 +85,7 @@ def _is_crash(boot: BootRequest) -> bool:
     return boot.mode is Mode.CRASH or boot.path is Path.KDUMP
 
 
-def _reservation_is_shown(question: Question) -> bool:
+def _reservation_is_shown(question: Case) -> bool:
     """Tell whether something else than the log shows where memory is reserved."""
     memory, machine = question.memory, question.machine
     if memory is not None and memory.kind is MapKind.IOMEM and memory.crash_kernel:

@@ -9,11 +9,11 @@ from smecheck.load.segments import Loader, Mode
 from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.machine.memory import MemoryMap
 
 
-def with_memory(question: Question) -> Question:
+def with_memory(question: Case) -> Case:
     """Take the firmware's map from the host, and make a memory map, where none was given."""
     host = question.machine.host if question.machine is not None else None
     if question.firmware is None and host is not None and host.firmware_map is not None:
@@ -27,7 +27,7 @@ def with_memory(question: Question) -> Question:
     return question
 
 
-def _machine_memory(question: Question) -> MemoryMap | None:
+def _machine_memory(question: Case) -> MemoryMap | None:
     """Make a memory map of what else tells the machine's memory."""
     if question.log is None and question.firmware is None:
         return None
@@ -36,7 +36,7 @@ def _machine_memory(question: Question) -> MemoryMap | None:
     return machine_memory(question.log, question.firmware)
 
 
-def _reserved(question: Question) -> MemoryMap | None:
+def _reserved(question: Case) -> MemoryMap | None:
     """Return the crash reservation alone, where that is all that the load depends on."""
     boot, log = question.boot, question.log
     enough = boot.mode is Mode.CRASH and boot.loader is Loader.KEXEC_FILE_LOAD
@@ -47,7 +47,7 @@ def _reserved(question: Question) -> MemoryMap | None:
     return reserved_memory(log)
 
 
-def _handed_over(question: Question) -> MemoryMap | None:
+def _handed_over(question: Case) -> MemoryMap | None:
     """Return the memory that a recorded load hands over, if its text shows it."""
     segments = question.segments
     if segments is None or segments.table is None:
@@ -59,7 +59,7 @@ def _handed_over(question: Question) -> MemoryMap | None:
     return memory_of_load(segments.table, spans)
 
 
-def memory_premises(question: Question) -> tuple[str, ...]:
+def memory_premises(question: Case) -> tuple[str, ...]:
     """Return what has to be said of a memory map that was made of something else."""
     if question.log is None and question.firmware is None and question.memory is None:
         return ()

@@ -13,7 +13,7 @@ from smecheck.load.segments import SegmentOrigin
 from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.case import Question
+    from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.log_obstacle import Obstacle
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from smecheck.machine.host import Host
 
 
-def asks_for_load(question: Question) -> bool:
+def asks_for_load(question: Case) -> bool:
     """Tell whether a load is asked about that nobody recorded."""
     boot = question.boot
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
@@ -32,7 +32,7 @@ def asks_for_load(question: Question) -> bool:
     return says_load or question.machine is not None
 
 
-def predicted_load(question: Question) -> PredictedLoad | None:
+def predicted_load(question: Case) -> PredictedLoad | None:
     """Predict the load, where one is asked about and none was recorded."""
     if not asks_for_load(question) or obstacle_in_log(question) is not None:
         return None
@@ -42,7 +42,7 @@ def predicted_load(question: Question) -> PredictedLoad | None:
     return None if asked is None else predict_load(asked)
 
 
-def obstacle_in_log(question: Question) -> Obstacle | None:
+def obstacle_in_log(question: Case) -> Obstacle | None:
     """Return what the log says that makes a prediction impossible, if anything."""
     if question.log is None:
         return None
@@ -51,7 +51,7 @@ def obstacle_in_log(question: Question) -> Obstacle | None:
     return obstacle_of(question)
 
 
-def why_nothing_is_reserved(question: Question) -> str | None:
+def why_nothing_is_reserved(question: Case) -> str | None:
     """Quote the line of the log that says why no memory is reserved for a crash kernel."""
     if question.log is None:
         return None
@@ -61,7 +61,7 @@ def why_nothing_is_reserved(question: Question) -> str | None:
     return None if line is None else said(line)
 
 
-def with_kexec_options(question: Question) -> Question:
+def with_kexec_options(question: Case) -> Case:
     """Return the question with the mode and the system call that the options of kexec say.
 
     Whoever asks, and a load that was recorded, come first.
@@ -80,21 +80,21 @@ def with_kexec_options(question: Question) -> Question:
     return replace(question, boot=boot)
 
 
-def cross_checked(question: Question, recorded: SegmentList) -> CrossCheck:
+def cross_checked(question: Case, recorded: SegmentList) -> CrossCheck:
     """Hold a recorded load, its segments named, against the prediction of it."""
     from smecheck.load.cross_check import cross_check
 
     return cross_check(question.image, question.boot, _machine(question), recorded)
 
 
-def host_of(question: Question) -> Host | None:
+def host_of(question: Case) -> Host | None:
     """Return what is known of the system that loads, if anything."""
     if question.machine is None and question.log is None:
         return None
     return _machine(question).host
 
 
-def _machine(question: Question) -> Machine:
+def _machine(question: Case) -> Machine:
     """Put together what is known of the machine that loads."""
     from smecheck.load.request import Machine
 

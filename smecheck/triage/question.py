@@ -6,7 +6,7 @@ What the user says comes first; the members fill in what is left open.
 from __future__ import annotations
 
 from smecheck.asked import BootRequest, Path
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, first_known, value_of
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
@@ -25,11 +25,11 @@ _OLD_LOAD = frozenset({"-c", "--kexec-syscall"})
 class TriageQuestion:
     """A question, and what has to be said of how it was put together."""
 
-    question: Question
+    question: Case
     remarks: tuple[str, ...]
 
 
-def with_evidence(question: Question, evidence: Evidence) -> TriageQuestion:
+def with_evidence(question: Case, evidence: Evidence) -> TriageQuestion:
     """Fill in what a question leaves open."""
     remarks: list[str] = []
     if question.memory is None:
@@ -128,7 +128,7 @@ def _is_of(load: SegmentList, loader: Loader | None) -> bool:
     return loader is None or value_of(load.loader) in (None, loader)
 
 
-def _request(question: Question, evidence: Evidence) -> BootRequest:
+def _request(question: Case, evidence: Evidence) -> BootRequest:
     request, load = question.boot, question.segments
     asks_otherwise = request.path is not None or request.load_address is not None
     if load is None and request.mode is None and not asks_otherwise and reservation_sizes(evidence):
@@ -172,7 +172,7 @@ def _loader(evidence: Evidence) -> tuple[Loader | None, str]:
     return None, ""
 
 
-def _machine(question: Question, evidence: Evidence) -> Machine:
+def _machine(question: Case, evidence: Evidence) -> Machine:
     machine = question.machine if question.machine is not None else Machine()
     host = machine.host
     tools, release = evidence.one(FactName.KEXEC_TOOLS), evidence.one(FactName.RELEASE)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.kernel.image import KernelImage
 from smecheck.record import replace
 from smecheck.triage.advice_now import cautions, do_now, suspects
@@ -28,7 +28,7 @@ NO_KERNEL = "there is no kernel to be placed: neither an image nor its symbols a
 def triage(
     evidence: Evidence,
     given: KernelImage | None,
-    ask: Callable[[KernelImage], Question],
+    ask: Callable[[KernelImage], Case],
 ) -> TriageReport:
     """Answer.
 

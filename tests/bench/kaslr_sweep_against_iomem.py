@@ -22,7 +22,7 @@ from test_kaslr_sweep import GIB, MIB, machine
 
 from smecheck.analysis import answer
 from smecheck.asked import Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
@@ -57,7 +57,7 @@ def milliseconds(call: Callable[[], object]) -> float:
     return statistics.median(cpu_seconds(call) for _ in range(RUNS)) * 1000
 
 
-def question(ram: list[Span], text: str) -> Question:
+def question(ram: list[Span], text: str) -> Case:
     base = ram[0].start + 64 * MIB
     asked = machine(ram, Span.sized(base + 14 * MIB, 5 * MIB), base, None)
     return replace(asked, memory=replace(parse_iomem(text, "iomem"), complete=True))

@@ -12,7 +12,7 @@ from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Switch
 from smecheck.boot.early_boot import BootParams, EarlyBoot, Srat
 from smecheck.boot.early_memory import from_boot_params
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.errors import SmecheckError
 from smecheck.evidence import Fact, Known
 from smecheck.kernel.image import KernelConfig, KernelImage
@@ -44,9 +44,9 @@ OTHER = kernel("6.1.0-56-amd64")
 
 def of_kernel(image: KernelImage) -> None:
     """Analyze the kernel, and hold it against the kernel that its description reads back to."""
-    told = _report(Question(image, PLACED))
+    told = _report(Case(image, PLACED))
     again = read_kernel_description(kernel_description(image), "described.yaml")
-    described = _report(Question(again, PLACED))
+    described = _report(Case(again, PLACED))
     for key in ("verdict", "basis", "image", "placements", "findings", "proof"):
         if told[key] != described[key]:
             raise AssertionError(f"{key} of the description differs: {told[key]}, {described[key]}")
@@ -69,44 +69,44 @@ def of_complement(image: KernelImage) -> None:
     of_kernel(image)
     for known in (KERNEL, OTHER):
         if contradiction(known, image) is None:
-            _report(Question(merge(known, image), PLACED))
+            _report(Case(merge(known, image), PLACED))
 
 
 def of_config(config: KernelConfig) -> None:
     """Put the configuration together with a kernel, unless they contradict each other."""
     for known in (KERNEL, OTHER):
         if config_contradiction(known, config) is None:
-            _report(Question(with_config(known, config), PLACED))
+            _report(Case(with_config(known, config), PLACED))
 
 
 def of_memory(memory: MemoryMap) -> None:
     """Analyze a kernel on that machine, and the loads that kexec would place there."""
-    _report(Question(KERNEL, PLACED, None, memory))
-    _predict(Question(KERNEL, BootRequest(), None, memory))
+    _report(Case(KERNEL, PLACED, None, memory))
+    _predict(Case(KERNEL, BootRequest(), None, memory))
 
 
 def of_log(log: KernelLog) -> None:
     """Analyze a kernel on the machine that the log tells of."""
     for known in (KERNEL, OTHER):
-        _report(Question(known, PLACED, log=log))
+        _report(Case(known, PLACED, log=log))
 
 
 def of_firmware(firmware: FirmwareMap) -> None:
     """Analyze a kernel on a machine with that map, and the loads that kexec would place there."""
-    _report(Question(KERNEL, PLACED, firmware=firmware))
-    _predict(Question(KERNEL, BootRequest(), firmware=firmware))
+    _report(Case(KERNEL, PLACED, firmware=firmware))
+    _predict(Case(KERNEL, BootRequest(), firmware=firmware))
 
 
 def of_host(host: Host) -> None:
     """Predict every kind of load by that host."""
-    _predict(Question(KERNEL, BootRequest(), machine=Machine(host)))
+    _predict(Case(KERNEL, BootRequest(), machine=Machine(host)))
 
 
 def of_early(early: EarlyBoot) -> None:
     """Analyze a first boot that begins so, and find every place that KASLR may choose."""
     cmdline = BootRequest(cmdline="mem_encrypt=on")
     for known in (KERNEL, OTHER):
-        _report(Question(known, cmdline, early=early))
+        _report(Case(known, cmdline, early=early))
 
 
 def of_boot_params(params: BootParams) -> None:
@@ -124,7 +124,7 @@ def of_srat(srat: Srat) -> None:
     of_early(replace(early, srat=Known(srat, "fuzz")))
 
 
-def _predict(question: Question) -> None:
+def _predict(question: Case) -> None:
     for loader in Loader:
         for mode in Mode:
             asked = replace(question.boot, loader=loader, mode=mode, initrd_size=1 << 20)
@@ -134,10 +134,10 @@ def _predict(question: Question) -> None:
 def of_segments(segments: SegmentList) -> None:
     """Analyze a kernel that was loaded so."""
     for known in (KERNEL, OTHER):
-        _report(Question(known, BootRequest(), segments))
+        _report(Case(known, BootRequest(), segments))
 
 
-def _report(question: Question) -> Any:
+def _report(question: Case) -> Any:
     """Return the JSON report without what may differ; a few are printed, too."""
     report = analyze(question)
     written = render(report, Format.JSON, OPTIONS)
@@ -169,7 +169,7 @@ def check_error(error: SmecheckError, path: str) -> None:
 def of_evidence(evidence: Evidence) -> None:
     """Triage it, with a kernel and without one, and write the answer in every format."""
     for given in (None, OTHER):
-        answer = triage(evidence, given, lambda image: Question(image, BootRequest()))
+        answer = triage(evidence, given, lambda image: Case(image, BootRequest()))
         for chosen in TRIAGED:
             written = render_triage(answer, chosen, OPTIONS)
             if chosen is Format.JSON:
