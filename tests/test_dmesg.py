@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKi
 from smecheck.evidence import Unknown, value_of
 from smecheck.machine.firmware import EFI_MEMORY_RUNTIME, E820Type, EfiType
 from smecheck.machine.kernel_log import KernelLog, LoggedBoot
+from smecheck.machine.map_without_iomem import machine_memory
 from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.log.efi_lines import RANGES_LIMIT
 from smecheck.span import Span
@@ -376,6 +378,19 @@ def test_a_map_without_end_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(MalformedInput, match=f"more than {RANGES_LIMIT} entries"):
         log_of("".join(rows), tmp_path)
+
+
+def test_thousands_of_changes_take_no_time(tmp_path: Path) -> None:
+    rows = (
+        f"e820: update [mem {start:#010x}-{start + 0xFFF:#010x}] usable ==> reserved\n"
+        for start in range(0, 4000 << 21, 1 << 21)
+    )
+    log = log_of(MAP + "".join(rows), tmp_path)
+    begun = time.process_time()
+    memory = machine_memory(log, None)
+    assert time.process_time() - begun < 1
+    assert memory is not None
+    assert len(memory.regions) > 1000
 
 
 def test_hostile_lines_take_no_time(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ arch/x86/kernel/e820.c and setup.c, v4.14 to v6.12.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -62,11 +63,15 @@ def _resolved(ordered: list[FirmwareRange]) -> Iterator[FirmwareRange]:
 def changed(
     ranges: Iterable[FirmwareRange], changes: Iterable[E820Change]
 ) -> tuple[FirmwareRange, ...]:
-    """Return the ranges after the kernel's changes, in their order."""
-    current = list(ranges)
+    """Return the ranges after the kernel's changes, by address."""
+    current = list(without_overlaps(ranges))
     for change in changes:
-        current = [part for entry in current for part in _after(entry, change)]
-    return without_overlaps(current)
+        # The ranges stay apart and in order: a change meets those that lie next to each other.
+        first = bisect_right(current, change.span.start, key=lambda entry: entry.span.end)
+        last = bisect_left(current, change.span.end, lo=first, key=lambda entry: entry.span.start)
+        met = current[first:last]
+        current[first:last] = [part for entry in met for part in _after(entry, change)]
+    return tuple(current)
 
 
 def trimmed(ranges: Iterable[FirmwareRange]) -> tuple[FirmwareRange, ...]:
@@ -88,7 +93,8 @@ def _after(entry: FirmwareRange, change: E820Change) -> list[FirmwareRange]:
     rest = _cut(entry, SpanSet([change.span]))
     if change.new is None:
         return rest
-    return [*rest, FirmwareRange(met, change.new, _WORDS.get(change.new, "changed"), change.where)]
+    new = FirmwareRange(met, change.new, _WORDS.get(change.new, "changed"), change.where)
+    return sorted([*rest, new], key=lambda part: part.span)
 
 
 def _cut(entry: FirmwareRange, holes: SpanSet) -> list[FirmwareRange]:

@@ -82,6 +82,8 @@ _MAGICS = {
     b"PK\x03\x04": "a zip archive",
     ELF_MAGIC: "an ELF file",
 }
+ARM64_MAGIC = b"ARM\x64"
+ARM64_MAGIC_OFFSET = 0x38  # Documentation/arch/arm64/booting.rst
 _TAR_MAGIC = b"ustar"
 _TAR_MAGIC_OFFSET = 257
 
@@ -91,10 +93,17 @@ def is_bzimage(head: bytes) -> bool:
     return head[BOOT_MAGIC_OFFSET : BOOT_MAGIC_OFFSET + len(BOOT_MAGIC)] == BOOT_MAGIC
 
 
+def is_arm64_image(head: bytes) -> bool:
+    """Tell whether a file that begins with ``head`` is an arm64 kernel."""
+    return head[ARM64_MAGIC_OFFSET : ARM64_MAGIC_OFFSET + len(ARM64_MAGIC)] == ARM64_MAGIC
+
+
 def kind_of_binary(head: bytes) -> str | None:
     """Tell what a file is that begins with ``head``, if it is one of the known kinds."""
     if is_bzimage(head):
         return "a bzImage (vmlinuz)"
+    if is_arm64_image(head):
+        return "an arm64 kernel (Image)"
     if head[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC):
         return "a tar archive"
     for magic, kind in _MAGICS.items():

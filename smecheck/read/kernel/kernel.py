@@ -86,7 +86,13 @@ def _read(stream: BinaryIO, name: str) -> KernelImage:
 
 def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None:
     """Read a kernel that is no text; ``None`` if it is one."""
-    from smecheck.read.kinds import ELF_MAGIC, PE_MAGIC, is_bzimage, kind_of_binary
+    from smecheck.read.kinds import (
+        ELF_MAGIC,
+        PE_MAGIC,
+        is_arm64_image,
+        is_bzimage,
+        kind_of_binary,
+    )
 
     if head.startswith(ELF_MAGIC):
         from smecheck.read.kernel.elf import read_elf
@@ -98,6 +104,12 @@ def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None
         from smecheck.read.kernel.bzimage import read_bzimage
 
         return read_bzimage(stream, Span(0, size), name)
+    if is_arm64_image(head):
+        raise WrongKind(
+            f"is {kind_of_binary(head)}, and SME is of AMD's x86-64 processors",
+            where=name,
+            help_text="give an x86-64 kernel",
+        )
     if head.startswith(PE_MAGIC):
         from smecheck.read.kernel.uki import read_uki
 

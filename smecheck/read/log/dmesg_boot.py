@@ -115,8 +115,7 @@ class BootReader:
         known = draft.tables.get(row.table, [])
         if not known or row.range.span.start > known[-1].span.start:
             return False
-        quoted = {(entry.span, entry.type) for entry in known[1:]}
-        return (row.range.span, row.range.type) not in quoted
+        return not draft.tells_again(row)
 
     def _begin(self, line: int, *, begins: bool) -> BootDraft:
         self._close()

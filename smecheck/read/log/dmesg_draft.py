@@ -152,6 +152,8 @@ class BootDraft:
         """Where it shows that the kernel cannot have SME, and what it is."""
         self.tables: dict[str, list[FirmwareRange]] = {}
         """The ranges of each printed table, in the order in which the tables were printed."""
+        self._later: dict[str, set[tuple[Span, int]]] = {}
+        """Of each table, all ranges but the first, with their types."""
         self._name = name
         self._begins = begins
         self._decompressor = decompressor
@@ -244,11 +246,12 @@ class BootDraft:
         """
         known = self.tables.get(row.table)
         is_next = known is not None and row.range.span.start > known[-1].span.start
-        if known and not is_next and any(entry.span == row.range.span for entry in known[1:]):
+        if known and not is_next and self.tells_again(row):
             return
         if known is None or row.range.span.start <= known[0].span.start:
             self.tables.pop(row.table, None)
             known = self.tables[row.table] = []
+            self._later[row.table] = set()
             # What was changed before is in the table that is printed now.
             self._changes.clear()
         if len(known) >= RANGES_LIMIT:
@@ -257,9 +260,15 @@ class BootDraft:
                 where=row.range.where,
                 help_text="no kernel prints that many: is it the right file?",
             )
+        if known:
+            self._later[row.table].add((row.range.span, row.range.type))
         known.append(row.range)
         if row.table == "Xen":
             self._xen = self._xen or LogLine("Xen: [mem …]", row.range.where)
+
+    def tells_again(self, row: E820Line) -> bool:
+        """Tell whether a line is in its table already, and does not begin it."""
+        return (row.range.span, row.range.type) in self._later.get(row.table, ())
 
     def feed(self, where: str, message: Message) -> None:
         """Take in a message that is of no table.
