@@ -160,18 +160,12 @@ CRASH = {
     "Reserving 256MB of memory at 3392MB for crashkernel (System RAM: 16271MB)": (
         (0xD4000000, 0xE4000000, False, True),
     ),
-    "Reserving 256MB of low memory at 2832MB for crashkernel (low RAM limit: 4095MB)": (
-        (0xB1000000, 0xC1000000, True, True),
-    ),
-    "Reserving 72MB of low memory at 2832MB for crashkernel (System low RAM: 2047MB)": (
-        (0xB1000000, 0xB5800000, True, True),
-    ),
+    "Reserving 256MB of low memory at 2832MB for crashkernel (low RAM limit: 4095MB)": (),
+    "Reserving 72MB of low memory at 2832MB for crashkernel (System low RAM: 2047MB)": (),
     "crashkernel reserved: 0x00000000d0000000 - 0x00000000da000000 (160 MB)": (
         (0xD0000000, 0xDA000000, False, False),
     ),
-    "crashkernel low memory reserved: 0x7d000000 - 0x8d000000 (256 MB)": (
-        (0x7D000000, 0x8D000000, True, False),
-    ),
+    "crashkernel low memory reserved: 0x7d000000 - 0x8d000000 (256 MB)": (),
     "crashkernel CMA reserved: 64 MB in 1 ranges": (),
     "crashkernel reserved: 0xda000000 - 0xd0000000 (160 MB)": (),
     "Reserving Intel graphics memory at [mem 0x7c000000-0x7fffffff]": (),
@@ -184,6 +178,33 @@ def test_crash_reservations(line: str, tmp_path: Path) -> None:
     found = [(r.span.start, r.span.end, r.is_low, r.in_mib) for r in boot.crash_reservations]
     assert tuple(found) == CRASH[line]
     assert all(r.where.endswith(":5") for r in boot.crash_reservations)
+
+
+LOW = {
+    "Reserving 256MB of low memory at 2832MB for crashkernel (low RAM limit: 4095MB)": (
+        Span(0xB1000000, 0xC1000000)
+    ),
+    "Reserving 72MB of low memory at 2832MB for crashkernel (System low RAM: 2047MB)": (
+        Span(0xB1000000, 0xB5800000)
+    ),
+    "crashkernel low memory reserved: 0x7d000000 - 0x8d000000 (256 MB)": (
+        Span(0x7D000000, 0x8D000000)
+    ),
+}
+
+
+@pytest.mark.parametrize("line", LOW)
+def test_the_low_part_of_a_reservation_is_not_the_reservation(line: str, tmp_path: Path) -> None:
+    alone = boot_of(f"{MAP}[    0.1] {line}\n", tmp_path)
+    assert alone.crash_reservations == ()
+    assert alone.broken_reservation is not None
+    assert "only the low part" in alone.broken_reservation.text
+    main = "crashkernel reserved: 0x0000000810000000 - 0x0000000830000000 (512 MB)"
+    both = boot_of(f"{MAP}[    0.1] {line}\n[    0.1] {main}\n", tmp_path)
+    assert [(one.span, one.is_low) for one in both.crash_reservations] == [
+        (Span(0x810000000, 0x830000000), False),
+        (LOW[line], True),
+    ]
 
 
 @pytest.mark.parametrize(

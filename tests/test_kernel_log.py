@@ -124,11 +124,30 @@ def test_any_time_stamp(stamp: str, read: Any) -> None:
     "pointer", ["0x(____ptrval____)", "0x        (ptrval)", "0x(null)", "0xffff888012345678"]
 )
 def test_any_pointer(pointer: str, read: Any) -> None:
-    text = "".join(
-        f"kexec_file: Loading segment {index}: buf={pointer} bufsz=0x1000 mem={mem} memsz=0x2000\n"
-        for index, mem in enumerate(("0x9a000", "0x98000"))
+    segments = (
+        ("0x4000", "0x9a000", "0x5000"),
+        ("0x1110", "0x98000", "0x2000"),
+        ("0x7d87c0", "0x7c000000", "0x3f98000"),
     )
-    assert [segment.span.start for segment in read(text).segments] == [0x98000, 0x9A000]
+    text = "".join(
+        f"kexec_file: Loading segment {index}: buf={pointer} bufsz={bufsz} mem={mem} "
+        f"memsz={memsz}\n"
+        for index, (bufsz, mem, memsz) in enumerate(segments)
+    )
+    starts = [segment.span.start for segment in read(text).segments]
+    assert starts == [0x98000, 0x9A000, 0x7C000000]
+
+
+def test_an_older_list_that_lost_its_kernel_is_cut_off(read: Any) -> None:
+    with pytest.raises(MalformedInput, match="none of them is the kernel"):
+        read(without(OLD, "Loaded", "Final", "Loading segment 2", "Loading segment 3"))
+
+
+def test_only_a_count_shows_that_no_initrd_is_missing(read: Any) -> None:
+    without_initrd = without(OLD, "Loaded initrd", "Loading segment 3")
+    assert read(without_initrd).may_lack == "no line says whether an initrd is loaded"
+    assert read(OLD).may_lack is None
+    assert read(NEW).may_lack is None
 
 
 def test_a_list_of_kexec_load_as_newer_kernels_may_print_it(read: Any) -> None:

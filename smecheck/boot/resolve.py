@@ -263,7 +263,7 @@ def _initrd(evidence: BootEvidence, path: Path) -> Initrd:
             f"{address_text(largest.span.start)}"
         )
         return Initrd(None, largest.span.size, f"{largest.where}: perhaps the initrd")
-    return Initrd(None, 0, f"{segments.source}: no initrd is loaded")
+    return Initrd(None, 0, f"{segments.source}: {segments.may_lack or 'no initrd is loaded'}")
 
 
 _NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")

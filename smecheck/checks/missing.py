@@ -92,6 +92,11 @@ def missing_around(case: Judged) -> tuple[str, str] | None:
             "no segment that is known is hit, but where the initrd lies is not known",
             "give a segment list that names the initrd",
         )
+    if case.segments.may_lack is not None and initrd.origin.endswith(case.segments.may_lack):
+        return (
+            f"no segment that is known is hit, but {case.segments.may_lack}",
+            "give --initrd 0 if none was loaded, or the whole log of the load",
+        )
     of_load = case.boot.path is not Path.FIRST_BOOT
     if of_load and not case.segments.of(SegmentRole.BOOT_PARAMS):
         return (

@@ -48,8 +48,8 @@ def obstacle_of(question: Case) -> Obstacle | None:
     if told.broken_reservation is not None:
         line = told.broken_reservation
         return Obstacle(
-            f"{line.where} is broken ({line.text}): where memory is reserved for the crash kernel "
-            "is not known",
+            f"where memory is reserved for the crash kernel is not known: {line.where} is broken: "
+            f"{line.text}",
             "give the log as a file, not as text that was broken; or /proc/iomem of that boot "
             "(--iomem, read as root)",
         )

@@ -115,6 +115,8 @@ class LoggedBoot:
     """The last table that the kernel printed, after what it and its command line had changed."""
     changes: tuple[E820Change, ...] = ()
     """What it changed after that table."""
+    counted: Fact[int] = _NOT_SAID
+    """Bytes of memory that the kernel counted at last: what of the map is RAM, in whole pages."""
     ram_buffers: tuple[LogSpan, ...] = ()
     efi_map: EfiMap | None = None
     efi_runtime_map: EfiMap | None = None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from smecheck.evidence import Known, value_of
+from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.cmdline import values
-from smecheck.machine.e820 import changed, trimmed, without_overlaps
+from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.machine.e820 import changed, ram_of, trimmed, without_overlaps
 from smecheck.machine.firmware import (
     EFI_MEMORY_SP,
     E820Type,
@@ -23,11 +24,13 @@ from smecheck.machine.firmware import (
 )
 from smecheck.machine.kernel_log import CrashReservation, KernelLog, LoggedBoot, LogSpan
 from smecheck.machine.memory import MapKind, MemoryMap, Region, usable_ram
+from smecheck.quantity import size_text
 from smecheck.record import replace
-from smecheck.span import Span, SpanSet
+from smecheck.span import Span, SpanSet, align_down, align_up
 
 _FIRST_PAGE_END = 0x1000
 _LOW_MEMORY = SpanSet([Span(0, 1 << 20)])
+_UNCOVERED = 1 << 20
 _NAMES = {
     E820Type.RAM: "System RAM",
     E820Type.RESERVED_KERN: "System RAM",
@@ -84,8 +87,30 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
         return None
     if boot is None:
         return _map(source, kind, ranges, (), ())
+    is_whole = kind is not MapKind.KERNEL_LOG or lost_memory(boot) is None
     reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
-    return _map(source, kind, ranges, boot.ram_buffers, reserved)
+    memory = _map(source, kind, ranges, boot.ram_buffers, reserved)
+    return memory if is_whole else replace(memory, complete=False)
+
+
+def lost_memory(boot: LoggedBoot) -> str | None:
+    """Say how the map that a log tells lacks, if it does, memory that its kernel counted.
+
+    get_num_physpages() counts what e820__memblock_setup() took from the map, in whole pages; the
+    numbers agree to the page in every boot that was recorded. Up to 1 MiB may be dropped where the
+    firmware's SRAT leaves it out (numa_meminfo_cover_memory(), arch/x86/mm/numa.c).
+    """
+    if isinstance(boot.counted, Unknown) or boot.kernel_map is None:
+        return None
+    ram = ram_of(trimmed(changed(boot.kernel_map.ranges, boot.changes)))
+    whole = (align_down(span.end, PAGE_SIZE) - align_up(span.start, PAGE_SIZE) for span in ram)
+    shown = sum(max(0, size) for size in whole)
+    if abs(shown - boot.counted.value) <= _UNCOVERED:
+        return None
+    return (
+        f"{boot.counted.origin}: the kernel counted {size_text(boot.counted.value)}, and its map "
+        f"shows {size_text(shown)}: lines of the map are missing"
+    )
 
 
 def reserved_memory(log: KernelLog) -> MemoryMap | None:
@@ -165,6 +190,9 @@ def premises(
     texts = dict.fromkeys(firmware.remarks if firmware is not None else ())
     if memory is not None and memory.kind is not MapKind.IOMEM:
         texts[f"memory is as {_KINDS[memory.kind]} of {memory.source} tells it: no iomem"] = None
+        lost = lost_memory(log.boot) if log is not None else None
+        if lost is not None and memory.kind is MapKind.KERNEL_LOG:
+            texts[lost] = None
         for reservation in log.boot.crash_reservations if log is not None else ():
             if log is not None and not is_exact(reservation, log.boot):
                 texts[

@@ -25,9 +25,10 @@ _EXPORT = re.compile(
     rb"^(?:__CURSOR|__REALTIME_TIMESTAMP|_TRANSPORT|_BOOT_ID|MESSAGE)=", re.MULTILINE
 )
 _VERBOSE = re.compile(rb"^[ \t]{1,8}(?:_TRANSPORT|PRIORITY|MESSAGE|_BOOT_ID)=", re.MULTILINE)
-_JSON = re.compile(rb"\s*(?:\[\s*|\x1e|data: )?\{\s*\"")
+_JSON = re.compile(rb"^[ \t]*(?:\[[ \t]*|\x1e|data: )?\{\s*\"", re.MULTILINE)
 _MESSAGE_KEY = re.compile(rb'"(?:MESSAGE|message|log|msg)"\s*:')
-_FIELD = re.compile(rb"\s*([A-Z_a-z][A-Z_a-z0-9]{0,63})=(.*)")
+_FIELD = re.compile(rb"\s*([A-Z_][A-Z_0-9]{0,63})=(.*)")
+_HEADING = re.compile(rb"[ \t]*(?:[A-Z][a-z]{2} )?[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]+ .*\[s=")
 _MESSAGES = ("MESSAGE", "message", "log", "msg")
 _TAGS = ("SYSLOG_IDENTIFIER", "syslog_identifier", "ident", "program", "_COMM")
 _KERNEL = re.compile(rb"\bkernel\b")
@@ -37,11 +38,13 @@ _RECORD_LIMIT = 1000
 
 def form_of(head: bytes) -> Form | None:
     """Tell in which form a text that begins with ``head`` holds records; ``None``: in none."""
-    if _JSON.match(head) and _MESSAGE_KEY.search(head):
+    if _JSON.search(head) and _MESSAGE_KEY.search(head):
         return Form.JSON
     if len(_EXPORT.findall(head)) > 1:
         return Form.EXPORT
-    return Form.VERBOSE if len(_VERBOSE.findall(head)) > 1 else None
+    if len(_VERBOSE.findall(head)) <= 1:
+        return None
+    return Form.VERBOSE if _HEADING.search(head) else Form.EXPORT
 
 
 def lines_of_records(rows: Iterable[Row], form: Form, sieve: re.Pattern[bytes]) -> Iterator[Row]:
@@ -59,16 +62,21 @@ def lines_of_records(rows: Iterable[Row], form: Form, sieve: re.Pattern[bytes]) 
 
 def _of_fields(rows: Iterable[Row], *, is_verbose: bool) -> Iterator[Row]:
     fields: dict[str, object] = {}
-    place = 0
+    place, name = 0, ""
     for number, line in rows:
-        ends = line[:1] not in (b" ", b"\t") if is_verbose else not line.strip(b"\r")
+        ends = _HEADING.match(line) if is_verbose else not line.strip()
         if ends:
             if fields:
                 yield from _line(place, fields)
-            fields = {}
+            fields, name = {}, ""
             continue
         found = _FIELD.match(line)
-        if found is None or len(fields) >= _RECORD_LIMIT:
+        if len(fields) >= _RECORD_LIMIT:
+            continue
+        if found is None:
+            if name == "MESSAGE":  # of several lines, or broken on its way
+                rest = line.strip().decode("utf-8", "replace")
+                fields[name] = f"{fields[name]}\n{rest}"
             continue
         name = found[1].decode()
         fields[name] = found[2].rstrip(b"\r").decode("utf-8", "replace")
@@ -84,11 +92,12 @@ def _of_json(rows: Iterable[Row], sieve: re.Pattern[bytes]) -> Iterator[Row]:
         text = line.strip().removeprefix(b"\x1e").removeprefix(b"data: ").strip()
         if not pending:
             first = number
-            if not text.startswith(b"{"):
+            if not text.removeprefix(b"[").lstrip().startswith(b"{"):
+                yield number, line
                 continue
         pending.append(text)
         if text.rstrip(b",]").endswith(b"}"):
-            record = b" ".join(pending).rstrip(b",]")
+            record = b" ".join(pending).removeprefix(b"[").rstrip(b",]")
             pending = []
             if sieve.search(record) or _KERNEL.search(record):
                 yield from _line(first, _object(record))

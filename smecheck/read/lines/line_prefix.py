@@ -67,6 +67,11 @@ OUTER = rf"(?:{_PRIORITY}|{_KMSG}|{_FACILITY}|{_XEN}|\[?{_DATE}|{_OWN_TAG}|{_PRO
 RING = f"(?:{_RING})"
 """How a line of the kernel's own ring buffer begins."""
 
+KERNEL_TAG = re.compile(
+    rb"<[0-7]>|[0-7],[0-9]+,|kern *:|[^\n]{0,300}?\bkernel(?:\[[0-]\]|(?= -))?(?::| - - )"
+)
+"""What shows that a line which begins as :data:`OUTER` does may be the kernel's."""
+
 _GAP = re.compile(r"[ \t]*")
 _PRIORITY_HERE = re.compile(r"<([0-9]{1,3})>(?:1 (?=[0-9]{4}-))?")
 _KMSG_HERE = re.compile(rf"(?=([0-9]{{1,4}})){_KMSG}")

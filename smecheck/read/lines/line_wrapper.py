@@ -18,10 +18,12 @@ _SAMPLE_LINES = 200
 _LONGEST = 120
 _LEAST = 3
 """Lines that must agree, where nothing but their agreement shows what the marks are."""
-_NUMBERS = re.compile(
-    rb"(?:[^\s:]{0,100}[./][^\s:]{0,100}[:-])?[0-9]{1,9}[:\t-]|[ \t]*[0-9]{1,9}\t"
+_QUOTE = re.compile(rb"[ \t>|]*")
+_NUMBERED = re.compile(
+    rb"[ \t>|]*(?:[^\s:]{0,100}[./][^\s:]{0,100}[:-])?([0-9]{1,9})(?::(?![0-9]{2}:)|\t)"
 )
-"""Of grep -n, with the name of the file or without, and cat -n."""
+"""Of grep -n, with the name of the file or without, and cat -n; no time of the day."""
+_MARKS = re.compile(rb"[ \t]{0,8}(?:> ?)+")
 _DIGITS = re.compile(rb"[0-9]+")
 
 
@@ -39,6 +41,20 @@ def unwrapped(
     return rows if wrapper is None else _without(rows, wrapper)
 
 
+def without_marks(
+    rows: Iterable[tuple[int, bytes]], head: bytes
+) -> tuple[Iterable[tuple[int, bytes]], bytes]:
+    """Return lines, and the beginning of their text, without the marks of a quoting mail.
+
+    Records need it: what a line begins with says what it is.
+    """
+    sample = [line for line in head.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
+    if 2 * sum(_MARKS.match(line) is not None for line in sample) <= len(sample):
+        return rows, head
+    bare = ((number, _MARKS.sub(b"", line, count=1)) for number, line in rows)
+    return bare, b"\n".join(_MARKS.sub(b"", line, count=1) for line in head.split(b"\n"))
+
+
 def _without(
     rows: Iterable[tuple[int, bytes]], wrapper: re.Pattern[bytes]
 ) -> Iterator[tuple[int, bytes]]:
@@ -49,13 +65,12 @@ def _without(
 
 def _learned(head: bytes, known: KnownLines) -> re.Pattern[bytes] | None:
     beginning = re.compile(f"{OUTER}|{RING}|{known.begins.pattern}".encode())
-    quote = re.compile(rb"[ \t>|]*")
-    shapes: Counter[bytes] = Counter()
     sample = [line for line in head.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
+    if _are_numbered(sample, beginning):
+        return _NUMBERED
+    shapes: Counter[bytes] = Counter()
     for line in sample:
-        start = quote.match(line)
-        at = 0 if start is None else start.end()
-        if beginning.match(line, at):
+        if beginning.match(line, _end_of_marks(line)):
             return None
         found = beginning.search(line[: _LONGEST + 40])
         if found is not None and found.start() <= _LONGEST:
@@ -63,12 +78,31 @@ def _learned(head: bytes, known: KnownLines) -> re.Pattern[bytes] | None:
     return _pattern(shapes)
 
 
+def _end_of_marks(line: bytes) -> int:
+    found = _QUOTE.match(line)
+    return 0 if found is None else found.end()
+
+
+def _are_numbered(sample: list[bytes], beginning: re.Pattern[bytes]) -> bool:
+    """Tell whether a growing number stands before each line that matters, as of grep -n."""
+    before, begins = 0, False
+    for line in sample:
+        found = _NUMBERED.match(line)
+        if found is None:
+            if beginning.match(line, _end_of_marks(line)):
+                return False
+            continue
+        if int(found[1]) <= before:
+            return False
+        before = int(found[1])
+        begins = begins or beginning.match(line, found.end()) is not None
+    return begins
+
+
 def _pattern(found: Counter[bytes]) -> re.Pattern[bytes] | None:
     """Return what all that stands before known lines has in common, if all of it has one form."""
     if not found:
         return None
-    if all(_NUMBERS.fullmatch(marks) for marks in found):
-        return _NUMBERS
     shapes = {_DIGITS.sub(b"0", marks) for marks in found}
     if len(shapes) != 1 or sum(found.values()) < _LEAST:
         return None

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from smecheck.read.lines.journal_records import form_of, lines_of_records
 from smecheck.read.lines.known_lines import KnownLine, KnownLines, Trait
-from smecheck.read.lines.line_prefix import OUTER, RING, Prefix, Speaker, prefix_of
-from smecheck.read.lines.line_wrapper import unwrapped
+from smecheck.read.lines.line_prefix import KERNEL_TAG, OUTER, RING, Prefix, Speaker, prefix_of
+from smecheck.read.lines.line_wrapper import unwrapped, without_marks
 from smecheck.read.lines.log_lines import OpenedText, plain, text_lines
 
 MESSAGE_LIMIT = 4 << 10
@@ -28,6 +28,7 @@ _MARKED = re.compile(_MARKS.encode())
 _OUTER = re.compile((_MARKS + OUTER).encode())
 _RING = re.compile((_MARKS + RING).encode())
 _SEPARATOR = re.compile(rb"[ \t>|]{0,40}(?:$|-- |---|===|[#$])")
+_LEAST_OF_TOOLS = 3
 _FOLLOWERS = 24
 """Lines that a message may go on in: a command line of 2 KiB, broken at 80 columns."""
 _JOINED = 3
@@ -61,6 +62,10 @@ class _Group:
         self.framed = framed
         self.followers: list[bytes] = []
 
+    def is_copy_of(self, other: _Group | None) -> bool:
+        """Tell whether it says the same as ``other``."""
+        return other is not None and (self.head, self.followers) == (other.head, other.followers)
+
 
 def log_messages(
     text: OpenedText, known: KnownLines, wants_next: Callable[[], bool] = lambda: False
@@ -72,18 +77,44 @@ def log_messages(
     """
     rows: Iterable[tuple[int, bytes]] = text_lines(text)
     head = plain(text.head)
-    form = form_of(head)
+    bare, bare_head = without_marks(rows, head)
+    form = form_of(bare_head)
     if form is not None:
-        rows = lines_of_records(rows, form, known.sieve)
-    else:
-        rows = unwrapped(rows, head, known)
-    return messages(rows, known, wants_next)
+        rows = lines_of_records(bare, form, known.sieve)
+        return messages(rows, known, wants_next)
+    sample = unwrapped(enumerate(head.split(b"\n"), 1), head, known)
+    return messages(
+        unwrapped(rows, head, known),
+        known,
+        wants_next,
+        bare=is_bare([line for _, line in sample], known),
+    )
+
+
+def is_bare(sample: Iterable[bytes], known: KnownLines) -> bool:
+    """Tell whether the lines that matter have no prefix in the text that ``sample`` is of.
+
+    Then a line without one is no rest of a line before it that has one: of another program, say.
+    """
+    framed = bare = of_tools = 0
+    for line in sample:
+        at = _end_of_marks(line)
+        if _RING.match(line) or KERNEL_TAG.match(line, at):
+            framed += 1
+        elif known.begins_raw.match(line, at):
+            kind = known.kind_at(_text(line), 0)
+            is_kernels = kind is not None and Trait.OF_KERNEL in kind.traits
+            bare += is_kernels
+            of_tools += not is_kernels
+    return bare > framed or of_tools >= _LEAST_OF_TOOLS
 
 
 def messages(
     rows: Iterable[tuple[int, bytes]],
     known: KnownLines,
     wants_next: Callable[[], bool] = lambda: False,
+    *,
+    bare: bool = False,
 ) -> Iterator[Message]:
     """Yield the messages of the kinds in ``known``.
 
@@ -91,9 +122,10 @@ def messages(
         rows: the lines of a text, numbered.
         known: the kinds of lines.
         wants_next: whether the next message matters, whatever it says.
+        bare: whether the kernel's lines have no prefix; see :func:`is_bare`.
     """
     has_prefixes = False
-    for group in _groups(rows, known):
+    for group in _groups(rows, known, bare=bare):
         has_prefixes = has_prefixes or group.framed
         wanted = wants_next()
         if wanted or _is_relevant(group, known):
@@ -132,10 +164,11 @@ def _message(group: _Group, known: KnownLines) -> Message | None:
                 continue
             message = text[prefix.end :]
             begun = begun or Message(group.number, message, kind, None, prefix, group.framed)
-            if Trait.FREE in kind.traits:
-                match, rest = kind.whole.fullmatch(message), tuple(parts[count:])
-                return begun._replace(text=message, kind=kind, match=match, rest=rest)
-    if begun is None:
+            match = kind.whole.fullmatch(message) if Trait.FREE in kind.traits else None
+            if match is not None:
+                rest = tuple(parts[count:])
+                return Message(group.number, message, kind, match, prefix, group.framed, rest)
+    if begun is None or not _begins(parts[: _JOINED + 1], known):
         return None
     for count in range(min(len(parts), _JOINED + 1), 0, -1):
         whole = list(_whole(group, parts[:count], known))
@@ -144,6 +177,12 @@ def _message(group: _Group, known: KnownLines) -> Message | None:
         if whole:
             break
     return begun
+
+
+def _begins(parts: list[str], known: KnownLines) -> bool:
+    """Tell whether lines together still begin like a known one: the first alone may be any."""
+    text = " ".join(parts)
+    return known.kind_at(text, prefix_of(text, known.begins).end) is not None
 
 
 def _whole(group: _Group, parts: list[str], known: KnownLines) -> Iterator[Message]:
@@ -174,21 +213,24 @@ def _joined(parts: list[str]) -> Iterator[str]:
 class _Grouping:
     """Puts lines together: each that begins a message, and those that may go on with it."""
 
-    def __init__(self, known: KnownLines) -> None:
+    def __init__(self, known: KnownLines, *, bare: bool) -> None:
         self._known = known
         self._group: _Group | None = None
         self._is_outer = False
-        """Whether the lines carry more than the stamp of the ring buffer: then a line with that
-        stamp alone is the rest of one, or somebody else's console."""
+        """Whether the kernel's lines carry more than the stamp of the ring buffer: then one with
+        that stamp alone is the rest of a line, or somebody else's console."""
+        self._bare = bare
         self._head = b""
         """The line that the last group began with: a copy of it says nothing new."""
 
     def feed(self, number: int, line: bytes) -> _Group | None:
         """Take in a line; return the group that ends before it, if one does."""
         if _OUTER.match(line):
-            self._is_outer = True
+            self._is_outer = (
+                self._is_outer or KERNEL_TAG.match(line, _end_of_marks(line)) is not None
+            )
             return self._begin(number, line, line, framed=True)
-        if not self._is_outer and _RING.match(line):
+        if _RING.match(line) and not self._is_outer and not self._awaits_rest():
             return self._begin(number, line, line, framed=True)
         bare = line[_end_of_marks(line) :].rstrip()
         group = self._group
@@ -197,11 +239,23 @@ class _Grouping:
         if _SEPARATOR.match(line):
             self._group, self._is_outer, self._head = None, False, b""
             return group
-        if group is None:
+        is_new = self._bare and not self._awaits_rest()
+        if group is None or (is_new and self._is_of_program(group)):
             return self._begin(number, line, bare, framed=False)
         if len(group.followers) < _FOLLOWERS:
             group.followers.append(bare)
         return None
+
+    def _is_of_program(self, group: _Group) -> bool:
+        prefix = prefix_of(_text(group.head), self._known.begins)
+        return prefix.speaker is Speaker.PROGRAM
+
+    def _awaits_rest(self) -> bool:
+        """Tell whether the line before breaks off at a tag: what comes is what that tag says."""
+        group = self._group
+        if group is None or group.followers or not group.head.rstrip().endswith(b":"):
+            return False
+        return _OUTER.match(group.head) is not None
 
     def finish(self) -> _Group | None:
         """Return the last group."""
@@ -209,29 +263,40 @@ class _Grouping:
 
     def _begin(self, number: int, line: bytes, head: bytes, *, framed: bool) -> _Group | None:
         done = self._group
-        if line == self._head and done is not None:
+        if line == self._head and done is not None and not done.followers:
             return None
         self._group, self._head = _Group(number, head, framed=framed), line
         return done
 
     def _stands_alone(self) -> bool:
         """Tell whether a line that begins like a known one cannot be the rest of the group."""
-        group = self._group
+        group, known = self._group, self._known
         if group is None or not group.framed:
             return True
         text = _text(group.head)
-        prefix = prefix_of(text, self._known.begins)
-        return prefix.speaker is not Speaker.PROGRAM and text[prefix.end :].strip() != ""
+        prefix = prefix_of(text, known.begins)
+        if prefix.speaker is Speaker.PROGRAM:
+            return self._bare and not self._awaits_rest()
+        message = text[prefix.end :]
+        if not message or group.followers:
+            return bool(group.followers)
+        begun = [kind for kind in known.kinds if kind.begins.match(message)]
+        return not begun or any(kind.whole.fullmatch(message) for kind in begun)
 
 
-def _groups(rows: Iterable[tuple[int, bytes]], known: KnownLines) -> Iterator[_Group]:
-    grouping = _Grouping(known)
+def _groups(
+    rows: Iterable[tuple[int, bytes]], known: KnownLines, *, bare: bool
+) -> Iterator[_Group]:
+    """Yield the groups of lines; one that says the same as the one before says nothing new."""
+    grouping = _Grouping(known, bare=bare)
+    before: _Group | None = None
     for number, line in rows:
         group = grouping.feed(number, line)
-        if group is not None:
+        if group is not None and not group.is_copy_of(before):
             yield group
+            before = group
     last = grouping.finish()
-    if last is not None:
+    if last is not None and not last.is_copy_of(before):
         yield last
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from smecheck.evidence import Unknown
 from smecheck.load.segments import Loader, Mode, SegmentRole
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
@@ -110,6 +111,7 @@ _LOAD_ORDER = (
 )
 """In which bzImage64_load() places them, and says so."""
 
+_QUOTE_LIMIT = 80
 _KEXEC_TYPE_CRASH = 1
 """include/linux/kexec.h: the type of an image."""
 
@@ -143,6 +145,9 @@ class KernelLogReader:
         self.is_seen |= message.text.startswith(("kexec_file:", "kexec-bzImage64:"))
         if kind is handed_table.KERNEL_ROW and self._draft.table is not None:
             self._draft.table.on_row(line, match)
+        elif match is None and kind is CMDLINE:
+            told = Unknown(f"{self._name}:{line} is broken: {message.text[:_QUOTE_LIMIT]}")
+            self._draft.cmdline = (line, told)
         elif match is None:
             if kind is not None and kind.about is About.LOAD:
                 self._on_broken(line, kind)
@@ -238,7 +243,12 @@ class KernelLogReader:
             if missing := done.missing():
                 history.cut_off = RecordedProblem(done.broken or done.line, missing)
             elif done.rows:
-                history.add(RecordedLoad(done.line, listed(done, self._name)))
+                load = listed(done, self._name)
+                if done.is_open_ended and not load.of(SegmentRole.KERNEL):
+                    lacking = "the list of segments is cut off: none of them is the kernel"
+                    history.cut_off = RecordedProblem(done.line, lacking)
+                else:
+                    history.add(RecordedLoad(done.line, load))
         elif done.broken_place is not None:
             self.placed.cut_off = RecordedProblem(
                 done.broken_place, "is broken: it says where a segment of the load was placed"

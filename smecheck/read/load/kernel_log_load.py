@@ -53,6 +53,11 @@ class KernelLogLoad:
         rows = self.rows.values() or self.places.values()
         return self.broken or min(row.line for row in rows)
 
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether nothing but the segments themselves shows that none is missing at the end."""
+        return self.count is None and self.loader is Loader.KEXEC_FILE_LOAD
+
     def missing(self) -> str | None:
         """Tell what the list lacks, if anything."""
         if self.broken is not None:
@@ -161,9 +166,7 @@ def _cmdline(draft: KernelLogLoad) -> Fact[str]:
 
 def _may_lack(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> str | None:
     """Say what may be missing: the initrd is placed last, and only a count shows that it is not."""
-    if draft.count is not None or any(one.role is SegmentRole.INITRD for one in segments):
-        return None
-    if draft.loader is Loader.KEXEC_LOAD:
+    if not draft.is_open_ended or any(one.role is SegmentRole.INITRD for one in segments):
         return None
     return "no line says whether an initrd is loaded"
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.getopt_long import BadOptionError, GivenOption, getopt_long
 from smecheck.load.kexec_option_table import KEXEC_OPTIONS
 from smecheck.load.kexec_options import KexecOptions, with_option
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.lines.known_lines import About, KnownLine, Trait
-from smecheck.record import record
+from smecheck.read.log.logged_cmdline import glue_at
+from smecheck.record import record, replace
 
+_INVISIBLE_BLANKS = 4
 # Behind nothing, a prompt, the + of "set -x", or sudo.
 _COMMAND = re.compile(r"(?:^|[#$%>+]|sudo[ \t])[ \t]*+(?:[\w.-]*+/)*+kexec(?=[ \t])")
 COMMAND = KnownLine(
@@ -46,23 +49,53 @@ class KexecCommand:
     """Whether it asks for kexec_file_load, with ``-s``."""
     cmdline: str | None
     """The command line it gives to the kernel, where its text shows it whole."""
+    longer: tuple[str, ...] = ()
+    """What it gives if it goes on in the lines after it, which nothing but the load tells."""
+
+    def cmdline_of_length(self, loaded: int | None) -> Fact[str]:
+        """Return the command line, of which ``loaded`` characters were loaded, if that is known."""
+        given = self.cmdline
+        if given is None:
+            return Unknown("the text of the load does not show the command line")
+        origin = f"line {self.line}: the kexec command"
+        if loaded is None and self.longer:
+            return Unknown(f"whether the command in line {self.line} goes on is not certain")
+        for text in (given, *self.longer):
+            # kexec-tools forgets --append where --noefi and its like come behind it.
+            if loaded is None or 0 <= loaded - len(text) <= _INVISIBLE_BLANKS:
+                return Known(text, origin)
+        return Unknown(
+            f"the command in line {self.line} gives {len(given)} characters of command line, but "
+            f"{loaded} were loaded"
+        )
 
 
-def command_text(first: str, rest: Sequence[str]) -> str:
-    """Return a pasted command, with the lines that it goes on in.
+def parse_command_lines(first: str, rest: Sequence[str], line: int) -> KexecCommand | None:
+    """Read a command that may go on in the lines after its first.
 
-    Args:
-        first: its first line.
-        rest: the lines after that. It goes on in them after a backslash, inside quotes, and where
-            they begin with an option.
+    It does after a backslash, inside quotes, and where a line begins with an option. Where its last
+    value has no quotes, it may go on in lines that look like options of a kernel: the size of what
+    was loaded tells.
     """
-    text = first
-    for line in rest:
+    text, used = first, 0
+    for part in rest:
         goes_on = text.endswith("\\")
-        if not goes_on and not line.startswith("-") and not _is_open(text):
+        if not goes_on and not part.startswith("-") and not _is_open(text):
             break
-        text = f"{text.removesuffix(chr(92)).rstrip()} {line}"
-    return text
+        text, used = f"{text.removesuffix(chr(92)).rstrip()} {part}", used + 1
+    command = parse_command(text, line)
+    if command is None or command.cmdline is None:
+        return command
+    longer = []
+    for part in rest[used:]:
+        glue = glue_at(text, part)
+        if glue is None:
+            break
+        text = f"{text}{glue}{part}"
+        other = parse_command(text, line)
+        if other is not None and other.cmdline not in (None, command.cmdline):
+            longer.append(other.cmdline)
+    return replace(command, longer=tuple(one for one in longer if one is not None))
 
 
 def _is_open(text: str) -> bool:

@@ -10,7 +10,7 @@ from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
 from smecheck.read.load import handed_table
 from smecheck.read.load.handed_table import HandedTable
-from smecheck.read.load.kexec_command import COMMAND, KexecCommand, command_text, parse_command
+from smecheck.read.load.kexec_command import COMMAND, KexecCommand, parse_command_lines
 from smecheck.read.load.kexec_debug_load import KexecDebugLoad, segment_list
 from smecheck.read.load.recorded_load import (
     SEGMENTS_LIMIT,
@@ -19,7 +19,7 @@ from smecheck.read.load.recorded_load import (
     RecordedProblem,
     parse_hex,
 )
-from smecheck.read.log.logged_cmdline import command_line
+from smecheck.read.log.logged_cmdline import command_line, is_message
 
 _NUMBER = r"(0x[0-9a-fA-F]+|[0-9a-fA-F]+|\(nil\))"
 _HEX = "(0x[0-9a-f]+)"
@@ -132,6 +132,7 @@ _KEXECS = re.compile(
 )
 """Programs that run kexec, or let it speak in their name; what others print is none of it."""
 _QUOTE_LIMIT = 300
+_LINES_UNTIL_CMDLINE = 4
 
 
 class KexecDebugReader:
@@ -145,7 +146,8 @@ class KexecDebugReader:
         """The last command that was pasted."""
         self._name = name
         self._draft = KexecDebugLoad()
-        self._wants_cmdline = False
+        self._waits = 0
+        """Messages among which the command line is to come."""
         self._readers: dict[KnownLine, Callable[[int, re.Match[str]], None]] = {
             FIELD: self._on_field,
             COUNT: self._on_count,
@@ -161,7 +163,7 @@ class KexecDebugReader:
     @property
     def wants_next(self) -> bool:
         """Whether the next message matters, whatever it holds."""
-        return self._wants_cmdline
+        return self._waits > 0
 
     def feed(self, message: Message) -> None:
         """Take in a message of one of :data:`LINES`, or the one after a command line's heading.
@@ -173,11 +175,14 @@ class KexecDebugReader:
         tag = message.prefix.tag
         if tag and not _KEXECS.fullmatch(tag):
             return
-        if self._wants_cmdline:
-            self._wants_cmdline = False
-            if kind is None:
+        if self._waits:
+            self._waits -= 1
+            if kind is None and not is_message(message.text):
+                self._waits = 0
                 self._on_cmdline(message, (message.text, *message.rest))
+            if kind is None:
                 return
+            self._waits = 0
         if match is None or kind is handed_table.ROW:
             self._on_row_or_broken(message)
         elif kind is AFTER_ELFCOREHDR:
@@ -187,10 +192,9 @@ class KexecDebugReader:
             elif message.rest:
                 self._on_cmdline(message._replace(line=message.line + 1), message.rest)
             else:
-                self._wants_cmdline = True
+                self._waits = _LINES_UNTIL_CMDLINE
         elif kind is COMMAND:
-            text = command_text(message.text, message.rest)
-            if command := parse_command(text, message.line):
+            if command := parse_command_lines(message.text, message.rest, message.line):
                 self._begin_if(self._draft.has_begun)
                 self._draft.command = self.command = command
         elif kind in self._readers:

@@ -14,6 +14,7 @@ from smecheck.read.load.recorded_load import (
     elfcorehdr_address,
     segment_of,
 )
+from smecheck.record import replace
 
 _KEXEC_ON_CRASH = 1
 """include/uapi/linux/kexec.h: the bit of kexec_load's flags."""
@@ -22,7 +23,6 @@ _PURGATORY_CMDLINE_SIZE = 64
 """kexec-tools: room for purgatory's own command line behind the kernel's."""
 
 _SETUP_MINIMUM = 4096
-_INVISIBLE_BLANKS = 4
 
 
 class KexecDebugLoad:
@@ -125,17 +125,11 @@ def _mode(draft: KexecDebugLoad, name: str) -> Fact[Mode]:
 def _cmdline(draft: KexecDebugLoad, name: str, segments: tuple[Segment, ...]) -> Fact[str]:
     if draft.cmdline is not None:
         return draft.cmdline[1]
-    if draft.command is None or draft.command.cmdline is None:
+    if draft.command is None:
         return Unknown("the text of the load does not show the command line")
-    given, line = draft.command.cmdline, draft.command.line
-    loaded = _loaded_length(draft, segments)
-    # kexec-tools forgets --append where --noefi and its like come behind it.
-    if loaded is not None and not 0 <= loaded - len(given) <= _INVISIBLE_BLANKS:
-        return Unknown(
-            f"the command in line {line} gives {len(given)} characters of command line, but "
-            f"{loaded} were loaded"
-        )
-    return Known(given, f"{name}:{line}: the kexec command")
+    told = draft.command.cmdline_of_length(_loaded_length(draft, segments))
+    where = f"{name}:{draft.command.line}: the kexec command"
+    return replace(told, origin=where) if isinstance(told, Known) else told
 
 
 def _loaded_length(draft: KexecDebugLoad, segments: tuple[Segment, ...]) -> int | None:

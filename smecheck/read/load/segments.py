@@ -140,8 +140,9 @@ def _with_command(segments: SegmentList, tools: KexecDebugReader) -> SegmentList
     if command is None:
         return segments
     origin = f"{segments.source}:{command.line}: the kexec command"
-    if isinstance(segments.cmdline, Unknown) and command.cmdline is not None:
-        segments = replace(segments, cmdline=Known(command.cmdline, origin))
+    told = command.cmdline_of_length(None)
+    if isinstance(segments.cmdline, Unknown) and isinstance(told, Known):
+        segments = replace(segments, cmdline=Known(told.value, origin))
     if isinstance(segments.mode, Unknown) and command.mode is not None:
         segments = replace(segments, mode=Known(command.mode, origin))
     return segments

@@ -24,7 +24,7 @@ VERSION = KnownLine(
     About.OTHER,
     ("Linux version",),
     r"Linux version [0-9]",
-    r"Linux version ([0-9]{1,3}\.[0-9]{1,4}\S{0,80})(?: \(.*|\s*)",
+    r"Linux version ([0-9]{1,3}\.[0-9]{1,4}[^\s(]{0,80})(?: \(.*|\s*)",
 )
 # mem_init() of arch/x86/mm/init_32.c and its neighbours; arch/arm64/kernel/setup.c.
 HIGH_MEMORY = KnownLine(

@@ -64,6 +64,13 @@ ALLOWED = KnownLine(
     r"(?:smpboot|CPU topo): Allowing ([0-9]{1,6}) (?:present )?CPUs(,| plus) ([0-9]{1,6}) "
     rf"hotplug CPUs{ANNOTATED}",
 )
+# mem_init_print_info(), mm/page_alloc.c, later mm_init.c: all pages that there are.
+MEMORY = KnownLine(
+    About.OTHER,
+    ("K available",),
+    r"Memory: [0-9]{1,12}K/",
+    r"Memory: [0-9]{1,12}K/([0-9]{1,12})K available(?: \(.*)?",
+)
 UP = KnownLine(
     About.OTHER,
     ("smp: Brought up", "Freeing unused", "as init process"),
@@ -111,7 +118,7 @@ FEATURES = KnownLine(
     About.ENCRYPTION,
     ("Encryption Features",),
     r"(?:AMD )?Memory Encryption\b",
-    r"(?:AMD )?Memory Encryption Features active:((?: (?:Intel|[A-Z][A-Z0-9-]*))*) *",
+    r"(?:AMD )?Memory Encryption Features active:((?: (?:Intel|[A-Z]{2,4}(?:-[A-Z]{2,4})?))*) *",
     _ONLY_WITH_PREFIX,
 )
 LINES = (
@@ -124,6 +131,7 @@ LINES = (
     UP,
     HYPERVISOR,
     PARAVIRTUALIZED,
+    MEMORY,
     OLD_FEATURE,
     FEATURES,
     *efi_lines.LINES,
@@ -175,6 +183,7 @@ class BootDraft:
         self._ramdisk: LogSpan | None = None
         self._encryption: Encryption | None = None
         self._other_encryption: list[Encryption] = []
+        self._counted: Fact[int] = Unknown(f"{name} has no line Memory")
         self._hypervisor: LogLine | None = None
         self._xen: LogLine | None = None
         self._broken: list[LogLine] = []
@@ -199,6 +208,7 @@ class BootDraft:
             RAMDISK: self._on_ramdisk,
             CPU_IDS: self._on_cpu_ids,
             ALLOWED: self._on_allowed,
+            MEMORY: self._on_memory,
             HYPERVISOR: self._on_hypervisor,
             PARAVIRTUALIZED: self._on_paravirtualized,
             OLD_FEATURE: self._on_old_feature,
@@ -378,6 +388,9 @@ class BootDraft:
     def _on_rsdp(self, where: str, match: re.Match[str]) -> None:
         self._rsdp = Known(int(match[1], 16), f"{where}: ACPI: RSDP")
 
+    def _on_memory(self, where: str, match: re.Match[str]) -> None:
+        self._counted = Known(int(match[1]) << 10, f"{where}: Memory")
+
     def _on_hypervisor(self, where: str, match: re.Match[str]) -> None:
         self._hypervisor = LogLine(match[1], where)
         if match[1].startswith("Xen"):
@@ -424,6 +437,7 @@ class BootDraft:
         )
         last = next(reversed(self.tables), None)
         efi = [EfiMap(name, tuple(ranges)) for ranges in self._efi]
+        self._doubt_reservation()
         reserved = [] if self._broken_reservation else sorted(self._reservations)
         if self._xen is not None:
             # What a domain of Xen takes for its memory is not the machine's.
@@ -440,6 +454,7 @@ class BootDraft:
             firmware_map=self._map(firmware),
             kernel_map=self._map(last),
             changes=tuple(self._changes),
+            counted=self._counted,
             ram_buffers=tuple(self._buffers),
             efi_map=efi[0] if efi else None,
             efi_runtime_map=efi[1] if len(efi) > 1 else None,
@@ -462,6 +477,13 @@ class BootDraft:
             decompressor=self._decompressor,
             broken=tuple(self._broken),
         )
+
+    def _doubt_reservation(self) -> None:
+        """Take note that the low part of a reservation is told, and not the one it belongs to."""
+        low = self._reservations.get(True)
+        if low is not None and False not in self._reservations:
+            text = "only the low part of the crash reservation is told"
+            self._broken_reservation = self._broken_reservation or LogLine(text, low.where)
 
     def _map(self, table: str | None) -> FirmwareMap | None:
         if table is None:

@@ -75,7 +75,7 @@ _ATTRIBUTES = {
 }
 """efi_md_typeattr_format(), drivers/firmware/efi/efi.c; the bits: include/linux/efi.h."""
 
-_TABLE_NAME = r"[A-Za-z][A-Za-z0-9._-]{0,30}(?: [0-9][0-9.]{0,5})?"
+_TABLE_NAME = r"(?:(?:ACPI|SMBIOS) [0-9]\.[0-9]|[A-Za-z][A-Za-z0-9_-]{0,30})"
 _TABLE = re.compile(rf"({_TABLE_NAME})=(0x[0-9a-f]{{1,16}})")
 TABLES = KnownLine(
     About.OTHER,

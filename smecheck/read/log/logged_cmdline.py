@@ -88,9 +88,9 @@ def command_line(
     text, told = first.strip(), first
     known = True
     for line in rest:
-        if _MESSAGE.match(line) or (not framed and not _is_options(line)):
+        if is_message(line) or (not framed and not is_options(line)):
             break
-        glue = _glue(text, line)
+        glue = glue_at(text, line)
         told += line
         if _PROSE.match(line) or glue is None:
             known = False
@@ -158,12 +158,18 @@ def _goes_on(one: CommandLine, other: CommandLine) -> bool:
     )
 
 
-def _is_options(line: str) -> bool:
+def is_message(line: str) -> bool:
+    """Tell whether a line looks like another message, or the sentence of one."""
+    return _MESSAGE.match(line) is not None
+
+
+def is_options(line: str) -> bool:
+    """Tell whether a line looks like options of a command line and nothing else."""
     return all("=" in word or _OPTION.fullmatch(word) or word in _FLAGS for word in line.split())
 
 
-def _glue(before: str, after: str) -> str | None:
-    """Tell what a break was: a blank, nothing, or ``None`` if it may have been either."""
+def glue_at(before: str, after: str) -> str | None:
+    """Tell what a break in a line was: a blank, nothing, or ``None`` if it may be either."""
     left, right = before.split()[-1:], after.split()[:1]
     if not left or not right:
         return " "

@@ -123,7 +123,11 @@ class LineReader:
     def _resources(self) -> Iterator[Line]:
         """Yield the lines that are resources, each with the whole of its name."""
         open_line: Line | None = None
+        previous = ""
         for number, row in enumerate(self._rows, 1):
+            if row == previous and _BEGINS.search(row):
+                continue  # a line that was pasted twice
+            previous = row
             match = _RESOURCE.match(row) or self._behind_prefix(row)
             if match is None and open_line is not None:
                 named = _with_rest_of_name(open_line, row)

@@ -53,7 +53,8 @@ HEADER = KnownLine(
 ROW = KnownLine(
     About.MEMORY,
     ("0x",),
-    rf"(?:[0-9]{{1,5}}:?[ \t]+)?{_NUMBER}(?:[ \t]*-[ \t]*|[ \t]+){_NUMBER}[ \t]*:?[ \t]*[A-Za-z]",
+    rf"(?:[0-9]{{1,5}}:?[ \t]+)?{_NUMBER}(?:[ \t]*-[ \t]*|[ \t]+){_NUMBER}"
+    r"[ \t]*[ \t:][ \t]*[A-Za-z]",
     rf"(?:([0-9]{{1,5}}):?[ \t]+)?({_NUMBER})(?:[ \t]*-[ \t]*|[ \t]+)({_NUMBER})[ \t]*:?[ \t]*"
     rf"{_TYPE}{ANNOTATED}",
     Trait.NONE,
@@ -129,7 +130,14 @@ class ListingReader:
         Raises:
             MalformedInput: one is not whole, or not a range.
         """
-        return tuple(self._range(number) for number in sorted(self._fields))
+        numbers = sorted(self._fields)
+        missing = next((n for n, number in enumerate(numbers) if n != number), None)
+        if missing is not None:
+            line = next(iter(self._fields[numbers[missing]].values()))[1]
+            raise self._malformed(
+                f"entry {missing} is missing: lines of the listing were lost", line
+            )
+        return tuple(self._range(number) for number in numbers)
 
     def _range(self, number: int) -> FirmwareRange:
         entry = self._fields[number]
