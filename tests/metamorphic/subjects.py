@@ -12,7 +12,7 @@ from recorded import DATA, kernel, load_json
 from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest, Switch
-from smecheck.case import Question
+from smecheck.case import Case
 from smecheck.errors import InputError
 from smecheck.evidence import value_of
 from smecheck.kernel.image import KernelImage
@@ -61,7 +61,7 @@ def ask(subject: Subject, texts: dict[str, bytes]) -> Answer:
         log = read_dmesg(given["dmesg"]) if "dmesg" in given else None
         if log is not None and segments is None:
             log, segments = segments_in_log(given["dmesg"], log, loader, mode)
-        report = analyze(Question(subject.image, subject.request, segments, memory, firmware, log))
+        report = analyze(Case(subject.image, subject.request, segments, memory, firmware, log))
     except InputError as error:
         return Answer("error", (), f"{error.where}: {error.message}")
     return Answer(report.verdict.value, _facts(report), report.headline)
