@@ -10,7 +10,7 @@ import click
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
-from smecheck.cli.question import FILE_OPTIONS, question_of, question_options
+from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import picture_options, reporting_of, reporting_options
 
 _EPILOG = """
@@ -62,7 +62,7 @@ def analyze(kernel: str, **options: Any) -> int:
         from smecheck.record import replace
         from smecheck.report.render import draw, render
 
-        question = question_of(kernel, options)
+        question = case_of(kernel, options)
         report = answer(question)
         if options["advise"]:
             from smecheck.advice.advise import advise

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.cli.boot_options import BOOT_OPTIONS, early_of
-from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
-from smecheck.cli.host import host_options, machine_of
+from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options
+from smecheck.cli.host import host_options
 from smecheck.cli.parameters import address, enum_option, given_initrd
-from smecheck.errors import UsageError
-from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
 from smecheck.load.segments import Loader, Mode
 
 if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
-    from smecheck.load.request import Machine
-    from smecheck.load.segments import SegmentList
 
-_INPUT_OPTIONS = ("iomem", "memmap", "dmesg", "segments", "host", *BOOT_OPTIONS)
+_INPUT_OPTIONS = (
+    *("iomem", "memmap", "dmesg", "segments", "host", "crash_cma", "boot_params", "srat", "boot"),
+)
 
 FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
 """The options that name a file to read beside KERNEL."""
@@ -105,89 +102,17 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return complement_options(command)
 
 
-def question_of(kernel: str, options: dict[str, Any]) -> Case:
-    """Read the inputs that the options name.
+def case_of(kernel: str | KernelImage, options: dict[str, Any]) -> Case:
+    """Read the inputs that the options name, for a kernel that is named or was read already.
 
     Raises:
         UsageError: the options cannot be meant.
         InputError: an input cannot be read or understood.
     """
-    request = _request(options)
-    others = [options[name] for name in _INPUT_OPTIONS]
-    complements = complements_of(kernel, options, *others)
+    from smecheck.read.case import FILES, SHORT_CUTS, Inputs, LoadingSystem, case
 
-    from smecheck.read.kernel.complements import read_complemented
-
-    machine = machine_of(options)
-    _refuse_contradiction(request, machine, None)
-    return _question(read_complemented(kernel, complements), options, request, machine)
-
-
-def question_about(image: KernelImage, options: dict[str, Any]) -> Case:
-    """Read the inputs that the options name, for a kernel that was read already.
-
-    Raises:
-        UsageError: the options cannot be meant.
-        InputError: an input cannot be read or understood.
-    """
-    request, machine = _request(options), machine_of(options)
-    _refuse_contradiction(request, machine, None)
-    return _question(image, options, request, machine)
-
-
-def _question(
-    image: KernelImage, options: dict[str, Any], request: BootRequest, machine: Machine | None
-) -> Case:
-    from smecheck.case import Case
-    from smecheck.load.contradiction import loader_asked, mode_asked
-
-    mode = mode_asked(request, machine)
-    _refuse_other_paging(request.paging, image)
-    segments = memory = firmware = log = None
-    if options["segments"] is not None:
-        from smecheck.read.load.segments import read_segments
-
-        segments = read_segments(options["segments"], mode=mode)
-    if options["iomem"] is not None:
-        from smecheck.read.machine.iomem import read_iomem
-
-        memory = read_iomem(options["iomem"])
-    if options["memmap"] is not None:
-        from smecheck.read.machine.memmap import read_memmap
-
-        firmware = read_memmap(options["memmap"])
-    if options["dmesg"] is not None:
-        from smecheck.read.log.dmesg import read_dmesg
-
-        log = read_dmesg(options["dmesg"])
-        if segments is None:
-            from smecheck.read.load.log_segments import segments_in_log
-
-            loader = loader_asked(request, machine)
-            log, segments = segments_in_log(options["dmesg"], log, loader, mode)
-    _refuse_contradiction(request, machine, segments)
-    if options["cross_check"] and segments is None:
-        raise UsageError(
-            "--cross-check holds a recorded load against the prediction, and no load is given",
-            help_text="give one with --segments, or with a kernel log (--dmesg) that holds it",
-        )
-    return Case(
-        image,
-        request,
-        segments,
-        memory,
-        firmware,
-        log,
-        machine,
-        cross_check=options["cross_check"],
-        early=early_of(options),
-    )
-
-
-def _request(options: dict[str, Any]) -> BootRequest:
-    _refuse_impossible_address(options["load_address"])
     initrd = options["initrd"]
-    return BootRequest(
+    asked = BootRequest(
         path=options["path"],
         loader=options["loader"],
         mode=options["mode"],
@@ -199,45 +124,6 @@ def _request(options: dict[str, Any]) -> BootRequest:
         sme=options["sme"],
         paging=options["paging"],
     )
-
-
-def _refuse_contradiction(
-    request: BootRequest, machine: Machine | None, load: SegmentList | None
-) -> None:
-    """Refuse what cannot all be true of one load.
-
-    Raises:
-        UsageError: two statements contradict each other.
-    """
-    from smecheck.load.contradiction import contradiction
-
-    found = contradiction(request, machine, load)
-    if found is not None:
-        raise UsageError(found.message, help_text=found.help_text)
-
-
-def _refuse_other_paging(paging: Paging, image: KernelImage) -> None:
-    """Refuse levels of page tables that the kernel itself rules out."""
-    from smecheck.boot.paging import paging_contradicted
-
-    problem = paging_contradicted(paging, image)
-    if problem is not None:
-        raise UsageError(
-            f"--paging {paging.value} contradicts {image.source}: {problem}",
-            help_text="leave --paging out, or give the kernel that is meant",
-        )
-
-
-def _refuse_impossible_address(load_address: int | None) -> None:
-    if load_address is None:
-        return
-    problem = ""
-    if load_address % PMD_SIZE:
-        problem = "is no multiple of 2 MiB: a kernel hangs there"
-    elif not 0 < load_address < MAX_PHYSICAL_ADDRESS:
-        problem = "is no physical address of a kernel"
-    if problem:
-        raise UsageError(
-            f"--load-address {load_address:#x} {problem}",
-            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
-        )
+    inputs = Inputs(**{name: options[name] for name in FILES})
+    loading = LoadingSystem(**{name: options[name] for name in SHORT_CUTS})
+    return case(kernel, inputs, asked, loading, cross_check=options["cross_check"])

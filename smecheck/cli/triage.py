@@ -9,7 +9,7 @@ import click
 
 from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
-from smecheck.cli.question import FILE_OPTIONS, question_about, question_options
+from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode, UsageError
 
@@ -98,7 +98,7 @@ def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
         from smecheck.record import replace
 
         evidence = replace(evidence, configs=(read_config(options["config"]), *evidence.configs))
-    return answer(evidence, given, lambda image: question_about(image, options))
+    return answer(evidence, given, lambda image: case_of(image, options))
 
 
 def _evidence(paths: tuple[str, ...]) -> Evidence:

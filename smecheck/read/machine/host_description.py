@@ -14,7 +14,7 @@ from smecheck.load.versions import parse_version
 from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import MOST_CPUS, Host
 from smecheck.read.machine.sysfs_memmap import type_of
-from smecheck.read.source import TEXT_LIMIT, decode_text, display_name, read_bounded
+from smecheck.read.source import TEXT_LIMIT, Source, decode_text, display_name, read_bounded
 from smecheck.read.yaml.fields import NOT_GIVEN, Fields, open_description
 from smecheck.read.yaml.nodes import (
     BadNodeError,
@@ -62,14 +62,14 @@ _LARGEST_DESCRIPTOR = 1 << 12
 _LARGEST_PURGATORY = 1 << 24
 
 
-def read_host(path: str) -> Host:
+def read_host(source: Source) -> Host:
     """Read a description of a host from a file, or from standard input for ``-``.
 
     Raises:
         InputError: it cannot be read, is not YAML, or not such a description.
     """
-    name = display_name(path)
-    return read_host_description(decode_text(read_bounded(path, TEXT_LIMIT), name), name)
+    name = display_name(source)
+    return read_host_description(decode_text(read_bounded(source, TEXT_LIMIT), name), name)
 
 
 def read_host_description(text: str, name: str) -> Host:

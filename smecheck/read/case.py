@@ -1,0 +1,325 @@
+"""The one way in: everything that is read for one question, for whoever asks it.
+
+The command line, triage and Python callers name inputs and say of the boot what they know. An input
+is a path, a stream with a name, or the noun that it would be read into.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from smecheck.asked import BootRequest, Paging
+from smecheck.case import Case
+from smecheck.errors import UsageError
+from smecheck.evidence import Known
+from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
+from smecheck.read.source import STDIN, NamedStream, Source
+from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smecheck.boot.early_boot import EarlyBoot
+    from smecheck.kernel.image import KernelImage
+    from smecheck.load.request import Machine
+    from smecheck.load.segments import SegmentList
+    from smecheck.machine.firmware import FirmwareMap
+    from smecheck.machine.host import Host
+    from smecheck.machine.kernel_log import KernelLog
+    from smecheck.machine.memory import MemoryMap
+    from smecheck.span import Span
+
+T = TypeVar("T")
+Given: TypeAlias = Source | T | None
+"""An input: where it is read from, the noun itself, or nothing."""
+
+
+@record
+class Inputs:
+    """What there is to read beside the kernel; each may be left out."""
+
+    bzimage: str | None = None
+    symbols: str | None = None
+    config: str | None = None
+    """Files of the same build, for what the kernel lacks."""
+    iomem: Given[MemoryMap] = None
+    memmap: Given[FirmwareMap] = None
+    dmesg: Given[KernelLog] = None
+    segments: Given[SegmentList] = None
+    host: Given[Host] = None
+    crash_cma: Source | None = None
+    boot_params: Source | None = None
+    srat: str | None = None
+    boot: Given[EarlyBoot] = None
+
+
+@record
+class LoadingSystem:
+    """What is said of the system that loads, beside its description."""
+
+    kexec_tools: str | None = None
+    running_kernel: str | None = None
+    cpus: int | None = None
+    mem_min: int | None = None
+    mem_max: int | None = None
+    """The last address, as kexec takes it."""
+
+
+NO_INPUTS, NOTHING_ASKED, NOTHING_SAID = Inputs(), BootRequest(), LoadingSystem()
+
+FILES: tuple[str, ...] = Inputs.__match_args__
+"""The names of the inputs, in order."""
+SHORT_CUTS: tuple[str, ...] = LoadingSystem.__match_args__
+"""The names of what is said of the system that loads, in order."""
+
+
+def case(
+    kernel: Source | KernelImage,
+    inputs: Inputs = NO_INPUTS,
+    asked: BootRequest = NOTHING_ASKED,
+    loading: LoadingSystem = NOTHING_SAID,
+    *,
+    cross_check: bool = False,
+) -> Case:
+    """Read everything for one question.
+
+    Args:
+        kernel: a vmlinuz, a vmlinux, a list of symbols, a description, or what was read of one.
+        inputs: what there is beside it.
+        asked: what is said of the boot.
+        loading: what is said of the system that loads.
+        cross_check: whether a recorded load is to be held against the prediction of it.
+
+    Raises:
+        UsageError: what is said cannot all be meant.
+        InputError: an input cannot be read or understood.
+    """
+    _refuse_impossible_address(asked.load_address)
+    machine = _machine(inputs, loading)
+    _refuse_contradiction(asked, machine, None)
+    image = _image(kernel, inputs)
+    _refuse_other_paging(asked.paging, image)
+    log, segments = _log_and_segments(inputs, asked, machine)
+    _refuse_contradiction(asked, machine, segments)
+    if cross_check and segments is None:
+        raise UsageError(
+            "--cross-check holds a recorded load against the prediction, and no load is given",
+            help_text="give one with --segments, or with a kernel log (--dmesg) that holds it",
+        )
+    return Case(
+        image=image,
+        boot=asked,
+        segments=segments,
+        memory=_read(inputs.iomem, _iomem),
+        firmware=_read(inputs.memmap, _memmap),
+        log=log,
+        machine=machine,
+        cross_check=cross_check,
+        early=_early(inputs, asked.cmdline),
+    )
+
+
+def _read(given: Given[T], read: Callable[[Source], T]) -> T | None:
+    return read(given) if isinstance(given, str | NamedStream) else given
+
+
+def _image(kernel: Source | KernelImage, inputs: Inputs) -> KernelImage:
+    from smecheck.read.kernel.complements import Complements, read_complemented
+
+    complements = Complements(inputs.bzimage, inputs.symbols, inputs.config)
+    others = [getattr(inputs, name) for name in FILES]
+    if [kernel, *others].count(STDIN) > 1:
+        raise UsageError(
+            "standard input can be only one of the inputs", help_text="put the others into files"
+        )
+    if isinstance(kernel, str):
+        return read_complemented(kernel, complements)
+    if complements.paths:
+        raise UsageError(
+            "only a kernel that is read from a file can be complemented by others",
+            help_text="give the path of the kernel",
+        )
+    if isinstance(kernel, NamedStream):
+        from smecheck.read.kernel.kernel import read_kernel
+
+        return read_kernel(kernel)
+    return kernel
+
+
+def _log_and_segments(
+    inputs: Inputs, asked: BootRequest, machine: Machine | None
+) -> tuple[KernelLog | None, SegmentList | None]:
+    """Return the log, and the load: as it was given, or as the log shows it."""
+    from smecheck.load.contradiction import loader_asked, mode_asked
+
+    mode = mode_asked(asked, machine)
+    segments: SegmentList | None
+    if isinstance(inputs.segments, str | NamedStream):
+        from smecheck.read.load.segments import read_segments
+
+        segments = read_segments(inputs.segments, mode=mode)
+    else:
+        segments = inputs.segments
+    log = _read(inputs.dmesg, _dmesg)
+    if log is not None and segments is None and isinstance(inputs.dmesg, str | NamedStream):
+        from smecheck.read.load.log_segments import segments_in_log
+
+        return segments_in_log(inputs.dmesg, log, loader_asked(asked, machine), mode)
+    return log, segments
+
+
+# Each imports its reader itself: nobody pays for what was not given.
+
+
+def _iomem(source: Source) -> MemoryMap:
+    from smecheck.read.machine.iomem import read_iomem
+
+    return read_iomem(source)
+
+
+def _memmap(source: Source) -> FirmwareMap:
+    from smecheck.read.machine.memmap import read_memmap
+
+    return read_memmap(source)
+
+
+def _dmesg(source: Source) -> KernelLog:
+    from smecheck.read.log.dmesg import read_dmesg
+
+    return read_dmesg(source)
+
+
+def _host(source: Source) -> Host:
+    from smecheck.read.machine.host_description import read_host
+
+    return read_host(source)
+
+
+def _boot(source: Source) -> EarlyBoot:
+    from smecheck.read.machine.boot_description import read_boot_description
+    from smecheck.read.source import display_name, read_text
+
+    return read_boot_description(read_text(source), display_name(source))
+
+
+def _machine(inputs: Inputs, loading: LoadingSystem) -> Machine | None:
+    """Return what is said of the machine that loads; ``None`` where nothing is."""
+    if inputs.host is None and inputs.crash_cma is None and loading == NOTHING_SAID:
+        return None
+    from smecheck.load.request import Machine
+    from smecheck.machine.host import Host
+
+    host = _read(inputs.host, _host) or Host()
+    if inputs.crash_cma is not None:
+        from smecheck.read.machine.crash_cma_ranges import read_crash_cma_ranges
+
+        host = replace(host, crash_cma_ranges=read_crash_cma_ranges(inputs.crash_cma))
+    return Machine(host=_with_short_cuts(host, loading), window=_window(loading))
+
+
+def _window(loading: LoadingSystem) -> Span:
+    from smecheck.load.request import ADDRESSES
+    from smecheck.span import Span
+
+    low, last = loading.mem_min or 0, loading.mem_max
+    end = ADDRESSES.end if last is None else last + 1
+    if low >= end:
+        raise UsageError(
+            f"--mem-min {low:#x} is not below --mem-max {last:#x}",
+            help_text="give the window as it is given to kexec",
+        )
+    return Span(low, end)
+
+
+def _with_short_cuts(host: Host, loading: LoadingSystem) -> Host:
+    """Put what is said by itself over what the description says."""
+    from smecheck.load.versions import parse_version
+    from smecheck.machine.host import MOST_CPUS
+
+    versions = (
+        ("--kexec-tools", "kexec_tools", loading.kexec_tools),
+        ("--running-kernel", "kernel_release", loading.running_kernel),
+    )
+    for name, field, text in versions:
+        if text is None:
+            continue
+        if parse_version(text) is None:
+            raise UsageError(
+                f"{name} {text!r} is no version", help_text="write it like 2.0.25, or 6.1.0-56"
+            )
+        host = replace(host, **{field: Known(text, name)})
+    if loading.cpus is None:
+        return host
+    if loading.cpus == 0:
+        raise UsageError("--cpus 0: a machine has at least one", help_text="give their number")
+    if loading.cpus > MOST_CPUS:
+        raise UsageError(
+            f"--cpus {loading.cpus}: no kernel knows more than {MOST_CPUS}",
+            help_text="give their number: /sys/devices/system/cpu/possible",
+        )
+    return replace(host, cpus=Known(loading.cpus, "--cpus"))
+
+
+def _early(inputs: Inputs, cmdline: str | None) -> EarlyBoot | None:
+    """Put together what a decompressor finds in memory; ``None`` where nothing was given."""
+    if inputs.boot is None and inputs.boot_params is None and inputs.srat is None:
+        return None
+    from smecheck.boot.early_boot import EarlyBoot
+    from smecheck.boot.early_memory import completed, from_boot_params
+    from smecheck.evidence import Unknown
+
+    unknown = Unknown("not given")
+    early = _read(inputs.boot, _boot) or EarlyBoot("", unknown, unknown, unknown)
+    if cmdline is not None:
+        early = replace(early, cmdline=Known(cmdline, "--cmdline"))
+    if inputs.boot_params is not None:
+        from smecheck.read.machine.boot_params import read_boot_params
+
+        params = read_boot_params(inputs.boot_params)
+        early = completed(early, by=from_boot_params(params, early.cmdline))
+    if inputs.srat is not None:
+        from smecheck.read.machine.srat import read_srat
+
+        table = read_srat(inputs.srat)
+        early = replace(early, source=early.source or table.source, srat=Known(table, table.source))
+    return early
+
+
+def _refuse_contradiction(
+    asked: BootRequest, machine: Machine | None, load: SegmentList | None
+) -> None:
+    """Refuse what cannot all be true of one load."""
+    from smecheck.load.contradiction import contradiction
+
+    found = contradiction(asked, machine, load)
+    if found is not None:
+        raise UsageError(found.message, help_text=found.help_text)
+
+
+def _refuse_other_paging(paging: Paging, image: KernelImage) -> None:
+    """Refuse levels of page tables that the kernel itself rules out."""
+    if paging is Paging.AUTO:
+        return
+    from smecheck.boot.paging import paging_contradicted
+
+    problem = paging_contradicted(paging, image)
+    if problem is not None:
+        raise UsageError(
+            f"--paging {paging.value} contradicts {image.source}: {problem}",
+            help_text="leave --paging out, or give the kernel that is meant",
+        )
+
+
+def _refuse_impossible_address(load_address: int | None) -> None:
+    if load_address is None:
+        return
+    problem = ""
+    if load_address % PMD_SIZE:
+        problem = "is no multiple of 2 MiB: a kernel hangs there"
+    elif not 0 < load_address < MAX_PHYSICAL_ADDRESS:
+        problem = "is no physical address of a kernel"
+    if problem:
+        raise UsageError(
+            f"--load-address {load_address:#x} {problem}",
+            help_text="give the physical address of _text, the start of Kernel code in /proc/iomem",
+        )
