@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from recorded import kernel, load_json
+from recorded import DATA, kernel, load_json
 
 from smecheck.evidence import Known
 from smecheck.kernel.image import KernelImage
 from smecheck.load.naming import name_elfcorehdr, name_entered, name_in_load_order, name_segments
 from smecheck.load.segments import Loader, Segment, SegmentOrigin, SegmentRole
+from smecheck.read.load.segments import read_segments
+from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 
@@ -200,3 +202,17 @@ def test_what_is_entered_and_where_elfcorehdr_is() -> None:
     assert name_entered((large, small), None) == (large, small)
     assert roles(name_elfcorehdr((large, small), 0x7FFD7000))[1] is SegmentRole.ELFCOREHDR
     assert name_elfcorehdr((large, small), None) == (large, small)
+
+
+def test_a_list_alone_of_a_load_into_a_cma_area() -> None:
+    """The kernel is aligned to 1 MiB there: its room and its place in the order tell it."""
+    text = DATA / "guests" / "k73cloud-2g-bios-nokaslr-exec-s-cma" / "final-exec-s.v32.load.txt"
+    lines = [line for line in text.read_text().splitlines() if "Loaded" not in line]
+    assert any("segment[3]" in line for line in lines)
+    load = read_segments(NamedStream.of("dmesg", "\n".join([*lines, ""]).encode()))
+    assert [(one.role, one.span.start) for one in load.segments] == [
+        (SegmentRole.PURGATORY, 0x76E40000),
+        (SegmentRole.BOOT_PARAMS, 0x76E45000),
+        (SegmentRole.KERNEL, 0x76F00000),
+        (SegmentRole.INITRD, 0x7AB39000),
+    ]

@@ -60,20 +60,22 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     passed="kernel runs where it is loaded",
     brief="runs elsewhere than loaded",
     needs=(needs.segments, needs.places),
-    remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 and "
-    "kernels since v6.9 do)",
+    remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 do, "
+    "and kernels since v6.9 but for a CMA area)",
 )
 def kernel_leaves_its_segment(situation: Situation) -> Iterator[Observation]:
     """The decompressor moves the kernel away from its segment, over memory that nobody reserved.
 
     A relocatable kernel runs at its load address rounded up to kernel_alignment, but never below
     LOAD_PHYSICAL_ADDR; one that is not relocatable always runs there. kexec-tools before 2.0.30 and
-    kexec_file_load before v6.9 (43b1d3e68ee7) may load lower.
+    kexec_file_load before v6.9 (43b1d3e68ee7) may load lower; since v6.17 kexec_file_load uses an
+    area for contiguous memory, where there is one, and aligns to 1 MiB there. What is lost then is
+    another matter: SME044.
 
     Passes: a kernel loaded at pref_address, 0x1000000.
     Fails: one loaded at 0xe00000, which runs at 0x1000000.
-    Sources: arch/x86/boot/compressed/head_64.S, the target of the decompression, v4.14 to
-    v6.12; 43b1d3e68ee7 (v6.9).
+    Sources: arch/x86/boot/compressed/head_64.S, the target of the decompression, v4.14 to v7.3;
+    43b1d3e68ee7 (v6.9); kernel/kexec_file.c, kexec_alloc_contig(), v6.17.
     """
     boot = situation.boot
     if not isinstance(boot.load_address, Known) or not isinstance(boot.kernel_base, Known):

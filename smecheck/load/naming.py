@@ -47,6 +47,9 @@ _ZERO_BYTES = 8
 
 _KERNEL_MINIMUM = 2 << 20
 
+_CMA_ALIGN = 1 << 20
+"""mm/cma.c: kexec_file_load asks for CONFIG_CMA_ALIGNMENT pages at most, 2**8 by default."""
+
 _PAGES = {SegmentRole.RNG_SEED, SegmentRole.SETUP_DATA, SegmentRole.EFI_MEMMAP}
 """What kexec-tools places bottom-up, page next to page."""
 
@@ -121,13 +124,15 @@ def _kernel_in_load_order(segments: tuple[Segment, ...]) -> int | None:
     """Return the index of the kernel: the only large segment that is kept larger than its file."""
     named = [i for i, segment in enumerate(segments) if segment.role is SegmentRole.KERNEL]
     found = named or [i for i, segment in enumerate(segments) if _looks_like_kernel(segment)]
+    # In an area for contiguous memory (v6.17) it is aligned to less.
+    found = found or [i for i, one in enumerate(segments) if _looks_like_kernel(one, _CMA_ALIGN)]
     return found[0] if len(found) == 1 and found[0] >= 2 else None
 
 
-def _looks_like_kernel(segment: Segment) -> bool:
+def _looks_like_kernel(segment: Segment, alignment: int = DEFAULT_PHYSICAL_ALIGN) -> bool:
     return (
         segment.role is SegmentRole.OTHER
-        and segment.span.start % DEFAULT_PHYSICAL_ALIGN == 0
+        and segment.span.start % alignment == 0
         and segment.span.size >= _KERNEL_MINIMUM
         and _has_room(segment)
     )
