@@ -80,7 +80,7 @@ def may_import(module: str, name: str) -> bool:
     room, target = room_of(module), room_of(name)
     if target in GROUND:
         return room not in GROUND or GROUND.index(target) < GROUND.index(room)
-    if room == target or room in ("cli", "__init__", "__main__"):
+    if room == target or room in ("cli", "api", "__init__", "__main__"):
         return True
     if is_noun(module) or room in GROUND:
         return is_noun(name) and room not in GROUND
@@ -105,7 +105,7 @@ def test_imports_point_one_way(module: str) -> None:
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    done: set[str] = set()
+    done = {"smecheck"}  # the package's face, which imports when it is asked, and its version
     while left := NAMES.keys() - done:
         free = {module for module in left if own_imports(module) - {module} <= done}
         assert free, f"in a circle, or behind one: {sorted(left)[:12]}"
@@ -117,7 +117,7 @@ def test_nouns_are_there() -> None:
 
 
 def test_every_room_is_in_the_flow() -> None:
-    known = {*PURE, "read", "report", "cli", "__init__", "__main__"}
+    known = {*PURE, "read", "report", "cli", "api", "__init__", "__main__"}
     assert {room_of(module) for module in NAMES} <= known
 
 

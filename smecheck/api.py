@@ -1,0 +1,246 @@
+"""smecheck from Python: the functions that the package exports.
+
+Inputs are paths, open files, or what one of the readers here returned. Nothing is printed, nothing
+is written; what cannot be read or meant is raised as a :class:`~smecheck.errors.SmecheckError`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from enum import Enum
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from smecheck.answer import Report as Answer
+from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.errors import UsageError
+from smecheck.load.segments import Loader, Mode
+from smecheck.read.case import Inputs, LoadingSystem, case
+from smecheck.read.source import NamedStream, Source
+
+if TYPE_CHECKING:
+    from smecheck.kernel.image import KernelImage
+    from smecheck.load.segments import SegmentList
+    from smecheck.machine.firmware import FirmwareMap
+    from smecheck.machine.host import Host
+    from smecheck.machine.kernel_log import KernelLog
+    from smecheck.machine.memory import MemoryMap
+
+E = TypeVar("E", bound=Enum)
+File: TypeAlias = "str | os.PathLike[str] | IO[bytes] | IO[str]"
+"""A path, or a file that is open for reading."""
+
+
+class Report(Answer):
+    """The answer to one question, as ``smecheck analyze`` gives it."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return the report as JSON has it, ``smecheck/report-v1``; ``--fail-on`` is ``error``."""
+        from smecheck.checks.tolerance import Tolerance
+        from smecheck.cli.outcome import exit_status
+        from smecheck.report.json_report import render_json
+        from smecheck.report.options import RenderOptions
+
+        status = exit_status(self, Tolerance())
+        options = RenderOptions(False, color=False, width=80, unicode=True, exit_code=status)
+        document: Mapping[str, Any] = json.loads(render_json(self, options))
+        return document
+
+    def _repr_html_(self) -> str:
+        """Show the memory around the workarea in a notebook, with the verdict above it."""
+        from smecheck.report.picture import svg_picture
+
+        return svg_picture(self)
+
+    def __repr__(self) -> str:
+        return f"<Report {self.verdict.value} ({self.basis.value}): {self.headline}>"
+
+
+def analyze(
+    kernel: File | KernelImage,
+    *,
+    iomem: File | MemoryMap | None = None,
+    segments: File | SegmentList | None = None,
+    dmesg: File | KernelLog | None = None,
+    memmap: File | FirmwareMap | None = None,
+    host: File | Host | None = None,
+    boot_params: File | None = None,
+    srat: File | None = None,
+    boot: File | None = None,
+    crash_cma: File | None = None,
+    bzimage: str | None = None,
+    symbols: str | None = None,
+    config: str | None = None,
+    initrd: int | str | os.PathLike[str] | None = None,
+    cmdline: str | None = None,
+    load_address: int | None = None,
+    path: Path | str | None = None,
+    loader: Loader | str | None = None,
+    mode: Mode | str | None = None,
+    kaslr: Switch | str = Switch.AUTO,
+    sme: Switch | str = Switch.AUTO,
+    paging: Paging | str = Paging.AUTO,
+    kexec_tools: str | None = None,
+    running_kernel: str | None = None,
+    cpus: int | None = None,
+    mem_min: int | None = None,
+    mem_max: int | None = None,
+    cross_check: bool = False,
+    advise: bool = False,
+) -> Report:
+    """Say where the workarea of a kernel lies and what it collides with.
+
+    The parameters are the options of ``smecheck analyze`` by the same names, and mean the same.
+    Addresses and sizes are bytes; ``initrd`` is a size, or the path of a file whose size counts.
+
+    Raises:
+        UsageError: what is said cannot all be meant.
+        InputError: an input cannot be read or understood.
+    """
+    from smecheck.analysis import analyze as answer
+
+    size, is_file = _initrd(initrd)
+    asked = BootRequest(
+        path=_chosen(Path, path),
+        loader=_chosen(Loader, loader),
+        mode=_chosen(Mode, mode),
+        load_address=load_address,
+        initrd_size=size,
+        empty_initrd=is_file and size == 0,
+        cmdline=cmdline,
+        kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
+        sme=_chosen(Switch, sme) or Switch.AUTO,
+        paging=_chosen(Paging, paging) or Paging.AUTO,
+    )
+    inputs = Inputs(
+        bzimage=bzimage,
+        symbols=symbols,
+        config=config,
+        iomem=_given(iomem, "iomem"),
+        memmap=_given(memmap, "memmap"),
+        dmesg=_given(dmesg, "dmesg"),
+        segments=_given(segments, "segments"),
+        host=_given(host, "host"),
+        crash_cma=_given(crash_cma, "crash_cma"),
+        boot_params=_given(boot_params, "boot_params"),
+        srat=_given(srat, "srat"),
+        boot=_given(boot, "boot"),
+    )
+    loading = LoadingSystem(kexec_tools, running_kernel, cpus, mem_min, mem_max)
+    asking = case(_given(kernel, "kernel"), inputs, asked, loading, cross_check=cross_check)
+    found = answer(asking)
+    if advise:
+        from smecheck.advice.advise import advise as advice_on
+        from smecheck.record import replace
+
+        found = replace(found, advice=advice_on(asking, found))
+    return Report(*(getattr(found, name) for name in found.__match_args__))
+
+
+def read_kernel(kernel: File) -> KernelImage:
+    """Read a kernel: a vmlinuz, a vmlinux, a list of symbols or a description."""
+    from smecheck.read.kernel.kernel import read_kernel as read
+
+    return read(_source(kernel, "kernel"))
+
+
+def read_iomem(iomem: File) -> MemoryMap:
+    """Read a dump of /proc/iomem."""
+    from smecheck.read.machine.iomem import read_iomem as read
+
+    return read(_source(iomem, "iomem"))
+
+
+def read_memmap(memmap: File) -> FirmwareMap:
+    """Read the firmware's map: a listing of /sys/firmware/memmap, or a kernel log."""
+    from smecheck.read.machine.memmap import read_memmap as read
+
+    return read(_source(memmap, "memmap"))
+
+
+def read_log(dmesg: File) -> KernelLog:
+    """Read a kernel log."""
+    from smecheck.read.log.dmesg import read_dmesg
+
+    return read_dmesg(_source(dmesg, "dmesg"))
+
+
+def read_segments(segments: File, *, mode: Mode | str | None = None) -> SegmentList:
+    """Read the segments of a load: output of ``kexec -d``, a kernel log, or a description."""
+    from smecheck.read.load.segments import read_segments as read
+
+    return read(_source(segments, "segments"), mode=_chosen(Mode, mode))
+
+
+def read_host(host: File) -> Host:
+    """Read the description of a system that loads, ``smecheck/host-v1``."""
+    from smecheck.read.machine.host_description import read_host as read
+
+    return read(_source(host, "host"))
+
+
+def parse_iomem(text: str, name: str = "iomem") -> MemoryMap:
+    """Read the text of a dump of /proc/iomem; ``name`` is what errors call it."""
+    return read_iomem(_Named(text, name))
+
+
+def parse_log(text: str, name: str = "dmesg") -> KernelLog:
+    """Read the text of a kernel log."""
+    return read_log(_Named(text, name))
+
+
+def parse_segments(text: str, name: str = "segments") -> SegmentList:
+    """Read the text of a load's segments."""
+    return read_segments(_Named(text, name))
+
+
+class _Named(io.StringIO):
+    """A text with a name, as a file has one."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def _given(given: Any, name: str) -> Any:
+    """Return where an input is read from; what was read already stays what it is."""
+    is_file = isinstance(given, str | os.PathLike | io.IOBase) or hasattr(given, "read")
+    return _source(given, name) if is_file else given
+
+
+def _source(file: File, name: str) -> Source:
+    if isinstance(file, str | os.PathLike):
+        return os.fspath(file)
+    content = file.read()
+    data = content.encode() if isinstance(content, str) else content
+    called = getattr(file, "name", name)
+    return NamedStream.of(called if isinstance(called, str) else name, data)
+
+
+def _chosen(kind: type[E], value: E | str | None) -> E | None:
+    """Return the member of an enum that a word names."""
+    if value is None or isinstance(value, kind):
+        return value
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(str(member.value) for member in kind)
+        raise UsageError(
+            f"{value!r} is no {kind.__name__}", help_text=f"choose one of {known}"
+        ) from None
+
+
+def _initrd(initrd: int | str | os.PathLike[str] | None) -> tuple[int | None, bool]:
+    if initrd is None or isinstance(initrd, int):
+        return initrd, False
+    try:
+        return os.stat(initrd).st_size, True  # noqa: PTH116 - Path is how the kernel is booted here
+    except OSError as error:
+        raise UsageError(
+            f"initrd {os.fspath(initrd)!r}: {(error.strerror or str(error)).lower()}",
+            help_text="give its size in bytes, or the path of the file",
+        ) from error
