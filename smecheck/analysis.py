@@ -14,14 +14,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.answer import Basis, Report, Verdict
+from smecheck.asked import Path
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.question import KaslrQuestion
+from smecheck.boot.path_asked_about import with_path
 from smecheck.boot.resolve import BootEvidence, resolve_boot
 from smecheck.case import Case
 from smecheck.checks.apply import findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Judged, Judgement
-from smecheck.checks.kaslr_places import boot_asked_about, places_of_kaslr
+from smecheck.checks.kaslr_places import bases_of_kaslr, places_of_kaslr
 from smecheck.checks.situation import situation_of
 from smecheck.checks.verdict import judge
 from smecheck.evidence import Known, Unknown, value_of
@@ -40,6 +42,7 @@ from smecheck.load.of_case import (
 )
 from smecheck.record import replace
 from smecheck.workarea.boot_proof import proof_of
+from smecheck.workarea.code_premise import code_premise
 from smecheck.workarea.place import Setting, place_both
 from smecheck.workarea.proof import Reservations, reservations
 
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
 
 def analyze(question: Case) -> Report:
     """Answer the question; where no load was recorded and one is asked about, predict it."""
-    question = with_memory(with_kexec_options(question))
+    question = _as_asked(question)
     predicted = predicted_load(question)
     case, report = _answer(question, predicted)
     if question.cross_check and report.segments is not None and predicted is None:
@@ -73,8 +76,13 @@ def answer(question: Case) -> Report:
 
     For whoever asks many questions that differ a little.
     """
-    question = with_memory(with_kexec_options(question))
+    question = _as_asked(question)
     return _answer(question, predicted_load(question))[1]
+
+
+def _as_asked(question: Case) -> Case:
+    """Return the question with all that follows from what was given."""
+    return with_path(with_memory(with_kexec_options(question)))
 
 
 def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Report]:
@@ -86,11 +94,13 @@ def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Re
     image, memory = question.image, question.memory
     load = named(question.segments, image)
     about_load = asks_for_load(question)
-    asked = boot_asked_about(question.boot, load, question.early, asks_for_load=about_load)
+    asked = question.boot
     if predicted is not None and predicted.segments is not None:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
-    segments = load or _around_first_boot(question)
+    segments = load
+    if load is None or asked.path is Path.FIRST_BOOT:
+        segments = _around_first_boot(question, load)
     not_predicted = predicted.prediction.unknown if predicted is not None else None
     placing = predicted.prediction.placing if predicted is not None else None
     obstacle = obstacle_in_log(question) if about_load else None
@@ -114,7 +124,11 @@ def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Re
     placements = place_both(setting)
     actual = next((placement for placement in placements if placement.actual), None)
     situation = situation_of(setting, actual or placements[0], question.firmware, question.log)
-    situation = replace(situation, is_unpredictable=not_predicted is not None)
+    situation = replace(
+        situation,
+        is_unpredictable=not_predicted is not None,
+        bases=bases_of_kaslr(question.boot, where),
+    )
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
@@ -151,6 +165,7 @@ def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Re
             *facts.assumptions,
             *rules.assumptions,
             *kept.assumptions,
+            *code_premise(facts),
             *boot.assumptions,
             *(segments.remarks if segments else ()),
             *memory_premises(question),
@@ -196,13 +211,15 @@ def _judged(report: Report, judgement: Judgement) -> Report:
     )
 
 
-def _around_first_boot(question: Case) -> SegmentList | None:
-    """Return what lies around a kernel that a boot loader starts, as boot_params tell it."""
-    if question.early is None:
+def _around_first_boot(question: Case, listed: SegmentList | None) -> SegmentList | None:
+    """Return what lies around a kernel that a boot loader starts, as a list or boot_params tell."""
+    if listed is None and question.early is None:
         return None
-    from smecheck.boot.kaslr.around_first_boot import around_first_boot
+    from smecheck.boot.kaslr.around_first_boot import around_first_boot, of_first_boot
 
-    return around_first_boot(question.early)
+    if listed is not None:
+        return of_first_boot(listed)
+    return None if question.early is None else around_first_boot(question.early)
 
 
 def _decompressor(

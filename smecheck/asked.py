@@ -54,3 +54,5 @@ class BootRequest:
     """Who says these, for whoever wants to know."""
     empty_initrd: bool = False
     """kexec is given a file without content for an initrd, which it refuses."""
+    path_premise: str | None = None
+    """Why ``path`` is taken to be that, where the user does not say so."""

@@ -108,7 +108,10 @@ def test_a_supportconfig_is_enough(tmp_path: Path) -> None:
     )
     assert logged["verdict"] == shown["verdict"] == "collision"
     assert logged["segments"] == shown["segments"]
-    assert logged["findings"] == shown["findings"]
+    found = ([f for f in said["findings"] if f["rule"] != "SME021"] for said in (logged, shown))
+    assert next(found) == next(found)
+    # By its release, and by its layout.
+    assert all("SME021" in {f["rule"] for f in said["findings"]} for said in (logged, shown))
     copies = [text for text in logged["assumptions"] if "tells the same as the one behind" in text]
     assert len(copies) == 1
     assert not [text for text in logged["assumptions"] if "2 boots" in text]

@@ -16,17 +16,7 @@ from recorded import DATA
 
 FOLDER = DATA / "evidence"
 CASES = yaml.safe_load((FOLDER / "cases.yaml").read_text())
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "other-kernel",
-        "first-boot-places",
-        "first-boot-segments",
-        "two-kernels",
-        "impossible-slot",
-        "wrong-release",
-        "crash-by-default",
-    }
-)
+NOT_YET: frozenset[str] = frozenset({})
 
 
 def arguments(case: dict[str, Any]) -> list[str]:

@@ -104,7 +104,7 @@ def test_fixed_kernels_are_proven_clear(name: str) -> None:
     found = document(name)
     assert found["basis"] == "proof"
     assert found["proof"]["holds"] is True
-    assert found["findings"] == []
+    assert {finding["severity"] for finding in found["findings"]} <= {"note"}
 
 
 def test_a_dead_kdump_without_a_log_is_explained() -> None:

@@ -96,6 +96,7 @@ def test_no_room_names_size_and_largest_hole() -> None:
 
 def test_more_than_half_of_memory() -> None:
     asked = ("analyze", KERNEL, "--iomem", IOMEM, "--cmdline", "nokaslr", "--initrd", "1100M")
+    asked = (*asked, "--mode", "load")
     found = run(*asked, "--loader", "kexec_file_load", "--format", "json").document
     assert "Invalid argument: the segments take more than half" in found["load"]["refusal"]
     found = run(*asked, "--loader", "kexec_load", "--format", "json").document
@@ -156,10 +157,25 @@ def test_real_segments_win() -> None:
 
 
 def test_nothing_is_predicted_for_a_first_boot_or_without_a_word_of_a_load() -> None:
-    for more in ((), ("--path", "first-boot")):
-        found = run("analyze", KERNEL, "--iomem", IOMEM, *more, "--format", "json")
+    no_reservation = str(DATA / "founding" / "old-l-c-2g" / "iomem.txt")
+    for asked in ((no_reservation,), (IOMEM, "--path", "first-boot")):
+        found = run("analyze", KERNEL, "--iomem", *asked, "--format", "json")
         assert found.document["segments"] == []
         assert found.document["load"] is None
+        assert found.document["boot"]["path"] == "first-boot"
+
+
+def test_where_memory_is_reserved_for_a_crash_kernel_kdump_is_asked_about() -> None:
+    asked = ("analyze", KERNEL, "--iomem", IOMEM, "--cmdline", "nokaslr", "--format", "json")
+    found = run(*asked).document
+    assert (found["boot"]["path"], found["boot"]["mode"]) == ("kdump", "crash")
+    assert "kernel" in {segment["name"] for segment in found["segments"]}
+    assert any("kdump is asked about (--path or --mode" in text for text in found["assumptions"])
+    for other, path in (("--loader", "kdump"), ("--mode", "kexec")):
+        word = "kexec_load" if other == "--loader" else "load"
+        assert run(*asked, other, word).document["boot"]["path"] == path
+    # A kernel that runs elsewhere is not the crash kernel.
+    assert run(*asked, "--load-address", "0x1000000").document["boot"]["path"] == "kexec"
 
 
 def test_the_loader_follows_the_version_of_kexec_tools() -> None:
@@ -175,7 +191,7 @@ def test_the_running_kernel_places_a_file_load() -> None:
     starts = set()
     for release in ("6.1.0-56-amd64", "6.8.0"):
         found = run(
-            *("analyze", KERNEL, "--iomem", IOMEM, "--loader", "kexec_file_load"),
+            *("analyze", KERNEL, "--iomem", IOMEM, "--loader", "kexec_file_load", "--mode", "load"),
             *("--running-kernel", release, "--cmdline", "nokaslr", "--format", "json"),
         )
         (purgatory,) = [s for s in found.document["segments"] if s["name"] == "purgatory"]
@@ -187,7 +203,9 @@ def test_the_window() -> None:
     found = run(
         *("analyze", KERNEL, "--iomem", IOMEM, "--loader", "kexec_load", "--cmdline", "nokaslr"),
         *("--mem-min", "0x20000000", "--mem-max", "0x3fffffff", "--format", "json"),
+        *("--mode", "load"),
     )
+    assert found.document["segments"]
     for segment in found.document["segments"]:
         assert int(segment["start"], 16) >= 0x20000000
         assert int(segment["end"], 16) <= 0x40000000

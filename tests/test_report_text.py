@@ -71,9 +71,9 @@ def test_the_verdict_comes_first_and_the_next_step_last() -> None:
     assert lines[0].startswith("COLLISION  the workarea collides with")
     assert lines[-2:] == [
         "DO NOW  boot it with mem_encrypt=off",
-        "details: smecheck … --details",
+        "details: smecheck … --details; smecheck explain SME001",
     ]
-    assert "\nFINDINGS  4 errors, 1 warning (smecheck explain SME001" in text(collision())
+    assert "\nFINDINGS  4 errors, 1 warning\n" in text(collision())
     assert text(not_applicable()).startswith("NOT APPLICABLE  ")
 
 

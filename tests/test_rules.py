@@ -13,7 +13,7 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest, Paging, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.case import Case
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Finding, Severity
@@ -66,7 +66,7 @@ def warning(span: Span | None = None, condition: str | None = None) -> Seen:
     return Seen(Severity.WARNING, span, condition)
 
 
-def note(span: Span, condition: str | None = None) -> Seen:
+def note(span: Span | None = None, condition: str | None = None) -> Seen:
     return Seen(Severity.NOTE, span, condition)
 
 
@@ -280,6 +280,10 @@ RUNTIME = "efi: mem01: [Runtime Data |RUN|  |  |WB|WT|WC|UC] range=[0x{:016x}-0x
 DIED = ("input_data: 0x46cb3a8", "output: {:#x}", "kernel_total_size: {:#x}")
 
 
+def ran(release: str) -> KernelLog:
+    return log_of(BANNER.format(release), *e820(*SAME))
+
+
 def died(output: int, size: int) -> KernelLog:
     lines = (line.format(value) for line, value in zip(DIED, (0, output, size), strict=True))
     return log_of(*e820(*SAME), *lines)
@@ -301,6 +305,7 @@ HIDDEN_CRASH = replace(HIDDEN_INITRD, mode=Mode.CRASH)
 MOVED = BootRequest(cmdline="mem_encrypt=off", load_address=0x30000000)
 OPEN = BootRequest(cmdline="mem_encrypt=off")
 CRASH, LOAD = replace(UNMOVED, mode=Mode.CRASH), replace(UNMOVED, mode=Mode.LOAD)
+FIRST_BOOT = replace(UNMOVED, path=Path.FIRST_BOOT)
 ELSEWHERE = replace(UNMOVED, load_address=0x10200000)
 A_PAGE_MORE = at(0x10000000, 0xD42000)
 BUFFER = machine("10e06000-11ffffff : RAM buffer", ram_end=0x10E06000)
@@ -413,8 +418,12 @@ CASES = [
     beside("SME019", "a page", initrd=at(0x20000000)),
     moved("SME020", "a frame", 0x3F200000, error(at(0x40000000, FRAME), "KASLR chose the place")),
     moved("SME020", "none", 0x3F000000),
-    Example("SME021", "another bss", (warning(),), memory=running(0x18D8000)),
-    Example("SME021", "this bss", memory=running(0x18D7000)),
+    Example("SME021", "another bss", (warning(),), memory=running(0x18D8000), request=FIRST_BOOT),
+    Example("SME021", "this bss", memory=running(0x18D7000), request=FIRST_BOOT),
+    sources("SME021", "kdump", warning(), log=ran("5.1.0"), request=CRASH),
+    sources("SME021", "kexec", note(), log=ran("5.1.0"), request=LOAD),
+    sources("SME021", "the same", log=ran("5.0.0"), request=CRASH),
+    sources("SME021", "no banner", log=log_of(OLD_ACTIVE), request=CRASH),
     loaded("SME022", "a page more", error(A_PAGE_MORE), kernel=A_PAGE_MORE),
     loaded("SME022", "the file's size", kernel=at(0x10000000, 0x1DE000)),
     Example("SME022", "rounded up", (), {"kernel": KERNEL}, with_header(OLD, init_size=0xD40001)),

@@ -126,6 +126,8 @@ def _overridden(evidence: BootEvidence) -> None:
 def _path(evidence: BootEvidence, mode: Fact[Mode]) -> Path:
     request, segments, memory = evidence.request, evidence.segments, evidence.memory
     if request.path is not None:
+        if request.path_premise is not None:
+            evidence.assumptions.append(request.path_premise)
         return request.path
     if isinstance(mode, Known):
         return Path.KDUMP if mode.value is Mode.CRASH else Path.KEXEC
@@ -160,7 +162,7 @@ def _kaslr(evidence: BootEvidence, path: Path, cmdline: Fact[str]) -> Fact[bool]
     if evidence.segments is not None and is_elf_load(image, evidence.segments):
         return Known(False, "a vmlinux ELF is started without a decompressor")
     if isinstance(cmdline, Unknown):
-        return Unknown(f"the command line of the kernel is not known: {cmdline.reason}")
+        return Unknown(f"its command line is not known: {cmdline.reason}")
     if has_word(cmdline.value, "nokaslr"):
         return Known(False, f"nokaslr on the command line ({cmdline.origin})")
     return Known(True, f"no nokaslr on the command line ({cmdline.origin})")
@@ -200,7 +202,8 @@ def _kernel_base(
 
 def _sme(evidence: BootEvidence, cmdline: Fact[str], path: Path) -> SmeAnswer:
     log, of_this_boot = evidence.log, False
-    if log is not None and evidence.request.cmdline is None:
+    predicted = evidence.segments is not None and evidence.segments.predicted
+    if log is not None and evidence.request.cmdline is None and not predicted:
         of_this_boot = is_of_boot(log, path, evidence.image)
     answer = _sme_as_stated(evidence)
     if answer.state is SmeState.UNKNOWN and (isinstance(cmdline, Known) or log is not None):

@@ -68,7 +68,7 @@ def applicable(situation: Situation) -> Iterator[Rule]:
 
     yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
     machine = (situation.segments, situation.memory, situation.firmware, situation.log)
-    if any(part is not None for part in machine):
+    if any(part is not None for part in machine) or situation.boot.base_is_stated:
         from smecheck.checks import (
             crash_reservation,
             firmware_memory,

@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING
 
 from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.record import replace
 
 if TYPE_CHECKING:
-    from smecheck.boot.early_boot import EarlyBoot
+    from smecheck.boot.kaslr.possible_bases import PossibleBases
     from smecheck.boot.kaslr.question import KaslrQuestion
     from smecheck.boot.kaslr.slots import KaslrSweep
-    from smecheck.load.segments import SegmentList
 
 
-def boot_asked_about(
-    asked: BootRequest, load: SegmentList | None, early: EarlyBoot | None, *, asks_for_load: bool
-) -> BootRequest:
-    """Return what the user says; boot_params without a load are those of the boot asked about.
+def bases_of_kaslr(asked: BootRequest, question: KaslrQuestion) -> Fact[PossibleBases] | None:
+    """Return where KASLR may put the kernel, where the user says that it runs at one place."""
+    kaslr = question.setting.boot.kaslr
+    if asked.load_address is None or (isinstance(kaslr, Known) and not kaslr.value):
+        return None
+    from smecheck.boot.kaslr.possible_bases import possible_bases
 
-    Where a load is asked about, one that was not recorded, they are those of the running kernel.
-    """
-    if early is None or load is not None or asked.path is not None or asks_for_load:
-        return asked
-    return replace(asked, path=Path.FIRST_BOOT)
+    return possible_bases(question)
 
 
 def places_of_kaslr(asked: BootRequest, question: KaslrQuestion) -> Fact[KaslrSweep]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.asked import Path
-from smecheck.boot.resolve import is_elf_load
+from smecheck.boot.resolve import another_kernel, is_elf_load
 from smecheck.boot.running import running_kernel
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
@@ -13,7 +13,7 @@ from smecheck.checks.rule import Observation, Situation, rule, segment_party
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import KernelImage
-from smecheck.load.segments import Segment, SegmentRole
+from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet, align_up
 
@@ -152,6 +152,17 @@ def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
         yield Observation(message=f"{name} would refuse the load: {segments.refusal}")
 
 
+_MAY_DIFFER = {
+    Path.FIRST_BOOT: (Severity.WARNING, "give the kernel that runs there, or --load-address"),
+    Path.KDUMP: (
+        Severity.WARNING,
+        "give the kernel that runs there, if that is loaded as crash kernel, as kdump usually does",
+    ),
+    Path.KEXEC: (Severity.NOTE, "nothing to do, if this is the kernel that kexec loads"),
+}
+"""How bad it is that another kernel runs on the machine, and what to do."""
+
+
 @rule(
     "SME021",
     "another kernel runs on the machine",
@@ -159,24 +170,35 @@ def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
     passed="running kernel matches this kernel",
     brief="another kernel runs",
     about_load=True,
-    needs=(needs.first_boot, needs.memory),
-    remedy="give the kernel that runs there, or --load-address",
+    needs=(needs.running_kernel,),
+    remedy="give the kernel that runs there",
 )
 def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
-    """The memory map shows a running kernel whose layout is not that of the kernel in hand.
+    """The memory map or the kernel log shows that another kernel runs than the one in hand.
 
-    For a first boot the map then tells nothing of this kernel's place. The kernel that kexec loads
-    may well differ from the running one, so it is no finding there.
+    For a first boot the map and the log then say nothing of this kernel's place and of its SME. A
+    crash kernel usually is the kernel that runs, so that KERNEL may be the wrong file. The kernel
+    that kexec loads may well differ: a note there. Compared are the layout that /proc/iomem shows
+    and the release that the log begins with.
 
     Passes: a Kernel bss as far from Kernel code as __bss_start is from _text.
-    Fails: one that is a page nearer.
+    Fails: one that is a page nearer; "Linux version 5.0.0" beside a kernel 6.12.117.
     Sources: arch/x86/kernel/setup.c, setup_arch(), the resources of the kernel, v5.0 to v6.12.
     """
-    if situation.memory is None or situation.boot.path is not Path.FIRST_BOOT:
-        return
-    base = running_kernel(situation.memory, situation.image, situation.facts)
-    if isinstance(base, Unknown) and situation.memory.first("Kernel code"):
-        yield Observation(message=base.reason)
+    severity, remedy = _MAY_DIFFER[situation.boot.path]
+    memory, log, image = situation.memory, situation.log, situation.image
+    if memory is not None and memory.first("Kernel code"):
+        base = running_kernel(memory, image, situation.facts)
+        if isinstance(base, Unknown):
+            yield Observation(message=base.reason, severity=severity, remedy=remedy)
+    other = another_kernel(log, image) if log is not None else None
+    if other is not None:
+        own = f", this one is {image.release.value}" if isinstance(image.release, Known) else ""
+        yield Observation(
+            message=f"another kernel runs there: {other.value} ({other.origin}){own}",
+            severity=severity,
+            remedy=remedy,
+        )
 
 
 @rule(
@@ -191,34 +213,35 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
     remedy="give the kernel that was loaded, or the load of this kernel",
 )
 def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
-    """The kernel segment's size cannot be that of the kernel in hand.
+    """A kernel segment cannot be of the kernel in hand, or not all of it is loaded.
 
     kexec reserves init_size, rounded up to a page, for a bzImage; the 32-bit entry before
     kexec-tools 2.0.30 reserves the file's size only. Another size means another build, and what
     holds for this kernel does not hold for the one that was loaded. Without its header, the kernel
     is at least as large as from ``_text`` to ``_end``, and as the payload that its ELF file makes.
 
-    Passes: a kernel segment of init_size, rounded up to a page.
-    Fails: one that is a page larger.
-    Sources: kexec/arch/x86_64/kexec-bzImage64.c and kexec/arch/i386/kexec-bzImage.c,
-    kexec-tools 2.0.25; arch/x86/kernel/kexec-bzimage64.c.
+    A vmlinux is loaded as it stands: each LOAD at its physical address, with its size in memory,
+    and all of them. A bzImage is one segment. The lines of a kernel's log name no segment; where
+    none of them has the size of this kernel, the load is another one's.
+
+    Passes: a kernel segment of init_size, rounded up to a page; one for each LOAD of the vmlinux.
+    Fails: one that is a page larger; a second kernel; a vmlinux without its last LOAD; a log whose
+    segments all have other sizes.
+    Sources: kexec/arch/x86_64/kexec-bzImage64.c, kexec/arch/i386/kexec-bzImage.c and
+    kexec/kexec-elf-exec.c, kexec-tools 2.0.25; arch/x86/kernel/kexec-bzimage64.c.
     """
     segments, image = situation.segments, situation.image
-    if segments is None or is_elf_load(image, segments):
+    if segments is None or segments.predicted:
         return
     kernel = segments.of(SegmentRole.KERNEL)
-    if len(kernel) != 1:
-        return
-    size, init_size = kernel[0].span.size, image.header.init_size
-    if isinstance(init_size, Known):
-        loaded = segments.init_size
-        fits = size in _sizes_of_this_kernel(image, init_size.value)
-        if not fits or (isinstance(loaded, Known) and loaded.value != init_size.value):
-            yield _of_another_kernel(kernel[0], f"init_size is {size_text(init_size.value)}")
-        return
-    least = max(_least_sizes(situation), default=0)
-    if size < least:
-        yield _of_another_kernel(kernel[0], f"init_size is at least {size_text(least)}")
+    if not kernel:
+        yield from _no_kernel_in_log(situation, segments)
+    elif is_elf_load(image, segments):
+        yield from _other_than_the_loads(image, kernel)
+    elif len(kernel) > 1:
+        yield from _several_kernels(situation, kernel)
+    else:
+        yield from _other_size(situation, segments, kernel[0])
 
 
 @rule(
@@ -229,32 +252,153 @@ def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
     brief="kernel cannot run there",
     effect=Effect.CONTRADICTION,
     about_load=True,
-    needs=(needs.segments, needs.moved_by_kaslr),
+    needs=(needs.stated_place,),
     remedy="check --load-address, --kaslr and the command line against each other",
 )
-def runs_elsewhere_without_kaslr(situation: Situation) -> Iterator[Observation]:
-    """KASLR is off, but --load-address is not where the decompressor puts the loaded kernel.
+def impossible_place(situation: Situation) -> Iterator[Observation]:
+    """--load-address is no place where this kernel can run in this boot.
 
-    Without KASLR a kernel runs at its segment's address, aligned, and nowhere else.
+    A kernel runs at LOAD_PHYSICAL_ADDR or above, at a multiple of kernel_alignment; one that is not
+    relocatable runs at LOAD_PHYSICAL_ADDR only. Without KASLR it runs where the decompressor puts
+    the loaded one, a vmlinux that is loaded as it stands where its LOADs say. With KASLR it runs at
+    one of the slots, where these are known; where it is not known whether KASLR is on, it may stay
+    as well.
 
     Passes: nokaslr, loaded at 0x10000000, and --load-address 0x10000000.
-    Fails: the same with --load-address 0x10200000.
+    Fails: the same with --load-address 0x10200000; any kernel at 0x200000, where pref_address is
+    0x1000000.
     Sources: arch/x86/boot/compressed/head_64.S and kaslr.c, choose_random_location(), v5.0 to
     v6.12.
     """
-    kaslr, base, load_address = (
-        situation.boot.kaslr,
-        situation.boot.kernel_base,
-        situation.boot.load_address,
-    )
-    if not situation.kernel_moved or not isinstance(kaslr, Known) or kaslr.value:
+    base = situation.boot.kernel_base
+    if isinstance(base, Unknown) or not situation.boot.base_is_stated:
         return
-    if isinstance(base, Known) and isinstance(load_address, Known):
+    why = _why_not_there(situation, base.value)
+    if why is not None:
         yield Observation(
-            message=f"KASLR is off ({kaslr.origin}), the kernel is loaded at "
-            f"{address_text(load_address.value)}, yet it is said to run at "
-            f"{address_text(base.value)} ({base.origin})",
+            message=f"the kernel is said to run at {address_text(base.value)} ({base.origin}), "
+            f"but {why}"
         )
+
+
+def _why_not_there(situation: Situation, base: int) -> str | None:
+    boot, rules, bases = situation.boot, situation.rules, situation.bases
+    lowest = rules.load_physical_address if rules is not None else Unknown("not asked")
+    if rules is not None and isinstance(lowest, Known):
+        at_lowest = f"LOAD_PHYSICAL_ADDR, {address_text(lowest.value)} ({lowest.origin})"
+        if base < lowest.value:
+            return f"no kernel runs below {at_lowest}"
+        if not rules.relocatable.value and base != lowest.value:
+            return f"it is not relocatable and runs at {at_lowest}"
+    if rules is not None and base % rules.alignment.value:
+        step = rules.alignment
+        return f"that is not a multiple of kernel_alignment, {size_text(step.value)}"
+    loaded, kaslr, segments = boot.load_address, boot.kaslr, situation.segments
+    if situation.kernel_moved and isinstance(loaded, Known):
+        where = f"it is loaded at {address_text(loaded.value)}"
+        if segments is not None and is_elf_load(situation.image, segments):
+            return f"{where}, as a vmlinux, which runs where its LOADs say"
+        if isinstance(kaslr, Known) and not kaslr.value:
+            return f"{where}, and KASLR is off ({kaslr.origin})"
+    if isinstance(bases, Known) and base not in bases.value:
+        return f"that is none of the {bases.value.count} places that KASLR may choose"
+    return None
+
+
+def _no_kernel_in_log(situation: Situation, segments: SegmentList) -> Iterator[Observation]:
+    """Yield that none of the segments of a log can be this kernel."""
+    if any(segment.origin is not SegmentOrigin.LOG for segment in segments.segments):
+        return
+    image, init_size = situation.image, situation.image.header.init_size
+    sizes = {segment.span.size for segment in segments.segments}
+    places = {(segment.span.start, segment.span.size) for segment in segments.segments}
+    if places & _places_of_loads(image):
+        return
+    if isinstance(init_size, Known):
+        if not sizes & _sizes_of_this_kernel(image, init_size.value):
+            why = f"for this kernel, init_size is {size_text(init_size.value)}"
+            yield _no_segment_is_it(segments, why)
+        return
+    least = max(_least_sizes(situation), default=0)
+    if max(sizes, default=0) < least:
+        yield _no_segment_is_it(segments, f"init_size is at least {size_text(least)}")
+
+
+def _no_segment_is_it(segments: SegmentList, why: str) -> Observation:
+    return Observation(
+        message=f"none of the {len(segments.segments)} segments of {segments.source} can be the "
+        f"kernel: {why}"
+    )
+
+
+def _other_than_the_loads(image: KernelImage, kernel: tuple[Segment, ...]) -> Iterator[Observation]:
+    """Yield what of a vmlinux is not loaded as its LOADs say."""
+    linked = _places_of_loads(image)
+    loaded = {(segment.span.start, segment.span.size) for segment in kernel}
+    for segment in kernel:
+        if (segment.span.start, segment.span.size) not in linked:
+            size = next(size for start, size in linked if start == segment.span.start)
+            yield _of_another_kernel(segment, f"the LOAD there has {size_text(size)}")
+    starts = {start for start, _ in loaded}
+    for start, size in sorted(linked):
+        if start not in starts:
+            yield Observation(
+                message=f"the LOAD at {address_text(start)}, {size_text(size)}, is not among the "
+                "kernel segments: not all of the vmlinux is loaded"
+            )
+
+
+def _several_kernels(situation: Situation, kernel: tuple[Segment, ...]) -> Iterator[Observation]:
+    """Yield which of several kernel segments are not this bzImage, which is one."""
+    image, init_size = situation.image, situation.image.header.init_size
+    if not image.loads and isinstance(init_size, Unknown):
+        yield Observation(
+            message=f"{len(kernel)} kernel segments, and neither the program headers nor the setup "
+            "header of this kernel say what it is loaded as",
+            condition="they are not the LOADs of this kernel's vmlinux",
+            remedy="give the vmlinux, whose LOADs they would be, or the vmlinuz",
+        )
+        return
+    sizes: set[int] = set()
+    if isinstance(init_size, Known):
+        sizes = _sizes_of_this_kernel(image, init_size.value)
+    strangers = [segment for segment in kernel if segment.span.size not in sizes]
+    for segment in strangers:
+        known = "no LOAD of its vmlinux is there"
+        if isinstance(init_size, Known):
+            known = f"init_size is {size_text(init_size.value)}"
+        yield _of_another_kernel(segment, known)
+    if not strangers:
+        yield Observation(
+            message=f"{len(kernel)} kernel segments, but a bzImage is one",
+            span=kernel[1].span,
+            other=segment_party(kernel[1]),
+        )
+
+
+def _other_size(
+    situation: Situation, segments: SegmentList, kernel: Segment
+) -> Iterator[Observation]:
+    """Yield that the one kernel segment has not the size of this kernel."""
+    image, size = situation.image, kernel.span.size
+    init_size, linked = image.header.init_size, _places_of_loads(image)
+    if (kernel.span.start, size) in linked:
+        yield from _other_than_the_loads(image, (kernel,))
+        return
+    if isinstance(init_size, Known):
+        loaded = segments.init_size
+        fits = size in _sizes_of_this_kernel(image, init_size.value)
+        if not fits or (isinstance(loaded, Known) and loaded.value != init_size.value):
+            yield _of_another_kernel(kernel, f"init_size is {size_text(init_size.value)}")
+        return
+    least = max(_least_sizes(situation), default=0)
+    if size < least:
+        yield _of_another_kernel(kernel, f"init_size is at least {size_text(least)}")
+
+
+def _places_of_loads(image: KernelImage) -> set[tuple[int, int]]:
+    """Return where kexec -l puts the parts of the vmlinux, and how much it keeps for each."""
+    return {(load.paddr, align_up(load.memsz, PAGE_SIZE)) for load in image.loads if load.memsz}
 
 
 def _sizes_of_this_kernel(image: KernelImage, init_size: int) -> set[int]:
@@ -291,5 +435,5 @@ RULES = (
     load_would_be_refused,
     another_kernel_runs,
     segment_of_another_kernel,
-    runs_elsewhere_without_kaslr,
+    impossible_place,
 )

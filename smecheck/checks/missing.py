@@ -11,11 +11,17 @@ from smecheck.load.log_obstacle import RESERVE
 from smecheck.load.request import Placing
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import address_text
+from smecheck.span import Span
 from smecheck.workarea.placement import Owner
 from smecheck.workarea.proven import Way
 
 if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
+    from smecheck.load.segments import Segment, SegmentList
+
+_ADDRESSES_END = 1 << 64
+
+_WHOLE_LIST = "give the whole list: kexec -d, a kernel log, or a description with every segment"
 
 
 def missing(case: Judged) -> tuple[str, str] | None:
@@ -79,31 +85,54 @@ def missing_around(case: Judged) -> tuple[str, str] | None:
         return (
             "what lies around the kernel of this boot is not known: its initrd, its setup_data and "
             "boot_params",
-            "give boot_params (--boot-params), and what they point to (--boot)",
+            _instead_of_first_boot(case),
         )
     if case.segments is None:
         return (
             "the place of the kernel is known, but not what else is loaded around it",
             "give the load: --segments with the output of kexec -d, a kernel log, or a description",
         )
+    return _missing_in_list(case, case.segments) or _missing_of_machine(case, case.segments)
+
+
+def _missing_in_list(case: Judged, segments: SegmentList) -> tuple[str, str] | None:
+    """Return what a list of segments does not say of what is loaded."""
     initrd = case.boot.initrd
     if initrd.size and initrd.span is None:
         return (
             "no segment that is known is hit, but where the initrd lies is not known",
             "give a segment list that names the initrd",
         )
-    if case.segments.may_lack is not None and initrd.origin.endswith(case.segments.may_lack):
+    if segments.may_lack is not None and initrd.origin.endswith(segments.may_lack):
         return (
-            f"no segment that is known is hit, but {case.segments.may_lack}",
+            f"no segment that is known is hit, but {segments.may_lack}",
             "give --initrd 0 if none was loaded, or the whole log of the load",
         )
+    if segments.unplaced:
+        return (
+            "nothing that is known is hit, but where the boot loader put "
+            f"{' and '.join(segments.unplaced)} is not known",
+            _instead_of_first_boot(case),
+        )
+    reaching = _may_reach(case)
+    if reaching is not None:
+        return (
+            f"no segment that is known is hit, but how far {reaching.role.value} reaches from "
+            f"{address_text(reaching.span.start)} on is not known ({reaching.where})",
+            _WHOLE_LIST,
+        )
     of_load = case.boot.path is not Path.FIRST_BOOT
-    if of_load and not case.segments.of(SegmentRole.BOOT_PARAMS):
+    if of_load and not segments.of(SegmentRole.BOOT_PARAMS):
         return (
             "no segment that is known is hit, but the list names no boot_params: it is not whole",
-            "give the whole list: kexec -d, a kernel log, or a description with every segment",
+            _WHOLE_LIST,
         )
-    if case.segments.predicted and case.memory is not None and not case.memory.complete:
+    return None
+
+
+def _missing_of_machine(case: Judged, segments: SegmentList) -> tuple[str, str] | None:
+    """Return what is not known of the machine's memory."""
+    if segments.predicted and case.memory is not None and not case.memory.complete:
         return (
             f"nothing of the predicted load is hit, but {case.memory.source} is a fragment of a "
             "map: into memory that it leaves out, kexec may load otherwise",
@@ -129,6 +158,39 @@ def missing_around(case: Judged) -> tuple[str, str] | None:
             "its kernel log (--dmesg)",
         )
     return None
+
+
+def _may_reach(case: Judged) -> Segment | None:
+    """Return a segment of unknown size that may reach into what is used of the workarea.
+
+    Segments do not overlap: one ends where the next one begins, at the latest.
+    """
+    extents = case.placement.extents if case.placement is not None else None
+    if case.segments is None or extents is None:
+        return None
+    used = Span(extents.in_place.start, max(extents.mapped_end, extents.worst_end))
+    followers = [*(segment.span.start for segment in case.segments.segments[1:]), _ADDRESSES_END]
+    for segment, following in zip(case.segments.segments, followers, strict=True):
+        beyond = Span(segment.span.end, max(segment.span.end, following))
+        if not segment.size_is_known and beyond.overlaps(used):
+            return segment
+    return None
+
+
+def _instead_of_first_boot(case: Judged) -> str:
+    """Say what would help where nobody knows what a boot loader put where.
+
+    The place of boot_params and of the command line is lost once a kernel is up: only somebody who
+    watched the boot loader can give it.
+    """
+    load = "ask about a load instead: --mode crash for kdump, --mode load for kexec"
+    paths = case.proof.paths if case.proof is not None else ()
+    if all(path.is_bound for path in paths if path.path is Way.BOOT_LOADER):
+        return f"give the vmlinuz, which tells init_size (--bzimage); or {load}"
+    settle = case.boot.sme_answer.settled_by
+    if settle:
+        return f"{settle}: where SME is off, no workarea is used; or {load}"
+    return f"{load}; or describe what the boot loader put where (--boot)"
 
 
 def _what_would_predict_it(case: Judged) -> str:

@@ -135,11 +135,13 @@ def unfinished_kernel(situation: Situation) -> Lack | None:
     return None
 
 
-def first_boot(situation: Situation) -> Lack | None:
-    """Need the boot to be the running kernel's own."""
-    if situation.boot.path is not Path.FIRST_BOOT:
-        return _not_applicable(f"the boot that is asked about is a {situation.boot.path.value}")
-    return None
+def running_kernel(situation: Situation) -> Lack | None:
+    """Need something that shows which kernel runs on the machine."""
+    memory, told = situation.memory, situation.log
+    shown = memory is not None and memory.first("Kernel code") is not None
+    if shown or (told is not None and isinstance(told.boot.release, Known)):
+        return None
+    return _skipped("nothing shows which kernel runs on the machine")
 
 
 def crash_kernel(situation: Situation) -> Lack | None:
@@ -152,10 +154,10 @@ def crash_kernel(situation: Situation) -> Lack | None:
     return None
 
 
-def moved_by_kaslr(situation: Situation) -> Lack | None:
-    """Need a kernel that is known to run elsewhere than it was loaded."""
-    if not situation.kernel_moved:
-        return _not_applicable("the kernel is not known to run elsewhere than it was loaded")
+def stated_place(situation: Situation) -> Lack | None:
+    """Need the user's word where the kernel runs."""
+    if not situation.boot.base_is_stated:
+        return _not_applicable("where the kernel runs is not given (--load-address)")
     return None
 
 

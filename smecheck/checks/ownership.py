@@ -50,9 +50,9 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     placed_by_load = situation.segments is not None and situation.extents is not None
     machine_known = situation.memory is not None or placed_by_load or situation.is_unpredictable
     init_size = situation.image.header.init_size
-    if situation.segments is not None and situation.extents and not situation.kernel_moved:
+    kernel = situation.segments.of(SegmentRole.KERNEL) if situation.segments is not None else ()
+    if kernel and situation.extents and not situation.kernel_moved:
         base_now = situation.extents.in_place.end - placement.offsets.in_place.end
-        kernel = situation.segments.of(SegmentRole.KERNEL)
         reserved = max(0, max(segment.span.end for segment in kernel) - base_now)
     else:
         reserved = (

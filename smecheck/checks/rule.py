@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from smecheck.checks.finding import Effect, Finding, Outcome, Party, RuleResult, Severity
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.segments import Segment, SegmentList, SegmentRole
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
+    from smecheck.boot.decompressor import UnpackRules
+    from smecheck.boot.kaslr.possible_bases import PossibleBases
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.machine.firmware import FirmwareMap
@@ -42,6 +44,10 @@ class Situation:
     """The kernel log of the machine, where one was given."""
     crash_memory: SpanSet | None = None
     """What a crash kernel may write to, where the boot is that of one and it is known."""
+    rules: UnpackRules | None = None
+    """What decides where the decompressor puts the kernel."""
+    bases: Fact[PossibleBases] | None = None
+    """Where KASLR may put the kernel, where the user says that it runs at one place."""
     is_unpredictable: bool = False
     """A load on the machine is asked about, and where it would lie cannot be predicted."""
 

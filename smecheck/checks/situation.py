@@ -35,6 +35,7 @@ def situation_of(
         firmware,
         log,
         _crash_memory(setting),
+        setting.rules,
     )
 
 

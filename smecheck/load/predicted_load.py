@@ -101,7 +101,7 @@ def _cmdline(
     if isinstance(given, Known):
         return Known(given.value, f"{host.source}: {given.origin}")
     assumptions.append("the command line is short, as far as it takes room (--cmdline)")
-    return given or Unknown("the command line of the kernel is not known")
+    return given or Unknown("no --cmdline was given")
 
 
 def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
@@ -183,7 +183,8 @@ def _mode(boot: BootRequest, assumptions: list[str]) -> Known[Mode]:
         return Known(boot.mode, boot.mode_origin)
     if boot.path is not None:
         mode = Mode.CRASH if boot.path is Path.KDUMP else Mode.LOAD
-        return Known(mode, f"--path {boot.path.value}")
+        said = boot.path_premise is None
+        return Known(mode, f"--path {boot.path.value}" if said else "a crash reservation is there")
     assumptions.append("the next kernel is loaded, with kexec -l (--mode crash for a crash kernel)")
     return Known(Mode.LOAD, "assumed")
 

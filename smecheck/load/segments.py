@@ -88,6 +88,8 @@ class SegmentList:
     """The e820 table that the loaded kernel gets, where the text of the load shows it."""
     predicted: bool = False
     """Whether nobody recorded this load: it was worked out where kexec would put it."""
+    unplaced: tuple[str, ...] = ()
+    """What lies in memory besides, nobody knows where."""
 
     def of(self, role: SegmentRole) -> tuple[Segment, ...]:
         """Return the segments of that role."""

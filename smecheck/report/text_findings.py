@@ -52,9 +52,10 @@ def brief_findings(report: Report, words: Words, width: int) -> Table:
         words: makes text printable.
         width: columns; where a range does not fit beside the words, it goes under them.
     """
-    groups = list(_touching(report.findings))
+    found = of_first_screen(report.findings)
+    groups = list(_touching(found))
     followers = [*(group[0] for group in groups[1:]), None]
-    common = common_condition(report.findings)
+    common = common_condition(found)
     table = grid(2, gap=2)
     for group, follower in zip(groups, followers, strict=True):
         finding = group[0]
@@ -73,9 +74,15 @@ def brief_findings(report: Report, words: Words, width: int) -> Table:
     return table
 
 
+def of_first_screen(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """Return the findings without the notes, where there is anything worse."""
+    worse = [finding for finding in findings if finding.severity is not Severity.NOTE]
+    return worse or findings
+
+
 def common_condition(findings: Sequence[Finding]) -> str | None:
-    """Return what all findings are conditional on, if it is the same for all."""
-    conditions = {finding.condition for finding in findings}
+    """Return what all findings about the workarea are conditional on, if it is the same for all."""
+    conditions = {finding.condition for finding in findings if finding.needs_sme}
     return conditions.pop() if len(conditions) == 1 else None
 
 

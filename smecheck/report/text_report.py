@@ -18,7 +18,12 @@ from smecheck.report.facts import boot_facts, kernel_facts
 from smecheck.report.lanes import condensed, scene_of
 from smecheck.report.ruler import draw, draw_brief
 from smecheck.report.text_advice import advice_table
-from smecheck.report.text_findings import brief_findings, common_condition, findings_table
+from smecheck.report.text_findings import (
+    brief_findings,
+    common_condition,
+    findings_table,
+    of_first_screen,
+)
 from smecheck.report.text_page import INDENT, listed, page, section, titled
 from smecheck.report.text_tables import (
     Words,
@@ -33,11 +38,12 @@ from smecheck.report.text_tables import (
 from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
     from rich.table import Table
 
+    from smecheck.checks.finding import Finding
     from smecheck.report.options import RenderOptions
 
 _VERDICT_STYLES = {
@@ -69,7 +75,8 @@ def _parts(
             if full
             else brief_findings(report, words, width - INDENT)
         )
-        yield from section("FINDINGS", _count(report), table)
+        found = report.findings if full else of_first_screen(report.findings)
+        yield from section("FINDINGS", _count(found), table)
     scene = scene_of(report)
     if scene is not None:
         lines = (
@@ -86,7 +93,7 @@ def _parts(
         yield Text()
         yield _last_line(report, words)
     else:
-        yield Text(words(_MORE), "dim")
+        yield Text(words(_more(report)), "dim")
 
 
 def _verdict(report: Report, options: RenderOptions, words: Words) -> Table:
@@ -158,12 +165,21 @@ def _derivations(report: Report, words: Words) -> Iterator[RenderableType]:
             yield from section("DERIVATION", title, derivation_table(segment.derivation, words))
 
 
-def _count(report: Report) -> str:
-    """Return ``2 errors, 1 note, all only if SME is on (smecheck explain SME001 says more)``."""
-    number = findings_count(report.findings)
-    common = common_condition(report.findings)
-    condition = f", only if {common}" if common is not None else ""
-    return f"{number}{condition} (smecheck explain {report.findings[0].rule} says more)"
+def _count(found: Sequence[Finding]) -> str:
+    """Return ``2 errors, 1 note, only if SME is on``."""
+    number = findings_count(found)
+    common = common_condition(found)
+    whose = "" if all(finding.needs_sme for finding in found) else "the workarea's "
+    condition = f", {whose}only if {common}" if common is not None else ""
+    return f"{number}{condition}"
+
+
+def _more(report: Report) -> str:
+    """Say where the rest is, which findings are there only, and what a finding means."""
+    left = report.findings[len(of_first_screen(report.findings)) :]
+    and_more = f" ({findings_count(left)} more)" if left else ""
+    explained = f"; smecheck explain {report.findings[0].rule}" if report.findings else ""
+    return f"{_MORE}{and_more}{explained}"
 
 
 def _ruler_line(line: str) -> Text:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.asked import Path
 from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
 from smecheck.boot.resolve import is_elf_load
 from smecheck.evidence import Fact, Known, Step, Unknown, value_of
@@ -11,6 +12,7 @@ from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
 from smecheck.kernel.generations import GENERATION_RULES, Generation, GenerationRules
 from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, Scheme
+from smecheck.load.segments import SegmentRole
 from smecheck.quantity import size_text
 from smecheck.record import record, replace
 from smecheck.workarea.arithmetic import KernelLayout, Reach, reach_anywhere, reach_at
@@ -267,8 +269,12 @@ def _owner(
             return Owner.NOBODY, "in that scheme nothing reserves it; init_size might by luck"
         return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
     moved = moved_by_kaslr(setting.boot, setting.rules)
-    if setting.segments is not None and extents is not None and not moved:
-        return owner_by_load(extents, setting.segments)
+    # A boot loader's list need not say where it put the kernel; it keeps init_size all the same.
+    listed = setting.segments
+    if setting.boot.path is Path.FIRST_BOOT and listed and not listed.of(SegmentRole.KERNEL):
+        listed = None
+    if listed is not None and extents is not None and not moved:
+        return owner_by_load(extents, listed)
     return owner_by_image(offsets, setting.kept, by_kaslr=moved)
 
 

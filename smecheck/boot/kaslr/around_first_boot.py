@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.boot.decompressor import UnpackRules
-from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, EarlyBoot, SetupDataNode
+from smecheck.boot.early_boot import EarlyBoot, SetupDataNode
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
@@ -12,6 +12,8 @@ from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record, replace
 from smecheck.span import Span
+
+_BOOT_PARAMS, _CMDLINE = "boot_params", "the command line"
 
 _NOTHING_GIVEN = Unknown("no boot_params were given")
 
@@ -99,15 +101,18 @@ def _e820(source: FirstBootSource) -> Fact[FirmwareMap]:
 def around_first_boot(early: EarlyBoot) -> SegmentList | None:
     """Return what lies in memory beside the kernel, in the form of a load; ``None`` if it is open.
 
-    Where boot_params lie is told by nothing but a description. Boot loaders put them into the first
-    megabyte, the EFI stub anywhere.
+    Where boot_params lie is told by nothing but a description: a boot loader may put them anywhere.
     """
-    low = isinstance(early.boot_params_address, Known) or early.loader_type != EFI_STUB_LOADER_TYPE
-    if isinstance(early.initrd, Unknown) or isinstance(early.setup_data, Unknown) or not low:
+    if isinstance(early.initrd, Unknown) or isinstance(early.setup_data, Unknown):
         return None
-    remarks: tuple[str, ...] = ()
-    if isinstance(early.boot_params_address, Unknown):
-        remarks = ("boot_params lie in the first megabyte, where boot loaders put them",)
+    unplaced = [
+        name
+        for name, address in (
+            (_BOOT_PARAMS, early.boot_params_address),
+            (_CMDLINE, early.cmdline_address),
+        )
+        if isinstance(address, Unknown)
+    ]
     found: list[Segment] = []
 
     def add(role: SegmentRole, span: Span, where: str) -> None:
@@ -120,11 +125,24 @@ def around_first_boot(early: EarlyBoot) -> SegmentList | None:
         span = Span.sized(early.boot_params_address.value, PAGE_SIZE)
         add(SegmentRole.BOOT_PARAMS, span, early.boot_params_address.origin)
     if isinstance(early.cmdline_address, Known) and early.cmdline_address.value:
-        length = len(early.cmdline.value) + 1 if isinstance(early.cmdline, Known) else 1
+        length = len(early.cmdline.value) + 1 if isinstance(early.cmdline, Known) else PAGE_SIZE
         span = Span.sized(early.cmdline_address.value, length)
         add(SegmentRole.CMDLINE, span, early.cmdline_address.origin)
     for node in early.setup_data.value:
         add(SegmentRole.SETUP_DATA, node.span, early.setup_data.origin)
     unknown = Unknown("no kexec loaded this kernel")
     ordered = tuple(sorted(found, key=lambda segment: segment.span))
-    return SegmentList(early.source, ordered, unknown, unknown, early.cmdline, remarks=remarks)
+    return SegmentList(
+        early.source, ordered, unknown, unknown, early.cmdline, unplaced=tuple(unplaced)
+    )
+
+
+def of_first_boot(listed: SegmentList) -> SegmentList:
+    """Return a list of what a boot loader loaded; it has put boot_params and a command line too."""
+    params = listed.of(SegmentRole.BOOT_PARAMS)
+    has_cmdline = bool(listed.of(SegmentRole.CMDLINE))
+    unplaced = [] if params else [_BOOT_PARAMS]
+    # boot_params are a page; what is larger holds the command line as well.
+    if not has_cmdline and not any(segment.span.size > PAGE_SIZE for segment in params):
+        unplaced.append(_CMDLINE)
+    return replace(listed, unplaced=tuple(unplaced))
