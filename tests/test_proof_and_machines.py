@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from commandline import run
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from recorded import DATA, kernel, segment_list
 
@@ -60,7 +60,9 @@ def images(draw: st.DrawFn) -> KernelImage:
     near = st.integers(around - 3 * FRAME, around + FRAME) | st.sampled_from(
         [around - 1, around, around - PAGE, around - FRAME]
     )
-    return with_sizes(image, max(size, draw(near)), draw(near))
+    # header.S: the buffer holds at least what is unpacked.
+    output_len = draw(near)
+    return with_sizes(image, max(size, output_len, draw(near)), output_len)
 
 
 @st.composite
@@ -134,6 +136,8 @@ COVERED = {"proven": 0, "colliding": 0}
 @given(loads())
 def test_what_is_proven_never_collides(question: Case) -> None:
     found = analyze(question)
+    # KASLR chooses no place over boot_params, the initrd or the packed kernel.
+    assume("SME024" not in {finding.rule for finding in found.findings})
     colliding = [f for f in found.findings if f.effect is Effect.COLLISION]
     if path_of(found, way_of(question)).holds:
         COVERED["proven"] += 1
@@ -177,9 +181,13 @@ def test_each_counterexample_collides(
     found = analyze(Case(image, BootRequest(path=boot, initrd_size=initrd_size)))
     assert found.proof is not None
     for path in found.proof.paths:
-        assert (path.counterexample is None) is path.holds
         if path.counterexample is not None:
+            assert not path.holds
             confirm(image, path.counterexample)
+        elif not path.holds:
+            # KASLR rounds up to 2 MiB, or leaves a gap: so little beyond does no harm.
+            assert path.path is Way.KASLR
+            assert path.margin > -FRAME
 
 
 @pytest.mark.parametrize("size", [236 << 30, 300 << 30])

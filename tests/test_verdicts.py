@@ -92,7 +92,7 @@ ROWS: dict[str, Row] = {
     "moved, hit": (
         OLD,
         said(KASLR, load_address=0x20000000),
-        load(boot_params=Span.sized(0x20C00000, 0x1000)),
+        load(boot_params=Span.sized(0x20D00000, 0x1000)),
         *(MACHINE, COLLISION, BY_MACHINE, 1),
     ),
     "SME off, last word": (

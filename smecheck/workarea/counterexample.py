@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Known, Unknown, why
+from smecheck.boot.kaslr.variants import kaslr_variants
+from smecheck.evidence import Known, Unknown, value_of, why
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
@@ -49,12 +50,13 @@ class Failing:
         ``None`` where the place of the kernel is not known, or where only such memory is left open
         as is mapped and nothing more.
         """
-        base = self._base(way)
+        base = self._base(way, reserved_end)
         if base is None:
             return None
         condition, first_free = None, reserved_end
         if way is Way.KASLR:
             condition, first_free = self._beyond_needed_size(reserved_end)
+            first_free += self._refused_gap()
         elif way is not Way.ELF and self.setting.kept.init_size_is_bound:
             condition = "init_size is no more than the least it can be"
         victim = self._victim(base, first_free)
@@ -74,7 +76,7 @@ class Failing:
             condition=condition,
         )
 
-    def _base(self, way: Way) -> int | None:
+    def _base(self, way: Way, reserved_end: int) -> int | None:
         if way is Way.ELF:
             return min((load.paddr for load in self.setting.image.loads), default=None)
         lowest = self.setting.rules.load_physical_address
@@ -82,16 +84,26 @@ class Failing:
             return None
         if not self.setting.rules.relocatable.value:
             return lowest.value
-        return align_up(max(_PLACE, lowest.value), self.setting.rules.alignment.value)
+        alignment = self.setting.rules.alignment.value
+        packed = 0
+        if way in _UNPACKED_ELSEWHERE:
+            packed = align_up(lowest.value, alignment) + self._segment_size(reserved_end)
+        return align_up(max(_PLACE, lowest.value, packed), alignment)
 
     def _beyond_needed_size(self, needed_size: int) -> tuple[str | None, int]:
         """Return where KASLR keeps nothing any more, and on what condition."""
         setting = self.setting
         view = decompressor_view(setting.image, setting.facts, setting.kept).needed_size
         most = view.value.most if isinstance(view, Known) else None
-        if most is not None and self._offers_harm(most):
+        is_exact = isinstance(view, Known) and view.value.value == most
+        if most is not None and (is_exact or self._offers_harm(most)):
             return None, most
         return f"needed_size is the least it can be: {why(view)}", needed_size
+
+    def _refused_gap(self) -> int:
+        """Return how far beyond the kernel something must lie for the place to be a slot."""
+        rules = kaslr_variants(self.setting.image, self.setting.facts).rules
+        return 0 if all(rule.keeps_exact_gap for rule in rules) else PAGE_SIZE
 
     def _offers_harm(self, first_free: int) -> bool:
         """Tell whether something that begins at ``first_free`` would be harmed."""
@@ -133,9 +145,10 @@ class Failing:
             loads = (Span.sized(load.paddr, load.memsz) for load in self.setting.image.loads)
             kernel = [span.aligned_out(PAGE_SIZE) for span in loads]
         elif way in _UNPACKED_ELSEWHERE:
-            # The packed kernel and its buffer stay behind, where the loader put them.
-            start = align_up(behind, self.setting.rules.alignment.value)
-            kernel = [Span.sized(start, self._segment_size(reserved_end))]
+            # The packed kernel and its buffer stay where the loader put them: KASLR goes no lower.
+            rules = self.setting.rules
+            lowest = align_up(value_of(rules.load_physical_address) or 0, rules.alignment.value)
+            kernel = [Span.sized(lowest, self._segment_size(reserved_end))]
         else:
             kernel = [Span.sized(base, max(PAGE_SIZE, align_up(reserved_end, PAGE_SIZE)))]
         return segments + [_segment(SegmentRole.KERNEL, span) for span in kernel]

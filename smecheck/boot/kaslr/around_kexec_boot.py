@@ -59,6 +59,8 @@ def kexec_boot(source: KexecSource) -> EarlyBoot:
             sectors = source.image.header.other.get("setup_sects", 0)
             behind = max(behind, (sectors + 1) * 512)
         cmdline_address = Known(params[0].span.start + behind, params[0].where)
+        if cmdline_address.value not in params[0].span:
+            cmdline_address = Unknown(f"{params[0].where}: too short for a command line as well")
     nodes = [
         SetupDataNode(segment.span, 0)
         for segment in segments.segments
