@@ -27,7 +27,8 @@ def description() -> Description:
     text = (DATA / "kernels" / "6.1.0-56-cloud-amd64.yaml").read_text()
     known: Description = yaml.safe_load(text)
     config = {"CONFIG_AMD_MEM_ENCRYPT": "y", "CONFIG_KASAN": "n"}
-    return known | {"sections_complete": True, "symbols_complete": True, "config": config}
+    complete = {"sections_complete": True, "symbols_complete": True}
+    return known | complete | {"config": config, "early_code": {"instructions": 960}}
 
 
 def image_of(known: Description) -> KernelImage:
@@ -123,6 +124,18 @@ def _config(**options: str) -> Mutation:
     return mutate
 
 
+def _with_link_address(known: Description) -> None:
+    access = {
+        "instruction": TEXT + 0x916224,
+        "code": "f60425058f8a8108",
+        "addressing": "absolute",
+        "operand": TEXT + 0x8A8F05,
+        "symbol": "boot_cpu_data+0x4d",
+        "path": ["sme_encrypt_kernel", ".altinstr_aux+0x1929"],
+    }
+    known["early_code"]["link_addresses"] = [access]
+
+
 def _after(rule: str, *others: str) -> dict[str, str]:
     return dict.fromkeys(others, f"skipped because {rule} failed")
 
@@ -192,6 +205,12 @@ MUTANTS = (
         _symbol("sme_workarea", SCRATCH - FRAME),
         "SME028",
         skipped=_after("SME028", "proof"),
+    ),
+    Mutant(
+        "a link address in the early code",
+        _with_link_address,
+        "SME046",
+        skipped=_after("SME046", "proof"),
     ),
     Mutant("alignment of 1 MiB", _header(kernel_alignment=1 << 20), "SME029"),
     Mutant("no 64-bit entry", _header(xloadflags=0x7E), "SME029"),

@@ -13,11 +13,12 @@ from kallsyms_writer import END, FORMS, RODATA, Entry, Form, kallsyms, made_up, 
 
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import KernelImage
-from smecheck.kernel.symbols import Symbol
+from smecheck.kernel.symbols import Symbol, SymbolSource
 from smecheck.read.kernel.kallsyms import Kallsyms
 from smecheck.read.kernel.kallsyms_search import find_kallsyms
-from smecheck.read.kernel.kallsyms_stream import FAR, USUAL, KallsymsStream, Reach
+from smecheck.read.kernel.kallsyms_stream import KallsymsStream, Part
 from smecheck.read.kernel.kernel import read_kernel
+from smecheck.read.kernel.recent_bytes import RecentBytes
 
 
 def with_long_names(entries: list[Entry]) -> list[Entry]:
@@ -102,28 +103,50 @@ def test_tables_are_caught_in_a_stream_of_any_blocks(form: Form, block: int) -> 
     entries = made_up(700, form)
     begin, rest = bytes(50_000), b"\xcc" * 50_000
     data = kallsyms(entries, form, RODATA, begin) + rest
-    for reach in (USUAL, Reach(40_000, 20_000)):
-        stream = KallsymsStream(lambda offset: RODATA + offset, reach)
-        pieces = (data[at : at + block] for at in range(0, len(data), block))
-        found = stream.feed_all(pieces)
-        assert found is not None
-        assert not stream.is_short
-        assert_same(found, entries)
+    for before in (0, 4096, 4099):
+        whole = b"\x90" * before + data
+        stream = KallsymsStream((Part(before, len(whole), RODATA),))
+        found = stream.feed_all(whole[at : at + block] for at in range(0, len(whole), block))
+        assert (found is None) == (before % 8 != 0)  # no file is laid out so
+        if found is not None:
+            assert_same(found, entries)
 
 
 @FORM
-def test_a_stream_says_that_tables_reach_farther_than_it_remembers(form: Form) -> None:
-    data = kallsyms(made_up(1500, form), form, RODATA, bytes(8192))
-    pieces = [data[at : at + 512] for at in range(0, len(data), 512)]
-    stream = KallsymsStream(lambda offset: RODATA + offset, Reach(2048, 1024))
-    assert stream.feed_all(pieces) is None
-    assert stream.is_short
-    assert KallsymsStream(lambda offset: RODATA + offset, FAR).feed_all(pieces) is not None
+def test_a_stream_is_remembered_until_the_tables_are_found(form: Form) -> None:
+    code = bytes(range(256)) * 64
+    data = code + kallsyms(made_up(300, form), form, RODATA + len(code)) + bytes(5000)
+    stream = KallsymsStream((Part(0, len(data), RODATA),))
+    for at in range(0, len(data), 1000):
+        stream.feed(data[at : at + 1000])
+    assert stream.is_over
+    assert stream.found is not None
+    assert stream.at_hand(0x100, 0x2100) == data[0x100:0x2100]
+    assert stream.at_hand(0, len(data) + 1) is None
+    stream.forget()
+    assert stream.at_hand(0x100, 0x2100) is None
 
 
-def test_where_no_address_is_known_nothing_is_found() -> None:
+def test_outside_the_parts_that_are_loaded_nothing_is_found() -> None:
     data = kallsyms(made_up(300, FORMS[-1]), FORMS[-1], RODATA)
-    assert KallsymsStream(lambda _: None).feed_all([data]) is None
+    for parts in ((), (Part(0, 64, RODATA),), (Part(len(data), len(data) + 64, RODATA),)):
+        assert KallsymsStream(parts).feed_all([data]) is None
+
+
+def test_the_last_bytes_are_remembered_however_they_come() -> None:
+    stream = bytes(number % 251 for number in range(100_000))
+    for block in (1, 7, 64, 1000, 4096, 9000):
+        recent = RecentBytes(4096)
+        recent.skip(16)
+        for at in range(16, len(stream) - block, block):
+            recent.take(stream[at : at + block])
+            held = recent.at(recent.start, recent.end)
+            assert held == stream[recent.start : recent.end]
+            assert recent.start % 8 == 0
+            assert recent.size >= min(2048 - 8, recent.end - 24)
+            assert recent.size <= 4096
+        assert recent.at(recent.start - 1, recent.end) is None
+        recent.forget()
 
 
 def image_of(tmp_path: Path, elf: Elf, kind: str) -> KernelImage:
@@ -143,7 +166,7 @@ def test_an_image_without_a_symbol_table_knows_its_symbols(
 ) -> None:
     elf = vmlinux(end=END, stripped=True, release="5.0.0")
     image = image_of(tmp_path, with_kallsyms(elf, made_up(500, form), form), kind)
-    assert image.symbols_from == Known("embedded kallsyms", "500 symbols in .rodata, all")
+    assert image.symbols_from == Known(SymbolSource.KALLSYMS, "500 symbols in .rodata, all")
     assert image.symbols_complete
     assert image.symbols == {
         "_text": TEXT,
@@ -181,7 +204,7 @@ def test_a_symbol_table_comes_first(tmp_path: Path) -> None:
     elf = with_kallsyms(vmlinux(end=END), made_up(300, FORMS[6]), FORMS[6])
     image = image_of(tmp_path, elf, "vmlinux")
     assert isinstance(image.symbols_from, Known)
-    assert image.symbols_from.value == ".symtab"
+    assert image.symbols_from.value is SymbolSource.SYMTAB
     assert image.symbols["sme_encrypt_kernel"] == TEXT + 0x8629A6
 
 

@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "smecheck"
 GROUND = ("record", "errors", "span", "quantity", "evidence")
 NOUNS = {
     *("kernel.image", "kernel.symbols", "kernel.decompressor_sizes", "kernel.facts"),
+    "kernel.early_code",
     *("machine.memory", "machine.firmware", "machine.host", "machine.kernel_log", "machine.vmcore"),
     *("load.segments", "load.request", "load.compared_segments"),
     *("boot.boot", "boot.early_boot", "boot.kaslr.slots"),
@@ -27,11 +28,11 @@ NOUNS = {
     "triage.answer",
 }
 FLOW = (
-    *("kernel", "machine", "load", "boot", "workarea", "checks"),
+    *("machine_code", "kernel", "machine", "load", "boot", "workarea", "checks"),
     *("inputs_used", "analysis", "advice", "verify", "builds", "triage"),
 )
 """The rooms of the core, in the order in which data flows through them."""
-READERS_KNOW = ("kernel", "machine", "load", "boot")
+READERS_KNOW = ("machine_code", "kernel", "machine", "load", "boot")
 """Beside nouns: what tells which noun a text is."""
 PURE = {*GROUND, *FLOW, *("asked", "case", "answer")}
 NO_IO = {

@@ -12,7 +12,7 @@ from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest, Switch
 from smecheck.case import Case
-from smecheck.checks import apply, build, ownership, section, section_image
+from smecheck.checks import apply, build, early_code, ownership, section, section_image
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Outcome, RuleResult
 from smecheck.checks.rule import Rule
@@ -42,7 +42,7 @@ def bare(image: KernelImage, **request: object) -> Report:
 
 def test_a_bare_kernel_is_asked_what_needs_no_machine() -> None:
     asked = set(results(bare(NEW)))
-    families = (build, section, section_image, ownership)
+    families = (build, section, section_image, early_code, ownership)
     assert asked == {rule.id for family in families for rule in family.RULES}
     assert {rule.id for rule in RULES.values() if rule.static} <= asked
 

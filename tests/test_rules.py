@@ -19,6 +19,7 @@ from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Finding, Severity
 from smecheck.checks.rule import Rule
 from smecheck.evidence import Known, Unknown
+from smecheck.kernel.early_code import Addressing, EarlyCode, LinkAddressAccess
 from smecheck.kernel.image import KernelImage, Misfit, Section
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind
@@ -154,6 +155,24 @@ def loads(image: KernelImage, shorter: int) -> KernelImage:
 
 def at_symbol(address: int) -> KernelImage:
     return replace(NEW, symbols={**NEW.symbols, "sme_workarea": address})
+
+
+def coded(*accesses: LinkAddressAccess, not_followed: tuple[str, ...] = ()) -> KernelImage:
+    """Return the 6.1 kernel with what was found in its early code."""
+    return replace(NEW, early_code=Known(EarlyCode(960, accesses, not_followed), "a test"))
+
+
+ACCESS = LinkAddressAccess(
+    0xFFFFFFFF81916224,
+    "f60425058f8a8108",
+    Addressing.ABSOLUTE,
+    0xFFFFFFFF818A8F05,
+    "boot_cpu_data+0x4d",
+    ("sme_encrypt_kernel", "sme_prepare_pgd+0xee", ".altinstr_aux+0x1929"),
+)
+OTHER_ACCESS = replace(ACCESS, address=0xFFFFFFFF81916211)
+BY_REGISTER = replace(ACCESS, addressing=Addressing.REGISTER)
+UNCERTAIN = Seen(Severity.NOTE, None, None)
 
 
 def alone(rule: str, what: str, image: KernelImage, *seen: Seen) -> Example:
@@ -444,6 +463,19 @@ CASES = [
     alone("SME027", "a byte short", loads(NEW, shorter=1), error()),
     alone("SME027", "to the byte", NEW),
     alone("SME027", "none", replace(NEW, loads=NEW.loads[:1]), error(None, "names every LOAD")),
+    alone("SME046", "a link address", coded(ACCESS), error()),
+    alone(
+        "SME046",
+        "another",
+        coded(ACCESS, replace(ACCESS, address=ACCESS.address - 19)),
+        error(),
+        error(),
+    ),
+    alone("SME046", "of a table", coded(replace(ACCESS, addressing=Addressing.INDEXED)), error()),
+    alone("SME046", "by a register", coded(BY_REGISTER), UNCERTAIN),
+    alone("SME046", "of guests", coded(replace(ACCESS, for_guests=True)), UNCERTAIN),
+    alone("SME046", "not followed", coded(not_followed=("sme_enable: …",)), UNCERTAIN),
+    alone("SME046", "none", coded()),
     alone("SME028", "inside", at_symbol(0xFFFFFFFF84700000), error()),
     alone("SME028", "outside", at_symbol(0xFFFFFFFF84400000), error()),
     alone("SME028", "at the beginning", at_symbol(0xFFFFFFFF84600000)),

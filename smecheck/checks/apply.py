@@ -64,9 +64,10 @@ def applicable(situation: Situation) -> Iterator[Rule]:
 
     A rule comes behind those that it builds on.
     """
-    from smecheck.checks import build, ownership, section, section_image
+    from smecheck.checks import build, early_code, ownership, section, section_image
 
     yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
+    yield from early_code.RULES
     machine = (situation.segments, situation.memory, situation.firmware, situation.log)
     if any(part is not None for part in machine) or situation.boot.base_is_stated:
         from smecheck.checks import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from smecheck.checks import (
     build,
     crash_reservation,
+    early_code,
     firmware_memory,
     in_place,
     load,
@@ -32,6 +33,7 @@ RULES: dict[str, Rule] = {
             *ownership.RULES,
             *section.RULES,
             *section_image.RULES,
+            *early_code.RULES,
             *load.RULES,
             *unpacking.RULES,
             *sources.RULES,

@@ -202,6 +202,14 @@ def workarea_symbol(situation: Situation) -> Lack | None:
     return None
 
 
+def early_code(situation: Situation) -> Lack | None:
+    """Need the code that sets SME up."""
+    if isinstance(situation.image.early_code, Unknown):
+        # Not in the words of the source: a description of the kernel would have others.
+        return _skipped("the code that sets SME up is not known (give the vmlinux or the vmlinuz)")
+    return None
+
+
 def _skipped(reason: str) -> Lack:
     return Lack(Outcome.SKIPPED, reason)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Unknown
 from smecheck.kernel.build_marks import NO_MARKS, Marks
+from smecheck.kernel.early_code import EarlyCode
+from smecheck.kernel.symbols import SymbolSource
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -153,6 +155,9 @@ class KernelConfig:
     marks: Marks = NO_MARKS
 
 
+NOT_FROM_IMAGE = Unknown("not read from an image")
+
+
 @record
 class KernelImage:
     """All that a source says of a kernel. What it means is worked out in ``placement.identity``."""
@@ -180,8 +185,10 @@ class KernelImage:
     symbols_shifted: bool = False
     """Whether KASLR may have moved what ``symbols`` were read from, by a distance that no other
     fact tells: they are given as of a ``_text`` that is assumed, and only distances count."""
-    symbols_from: Fact[str] = Unknown("not read from an image")
-    """What lists the symbols of an image: a table for linkers, or one of the kernel's own."""
+    symbols_from: Fact[SymbolSource] = NOT_FROM_IMAGE
+    """What lists the symbols of an image."""
+    early_code: Fact[EarlyCode] = NOT_FROM_IMAGE
+    """The code that sets up SME, followed as far as that can be done without running it."""
     origins: Mapping[str, str] = MappingProxyType({})
     """Where symbols and options were read, by name, as far as there is more to say than that."""
     complements: tuple[Complement, ...] = ()

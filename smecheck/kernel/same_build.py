@@ -47,6 +47,7 @@ def merge(image: KernelImage, other: KernelImage) -> KernelImage:
         sme_text=_filled(own.sme_text, others.sme_text, others.source),
         purgatory=_filled(own.purgatory, others.purgatory, others.source),
         origins={**own.origins, **_origins(others, [*symbols, *options])},
+        early_code=_filled(own.early_code, others.early_code, others.source),
     )
     return _complemented(settled(merged), own, others.source, others.kind.value)
 

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Protocol
 
 from smecheck.record import record
+
+
+class SymbolSource(Enum):
+    """What lists the symbols of an image."""
+
+    SYMTAB = ".symtab"
+    """The table for linkers and debuggers."""
+    KALLSYMS = "embedded kallsyms"
+    """The tables that the kernel has for its own use (CONFIG_KALLSYMS)."""
 
 
 @record

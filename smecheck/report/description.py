@@ -12,13 +12,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from smecheck import __version__
-from smecheck.evidence import Fact, Known, T
+from smecheck.evidence import Fact, Known, T, Unknown
 from smecheck.quantity import address_text
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smecheck.kernel.early_code import EarlyCode
     from smecheck.kernel.image import KernelImage, LoadSegment, Purgatory, Section, SetupHeader
 
 SCHEMA = "smecheck/kernel-v1"
@@ -56,6 +57,7 @@ def _lines(image: KernelImage) -> Iterator[str]:
     yield from _config(image.config, image.origins)
     yield _fact("sme_text", image.sme_text, _boolean)
     yield _fact("purgatory", image.purgatory, _purgatory)
+    yield from _early_code(image.early_code)
 
 
 def _symbols(image: KernelImage) -> Iterator[str]:
@@ -67,6 +69,8 @@ def _symbols(image: KernelImage) -> Iterator[str]:
             yield f"  ? {key}"
             key = ""
         yield _with_comment(f"  {key}: {address_text(address)}", image.origins.get(name, ""))
+    if isinstance(image.symbols_from, Known):
+        yield _fact("symbols_from", image.symbols_from, lambda source: _text(source.value))
     yield from _complete("symbols", known=bool(image.symbols), complete=image.symbols_complete)
     if image.symbols_shifted:
         yield _with_comment("symbols_shifted: true", "by KASLR: only their distances count")
@@ -133,6 +137,29 @@ def _config(options: Mapping[str, str], origins: Mapping[str, str]) -> Iterator[
     yield "config:" if options else _comment("config: unknown")
     for name, value in options.items():
         yield _with_comment(f"  {name}: {_quoted(value)}", origins.get(name, ""))
+
+
+def _early_code(fact: Fact[EarlyCode]) -> Iterator[str]:
+    if isinstance(fact, Unknown):
+        yield _comment(f"early_code: unknown, {fact.reason}")
+        return
+    code = fact.value
+    yield _with_comment("early_code:", fact.origin)
+    yield f"  instructions: {code.instructions}"
+    yield "  link_addresses:" if code.accesses else "  link_addresses: []"
+    for access in code.accesses:
+        fields = {
+            "instruction": address_text(access.address),
+            "code": _quoted(access.code),
+            "addressing": access.addressing.value,
+            "operand": address_text(access.operand),
+            "symbol": _text(access.symbol),
+            "path": f"[{', '.join(map(_quoted, access.path))}]",
+            "for_guests": _boolean(access.for_guests),
+        }
+        yield f"    - {_flow(fields)}"
+    yield "  not_followed:" if code.not_followed else "  not_followed: []"
+    yield from (f"    - {_quoted(reason)}" for reason in code.not_followed)
 
 
 def _fact(key: str, fact: Fact[T], show: Callable[[T], str]) -> str:

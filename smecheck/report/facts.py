@@ -56,7 +56,7 @@ def kernel_facts(report: Report) -> tuple[FactLine, ...]:
 
 
 def _symbols(image: KernelImage) -> Iterator[FactLine]:
-    yield _stated("symbols", image.symbols_from, str)
+    yield _stated("symbols", image.symbols_from, lambda source: source.value)
 
 
 def _decompressor(view: DecompressorView) -> Iterator[FactLine]:

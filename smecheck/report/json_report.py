@@ -139,7 +139,9 @@ def _kernel(report: Report) -> Json:
         "build_id": value_of(image.build_id),
         "scheme": (value_of(facts.scheme) or Scheme.UNKNOWN).value,
         "generation": facts.generation_text,
-        "symbols": value_of(image.symbols_from),
+        "symbols": image.symbols_from.value.value
+        if isinstance(image.symbols_from, Known)
+        else None,
         "text": _address(facts.text),
         "end": _address(facts.end),
         "image_size": None if text is None or end is None else end - text,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from smecheck.read.kernel.packed import NotUnpacked, Packed
 
 _INPUT = 64 << 10
-_BLOCK = 256 << 10
+BLOCK = 256 << 10
 """Bytes that a decoder may put out at once: fits into a cache, and is searched there."""
 _MEMORY_LIMIT = 192 << 20
 """For the dictionary of xz and lzma; scripts/xz_wrap.sh of the kernel sets 32 MiB, 128 MiB later.
@@ -146,7 +146,7 @@ def _blocks(
 
 def _stream(packed: Packed, decoder: _Decoder, data: bytes) -> Iterator[bytes]:
     while True:
-        block = decoder.decompress(data, _BLOCK)
+        block = decoder.decompress(data, BLOCK)
         if block:
             yield block
         if decoder.eof:

@@ -13,6 +13,7 @@ from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.build_marks import BUILD_SALT, Marks
 from smecheck.kernel.constants import START_KERNEL_MAP
+from smecheck.kernel.early_code import EarlyCode
 from smecheck.kernel.identity import SME_CODE_SYMBOLS
 from smecheck.kernel.image import (
     SECTION_SCHEMES,
@@ -24,6 +25,7 @@ from smecheck.kernel.image import (
     SetupHeader,
 )
 from smecheck.read.kernel.banner import Banner, marks_of, release_of
+from smecheck.read.kernel.early_code import early_code
 from smecheck.read.kernel.elf_content import find_banner, find_notes, find_sme_text
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 from smecheck.read.kernel.image_symbols import ImageSymbols, image_symbols
@@ -79,6 +81,7 @@ def read_elf_file(elf: ElfFile) -> KernelImage:
         config=config.options if config else {},
         sme_text=_sme_text(elf, sections, needed=not in_section and not names_code),
         origins={**(config.origins if config else {}), **symbols.origins},
+        early_code=_NO_CONTENTS if is_split else _early_code(elf, sections, loads, symbols),
         marks=_marks(banner, salt, config),
         purgatory=_NO_CONTENTS if is_split else find_purgatory(elf, sections, symbols.purgatory),
     )
@@ -90,6 +93,24 @@ def _marks(banner: Fact[Banner], salt: str | None, config: KernelConfig | None) 
         **({BUILD_SALT: salt} if salt is not None else {}),
         **marks_of(banner),
     }
+
+
+def _early_code(
+    elf: ElfFile,
+    sections: list[ElfSection],
+    loads: tuple[LoadSegment, ...],
+    symbols: ImageSymbols,
+) -> Fact[EarlyCode]:
+    """Follow the code that sets SME up."""
+    if not symbols.early:
+        reason = symbols.source.reason if isinstance(symbols.source, Unknown) else "no SME code"
+        return Unknown(f"the code is not known: {reason}")
+    from smecheck.read.kernel.code_pages import code_of, names_of, place_of
+
+    found, missing = early_code(symbols.early, code_of(elf, loads), names_of(elf, sections))
+    if missing:
+        elf.ask_again([place_of(loads, page) for page in sorted(missing)])
+    return found
 
 
 def _config(elf: ElfFile, sections: list[ElfSection], symbols: ImageSymbols) -> KernelConfig | None:

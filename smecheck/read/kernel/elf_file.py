@@ -98,6 +98,14 @@ class ElfFile:
         self._stream.seek(offset)
         return self._stream.read(size)
 
+    def bytes_if_kept(self, offset: int, size: int) -> bytes | None:
+        """Return what the file has there; ``None`` where it is not at hand any more."""
+        return self.bytes_at(offset, size)
+
+    def ask_again(self, spans: list[Span]) -> None:  # noqa: ARG002 - all of a file is at hand
+        """Have spans that are not at hand any more brought back, if that is possible."""
+        return
+
     def chunks(self, section: ElfSection, overlap: int) -> Iterator[bytes]:
         """Yield the section's bytes in pieces that overlap, so that no text is cut in two.
 
@@ -117,9 +125,9 @@ class ElfFile:
         Raises:
             MalformedInput: the section does not lie in the file.
         """
-        from smecheck.read.kernel.kallsyms_stream import FAR, KallsymsStream
+        from smecheck.read.kernel.kallsyms_stream import KallsymsStream, Part
 
-        stream = KallsymsStream(lambda offset: section.address + offset, FAR)
+        stream = KallsymsStream((Part(0, section.size, section.address),))
         return stream.feed_all(self.chunks(section, 0))
 
     def read_header(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.errors import MalformedInput
 from smecheck.kernel.identity import INITRD_AWARE_SYMBOLS
-from smecheck.kernel.startup_names import plain_name
+from smecheck.kernel.startup_names import STARTUP_PREFIX, plain_name
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 
 _ENTRY_SIZE = 24
@@ -54,7 +54,7 @@ class SymbolTable:
 
         A global symbol wins over a local one of the same name. The value of a file symbol is 0.
         """
-        places = {place: name for name in wanted for place in self._places(name)}
+        places = dict(self._all_places(frozenset(wanted)))
         found = self._defined(places, self._first_global, self._count)
         local = {place: name for place, name in places.items() if name not in found}
         return self._defined(local, 0, self._first_global) | found
@@ -72,6 +72,24 @@ class SymbolTable:
             values = local if entry[4] >> 4 == _STB_LOCAL else found
             values.setdefault(name, int.from_bytes(entry[8:16], "little"))
         return local | found
+
+    def _all_places(self, wanted: frozenset[str]) -> Iterator[tuple[int, str]]:
+        """Yield where each of the names stands in the string table.
+
+        A spelling with the prefix of v6.18 ends as the plain one does: one search finds both.
+        """
+        prefix = STARTUP_PREFIX.encode()
+        for name in wanted:
+            plain = name.removeprefix(STARTUP_PREFIX)
+            whole = plain not in INITRD_AWARE_SYMBOLS
+            if whole and plain != name and plain in wanted:
+                continue
+            prefixed = STARTUP_PREFIX + name
+            for at in self._places(name):
+                yield at, name
+                begin = at - len(prefix)
+                if whole and prefixed in wanted and begin >= 0 and self._names[begin:at] == prefix:
+                    yield begin, prefixed
 
     def _places(self, name: str) -> Iterator[int]:
         """Yield where the name stands in the string table.

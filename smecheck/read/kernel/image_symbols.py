@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import KERNEL_IMAGE_SIZE
 from smecheck.kernel.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS
 from smecheck.kernel.startup_names import all_spellings, by_plain_name
+from smecheck.kernel.symbols import SymbolSource
 from smecheck.quantity import address_text
+from smecheck.read.kernel.early_code import EARLY_NAMES
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 from smecheck.read.kernel.elf_symbols import SymbolTable
 from smecheck.record import record
@@ -15,8 +20,6 @@ _BANNER = "linux_banner"
 _IKCONFIG = "kernel_config_data"
 _PURGATORY = "kexec_purgatory"
 
-SYMTAB = ".symtab"
-KALLSYMS = "embedded kallsyms"
 NO_SYMBOLS = (
     "the image has no symbol table, and no kallsyms of a known form in .rodata (CONFIG_KALLSYMS)"
 )
@@ -32,21 +35,24 @@ class ImageSymbols:
     """Those of them that the image has by another name, and that name."""
     complete: bool
     """Whether a symbol that is not there is not in the kernel."""
-    source: Fact[str]
-    """``SYMTAB`` or ``KALLSYMS``."""
+    source: Fact[SymbolSource]
+    """What lists them."""
     banner: int | None = None
     """Where linux_banner is."""
     config: Fact[int | None] = Unknown("no symbol table")
     """Where kernel_config_data is; ``None`` if there is none."""
     purgatory: Fact[int | None] = Unknown("no symbol table")
     """Where kexec_purgatory is; ``None`` if there is none."""
+    early: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    """Those that it takes to follow the early code, by the names that the image has for them."""
 
     @property
     def origins(self) -> dict[str, str]:
         """Where symbols were read, as far as there is more to say than their names."""
-        kallsyms = isinstance(self.source, Known) and self.source.value == KALLSYMS
+        kallsyms = isinstance(self.source, Known) and self.source.value is SymbolSource.KALLSYMS
+        told = f" ({SymbolSource.KALLSYMS.value})"
         return {
-            name: f"symbol {self.spelled.get(name, name)}{f' ({KALLSYMS})' if kallsyms else ''}"
+            name: f"symbol {self.spelled.get(name, name)}{told if kallsyms else ''}"
             for name in (self.addresses if kallsyms else self.spelled)
         }
 
@@ -67,21 +73,18 @@ def image_symbols(elf: ElfFile, sections: list[ElfSection], *, in_section: bool)
     if header is None:
         return _of_kallsyms(elf, sections)
     table = SymbolTable(elf, header, sections)
-    symbols = table.values(all_spellings((*IDENTITY_SYMBOLS, _BANNER, _IKCONFIG, _PURGATORY)))
-    if not in_section:
-        symbols |= table.values(all_spellings(GENERATION_SYMBOLS))
-    banner, config, purgatory = (
-        symbols.pop(name, None) for name in (_BANNER, _IKCONFIG, _PURGATORY)
-    )
-    addresses, spelled = by_plain_name(symbols)
+    identity = all_spellings((*IDENTITY_SYMBOLS, *(() if in_section else GENERATION_SYMBOLS)))
+    found = table.values((*identity, _BANNER, _IKCONFIG, _PURGATORY, *EARLY_NAMES))
+    addresses, spelled = by_plain_name({name: found[name] for name in identity if name in found})
     return ImageSymbols(
         addresses,
         spelled,
         complete=True,
-        source=Known(SYMTAB, f"{len(table)} symbols"),
-        banner=banner,
-        config=Known(config, f"symbol {_IKCONFIG}"),
-        purgatory=Known(purgatory, f"symbol {_PURGATORY}"),
+        source=Known(SymbolSource.SYMTAB, f"{len(table)} symbols"),
+        banner=found.get(_BANNER),
+        config=Known(found.get(_IKCONFIG), f"symbol {_IKCONFIG}"),
+        purgatory=Known(found.get(_PURGATORY), f"symbol {_PURGATORY}"),
+        early={name: (found[name],) for name in EARLY_NAMES if name in found},
     )
 
 
@@ -110,7 +113,8 @@ def _of_kallsyms(elf: ElfFile, sections: list[ElfSection]) -> ImageSymbols:
         addresses,
         spelled,
         complete=everything,
-        source=Known(KALLSYMS, f"{len(kallsyms)} symbols in .rodata, {which}"),
+        source=Known(SymbolSource.KALLSYMS, f"{len(kallsyms)} symbols in .rodata, {which}"),
+        early=kallsyms.addresses(EARLY_NAMES),
     )
 
 

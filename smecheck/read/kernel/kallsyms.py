@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from mmap import mmap
 
 from smecheck.kernel.symbols import Symbol
 from smecheck.record import record
@@ -88,10 +89,11 @@ class Kallsyms:
     no answer takes more steps than there are symbols.
     """
 
-    def __init__(self, data: bytes, tables: KallsymsTables) -> None:
+    def __init__(self, data: bytes | mmap, tables: KallsymsTables) -> None:
         self._data = data
         self._tables = tables
         self._places: dict[int, list[int]] = {}
+        self._found: dict[str, tuple[int, ...]] = {}
 
     def __len__(self) -> int:
         return self._tables.count
@@ -107,12 +109,14 @@ class Kallsyms:
 
     def addresses(self, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """Return the addresses of each of the names that is listed, in ascending order."""
-        wanted = {name.encode("utf-8", "surrogateescape"): name for name in names}
-        indexes = self._walked(wanted) if self._tables.seqs is None else self._halved(wanted)
-        return {
-            wanted[name]: tuple(sorted({self.address(index) for index in found}))
-            for name, found in indexes.items()
-        }
+        names = tuple(names)
+        wanted = {_encoded(name): name for name in names if name not in self._found}
+        if wanted:
+            indexes = self._walked(wanted) if self._tables.seqs is None else self._halved(wanted)
+            for encoded, name in wanted.items():
+                found = {self.address(index) for index in indexes.get(encoded, ())}
+                self._found[name] = tuple(sorted(found))
+        return {name: self._found[name] for name in names if self._found[name]}
 
     def names(self, address: int) -> tuple[str, ...]:
         """Return the names of exactly this address."""
@@ -247,6 +251,10 @@ class Kallsyms:
                     found.setdefault(name, []).append(index)
             at += size
         return found
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _long_size(low: int, high: int) -> int:

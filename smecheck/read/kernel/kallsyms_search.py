@@ -17,6 +17,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from mmap import mmap
 
 from smecheck.kernel.constants import KERNEL_IMAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.read.kernel.kallsyms import MARKED, NAME_LIMIT, Kallsyms, KallsymsTables, Reference
@@ -36,8 +37,8 @@ _LONGEST_NAME = 514
 """KSYM_NAME_LEN and the bytes of its length."""
 _TEXTS = 256
 """Places of the text that are looked at; kernels have half a dozen."""
-_TABLES = 4
-"""Token tables around which the others are sought; a kernel has one."""
+_USUALLY_BEFORE, _BEFORE = 4 << 20, 16 << 20
+"""Bytes in front of a token table that hold the tables there: of 200,000 symbols, of 800,000."""
 _COUNTS = 64
 """Numbers of symbols that are tried for a token table; one is right, others are rare."""
 _BASES = 1 << 17
@@ -79,14 +80,34 @@ def find_kallsyms(data: bytes, address: int) -> Kallsyms | None:
     Returns:
         The symbols; ``None`` where the piece does not hold all of the tables.
     """
-    for table in itertools.islice(_all_token_tables(data), _TABLES):
-        tables = _around(data, address, table)
+    at = data.find(TOKENS_TEXT)
+    for _ in range(_TEXTS):
+        if at < 0:
+            break
+        found = kallsyms_at(data, at, address=address, size=len(data))
+        if found is not None:
+            return found
+        at = data.find(TOKENS_TEXT, at + 1)
+    return None
+
+
+def kallsyms_at(data: bytes | mmap, at: int, *, address: int, size: int) -> Kallsyms | None:
+    """Find the tables around the text :data:`TOKENS_TEXT` at ``at``.
+
+    Args:
+        data: what holds them, in its first ``size`` bytes.
+        at: where the text is.
+        address: the link address of its first byte; a multiple of 8.
+        size: how much of it counts.
+    """
+    for table in _token_tables(data, at, size):
+        tables = _around(data, address, size, table)
         if tables is not None:
             return _alone(data, tables, table.start)
     return None
 
 
-def _alone(data: bytes, tables: KallsymsTables, names_end: int) -> Kallsyms:
+def _alone(data: bytes | mmap, tables: KallsymsTables, names_end: int) -> Kallsyms:
     """Return the symbols with the bytes of their tables, without what is around these."""
     starts = [tables.names, tables.offsets]
     ends = [names_end, tables.offsets + 4 * tables.count]
@@ -103,16 +124,7 @@ def holds_token_table(data: bytes) -> bool:
     return bool(ends) and any(_index_at(data, ends[-1] + gap, 0, ends) for gap in range(8))
 
 
-def _all_token_tables(data: bytes) -> Iterator[_TokenTable]:
-    at = -1
-    for _ in range(_TEXTS):
-        at = data.find(TOKENS_TEXT, at + 1)
-        if at < 0:
-            return
-        yield from _token_tables(data, at)
-
-
-def _token_tables(data: bytes, digits: int) -> Iterator[_TokenTable]:
+def _token_tables(data: bytes | mmap, digits: int, size: int) -> Iterator[_TokenTable]:
     """Yield the token tables that have the token ``0`` at ``digits``."""
     ends = _token_ends(data, digits)
     if not ends:
@@ -121,7 +133,7 @@ def _token_tables(data: bytes, digits: int) -> Iterator[_TokenTable]:
         index_at = _aligned(ends[-1], alignment)
         index = _index_at(data, index_at, digits, ends)
         start = digits - index[_ZERO_TOKEN] if index else -1
-        if start < 0:
+        if start < 0 or index_at + 2 * _TOKENS > size:
             continue
         tokens = tuple(data[start : ends[-1]].split(b"\0")[:_TOKENS])
         bounds = [*(start + word for word in index), ends[-1]]
@@ -130,7 +142,7 @@ def _token_tables(data: bytes, digits: int) -> Iterator[_TokenTable]:
             yield _TokenTable(start, index_at + 2 * _TOKENS, tokens)
 
 
-def _token_ends(data: bytes, digits: int) -> list[int]:
+def _token_ends(data: bytes | mmap, digits: int) -> list[int]:
     """Return where the tokens from ``0`` on end; empty where they do not."""
     at, ends = digits, []
     for _ in range(_ZERO_TOKEN, _TOKENS):
@@ -142,7 +154,7 @@ def _token_ends(data: bytes, digits: int) -> list[int]:
     return ends
 
 
-def _index_at(data: bytes, at: int, digits: int, ends: list[int]) -> array[int]:
+def _index_at(data: bytes | mmap, at: int, digits: int, ends: list[int]) -> array[int]:
     """Return the index of a token table, if it is there and agrees with where its tokens end."""
     words = data[at : at + 2 * _TOKENS]
     index = array("H", words if len(words) == 2 * _TOKENS else b"")
@@ -153,7 +165,9 @@ def _index_at(data: bytes, at: int, digits: int, ends: list[int]) -> array[int]:
     return array("H")
 
 
-def _around(data: bytes, address: int, table: _TokenTable) -> KallsymsTables | None:
+def _around(
+    data: bytes | mmap, address: int, size: int, table: _TokenTable
+) -> KallsymsTables | None:
     """Return the tables around a token table, if they are there and agree."""
     for names in itertools.islice(_names_before(data, table.start), _COUNTS):
         for offsets, base_at, reference, seqs in _offsets_of(table, names):
@@ -172,7 +186,7 @@ def _around(data: bytes, address: int, table: _TokenTable) -> KallsymsTables | N
                 base=base,
                 seqs=seqs,
             )
-            if _agrees(data, found):
+            if _agrees(data, size, found):
                 return found
     return None
 
@@ -201,18 +215,20 @@ def _offsets_of(table: _TokenTable, names: _Names) -> Iterator[_Offsets]:
             yield offsets, base_at, reference, names.seqs
 
 
-def _names_before(data: bytes, end: int) -> Iterator[_Names]:
+def _names_before(data: bytes | mmap, end: int) -> Iterator[_Names]:
     """Yield the names that may lie in front of a token table, which begins at ``end``."""
+    is_plain = False
     for width in (4, 8):
         for padding in (0, 4) if width == 4 else (0,):
             markers = _markers_up_to(data, end - padding, width)
-            if markers:
-                start = end - padding - width * len(markers)
-                yield from _names_of(data, start, markers)
-    yield from _names_and_numbers(data, end)
+            for names in _names_of(data, end - padding - width * len(markers), markers):
+                is_plain = True
+                yield names
+    if not is_plain:
+        yield from _names_and_numbers(data, end)
 
 
-def _markers_up_to(data: bytes, end: int, width: int) -> tuple[int, ...]:
+def _markers_up_to(data: bytes | mmap, end: int, width: int) -> tuple[int, ...]:
     """Return the markers that end at ``end``, ascending from 0; empty if there are none."""
     found: list[int] = []
     at = end - width
@@ -227,8 +243,10 @@ def _markers_up_to(data: bytes, end: int, width: int) -> tuple[int, ...]:
     return ()
 
 
-def _names_of(data: bytes, end: int, markers: tuple[int, ...]) -> Iterator[_Names]:
+def _names_of(data: bytes | mmap, end: int, markers: tuple[int, ...]) -> Iterator[_Names]:
     """Yield the names that end in front of their markers, which begin at ``end``."""
+    if not markers:
+        return
     least, most = (len(markers) - 1) * MARKED + 1, len(markers) * MARKED
     last = max(end - markers[-1], 0) // 4 * 4
     lowest = max(last - _LONGEST_NAME * MARKED // 4 * 4, 0)
@@ -243,9 +261,13 @@ def _names_of(data: bytes, end: int, markers: tuple[int, ...]) -> Iterator[_Name
                 yield names
 
 
-def _names_and_numbers(data: bytes, end: int) -> Iterator[_Names]:
+def _names_and_numbers(data: bytes | mmap, end: int) -> Iterator[_Names]:
     """Yield the names where seqs_of_names lies between their markers and the token table."""
-    for match in itertools.islice(_BASE_AND_COUNT.finditer(data, 0, end), _BASES):
+    near, far = max(end - _USUALLY_BEFORE, 0), max(end - _BEFORE, 0)
+    matches = itertools.chain(
+        _BASE_AND_COUNT.finditer(data, near, end), _BASE_AND_COUNT.finditer(data, far, near)
+    )
+    for match in itertools.islice(matches, _BASES):
         count_at = match.start(1)
         # The base is _text, a multiple of 2 MiB.
         if count_at % 8 or int.from_bytes(data[count_at - 8 : count_at], "little") % PMD_SIZE:
@@ -261,7 +283,7 @@ def _names_and_numbers(data: bytes, end: int) -> Iterator[_Names]:
                 yield names
 
 
-def _end_where_they_must(data: bytes, names: _Names, end: int) -> bool:
+def _end_where_they_must(data: bytes | mmap, names: _Names, end: int) -> bool:
     """Tell whether a walk over names leads from marker to marker, and the last one to ``end``."""
     markers = names.markers
     if not markers or markers[0] or names.start + markers[-1] >= end:
@@ -273,7 +295,7 @@ def _end_where_they_must(data: bytes, names: _Names, end: int) -> bool:
     return len(markers) == 1 or _after(data, names.start, MARKED) == names.start + markers[1]
 
 
-def _after(data: bytes, at: int, names: int) -> int:
+def _after(data: bytes | mmap, at: int, names: int) -> int:
     """Return where ``names`` names from ``at`` on end; past the data where they do not."""
     for _ in range(names):
         if at + 1 >= len(data):
@@ -285,11 +307,11 @@ def _after(data: bytes, at: int, names: int) -> int:
     return at
 
 
-def _agrees(data: bytes, tables: KallsymsTables) -> bool:
+def _agrees(data: bytes | mmap, size: int, tables: KallsymsTables) -> bool:
     """Tell whether addresses are those of a kernel, in ascending order."""
-    if tables.offsets + 4 * tables.count > len(data):
+    if tables.offsets + 4 * tables.count > size:
         return False
-    if tables.seqs is not None and tables.seqs + 3 * tables.count > len(data):
+    if tables.seqs is not None and tables.seqs + 3 * tables.count > size:
         return False
     symbols = Kallsyms(data, tables)
     step = max(tables.count // _SAMPLES, 1)

@@ -55,6 +55,10 @@ class KeptBytes:
         self._pieces += pieces
         self._open += pieces
 
+    def add(self, start: int, data: bytes) -> None:
+        """Keep bytes that went by, as somebody else has kept them."""
+        self._pieces.append(_Piece(Span.sized(start, len(data)), data))
+
     def again(self, spans: Iterable[Span]) -> None:
         """Begin the stream again, for more spans; what was kept is kept, no text is sought."""
         self.size = 0

@@ -11,6 +11,7 @@ import re
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import (
+    NOT_FROM_IMAGE,
     KernelImage,
     KernelKind,
     LoadSegment,
@@ -20,6 +21,8 @@ from smecheck.kernel.image import (
 )
 from smecheck.kernel.link_address import settled
 from smecheck.kernel.startup_names import by_plain_name
+from smecheck.kernel.symbols import SymbolSource
+from smecheck.read.kernel.early_code_description import read_early_code
 from smecheck.read.kernel.elf_section_types import SECTION_TYPES, section_type
 from smecheck.read.kernel.kconfig import OptionType, type_of, value_problem
 from smecheck.read.yaml.fields import NOT_GIVEN, Fields, open_description
@@ -44,6 +47,7 @@ _KEYS = (
     "symbols",
     "symbols_complete",
     "symbols_shifted",
+    "symbols_from",
     "sections",
     "sections_complete",
     "program_headers",
@@ -51,6 +55,7 @@ _KEYS = (
     "config",
     "sme_text",
     "purgatory",
+    "early_code",
 )
 _SECTION_KEYS = ("name", "address", "size", "type", "offset", "flags")
 _PROGRAM_HEADER_KEYS = ("vaddr", "paddr", "filesz", "memsz", "flags", "offset", "align")
@@ -107,10 +112,21 @@ def read_kernel_description(text: str, name: str) -> KernelImage:
         sme_text=fields.fact("sme_text", boolean, Unknown("the description does not say")),
         purgatory=_purgatory(fields),
         symbols_shifted=fields.get("symbols_shifted", boolean) or False,
+        symbols_from=fields.fact("symbols_from", _symbols_from, NOT_FROM_IMAGE),
         origins={name: f"symbol {spelling}" for name, spelling in spelled.items()},
+        early_code=read_early_code(fields),
     )
     fields.finish()
     return settled(image)
+
+
+def _symbols_from(node: Node) -> SymbolSource:
+    written = one_line(node)
+    for source in SymbolSource:
+        if written == source.value:
+            return source
+    names = " or ".join(quoted(source.value) for source in SymbolSource)
+    raise BadNodeError(node, f"{quoted(written)}: write {names}")
 
 
 def _sections(fields: Fields) -> tuple[Section, ...]:

@@ -9,9 +9,9 @@ from operator import attrgetter
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.symbols import Symbol, Symbols
+from smecheck.kernel.symbols import Symbol, Symbols, SymbolSource
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
-from smecheck.read.kernel.image_symbols import KALLSYMS, NO_SYMBOLS, SYMTAB
+from smecheck.read.kernel.image_symbols import NO_SYMBOLS
 
 _ENTRY = struct.Struct("<IBBHQQ")
 _LIMIT = 64 << 20
@@ -34,12 +34,12 @@ def kernel_symbols(elf: ElfFile, sections: list[ElfSection]) -> Fact[Symbols]:
     """
     for section in sections:
         if section.type == "SYMTAB" and section.size:
-            return Known(SymbolTableSymbols(elf, section, sections), SYMTAB)
+            return Known(SymbolTableSymbols(elf, section, sections), SymbolSource.SYMTAB.value)
     for section in sections:
         if section.name == ".rodata" and section.is_in_file:
             kallsyms = elf.kallsyms(section)
             if kallsyms is not None:
-                return Known(kallsyms, KALLSYMS)
+                return Known(kallsyms, SymbolSource.KALLSYMS.value)
     return Unknown(NO_SYMBOLS)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.read.kernel.decoders import library
+from smecheck.read.kernel.decoders import BLOCK, library
 from smecheck.read.kernel.packed import NotUnpacked, Packed
 
 _MAGIC = 0x184C2102
@@ -20,7 +20,7 @@ _BLOCKS = 1024
 
 
 def unpack_lz4_legacy(packed: Packed) -> Iterator[bytes]:
-    """Yield the blocks, of 8 MiB but for the last.
+    """Yield what is unpacked, in pieces: of the blocks of 8 MiB, one is held at a time.
 
     Raises:
         NotUnpacked: a block is damaged, or the last ends early.
@@ -39,7 +39,8 @@ def unpack_lz4_legacy(packed: Packed) -> Iterator[bytes]:
         del data  # before the consumer has its turn: 8 MiB
         if not unpacked:
             raise NotUnpacked("it is damaged: an empty lz4 block")
-        yield unpacked
+        for at in range(0, len(unpacked), BLOCK):
+            yield unpacked[at : at + BLOCK]
         del unpacked
     raise NotUnpacked(f"it is in more than {_BLOCKS} pieces")
 

@@ -11,16 +11,18 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.kernel.image import KernelImage, LoadSegment
+from smecheck.machine_code.walk import Code
 from smecheck.read.kernel.banner import BANNER_REACH, BANNER_TEXT
+from smecheck.read.kernel.code_pages import place_of
 from smecheck.read.kernel.elf import read_elf_file
 from smecheck.read.kernel.elf_content import NOTES_LIMIT, SME_TEXTS
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 from smecheck.read.kernel.kallsyms import Kallsyms
-from smecheck.read.kernel.kallsyms_stream import FAR, KallsymsStream
+from smecheck.read.kernel.kallsyms_stream import KallsymsStream, Part
 from smecheck.read.kernel.kept_bytes import KeptBytes, Sought
 from smecheck.read.kernel.packed import NotUnpacked
 from smecheck.read.kernel.payload import UNPACKED_LIMIT, Payload
@@ -39,6 +41,10 @@ _KEPT_LIMIT = 32 << 20
 """A kernel's symbol table and names take 10 MiB."""
 _WORK_LIMIT = UNPACKED_LIMIT + UNPACKED_LIMIT // 2
 """No further pass begins when so much was unpacked in those before."""
+
+_PASSES_FOR_CODE = 2
+_WORK_FOR_CODE = 256 << 20
+"""A kernel that needs more of them for its code is read without: that is then said."""
 
 _SOUGHT = (
     Sought(BANNER_TEXT, BANNER_REACH),
@@ -63,12 +69,19 @@ class _UnpackedElf(ElfFile):
     """An ELF file of which only some bytes are at hand."""
 
     def __init__(
-        self, kept: KeptBytes, size: int, name: str, kallsyms: Kallsyms | None = None
+        self,
+        kept: KeptBytes,
+        size: int,
+        name: str,
+        kallsyms: Kallsyms | None = None,
+        *,
+        may_ask: bool = True,
     ) -> None:
         super().__init__(io.BytesIO(), size, name)
         self._kept = kept
         self._kallsyms = kallsyms
         self._tables: list[Span] = []
+        self._may_ask = may_ask
 
     def read_sections(self) -> list[ElfSection]:
         sections = super().read_sections()
@@ -88,6 +101,15 @@ class _UnpackedElf(ElfFile):
             # Who asks for one of the tables of the symbols will ask for the other.
             raise _NotKept([span, *self._tables])
         return data
+
+    def bytes_if_kept(self, offset: int, size: int) -> bytes | None:
+        end = min(offset + size, self.size)
+        return self._kept.at(Span(offset, end)) if offset < end else b""
+
+    def ask_again(self, spans: list[Span]) -> None:
+        if self._may_ask:
+            whole = Span(0, self.size)
+            raise _NotKept([span & whole for span in spans])
 
     def kallsyms(self, section: ElfSection) -> Kallsyms | None:  # noqa: ARG002
         # They were searched as they went by, too.
@@ -115,9 +137,10 @@ def read_unpacked_elf(payload: Payload, name: str) -> KernelImage:
     kept, kallsyms = _first_pass(payload, name)
     size = work = kept.size
     needed = 0
-    for _ in range(_PASSES):
+    for number in range(_PASSES):
+        may_ask = number < _PASSES_FOR_CODE and work < _WORK_FOR_CODE
         try:
-            return read_elf_file(_UnpackedElf(kept, size, name, kallsyms))
+            return read_elf_file(_UnpackedElf(kept, size, name, kallsyms, may_ask=may_ask))
         except _NotKept as missing:
             spans = missing.spans
         needed += sum(span.size for span in spans)
@@ -143,18 +166,16 @@ def _first_pass(payload: Payload, name: str) -> tuple[KeptBytes, Kallsyms | None
         head = head + block if head else block
     begun = _begun(head, len(head) if len(head) < _HEAD else payload.limit, name)
     kept.want(_wanted(begun, min(len(head), _HEAD), payload, name))
-    kallsyms = KallsymsStream(_addresses(begun))
-    kept.feed(head)
-    kallsyms.feed(head)
+    loads = _loads(begun)
+    kallsyms = KallsymsStream(_read_only(loads))
+    stream = _Following(kept, kallsyms, loads)
+    stream.feed(head)
     del head, block
     for block in blocks:
-        kept.feed(block)
-        kallsyms.feed(block)
+        stream.feed(block)
         _check(kept.size, payload, name)
     kallsyms.end()
-    if kallsyms.is_short and kallsyms.found is None:
-        kallsyms = KallsymsStream(_addresses(begun), FAR)
-        kallsyms.feed_all(payload.blocks())
+    stream.keep_code()
     _check(kept.size, payload, name)
     if payload.unpacked_size is not None and kept.size < payload.unpacked_size:
         raise NotUnpacked(
@@ -188,20 +209,69 @@ def _wanted(elf: _UnpackedElf, first: int, payload: Payload, name: str) -> list[
     return spans
 
 
-def _addresses(elf: _UnpackedElf) -> Callable[[int], int | None]:
-    """Return what tells the link address of the byte at an offset of the file."""
-    loads: tuple[LoadSegment, ...] = ()
-    with contextlib.suppress(_NotKept, MalformedInput):  # what is wrong with them is said later
-        loads = elf.read_loads()
+def _loads(elf: _UnpackedElf) -> tuple[LoadSegment, ...]:
+    """Return the LOADs; what is wrong with them is said later, where they are asked for."""
+    with contextlib.suppress(_NotKept, MalformedInput):
+        return elf.read_loads()
+    return ()
 
-    def address_of(offset: int) -> int | None:
-        for load in loads:
-            within = offset - (load.offset or 0)
-            if 0 <= within < load.filesz:
-                return load.vaddr + within
-        return None
 
-    return address_of
+def _read_only(loads: tuple[LoadSegment, ...]) -> tuple[Part, ...]:
+    """Return the parts of the file that may hold .rodata."""
+    return tuple(
+        Part(load.offset, load.offset + load.filesz, load.vaddr)
+        for load in loads
+        if load.offset is not None and "W" not in load.flags
+    )
+
+
+class _Following:
+    """The bytes of a kernel as they go by: kept, searched, and its early code kept in time.
+
+    The tables of symbols lie between .text and .init.text. When they have gone by, what is needed
+    of the one is still at hand, and what is needed of the other is yet to come.
+    """
+
+    def __init__(
+        self, kept: KeptBytes, kallsyms: KallsymsStream, loads: tuple[LoadSegment, ...]
+    ) -> None:
+        self._kept = kept
+        self._kallsyms = kallsyms
+        self._loads = loads
+        self._has_kept_code = False
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes."""
+        self._kept.feed(block)
+        self._kallsyms.feed(block)
+        if self._kallsyms.is_over:
+            self.keep_code()
+
+    def keep_code(self) -> None:
+        """Keep the pages of the early code, once the tables were found; no others are kept."""
+        if self._has_kept_code:
+            return
+        self._has_kept_code = True
+        if self._kallsyms.found is not None:
+            from smecheck.read.kernel.early_code import pages_of_early_code, symbols_of_early_code
+
+            symbols = symbols_of_early_code(self._kallsyms.found)
+            at_hand, missing = pages_of_early_code(symbols, Code(self._page))
+            for address in at_hand | missing:
+                self._keep(place_of(self._loads, address))
+        self._kallsyms.forget()
+
+    def _page(self, address: int) -> bytes | None:
+        span = place_of(self._loads, address)
+        return self._kallsyms.at_hand(span.start, span.end) if span else b""
+
+    def _keep(self, span: Span) -> None:
+        """Keep a page that went by, or that will."""
+        data = self._kallsyms.at_hand(span.start, span.end)
+        if data is not None:
+            self._kept.add(span.start, data)
+        elif span.start >= self._kept.size:
+            self._kept.want([span])
 
 
 def _kind_of(head: bytes) -> str:

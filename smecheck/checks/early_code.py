@@ -1,0 +1,100 @@
+"""The code that sets SME up, before the kernel is mapped where it is linked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smecheck.checks import needs
+from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.evidence import value_of
+from smecheck.kernel.early_code import Addressing, LinkAddressAccess
+from smecheck.quantity import address_text
+
+_DECIDED_BY = "smecheck verify runs the code, and tells"
+
+
+@rule(
+    "SME046",
+    "the early code needs an address that nothing maps yet",
+    Severity.ERROR,
+    passed="the early code uses no link address",
+    brief="faults before it is set up",
+    effect=Effect.COLLISION,
+    phrase="is never set up: the code that does it needs an address that nothing maps yet",
+    static=True,
+    needs=(needs.early_code,),
+    remedy="at once: boot it with mem_encrypt=off (nopti does not help); for good: build it with "
+    "gcc or clang 21, or without page table isolation, or take a kernel whose code in "
+    "arch/x86/boot/startup is position-independent",
+)
+def link_address_in_early_code(situation: Situation) -> Iterator[Observation]:
+    """Code that sets SME up accesses memory by the address where the kernel is linked.
+
+    sme_enable() and sme_encrypt_kernel() run while CR3 maps memory one to one. The addresses where
+    the kernel is linked, from 0xffffffff80000000 on, are mapped later, and page faults have no
+    handler yet: an access there is a triple fault, the machine starts anew, and no console shows
+    why. KASLR changes such an address along with the kernel; it is as little mapped.
+
+    It is the compiler that does that to a kernel. Up to clang 20, the feature tests in
+    .altinstr_aux read boot_cpu_data by its absolute address (v6.12; 6.1 and 7.3 have the test in
+    another form). set_pgd() in sme_prepare_pgd() makes such a test where page table isolation is
+    built in. A 6.12.117 of clang 14 was booted with SME, and died there.
+
+    Followed are the calls, jumps and branches of that code as it stands in the image, through
+    whatever it calls out of line. Hundreds of such accesses elsewhere in the same kernel do no
+    harm, since they run later or are patched by then: only what this code reaches counts. Not
+    followed is what leads to panic() or is for encrypted guests. An address that is computed and
+    not accessed is no harm either. Where the code goes by a register or memory it is not followed;
+    that is a note, and so is an access that depends on what a register holds.
+
+    Passes: testb $0x8, boot_cpu_data+0x4d(%rip).
+    Fails: testb $0x8, 0xffffffff818a8f05, at 0xffffffff81916224.
+    Sources: arch/x86/kernel/head_64.S, startup_64, v5.10 to v7.3;
+    arch/x86/include/asm/cpufeature.h, _static_cpu_has(), v6.12; LLVM issue 139001; boots of that
+    kernel (docs/evidence.md).
+    """
+    code = value_of(situation.image.early_code)
+    if code is None:
+        return
+    for access in code.accesses:
+        yield _observation(access, situation.boot.sme_condition)
+    for reason in code.not_followed:
+        yield Observation(
+            message=f"the early code is not followed at {reason}",
+            condition=situation.boot.sme_condition,
+            severity=Severity.NOTE,
+            remedy=_DECIDED_BY,
+        )
+
+
+def _observation(access: LinkAddressAccess, condition: str | None) -> Observation:
+    *way, place = access.path
+    what = f"the instruction {access.code} at {address_text(access.address)} ({place})"
+    reached = f"reached from {', '.join(way)}" if way else "where it begins"
+    operand = f"{access.symbol} by its link address {address_text(access.operand)}"
+    if access.addressing is Addressing.REGISTER:
+        return Observation(
+            message=f"{what}, {reached}, accesses {operand}, counted from a register: if that "
+            "holds no distance to where the kernel runs, nothing is mapped there",
+            condition=condition,
+            severity=Severity.NOTE,
+            remedy=_DECIDED_BY,
+        )
+    if access.for_guests:
+        return Observation(
+            message=f"{what}, {reached}, accesses {operand}: most of that function runs in "
+            "encrypted guests only",
+            condition=condition,
+            severity=Severity.NOTE,
+            remedy=_DECIDED_BY,
+        )
+    index = " and an index" if access.addressing is Addressing.INDEXED else ""
+    return Observation(
+        message=f"{what}, {reached}, accesses {operand}{index}: nothing is mapped there yet, so "
+        "the kernel dies of a triple fault before a byte is encrypted",
+        condition=condition,
+    )
+
+
+RULES = (link_address_in_early_code,)

@@ -1,0 +1,1 @@
+"""x86-64 code as it stands in an image: what can be said of it without running it."""
