@@ -266,6 +266,43 @@ def test_a_refused_kexec_s(name: str) -> None:
         read_segments(str(TEXTS / name))
 
 
+@pytest.mark.parametrize("case", load_json("kexec", "refused.json"), ids=case_id)
+@pytest.mark.parametrize("with_debug", [True, False])
+def test_what_kexec_itself_refuses(case: dict[str, Any], with_debug: bool, read: Any) -> None:
+    text = case["text"]
+    if not with_debug:
+        text = text[text.index(case["refusal"]) :]
+    with pytest.raises(WrongKind) as caught:
+        read(text)
+    assert f"the load was refused ({case['refusal']})" in caught.value.message
+
+
+def test_complaints_that_stop_no_load_refuse_none(read: Any) -> None:
+    noise = (
+        "Cannot get kernel page_offset_base symbol address\n"
+        "Cannot open /sys/firmware/efi/systab: No such file or directory\n"
+        "[    9.1] ata1: Cannot read the log\n"
+    )
+    assert read(noise + LIST).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "is_told"), [("kexec -d -s -l", True), ("kexec -s -l", False), ("", True)]
+)
+def test_the_debug_flag_that_an_old_kernel_refuses(command: str, is_told: bool, read: Any) -> None:
+    said = "syscall kexec_file_load not available.\n"
+    with pytest.raises(WrongKind) as caught:
+        read(f"# {command} /k/vmlinuz\n{said}" if command else said)
+    assert ("without -d if the kernel is older than v6.8" in caught.value.help_text) is is_told
+
+
+@pytest.mark.parametrize("last", ["MEMORY RANGES", "Loaded purgatory at addr 0x7ffd7000"])
+def test_output_that_ends_before_the_list(last: str, read: Any) -> None:
+    echo = "0000000000001000-000000000009fbff : System RAM\n"
+    with pytest.raises(WrongKind, match="output of kexec -d that ends before the list"):
+        read(f"kernel: 0x7f00b18e4010 kernel_size: 0xd7e200\n{echo}{last}\n")
+
+
 def test_kexec_s_of_2_0_25_prints_no_address() -> None:
     with pytest.raises(WrongKind, match="prints no addresses") as caught:
         read_segments(str(TEXTS / "2.0.25-s-on-6.12.txt"))

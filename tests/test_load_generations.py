@@ -138,6 +138,40 @@ def hotplug(version: Version, told: int | None, *, release: str | None = None) -
     return replace(request, host=host)
 
 
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("option", "change"),
+    [("-d", KernelChange.DEBUG_FLAG), ("--no-cma", KernelChange.NO_CMA_FLAG)],
+)
+def test_a_flag_that_the_running_kernel_does_not_know(
+    option: str, change: KernelChange, mode: Mode
+) -> None:
+    """As recorded with ``-d -s`` of 2.0.29 on 6.1 and of 2.0.32 on 5.10."""
+
+    def asked(version: Version) -> LoadRequest:
+        made = kernel(version, mode=mode)
+        told = Known("2.0.33", "t")
+        return replace(made, host=replace(made.host, kexec_options=(option,), kexec_tools=told))
+
+    refusal = predict(asked(before(change))).refusal
+    assert refusal is not None
+    assert refusal.text.startswith(
+        "syscall kexec_file_load not available. (the kernel says Invalid"
+    )
+    assert refusal.falls_back
+    assert predict(asked(change.since)).placed
+
+
+def test_messages_of_older_kexec_tools_are_their_own() -> None:
+    change = ToolsChange.DEBUG_FLAG
+    for version in (change.since, before(change)):
+        made = kernel((6, 1, 0))
+        told = Known(version_text(version), "t")
+        host = replace(made.host, kexec_options=("-d",), kexec_tools=told)
+        is_refused = predict(replace(made, host=host)).refusal is not None
+        assert is_refused is change.is_in(version)
+
+
 def refused(request: LoadRequest) -> str:
     refusal = predict(request).refusal
     assert refusal is not None

@@ -24,6 +24,8 @@ class KernelChange(Change):
     """The measurement list of IMA may be passed on (CONFIG_IMA_KEXEC)."""
     CRASH_HOTPLUG = ((6, 6, 0), "CONFIG_CRASH_HOTPLUG")
     """elfcorehdr has room for every CPU and range that may come."""
+    DEBUG_FLAG = ((6, 8, 0), "KEXEC_FILE_DEBUG")
+    """The flag that asks for messages is taken; before, a load with it was refused."""
     FROM_HIGHEST_RANGE = ((6, 8, 0), "b3ba234171cd")
     """The highest range of RAM is tried first; before, the lowest one, even from its top."""
     COUNTS_LAST_BYTE = ((6, 8, 0), "18d565ea95fe")
@@ -36,6 +38,8 @@ class KernelChange(Change):
     """A crash kernel may be given keys of dm-crypt, in a segment at a random place."""
     CONTIGUOUS = ((6, 17, 0), "kexec_alloc_contig()")
     """An area for contiguous memory (CMA), where there is one, is tried first, but for a crash."""
+    NO_CMA_FLAG = ((6, 17, 0), "KEXEC_FILE_NO_CMA")
+    """The flag that forbids such areas is taken; before, a load with it was refused."""
     CRASH_CMA = ((6, 17, 0), "crashkernel=…,cma")
     """A crash kernel is given areas for contiguous memory beside its reservation."""
     KEEPS_MEMBLOCK = ((6, 18, 0), "INTEL_TDX_HOST beside KEXEC_CORE")

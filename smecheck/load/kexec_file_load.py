@@ -20,7 +20,7 @@ from smecheck.load.hotplug import refused_for_hotplug
 from smecheck.load.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.load.kexec_buffers import PREDICTED_FROM, Buffer, LoadRefused
 from smecheck.load.kexec_load import cmdline_of, is_elf_request, tools_of
-from smecheck.load.kexec_options import KexecOptions, options_of_host
+from smecheck.load.kexec_options import KexecOptions, options_of_host, version_of_tools
 from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.load_state import cmdline_bytes
 from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
@@ -355,6 +355,8 @@ def _refused_at_once(load: _Load) -> Refusal | None:
         refusal = refused_for_hotplug(request, assumptions)
         if refusal is not None:
             return refusal
+    if flag := _unknown_flag(load, options):
+        return _by_kernel("Invalid argument", f"it does not know {flag}", request, assumptions)
     if not image.loads_64:
         return _by_kernel("Exec format error", "no 64-bit entry", request, assumptions)
     if options.entry_32bit or options.real_mode:
@@ -369,6 +371,17 @@ def _refused_at_once(load: _Load) -> Refusal | None:
             f"elfcorehdr=, cmdline_size is {image.cmdline_size}"
         )
         return _by_kernel("Invalid argument", why, request, assumptions)
+    return None
+
+
+def _unknown_flag(load: _Load, options: KexecOptions) -> str | None:
+    """Return the flag that an option asks for and the running kernel does not know, if so."""
+    if options.no_cma and not KernelChange.NO_CMA_FLAG.is_in(load.kernel):
+        return "the flag of --no-cma before v6.17"
+    if options.debug and not KernelChange.DEBUG_FLAG.is_in(load.kernel):
+        tools = version_of_tools(load.request.host.kexec_tools)
+        if tools is not None and ToolsChange.DEBUG_FLAG.is_in(tools):
+            return "the flag of -d before v6.8"
     return None
 
 

@@ -67,6 +67,7 @@ class KexecOptions:
     memmap_on_cmdline: bool = False
     hotplug: bool = False
     no_cma: bool = False
+    debug: bool = False
     elf_arguments: str | None = None
     """``elf``, ``linux`` or ``none``: how an ELF file is started, where one of these is given."""
     preserves_context: bool = False
@@ -245,11 +246,12 @@ _EFFECTS: dict[str, dict[str, object]] = {
     "pass-memmap-cmdline": {"memmap_on_cmdline": True},
     "hotplug": {"hotplug": True},
     "no-cma": {"no_cma": True},
+    "debug": {"debug": True},
     "reuseinitrd": {"reuses_initrd": True},
     "reuse-cmdline": {"reuses_cmdline": True},
 }
 """What an option alone says. Those that are nowhere here do not bear on what is loaded where: they
-are about the reboot, the console of purgatory, messages, or another loader than Linux's; and kexec
+are about the reboot, the console of purgatory, or another loader than Linux's; and kexec
 for x86_64 takes no notice of --elf32-core-headers and --elf64-core-headers."""
 
 

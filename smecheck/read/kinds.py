@@ -7,6 +7,7 @@ import re
 from smecheck.record import record
 
 KERNEL_LOG = "a kernel log"
+TOOLS_OUTPUT = "output of kexec -d"
 HYPERVISOR_LOG = "the log of the Xen hypervisor (xl dmesg)"
 _SAMPLE = 64 << 10
 
@@ -33,14 +34,18 @@ _KINDS = (
         "give the list alone, without the text before it",
     ),
     TextKind(
+        TOOLS_OUTPUT,
+        re.compile(
+            r"^(?:nr_segments = |segment\[\d+\]\.|kernel: 0x[0-9a-f]+ kernel_size: "
+            r"|MEMORY RANGES$)",
+            re.MULTILINE,
+        ),
+        "give it with --segments, and a vmlinux or a description as KERNEL",
+    ),
+    TextKind(
         "an iomem dump",
         re.compile(r"^ *[0-9a-f]{8,}-[0-9a-f]{8,} : ", re.MULTILINE),
         "give it with --iomem, and a vmlinux or a description as KERNEL",
-    ),
-    TextKind(
-        "output of kexec -d",
-        re.compile(r"^(?:nr_segments = |segment\[\d+\]\.)", re.MULTILINE),
-        "give it with --segments, and a vmlinux or a description as KERNEL",
     ),
     TextKind(
         "a kernel configuration",

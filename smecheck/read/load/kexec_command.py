@@ -49,6 +49,8 @@ class KexecCommand:
     """Whether it asks for kexec_file_load, with ``-s``."""
     cmdline: str | None
     """The command line it gives to the kernel, where its text shows it whole."""
+    has_debug: bool = False
+    """Whether it asks for messages, with ``-d``."""
     longer: tuple[str, ...] = ()
     """What it gives if it goes on in the lines after it, which nothing but the load tells."""
 
@@ -122,7 +124,7 @@ def parse_command(text: str, line: int) -> KexecCommand | None:
     if options.reuses_cmdline:
         cmdline = None
     is_file_load = options.loader is Loader.KEXEC_FILE_LOAD
-    return KexecCommand(line, options.mode, is_file_load, cmdline)
+    return KexecCommand(line, options.mode, is_file_load, cmdline, options.debug)
 
 
 def _options(words: list[str]) -> Iterator[GivenOption]:

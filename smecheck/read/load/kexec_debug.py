@@ -19,6 +19,7 @@ from smecheck.read.load.recorded_load import (
     RecordedProblem,
     parse_hex,
 )
+from smecheck.read.load.refusal_lines import REFUSAL, REFUSED_CALL
 from smecheck.read.log.logged_cmdline import command_line, is_message
 
 _NUMBER = r"(0x[0-9a-fA-F]+|[0-9a-fA-F]+|\(nil\))"
@@ -88,30 +89,6 @@ PLACE = KnownLine(
     "|".join(map(re.escape, _PLACES)),
     rf"({'|'.join(map(re.escape, _PLACES))}) {_HEX}(?: size 0x[0-9a-f]+)?{ANNOTATED}",
     Trait.NONE,
-)
-_REFUSED_CALL = "kexec_load failed:"
-_REFUSALS = (
-    rf"{_REFUSED_CALL} |kexec_file_load failed: |syscall kexec_file_load not available"
-    r"|Cannot load |Cannot determine kernel physical load addr"
-    r"|Could not find a free area of memory |locate_hole failed"
-    r"|Invalid memory segment |Memory for crashkernel is not reserved"
-    r"|Overlapping memory segments|Kernel command line too long for kernel"
-)
-REFUSAL = KnownLine(
-    About.OTHER,
-    (
-        "failed",
-        "not available",
-        "Cannot ",
-        "Could not find",
-        "Invalid memory",
-        "crashkernel is not",
-        "Overlapping memory",
-        "command line too long",
-    ),
-    _REFUSALS,
-    rf"((?:{_REFUSALS}).*)",
-    Trait.FREE,
 )
 LINES = (
     FIELD,
@@ -273,7 +250,7 @@ class KexecDebugReader:
     def _on_refusal(self, line: int, match: re.Match[str]) -> None:
         refusal = RecordedProblem(line, match[1].strip()[:_QUOTE_LIMIT])
         # Only the call itself can be refused after the list; all else ends a load before it.
-        self._begin_if(self._draft.has_list and not refusal.text.startswith(_REFUSED_CALL))
+        self._begin_if(self._draft.has_list and not refusal.text.startswith(REFUSED_CALL))
         self._draft.refusal = self._draft.refusal or refusal
 
     def _on_init_size(self, line: int, match: re.Match[str]) -> None:

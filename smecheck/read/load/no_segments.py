@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.errors import InputError, WrongKind
-from smecheck.read.kinds import KERNEL_LOG, kind_of_text
+from smecheck.read.kinds import KERNEL_LOG, TOOLS_OUTPUT, kind_of_text
 from smecheck.read.load.kexec_command import KexecCommand
 from smecheck.read.load.recorded_load import RecordedProblem
 from smecheck.record import record
@@ -13,6 +13,13 @@ HOW_TO_PRINT = (
     "the kernel logs them: Linux 6.8 and later if kexec-tools is 2.0.29 or later, with -d (2.0.25 "
     "-s -d prints no address at all), Linux up to 6.7 with dynamic debug: echo 'file "
     "kernel/kexec_file.c +p' > /sys/kernel/debug/dynamic_debug/control"
+)
+
+_NOT_AVAILABLE = "syscall kexec_file_load not available"
+_OF_CAUSE = "when the cause is gone"
+_OF_FLAG = (
+    "without -d if the kernel is older than v6.8, which refuses the flag that kexec-tools 2.0.29 "
+    "and later pass on with -d -s"
 )
 
 
@@ -31,10 +38,12 @@ class Traces:
 def no_segments(name: str, traces: Traces) -> InputError:
     """Return the error for the file ``name``."""
     if traces.refused is not None:
+        is_asked = traces.command is None or traces.command.has_debug
+        may_be_flag = is_asked and traces.refused.text.startswith(_NOT_AVAILABLE)
         return WrongKind(
             f"the load was refused ({traces.refused.text}), and no list of segments is there",
             where=f"{name}:{traces.refused.line}",
-            help_text=f"load again when the cause is gone, and {HOW_TO_PRINT}",
+            help_text=f"load again {_OF_FLAG if may_be_flag else _OF_CAUSE}, and {HOW_TO_PRINT}",
         )
     if traces.has_file_load_lines:
         message = "is a kernel log whose lines about kexec_file_load list no segments"
@@ -53,4 +62,6 @@ def _kind(sample: bytes) -> str:
         return "holds no segments of a kexec load"
     if kind.description == KERNEL_LOG:
         return "is a kernel log without the segments of a kexec load"
+    if kind.description == TOOLS_OUTPUT:
+        return "is output of kexec -d that ends before the list of segments"
     return f"is {kind.description}, not the text of a kexec load"
