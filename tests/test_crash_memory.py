@@ -141,3 +141,20 @@ def test_the_option(tmp_path: Path) -> None:
     assert told["kaslr"]["slots"] == 338
     used = {"path": str(ranges), "kind": "crash-cma", "used": ["crash_cma_ranges"]}
     assert used in told["inputs"]
+
+
+def test_a_folder_of_a_machine_that_holds_the_file(tmp_path: Path) -> None:
+    """triage: KASLR of the crash kernel reaches into the areas that sysfs shows."""
+    for path, text in (
+        ("proc/iomem", f"00000000-00000fff : Reserved\n{IOMEM}"),
+        ("proc/cmdline", "ro crashkernel=256M crashkernel=256M,cma\n"),
+        ("sys/kernel/kexec/crash_cma_ranges", "40000000-4fffffff\n"),
+    ):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    old = str(DATA / "kernels" / "5.0-old.yaml")
+    loaded = ("--loader", "kexec_file_load", "--initrd", "0", "--cmdline", "quiet")
+    done = call("triage", str(tmp_path), "--kernel", old, *loaded, "--format", "json")
+    areas = done.document["report"]["kaslr"]["areas"]
+    assert {"start": "0x40000000", "count": 122} in areas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, Unknown
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 
 ASSUMED = "assumed"
+
+_SHOWN = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
+
+
+def area_of(text: str) -> Span | None:
+    """Return the range that /sys/kernel/kexec/crash_cma_ranges shows as ``52000000-71ffffff``."""
+    match = _SHOWN.fullmatch(text)
+    if match is None:
+        return None
+    first, last = int(match[1], 16), int(match[2], 16)
+    return Span(first, last + 1) if first <= last else None
 
 
 def ram_of(segments: SegmentList) -> tuple[Span, ...]:

@@ -48,7 +48,7 @@ _ZERO_BYTES = 8
 _KERNEL_MINIMUM = 2 << 20
 
 _CMA_ALIGN = 1 << 20
-"""mm/cma.c: kexec_file_load asks for CONFIG_CMA_ALIGNMENT pages at most, 2**8 by default."""
+"""kernel/dma/contiguous.c, CONFIG_CMA_ALIGNMENT: kexec_file_load asks for 2**8 pages by default."""
 
 _PAGES = {SegmentRole.RNG_SEED, SegmentRole.SETUP_DATA, SegmentRole.EFI_MEMMAP}
 """What kexec-tools places bottom-up, page next to page."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from smecheck.asked import BootRequest, Path
 from smecheck.case import Case
-from smecheck.evidence import Known, Unknown, first_known, value_of
+from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
+from smecheck.load.crash_areas import area_of
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record, replace
+from smecheck.span import Span
 from smecheck.triage.answer import Evidence, FactName
 from smecheck.triage.contradictions import number_of
 from smecheck.triage.crash_files import crash_initrd
@@ -172,6 +174,18 @@ def _loader(evidence: Evidence) -> tuple[Loader | None, str]:
     return None, ""
 
 
+def _crash_areas(evidence: Evidence) -> Fact[tuple[Span, ...]]:
+    """Return what ``crashkernel=…,cma`` keeps, as sysfs shows it."""
+    told = evidence.one(FactName.CRASH_CMA)
+    if told is None:
+        return Unknown("no member says")
+    areas = [area_of(text) for text in told.value.split()]
+    known = tuple(area for area in areas if area is not None)
+    if len(known) < len(areas):
+        return Unknown(f"{told.place} is no list of ranges")
+    return Known(known, told.place)
+
+
 def _machine(question: Case, evidence: Evidence) -> Machine:
     machine = question.machine if question.machine is not None else Machine()
     host = machine.host
@@ -196,5 +210,6 @@ def _machine(question: Case, evidence: Evidence) -> Machine:
             cpus=first_known(
                 host.cpus, nothing if count is None or cpus is None else Known(count, cpus.place)
             ),
+            crash_cma_ranges=first_known(host.crash_cma_ranges, _crash_areas(evidence)),
         ),
     )

@@ -6,14 +6,12 @@ a guest of 7.3.4.
 
 from __future__ import annotations
 
-import re
-
 from smecheck.errors import UnreadableInput, WrongKind
 from smecheck.evidence import Known
+from smecheck.load.crash_areas import area_of
 from smecheck.read.source import Source, decode_text, display_name, opened_stream
 from smecheck.span import Span
 
-_LINE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
 _LIMIT = 4 << 10
 """A file of sysfs is a page at most."""
 _HELP = "copy it from the machine: cat /sys/kernel/kexec/crash_cma_ranges"
@@ -35,8 +33,7 @@ def read_crash_cma_ranges(source: Source) -> Known[tuple[Span, ...]]:
     for number, line in enumerate(decode_text(data, name).splitlines(), 1):
         if not line.strip():
             continue
-        match = _LINE.fullmatch(line.strip())
-        span = _span(int(match[1], 16), int(match[2], 16)) if match is not None else None
+        span = area_of(line.strip())
         if span is None:
             raise WrongKind(
                 "is no list of ranges like 52000000-71ffffff",
@@ -45,7 +42,3 @@ def read_crash_cma_ranges(source: Source) -> Known[tuple[Span, ...]]:
             )
         spans.append(span)
     return Known(tuple(spans), name)
-
-
-def _span(first: int, last: int) -> Span | None:
-    return Span(first, last + 1) if first <= last else None
