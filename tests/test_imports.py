@@ -143,7 +143,7 @@ def test_a_bare_kernel_brings_no_reader_of_loads_and_machines(form: str, folder:
     elf = {"banner", "elf", "elf_content", "elf_file", "elf_symbols", "image_symbols", "purgatory"}
     elf |= {"early_code", "code_pages", "kernel_symbols"}  # this one's code leads nowhere: a note
     kernel = {f"kernel.{name}" for name in elf | {"complements", "kernel"}}
-    assert names == kernel | {"kernel", "kinds", "source"}
+    assert names == kernel | {"case", "kernel", "kinds", "source"}
 
 
 def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: Path) -> None:
