@@ -72,7 +72,8 @@ class _EvidenceReader:
         head = _read(member, HEAD_SIZE)
         opened = Opened(place.name, head, member.content, member.path)
         if place.kind is not MemberKind.UNKNOWN:
-            if head.strip(b"\0 \t\r\n"):
+            is_empty = not head.strip(b"\0 \t\r\n")
+            if not is_empty and not self._readers.is_of_another_kernel(place.name):
                 self._readers.read(place.kind, opened)
             return
         base = place.name.rpartition("/")[2]

@@ -15,13 +15,14 @@ from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.triage.answer import FactName, LogEvidence, SeenSign, TriageFact
 
-LOG_LIMIT = 32 << 20
-"""Bytes of a log that are read; sos keeps 25 MiB of one, the ring buffer has a few."""
+LOG_LIMIT = 16 << 20
+"""Bytes of a kernel log that are read; the ring buffer has 16 MiB at most by default
+(CONFIG_LOG_CPU_MAX_BUF_SHIFT), and a few in the field."""
 
 _EARLIER_BOOT = "--boot_-"
 """What sos names the journal of an earlier boot by."""
 _OF_RUNNING = (MemberKind.LOG, MemberKind.CONSOLE, MemberKind.JOURNAL)
-_ABOUT_LOADS = (b"segment", b"Loaded ", b"kexec")
+_ABOUT_LOADS = (b"kexec_file: ", b"kexec-bzImage64: ", b"nr_segments", b"segment[", b"kexec_load")
 
 
 class MemberLogs:
@@ -44,12 +45,11 @@ class MemberLogs:
 
     def read(self, kind: MemberKind, name: str, data: bytes) -> bool:
         """Read a log; tell whether it said anything."""
-        if len(data) >= LOG_LIMIT:
-            self._remark(f"{name}: only its first {LOG_LIMIT >> 20} MiB are read")
-        source = NamedStream.of(name, data)
+        if not data.strip():
+            return False
         log = None
         if kind is not MemberKind.JOURNAL or not self._has_whole_log():
-            log = self._kernel_log(source)
+            log = self._kernel_log(NamedStream.of(name, data))
         is_crash = kind is MemberKind.CRASH_LOG or (log is not None and _is_of_crash_kernel(log))
         signs = log_signs(
             kept_lines(data),
@@ -61,7 +61,9 @@ class MemberLogs:
         self.facts += signs.facts
         if kind is MemberKind.CRASH_LOG and not signs.crash_kernel_began:
             self.facts.append(_first_line(name, data))
-        loads = self.loads_in(name, data, 1 if log is None else log.boot.line)
+        loads: tuple[SegmentList, ...] = ()
+        if log is not None or kind is not MemberKind.JOURNAL or not self._has_whole_log():
+            loads = self.loads_in(name, data, 1 if log is None else log.boot.line)
         if log is None:
             self.loads += loads
             return bool(signs.signs or signs.facts or loads) or kind is MemberKind.CRASH_LOG
@@ -75,13 +77,17 @@ class MemberLogs:
             return ()
         from smecheck.read.load.segments import read_segments
 
-        found = []
-        for mode in Mode:
+        source = NamedStream.of(name, data)
+        found: list[SegmentList] = []
+        # The last load of all is of one of the modes: then there may be one of the other.
+        for mode in (None, *Mode):
+            if found and mode in (None, value_of(found[0].mode)):
+                continue
             try:
-                source = NamedStream.of(name, data)
                 found.append(read_segments(source, mode, first_line=first_line))
             except WrongKind:
-                continue
+                if mode is None:
+                    break
             except MalformedInput as error:
                 self._remark(f"no segments are taken from {error.where}: {error.message}")
         return tuple(found)

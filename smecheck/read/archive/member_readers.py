@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from smecheck.read.archive.member_patterns import MemberKind, kind_of_section
 from smecheck.read.archive.memory_blocks import memory_block_facts
 from smecheck.read.archive.opened_member import Opened
 from smecheck.read.archive.package_versions import package_facts
+from smecheck.read.archive.sieved_journal import sieved_journal
 from smecheck.read.archive.supportconfig import Section, sections
+from smecheck.read.lines.journal_records import form_of
 from smecheck.read.lines.log_lines import numbered_lines
 from smecheck.read.source import NamedStream
 from smecheck.record import replace
@@ -43,6 +46,7 @@ _FACTS: dict[MemberKind, Callable[[str, str], Iterator[TriageFact]]] = {
     MemberKind.PACKAGES: package_facts,
     MemberKind.MEMORY_BLOCKS: memory_block_facts,
 }
+_OF_RELEASE = re.compile(r"(?:boot/(?:vmlinuz|config|System\.map)-|lib/modules/)([^/]+)")
 _LOGS = frozenset(
     {
         *(MemberKind.LOG, MemberKind.CONSOLE, MemberKind.JOURNAL),
@@ -66,6 +70,17 @@ class MemberReaders:
         self._kernels: list[KernelImage] = []
         self._files: list[ListedFile] = []
         self._unusable: list[UnusableMember] = []
+        self._others: dict[MemberKind, Callable[[Opened], None]] = {
+            MemberKind.VALUE: self._value,
+            MemberKind.IOMEM: self._iomem,
+            MemberKind.KEXEC_OUTPUT: self._kexec_output,
+            MemberKind.SYMBOLS: self._symbol_list,
+            MemberKind.CONFIG: self._config,
+            MemberKind.FILES: self._listing,
+            MemberKind.VMCORE: self._vmcore,
+            MemberKind.KERNEL: self._kernel,
+            MemberKind.SECTIONS: self._sections,
+        }
 
     def read(self, kind: MemberKind, opened: Opened) -> None:
         """Read a member; what cannot be understood of it is a remark."""
@@ -107,29 +122,22 @@ class MemberReaders:
         self.count += self._logs.read(MemberKind.LOG, "dmesg", data)
 
     def _read(self, kind: MemberKind, opened: Opened) -> None:
-        name = opened.name
         if kind in _FACTS:
-            self._add(_FACTS[kind](_text(opened.data(TEXT_LIMIT)), name))
-        elif kind is MemberKind.VALUE:
-            self._value(name, _text(opened.head))
-        elif kind is MemberKind.IOMEM:
-            self._iomem(name, _text(opened.data(TEXT_LIMIT)))
+            self._add(_FACTS[kind](_text(opened.data(TEXT_LIMIT)), opened.name))
         elif kind in _LOGS:
-            self.count += self._logs.read(kind, name, opened.data(LOG_LIMIT))
-        elif kind is MemberKind.KEXEC_OUTPUT:
-            self._kexec_output(name, opened.data(LOG_LIMIT))
-        elif kind is MemberKind.SYMBOLS:
-            self._symbol_list(opened)
-        elif kind is MemberKind.CONFIG:
-            self._config(name, opened.data(TEXT_LIMIT))
-        elif kind is MemberKind.FILES:
-            self._listing(name, _text(opened.data(TEXT_LIMIT)))
-        elif kind is MemberKind.VMCORE:
-            self._vmcore(opened)
-        elif kind is MemberKind.KERNEL:
-            self._kernel(opened)
-        elif kind is MemberKind.SECTIONS:
-            self._sections(opened)
+            self._log(kind, opened)
+        elif kind in self._others:
+            self._others[kind](opened)
+
+    def _log(self, kind: MemberKind, opened: Opened) -> None:
+        if kind is MemberKind.JOURNAL and form_of(opened.head) is None:
+            data, is_all = sieved_journal(opened.stream())
+        else:
+            data = opened.data(LOG_LIMIT)
+            is_all = len(data) < LOG_LIMIT
+        if not is_all:
+            self._remark(f"{opened.name} is too long: only its beginning is read")
+        self.count += self._logs.read(kind, opened.name, data)
 
     def _add(self, facts: Iterator[TriageFact]) -> None:
         before = len(self._facts)
@@ -140,18 +148,26 @@ class MemberReaders:
         self._unusable.append(UnusableMember(what, member, reason, command))
         self.count += 1
 
-    def _value(self, name: str, text: str) -> None:
+    def is_of_another_kernel(self, name: str) -> bool:
+        """Tell whether a file is named after another release than the one that runs."""
+        named = _OF_RELEASE.search(name)
+        running = {fact.value for fact in self._facts if fact.name is FactName.RELEASE}
+        return named is not None and bool(running) and named[1] not in running
+
+    def _value(self, opened: Opened) -> None:
+        name, text = opened.name, _text(opened.head)
         path = name.partition("sys/kernel/")[2] or name.rpartition("/")[2].removesuffix(".txt")
         self._add(machine_values.value_facts(path.removeprefix("sys_kernel_"), text, name))
 
-    def _iomem(self, name: str, text: str) -> None:
+    def _iomem(self, opened: Opened) -> None:
         from smecheck.read.machine.iomem import parse_iomem
 
         try:
-            self._iomems.append(parse_iomem(text, name))
+            text = _text(opened.data(TEXT_LIMIT))
+            self._iomems.append(parse_iomem(text, opened.name))
             self.count += 1
         except WrongKind as error:
-            self._cannot("iomem", name, error.message, "sudo cat /proc/iomem")
+            self._cannot("iomem", opened.name, error.message, "sudo cat /proc/iomem")
 
     def _symbol_list(self, opened: Opened) -> None:
         from smecheck.read.kernel.symbol_list import is_symbol_list, read_symbol_list
@@ -165,13 +181,15 @@ class MemberReaders:
             command = "sudo cat /proc/kallsyms > kallsyms.txt"
             self._cannot("symbols", opened.name, error.message, command)
 
-    def _config(self, name: str, data: bytes) -> None:
+    def _config(self, opened: Opened) -> None:
         from smecheck.read.kernel.config import read_config
 
-        self._configs.append(read_config(NamedStream.of(name, data)))
+        source = NamedStream.of(opened.name, opened.data(TEXT_LIMIT))
+        self._configs.append(read_config(source))
         self.count += 1
 
-    def _listing(self, name: str, text: str) -> None:
+    def _listing(self, opened: Opened) -> None:
+        name, text = opened.name, _text(opened.data(TEXT_LIMIT))
         files = list(file_listings.listed_files(text, name))
         self._files += files
         self.count += bool(files)
@@ -212,7 +230,8 @@ class MemberReaders:
         self._kernels.append(image)
         self.count += 1
 
-    def _kexec_output(self, name: str, data: bytes) -> None:
+    def _kexec_output(self, opened: Opened) -> None:
+        name, data = opened.name, opened.data(LOG_LIMIT)
         self._add(kdump_settings.state_facts(_text(data), name))
         loads = self._logs.loads_in(name, data)
         self._logs.loads += loads
