@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -429,7 +430,11 @@ def test_the_sample_gives_the_approved_answer(form: str) -> None:
     arguments = ("triage", "samples/sosreport", "--format", form)
     found = run(*arguments, cwd=ROOT, env={"COLUMNS": "80"})
     assert (found.status, found.err) == (1, "")
+    shown = found.out
+    if form == "json":  # the placement analysis has goldens of its own
+        document = found.document
+        document["report"] = document["report"]["schema"]
+        shown = json.dumps(document, indent=1) + "\n"
     version = f'"version": "{__version__}"'
-    compare(
-        found.out.replace(version, '"version": "@@VERSION@@"'), DATA / "triage" / f"sample.{form}"
-    )
+    shown = shown.replace(version, '"version": "@@VERSION@@"')
+    compare(shown, DATA / "triage" / f"sample.{form}")
