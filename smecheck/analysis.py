@@ -71,13 +71,18 @@ def analyze(question: Case) -> Report:
     return _judged(report, judge(replace(case, changes=found)))
 
 
-def answer(question: Case) -> Report:
+def answer(question: Case, *, first_only: bool = False) -> Report:
     """Answer the question, without trying whether what was assumed of a load matters.
 
     For whoever asks many questions that differ a little.
+
+    Args:
+        question: what is asked.
+        first_only: whether it is enough to know if there is a place of KASLR at which something is
+            hit; the places are not counted then.
     """
     question = _as_asked(question)
-    return _answer(question, predicted_load(question))[1]
+    return _answer(question, predicted_load(question), first_only=first_only)[1]
 
 
 def _as_asked(question: Case) -> Case:
@@ -85,7 +90,9 @@ def _as_asked(question: Case) -> Case:
     return with_path(with_memory(with_kexec_options(question)))
 
 
-def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Report]:
+def _answer(
+    question: Case, predicted: PredictedLoad | None, *, first_only: bool = False
+) -> tuple[Judged, Report]:
     """Answer the question for the load that it names, or for one that was predicted.
 
     Returns:
@@ -114,7 +121,9 @@ def _answer(question: Case, predicted: PredictedLoad | None) -> tuple[Judged, Re
     )
     host = host_of(question)
     setting = Setting(image, facts, rules, boot, kept, segments, memory, host)
-    where = KaslrQuestion(setting, load, question.firmware, question.log, question.early)
+    where = KaslrQuestion(
+        setting, load, question.firmware, question.log, question.early, first_only
+    )
     kaslr = places_of_kaslr(asked, where)
     if isinstance(kaslr, Known):
         from smecheck.boot.kaslr.example_slot import at_a_slot

@@ -152,7 +152,10 @@ class SpanSet:
                 index += 1
             if start < span.end:
                 kept.append(Span(start, span.end))
-        return SpanSet(kept)
+        # What is left of spans in order is in order, and does not touch.
+        rest = SpanSet()
+        rest._spans = tuple(kept)
+        return rest
 
     def covers(self, span: Span) -> bool:
         """Tell whether every byte of ``span`` is in the set."""

@@ -368,12 +368,11 @@ def window(predicted: Case) -> Trial | None:
         if last <= machine.window.start:
             continue
         narrowed = replace(machine, window=Span(machine.window.start, last + 1))
+        question = replace(predicted, machine=narrowed)
+        if not is_safe(answer(question, first_only=True)):
+            continue
         trial = try_out(
-            WhatIf(
-                f"load it with --mem-max={address_text(last)}",
-                Cost.RELOAD,
-                replace(predicted, machine=narrowed),
-            )
+            WhatIf(f"load it with --mem-max={address_text(last)}", Cost.RELOAD, question)
         )
         if trial.helps:
             return trial

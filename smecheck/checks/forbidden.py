@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 from smecheck.checks.crash_reservation import past_crash_reservation
 from smecheck.checks.in_place import segment_in_slack
@@ -18,11 +17,13 @@ from smecheck.checks.written import live_tables, written_over_segment
 from smecheck.kernel.constants import PMD_SIZE, PUD_SIZE
 from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.load.segments import SegmentRole
+from smecheck.machine.memory import MemoryMap
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
 from smecheck.workarea.page_tables import page_aligned_initrd, partial_frames
 
-_WHOLE = 1 << 64
+_EVERYWHERE = SpanSet([Span(0, 1 << 64)])
 
 
 @record
@@ -82,30 +83,24 @@ def forbidden(situation: Situation) -> Iterator[Forbidden]:
         "written",
         (live_tables(segment) for segment in kernel),
     )
-    memory = situation.memory
-    if memory is None:
+    if situation.memory is None:
         return
-    everywhere = SpanSet([Span(0, _WHOLE)])
-    yield _of(
-        workarea_outside_ram,
-        "no System RAM",
-        "touched",
-        everywhere - memory.system_ram - memory.ram_buffer,
-    )
+    yield _outside_ram(situation.memory)
     reserved = situation.crash_memory
     if reserved is not None:
-        yield _of(past_crash_reservation, "outside Crash kernel", "touched", everywhere - reserved)
+        yield _of(past_crash_reservation, "outside Crash kernel", "touched", _EVERYWHERE - reserved)
+
+
+@remembered
+def _outside_ram(memory: MemoryMap) -> Forbidden:
+    outside = _EVERYWHERE - memory.system_ram - memory.ram_buffer
+    return _of(workarea_outside_ram, "no System RAM", "touched", outside)
 
 
 def _of(rule: Rule, name: str, extent: str, spans: Iterable[Span]) -> Forbidden:
     ordered = spans if isinstance(spans, SpanSet) else SpanSet(spans)
     starts = tuple(span.start for span in ordered)
     return Forbidden(rule, name, extent, starts, tuple(span.end for span in ordered), ordered)
-
-
-def all_of(parts: Iterable[Forbidden]) -> Forbidden:
-    """Return all spans of all parts as one."""
-    return _of(written_over_segment, "anything", "", chain.from_iterable(p.spans for p in parts))
 
 
 def frames_of_the_load(situation: Situation) -> Forbidden:

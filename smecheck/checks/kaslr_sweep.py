@@ -12,9 +12,10 @@ grows with the number of ranges, not with the memory.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, Slots
-from smecheck.checks.forbidden import all_of, forbidden, frames_of_the_load
+from smecheck.checks.forbidden import forbidden, frames_of_the_load
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule, Situation
 from smecheck.evidence import Known
@@ -52,20 +53,23 @@ class _Hit:
     name: str
 
 
-def sweep(slots: Slots, setting: Setting, situation: Situation) -> Collisions | None:
+def sweep(
+    slots: Slots, setting: Setting, situation: Situation, *, first_only: bool = False
+) -> Collisions | None:
     """Count the slots at which a rule would find a collision.
 
     Args:
         slots: all places that KASLR may choose.
         setting: all that the placement depends on.
         situation: what the rules look at; where the kernel runs in it does not matter.
+        first_only: whether the first collision is enough; the others are not counted then.
 
     Returns:
         ``None`` where the workarea cannot be placed.
     """
     if situation.placement.offsets is None:
         return None
-    return _Sweep(slots, setting, situation).collisions()
+    return _Sweep(slots, setting, situation).collisions(1 if first_only else None)
 
 
 class _Sweep:
@@ -88,21 +92,22 @@ class _Sweep:
             "touched": Span(offsets.in_place.start, written.end),
         }
         self._special = frames_of_the_load(situation)
-        self._anything = all_of((*self._fixed, self._special))
         initrd = situation.boot.initrd.span
         self._initrd_frames = initrd.frames(P4D_SIZE) if initrd else range(0)
 
-    def collisions(self) -> Collisions:
+    def collisions(self, most_hits: int | None) -> Collisions:
         hits: list[_Hit] = []
         count, lowest, highest = 0, [], []
         for area in self._slots.areas:
-            found = list(self._hits_in(area))
+            found = list(islice(self._hits_in(area), most_hits))
             hits += found
             total = _union(found, self._slots.alignment)
             count += total.count
             if total.lowest is not None and total.highest is not None:
                 lowest.append(total.lowest)
                 highest.append(total.highest)
+            if most_hits is not None and len(hits) >= most_hits:
+                break
         return Collisions(
             count,
             min(lowest, default=None),
@@ -149,7 +154,8 @@ class _Sweep:
     def _windows(self, area: Span) -> Iterator[Span]:
         """Yield where in the area anything fixed is within reach."""
         everything = Span(0, self._reach)
-        yield from self._anything.met_by(everything, area)
+        for fixed in (*self._fixed, self._special):
+            yield from fixed.met_by(everything, area)
         # Borders of 512 GiB add tables, but nothing lies there that they could be written over.
         if area.start <= _LOW_MEMORY_END < area.end + self._reach:
             border = Span(max(0, _LOW_MEMORY_END - self._reach), _LOW_MEMORY_END + 1)

@@ -33,7 +33,13 @@ def _sweep_places(answer: KaslrAnswer, question: KaslrQuestion) -> KaslrSweep:
     places = answer.places
     searches = [("", places.search), *places.alternatives]
     found_by = [
-        (name, search, None if situation is None else sweep(search.slots, setting, situation))
+        (
+            name,
+            search,
+            None
+            if situation is None
+            else sweep(search.slots, setting, situation, first_only=question.first_only),
+        )
         for name, search in searches
     ]
     worst = max(found_by, key=lambda one: one[2].count if one[2] is not None else 0)

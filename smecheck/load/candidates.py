@@ -5,13 +5,16 @@ kexec-tools, kexec/arch/i386/kexec-x86-common.c, get_memory_ranges().
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.versions import Version
 from smecheck.machine.firmware import E820Type, FirmwareMap
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record, replace
+from smecheck.remembered import remembered
 from smecheck.span import Span
 
 RANGES_LIMIT = 2048
@@ -63,10 +66,39 @@ class Candidates:
     """Otherwise kexec-tools says "memory out of order!!" and goes on, without what it does last:
     the interrupt vectors stay RAM, and a crash kernel is not confined to its reservation."""
 
-    @property
-    def ram(self) -> list[Span]:
-        """Those that segments may be put into."""
-        return [one.span for one in self.ranges if one.is_ram]
+
+@record
+class RamRanges:
+    """The ranges of RAM among all candidates."""
+
+    spans: tuple[Span, ...]
+    places: tuple[int, ...]
+    """Where each of them is among the candidates."""
+    starts: tuple[int, ...]
+    in_order: bool
+    """Whether each lies above the one before it, without sharing a byte."""
+
+    def holding(self, address: int) -> Sequence[int]:
+        """Return the places of those that hold an address."""
+        if not self.in_order:
+            return [
+                place
+                for place, span in zip(self.places, self.spans, strict=True)
+                if address in span
+            ]
+        last = bisect_right(self.starts, address) - 1
+        return self.places[last : last + 1] if last >= 0 and address in self.spans[last] else ()
+
+
+@remembered
+def ram_ranges(candidates: Candidates) -> RamRanges:
+    """Return the ranges that segments may be put into."""
+    found = [(place, one.span) for place, one in enumerate(candidates.ranges) if one.is_ram]
+    spans = tuple(span for _, span in found)
+    in_order = all(one.end <= other.start for one, other in pairwise(spans))
+    return RamRanges(
+        spans, tuple(place for place, _ in found), tuple(span.start for span in spans), in_order
+    )
 
 
 def reads_firmware_map(host_cmdline: str) -> bool:
@@ -79,6 +111,7 @@ def reads_firmware_map(host_cmdline: str) -> bool:
     return b"add_efi_memmap" not in read
 
 
+@remembered
 def candidates_of(
     memory: MemoryMap | None, firmware: FirmwareMap | None, tools: Version
 ) -> Candidates:

@@ -5,12 +5,10 @@ kexec-tools, kexec/kexec.c, add_buffer() and add_segment().
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from smecheck.evidence import Step
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.load.candidates import Candidates
-from smecheck.load.holes import Wanted, find_hole, free_pieces, largest_room
+from smecheck.load.candidates import Candidates, ram_ranges
+from smecheck.load.holes import Hole, Wanted, find_hole, free_pieces, largest_room
 from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.request import ADDRESSES, Refusal
 from smecheck.load.segments import Segment, SegmentOrigin, SegmentRole
@@ -54,7 +52,7 @@ class KexecBuffers:
     def __init__(self, candidates: Candidates, window: Span, tools: Version) -> None:
         self.candidates = candidates
         self.segments: list[Segment] = []
-        self._ram = candidates.ram
+        self._ram = ram_ranges(candidates)
         self._window = window
         self._tools = tools
 
@@ -72,10 +70,9 @@ class KexecBuffers:
             Span(buffer.lowest, max(buffer.lowest, buffer.end)) & self._window,
             buffer.from_top,
         )
-        pieces = free_pieces(self._ram, [segment.span for segment in self.segments])
-        counts_last = ToolsChange.COUNTS_LAST_BYTE.is_in(self._tools)
-        hole = find_hole(pieces, wanted, spare=0 if counts_last else 1)
+        hole = self._hole(wanted)
         if hole is None:
+            pieces = free_pieces(self._ram.spans, self._taken)
             raise LoadRefused(
                 Refusal(
                     f"Could not find a free area of memory of {size:#x} bytes... "
@@ -93,6 +90,25 @@ class KexecBuffers:
         )
         self._append(buffer.role, buffer.content, span, steps)
         return span
+
+    @property
+    def _taken(self) -> list[Span]:
+        return [segment.span for segment in self.segments]
+
+    def _hole(self, wanted: Wanted) -> Hole | None:
+        """Look for room; ranges that lie in order are looked at one by one, up to the first fit."""
+        counts_last = ToolsChange.COUNTS_LAST_BYTE.is_in(self._tools)
+        spare, taken, ram = 0 if counts_last else 1, self._taken, self._ram.spans
+        if not self._ram.in_order:
+            return find_hole(free_pieces(ram, taken), wanted, spare=spare)
+        for span in reversed(ram) if wanted.from_top else ram:
+            if span.size < wanted.size or not span.overlaps(wanted.within):
+                continue
+            inside = [other for other in taken if other.start in span]
+            hole = find_hole(free_pieces((span,), inside), wanted, spare=spare)
+            if hole is not None:
+                return hole
+        return None
 
     def add_at(self, role: SegmentRole, content: int | None, span: Span, source: str) -> None:
         """Put a segment where it must be, such as a part of an ELF file; an empty one is left out.
@@ -136,14 +152,8 @@ class KexecBuffers:
         """Tell whether one range of RAM holds it, or two that share a byte (valid_memory_range)."""
         if not self._window.covers(span):
             return False
-        return any(_reach(self.candidates, index).covers(span) for index in self._ram_indices(span))
-
-    def _ram_indices(self, span: Span) -> Sequence[int]:
-        return [
-            index
-            for index, one in enumerate(self.candidates.ranges)
-            if one.is_ram and span.start in one.span
-        ]
+        places = self._ram.holding(span.start)
+        return any(_reach(self.candidates, place).covers(span) for place in places)
 
     def _refuse_overlaps(self) -> None:
         self.segments.sort(key=lambda segment: segment.span.start)

@@ -40,7 +40,7 @@ _LOCATE = "kernel/kexec_file.c, locate_mem_hole_callback()"
 class KernelBuffers:
     """The segments so far, in the order in which the kernel adds them."""
 
-    def __init__(self, ram: list[Span], source: str, kernel: Version) -> None:
+    def __init__(self, ram: tuple[Span, ...], source: str, kernel: Version) -> None:
         """Start a load.
 
         Args:
@@ -75,7 +75,7 @@ class KernelBuffers:
         text = "kexec_file_load failed: Cannot assign requested address"
         raise LoadRefused(Refusal(text, wanted.size, largest_room(free, wanted), buffer.role.value))
 
-    def _in_order(self, *, from_top: bool) -> list[Span]:
+    def _in_order(self, *, from_top: bool) -> tuple[Span, ...]:
         highest_first = from_top and KernelChange.FROM_HIGHEST_RANGE.is_in(self._kernel)
         return self._ram[::-1] if highest_first else self._ram
 
@@ -325,12 +325,12 @@ def _parameters_size(load: _Load) -> int:
     return size
 
 
-def _candidates(load: _Load) -> list[Span]:
+def _candidates(load: _Load) -> tuple[Span, ...]:
     """Return the ranges that may be used; none where nothing is reserved for a crash kernel."""
     if load.request.mode is Mode.LOAD:
         return system_ram(load.memory)
     # crashk_low_res, the lower of two, is never used (kexec_walk_resources()).
-    return list(reservations_of(load.request, load.memory)[-1:])
+    return reservations_of(load.request, load.memory)[-1:]
 
 
 def _not_for_file_load(options: KexecOptions, request: LoadRequest) -> Iterator[str]:

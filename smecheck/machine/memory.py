@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class MemoryMap:
 
     def named(self, name: str) -> Iterator[Region]:
         """Yield the regions of exactly that name."""
-        return (region for region in self.regions if region.name == name)
+        return iter(_by_name(self.regions).get(name, ()))
 
     def first(self, name: str) -> Region | None:
         """Return the first region of exactly that name."""
@@ -123,6 +124,15 @@ class MemoryMap:
         kernel whose workarea lay there came up.
         """
         return SpanSet(region.span for region in self.named("RAM buffer"))
+
+
+@remembered
+def _by_name(regions: tuple[Region, ...]) -> dict[str, list[Region]]:
+    """Sort regions by their names: a map has few of them, and is asked for each many times."""
+    found: dict[str, list[Region]] = {}
+    for region in regions:
+        found.setdefault(region.name, []).append(region)
+    return found
 
 
 def usable_ram(regions: Iterable[Region]) -> SpanSet:

@@ -17,6 +17,7 @@ from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMap
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
 
 _SETUP_DATA = (SegmentRole.SETUP_DATA, SegmentRole.RNG_SEED, SegmentRole.E820_EXT)
@@ -144,6 +145,7 @@ def _areas(source: KexecSource) -> Fact[tuple[Span, ...]]:
     return areas
 
 
+@remembered
 def _table(name: str, ram: Iterable[Span]) -> FirmwareMap:
     ranges = (FirmwareRange(span, E820Type.RAM, "System RAM", name) for span in ram)
     return FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges))

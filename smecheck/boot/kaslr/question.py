@@ -26,3 +26,5 @@ class KaslrQuestion:
     early: EarlyBoot | None
     """Of boot_params and a description: those of the boot that is asked about, or, where a load is
     known, of the running kernel."""
+    first_only: bool = False
+    """Whether it is enough to know if there is a place at which something is hit."""

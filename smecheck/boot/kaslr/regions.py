@@ -19,8 +19,10 @@ from smecheck.machine.firmware import (
     EfiMap,
     EfiRange,
     EfiType,
+    FirmwareMap,
 )
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span
 
 _HIGHEST = 1 << 64
@@ -59,8 +61,12 @@ def _free_memory(boot: EarlyBoot, rules: KaslrRules) -> Fact[Regions]:
             return Known(Regions(_reasonable(spans), "the EFI memory map"), boot.efi.origin)
     if isinstance(boot.e820, Unknown):
         return Unknown(boot.e820.reason)
-    ram = tuple(entry.span for entry in boot.e820.value.ranges if entry.type == E820Type.RAM)
-    return Known(Regions(_reasonable(ram), "the e820 table"), boot.e820.origin)
+    return Known(Regions(_ram_of(boot.e820.value), "the e820 table"), boot.e820.origin)
+
+
+@remembered
+def _ram_of(e820: FirmwareMap) -> tuple[Span, ...]:
+    return _reasonable(tuple(entry.span for entry in e820.ranges if entry.type == E820Type.RAM))
 
 
 def _scratch_areas(boot: EarlyBoot) -> Fact[Regions] | None:

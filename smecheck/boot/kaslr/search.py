@@ -44,6 +44,8 @@ def find_areas(
     """Return the areas of slots, in the order in which the decompressor finds them."""
     scan = _Scan(search, rules)
     for region in regions:
+        if region.size < search.image_size:
+            continue
         scan.look_into(region, avoided)
         if scan.is_full:
             break

@@ -1,0 +1,47 @@
+"""Results of pure functions, kept for whoever asks the same of the same large record again.
+
+Many questions about one machine share its memory map. To compare or hash such a map would take as
+long as most of what is asked of it: what is the same object is the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_KEPT = 4
+"""A machine has two maps or three."""
+
+
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep the last few results of a function of immutable arguments.
+
+    Arguments are the same if they are one object; small ones (a version, a name, a number) also if
+    they are equal.
+    """
+    kept: list[tuple[tuple[object, ...], R]] = []
+
+    @functools.wraps(function)
+    def ask(*args: P.args, **named: P.kwargs) -> R:
+        if named:
+            return function(*args, **named)
+        for known, result in kept:
+            if len(known) == len(args) and all(map(_is_same, known, args)):
+                return result
+        result = function(*args, **named)
+        kept.insert(0, (args, result))
+        del kept[_KEPT:]
+        return result
+
+    return ask
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or (isinstance(one, _SMALL) and type(one) is type(other) and one == other)
+
+
+_SMALL = (int, str, tuple)
