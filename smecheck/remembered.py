@@ -41,7 +41,11 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_same(one: object, other: object) -> bool:
-    return one is other or (isinstance(one, _SMALL) and type(one) is type(other) and one == other)
+    return one is other or (type(one) is type(other) and _is_small(one) and one == other)
 
 
-_SMALL = (int, str, tuple)
+def _is_small(value: object) -> bool:
+    """Tell whether a value is a name, a number, or some numbers, such as a version."""
+    if isinstance(value, tuple):
+        return all(isinstance(part, int) for part in value)
+    return isinstance(value, int | str)

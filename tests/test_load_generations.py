@@ -8,7 +8,7 @@ import pytest
 from recorded_loads import image_of
 
 from smecheck.evidence import Known
-from smecheck.load.candidates import candidates_of
+from smecheck.load.candidates import candidates_of, ram_ranges
 from smecheck.load.file_load_generations import KernelChange
 from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.predict import default_loader, predict
@@ -101,7 +101,7 @@ def test_the_vector_table() -> None:
     ram = FirmwareRange(Span(0, 0x9FC00), E820Type.RAM, "System RAM", "t")
     firmware = FirmwareMap("memmap", FirmwareMapKind.SYSFS, (ram,))
     for version, start in ((before(change), 0x100), (change.since, 0x400)):
-        assert candidates_of(None, firmware, version).ram == [Span(start, 0x9FC00)]
+        assert ram_ranges(candidates_of(None, firmware, version)).spans == (Span(start, 0x9FC00),)
 
 
 def test_the_seed() -> None:
@@ -281,7 +281,7 @@ def test_a_map_that_kexec_tools_brings_out_of_order() -> None:
     )
     candidates = candidates_of(None, overlapping, (2, 0, 32))
     assert not candidates.in_order
-    assert candidates.ram[0].start == 0
+    assert ram_ranges(candidates).spans[0].start == 0
     found = predict(tools((2, 0, 32), mode=Mode.CRASH, firmware=overlapping))
     # The backup goes to the top of memory, which is not what the crash kernel may use.
     assert one(found, SegmentRole.BACKUP).span.end == 0x180000000

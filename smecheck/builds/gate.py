@@ -7,9 +7,10 @@ clock: the day of the waivers is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report
 from smecheck.asked import BootRequest
 from smecheck.builds.build_facts import BuildFacts
 from smecheck.builds.facts_of_report import build_facts
@@ -21,10 +22,11 @@ from smecheck.builds.gate_report import (
     GateTarget,
     GateVerdict,
     RowOutcome,
+    TargetAnswer,
     TargetKind,
     Unreadable,
 )
-from smecheck.builds.policy import Policy
+from smecheck.builds.policy import Policy, PolicyMachine
 from smecheck.builds.rows import kernel_rows, machine_rows, unreadable_row
 from smecheck.builds.thresholds import threshold_rows
 from smecheck.builds.waivers import waived, waiver_rows
@@ -43,8 +45,9 @@ class GateQuestion:
     today: str
     """The day that waivers are held against: ``2026-12-31``."""
     policy: Policy | None = None
-    machines: Mapping[str, Case | Unreadable] | None = None
-    """By the names of the policy's machines: the same image there, or why it cannot be asked."""
+    ask_about: Callable[[PolicyMachine], Case | Unreadable] | None = None
+    """Returns what was read of one of the policy's machines, or why it cannot be asked about. It is
+    called for each when its turn comes, so that no more than one need be in memory."""
     baseline: BuildFacts | Unreadable | None = None
     """That of the thresholds for this flavour."""
     fail_on: Severity | None = None
@@ -57,35 +60,37 @@ def gate(question: GateQuestion) -> GateReport:
     policy = question.policy
     kernel = analyze(Case(question.image, BootRequest()))
     build = build_facts(kernel)
-    targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, kernel)]
+    targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, TargetAnswer.of(kernel))]
     rows = list(kernel_rows(kernel, policy))
     if policy is not None:
         rows += threshold_rows(build, policy, question.baseline)
         for target, of_machine in _machines(question, policy):
             targets.append(target)
             rows += of_machine
-        rows = [waived(row, policy, question.today) for row in rows]
-        targets.append(GateTarget(POLICY_TARGET, TargetKind.POLICY, policy.source, None))
+        rows = [*waived(rows, policy, question.today)]
+        targets.append(GateTarget(POLICY_TARGET, TargetKind.POLICY, policy.source))
         rows += waiver_rows(policy, rows, question.today)
-    return _summed_up(question, build, tuple(targets), tuple(rows))
+    return _summed_up(question, build, kernel, tuple(targets), tuple(rows))
 
 
 def _machines(question: GateQuestion, policy: Policy) -> Iterator[tuple[GateTarget, list[GateRow]]]:
-    asked = question.machines or {}
+    if question.ask_about is None:
+        return
     for machine in policy.machines:
-        what = asked[machine.name]
+        what = question.ask_about(machine)
+        target = GateTarget(machine.name, TargetKind.MACHINE, machine.where)
         if isinstance(what, Unreadable):
-            target = GateTarget(machine.name, TargetKind.MACHINE, machine.where, None)
             yield target, [unreadable_row(machine.name, what)]
             continue
         report = analyze(replace(what, image=question.image))
-        target = GateTarget(machine.name, TargetKind.MACHINE, machine.where, report)
-        yield target, list(machine_rows(machine.name, report, policy))
+        rows = list(machine_rows(machine.name, report, policy))
+        yield replace(target, answer=TargetAnswer.of(report)), rows
 
 
 def _summed_up(
     question: GateQuestion,
     build: BuildFacts,
+    kernel: Report,
     targets: tuple[GateTarget, ...],
     rows: tuple[GateRow, ...],
 ) -> GateReport:
@@ -101,6 +106,7 @@ def _summed_up(
         fail_on=fail_on,
         allow_undecided=allowed,
         build=build,
+        kernel=kernel,
         targets=targets,
         rows=rows,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from smecheck.answer import Report
+from smecheck.answer import Basis, Report, Verdict
 from smecheck.builds.build_facts import BuildFacts
 from smecheck.builds.policy import Waiver
 from smecheck.checks.finding import Finding, Severity
@@ -52,6 +52,21 @@ class TargetKind(Enum):
 
 
 @record
+class TargetAnswer:
+    """What was found of a target, in short: a policy may name thousands of machines."""
+
+    verdict: Verdict
+    basis: Basis
+    headline: str
+    next_step: str
+
+    @classmethod
+    def of(cls, report: Report) -> TargetAnswer:
+        """Return a report in short."""
+        return cls(report.verdict, report.basis, report.headline, report.next_step)
+
+
+@record
 class GateTarget:
     """Something that a build is held against."""
 
@@ -60,8 +75,8 @@ class GateTarget:
     kind: TargetKind
     where: str | None
     """The place in the policy; ``None`` for the kernel."""
-    report: Report | None
-    """What was found of it; ``None`` for the policy, and where nothing could be."""
+    answer: TargetAnswer | None = None
+    """``None`` for the policy, and where nothing could be found."""
 
 
 @record
@@ -112,18 +127,20 @@ class GateReport:
     allow_undecided: bool
     build: BuildFacts
     """The kernel in short, to be compared with later builds."""
+    kernel: Report
+    """What holds of the kernel on every machine."""
     targets: tuple[GateTarget, ...]
     """The kernel, then the machines as in the policy, then the policy if there is one."""
     rows: tuple[GateRow, ...]
     """By target, in their order; then in the order of the checks."""
 
     @property
-    def kernel(self) -> Report:
-        """What holds of the kernel on every machine."""
-        report = self.targets[0].report
-        if report is None:
-            raise ValueError("the first target is the kernel, which always has a report")
-        return report
+    def by_target(self) -> dict[str, list[GateRow]]:
+        """The rows of every target that has some."""
+        found: dict[str, list[GateRow]] = {}
+        for row in self.rows:
+            found.setdefault(row.target, []).append(row)
+        return found
 
     def fails(self, row: GateRow) -> bool:
         """Tell whether the row makes the gate fail, or leaves it without an answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from smecheck.builds.gate_report import POLICY_TARGET, GateRow, RowOutcome
 from smecheck.builds.policy import Policy, Waiver
@@ -12,18 +12,27 @@ from smecheck.record import replace
 _WAIVABLE = (RowOutcome.FAILED, RowOutcome.UNDECIDED)
 
 
-def waived(row: GateRow, policy: Policy, today: str) -> GateRow:
-    """Return the row, let pass if a waiver that still holds is for it."""
-    if row.outcome not in _WAIVABLE:
-        return row
-    for waiver in policy.waivers:
-        if _is_for(waiver, row) and not _is_expired(waiver, today):
-            return replace(row, outcome=RowOutcome.WAIVED, waiver=waiver)
-    return row
+def waived(rows: Iterable[GateRow], policy: Policy, today: str) -> Iterator[GateRow]:
+    """Yield the rows, let pass where a waiver that still holds is for them: the first of several.
+
+    A waiver is for one target, or for all of them.
+    """
+    holding: dict[tuple[str, str | None], int] = {}
+    for number, waiver in enumerate(policy.waivers):
+        if not _is_expired(waiver, today):
+            holding.setdefault((waiver.check, waiver.target), number)
+    for row in rows:
+        numbers = [holding.get((row.check, target)) for target in (row.target, None)]
+        found = min((number for number in numbers if number is not None), default=None)
+        if found is None or row.outcome not in _WAIVABLE:
+            yield row
+        else:
+            yield replace(row, outcome=RowOutcome.WAIVED, waiver=policy.waivers[found])
 
 
 def waiver_rows(policy: Policy, rows: list[GateRow], today: str) -> Iterator[GateRow]:
     """Yield a row for each waiver: an expired one is an error."""
+    used = {id(row.waiver) for row in rows}
     for waiver in policy.waivers:
         row = GateRow(
             POLICY_TARGET,
@@ -43,15 +52,11 @@ def waiver_rows(policy: Policy, rows: list[GateRow], today: str) -> Iterator[Gat
                 f"({waiver.owner}: {waiver.reason})",
                 remedy="repair what it was for and remove it, or have its owner renew it",
             )
-        elif any(other.waiver is waiver for other in rows):
+        elif id(waiver) in used:
             yield row
         else:
             # No failure: one policy serves many kernels, and may let pass what only some do.
             yield replace(row, message=f"waives nothing of this kernel; {row.message}")
-
-
-def _is_for(waiver: Waiver, row: GateRow) -> bool:
-    return waiver.check == row.check and waiver.target in (None, row.target)
 
 
 def _is_expired(waiver: Waiver, today: str) -> bool:

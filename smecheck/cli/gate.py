@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ def gate(kernel: str, **options: Any) -> int:
                 image=image,
                 today=options["today"],
                 policy=policy,
-                machines=_questions(image, policy) if policy else None,
+                ask_about=_asker(image, policy) if policy else None,
                 baseline=_baseline(image, policy) if policy else None,
                 fail_on=options["fail_on"],
                 allow_undecided=options["allow_undecided"] or None,
@@ -142,13 +143,12 @@ def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list
     return [kernel, *given, *named, *baselines]
 
 
-def _questions(image: KernelImage, policy: Policy) -> dict[str, Case | Unreadable]:
+def _asker(image: KernelImage, policy: Policy) -> Callable[[PolicyMachine], Case | Unreadable]:
+    """Return what reads the files of a machine when it is asked about."""
     from smecheck.read.build.machine_files import MachineFiles
 
-    files = MachineFiles()
-    return {
-        machine.name: _question(image, machine, files.of(machine)) for machine in policy.machines
-    }
+    files = MachineFiles(policy.machines)
+    return lambda machine: _question(image, machine, files.of(machine))
 
 
 def _question(

@@ -63,7 +63,7 @@ def row_object(row: GateRow, *, fails: bool) -> Json:
 
 
 def _target(target: GateTarget) -> Json:
-    report = target.report
+    report = target.answer
     return {
         "name": target.name,
         "kind": target.kind.value,

@@ -54,10 +54,11 @@ def _row(row: GateRow) -> Iterator[str]:
 
 
 def _targets(gate: GateReport) -> Iterator[str]:
+    by_target = gate.by_target
     for target in gate.targets:
-        rows = [row for row in gate.rows if row.target == target.name]
+        rows = by_target.get(target.name, [])
         if not rows and target.kind is TargetKind.POLICY:
             continue
-        report = target.report
+        report = target.answer
         verdict = f"{report.verdict.value} ({report.basis.value})" if report else "-"
         yield f"| {words(target.name)} | {verdict} | {words(counts_text(gate, rows))} |"

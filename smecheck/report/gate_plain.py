@@ -42,7 +42,7 @@ def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:
     if gate.policy is not None:
         yield f"policy: {gate.policy}"
     yield f"kernel.source: {gate.build.source}"
-    yield from (f"target: {_target(target)}" for target in gate.targets if target.report)
+    yield from (f"target: {_target(target)}" for target in gate.targets if target.answer)
     yield from (f"row: {row_line(row)}" for row in gate.rows)
     if options.explain:
         yield from (f"assumption: {text}" for text in gate.kernel.assumptions)
@@ -50,7 +50,7 @@ def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:
 
 
 def _target(target: GateTarget) -> str:
-    report = target.report
+    report = target.answer
     if report is None:
         return target.name
     return f"{target.name} {report.verdict.value} {report.basis.value}: {report.headline}"

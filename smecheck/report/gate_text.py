@@ -106,11 +106,12 @@ def rows_table(rows: list[GateRow], words: Words) -> Table:
 
 def _targets(gate: GateReport, words: Words) -> Table:
     table = grid(4, gap=2)
+    by_target = gate.by_target
     for target in gate.targets:
         if target.kind is TargetKind.POLICY:
             continue
-        rows = [row for row in gate.rows if row.target == target.name]
-        report = target.report
+        rows = by_target.get(target.name, [])
+        report = target.answer
         verdict = VERDICT_WORDS[report.verdict].lower() if report else "not asked"
         headline = words(report.headline) if report else words(rows[0].message)
         told = Text.assemble(headline, "\n", (counts_text(gate, rows), "dim"))
@@ -136,7 +137,9 @@ def _all(gate: GateReport, words: Words) -> Table:
 def _reasons(rows: list[GateRow], words: Words) -> Table:
     """Return the reasons for which rows were skipped, each once."""
     table = grid(2, gap=2)
-    for reason in dict.fromkeys(row.message for row in rows):
-        checks = ", ".join(row.check for row in rows if row.message == reason)
-        table.add_row(Text(words(checks)), Text(words(reason)))
+    checks: dict[str, list[str]] = {}
+    for row in rows:
+        checks.setdefault(row.message, []).append(row.check)
+    for reason, names in checks.items():
+        table.add_row(Text(words(", ".join(names))), Text(words(reason)))
     return table

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from smecheck.errors import InputError
@@ -35,10 +36,14 @@ class MachineFacts:
 
 
 class MachineFiles:
-    """Reads the files of machines, and remembers what it has read."""
+    """Reads the files of machines, and remembers what it has read while others need it."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], object] = {}
+    def __init__(self, machines: Iterable[PolicyMachine]) -> None:
+        self._known: dict[str, dict[tuple[object, ...], object]] = {}
+        """By the names of the files: what was read, by what reads it."""
+        paths = (file.path for machine in machines for file in machine.files.values())
+        self._uses = Counter(paths)
+        """How often each file is still needed."""
 
     def of(self, machine: PolicyMachine) -> MachineFacts | Unreadable:
         """Read the files of a machine; say why it cannot be asked if one cannot be read."""
@@ -46,6 +51,11 @@ class MachineFiles:
             return self._facts(machine)
         except _FileError as error:
             return error.unreadable
+        finally:
+            for file in machine.files.values():
+                self._uses[file.path] -= 1
+                if self._uses[file.path] <= 0:
+                    self._known.pop(file.path, None)
 
     def _facts(self, machine: PolicyMachine) -> MachineFacts:
         files, request = machine.files, machine.request
@@ -66,13 +76,13 @@ class MachineFiles:
         return None if file is None else self._needed(file, read, *asked)
 
     def _needed(self, file: NamedFile, read: Callable[..., T], *asked: object) -> T:
-        key = (read, file.path, *asked)
-        if key not in self._known:
+        of_file, key = self._known.setdefault(file.path, {}), (read, *asked)
+        if key not in of_file:
             try:
-                self._known[key] = read(file.path, *asked)
+                of_file[key] = read(file.path, *asked)
             except InputError as error:
-                self._known[key] = error
-        known = self._known[key]
+                of_file[key] = error
+        known = of_file[key]
         if isinstance(known, InputError):
             raise _FileError(unreadable(file, known))
         result: T = known  # type: ignore[assignment] # kept under the function that made it

@@ -153,9 +153,10 @@ def _waivers(
     checks = (*rules.ids, *OTHER_CHECKS)
     targets = (KERNEL_TARGET, *(machine.name for machine in machines))
     read = []
+    check_of, target_of = _one_of(checks, "check"), _one_of(targets, "target")
     for item in fields.each("waivers", _WAIVER_KEYS):
-        check = item.need("check", _one_of(checks, "check"))
-        target = item.get("target", _one_of(targets, "target"))
+        check = item.need("check", check_of)
+        target = item.get("target", target_of)
         reason, owner = item.need("reason", nonempty_line), item.need("owner", nonempty_line)
         expires = item.need("expires", _day)
         if check is not None and reason is not None and owner is not None and expires is not None:
@@ -164,9 +165,11 @@ def _waivers(
 
 
 def _one_of(known: Collection[str], what: str) -> Callable[[Node], str]:
+    names = frozenset(known)
+
     def read(node: Node) -> str:
         written = nonempty_line(node)
-        if written not in known:
+        if written not in names:
             raise BadNodeError(node, f"unknown {what} {quoted(written)}{nearest(written, known)}")
         return written
 
