@@ -13,6 +13,12 @@ from commandline import ROOT, SAMPLES, Run, run
 from mutations import description
 from recorded import DATA
 
+from smecheck.asked import BootRequest
+from smecheck.builds.policy import NamedFile, PolicyMachine
+from smecheck.load.request import ADDRESSES
+from smecheck.machine.memory import MemoryMap
+from smecheck.read.build import machine_files
+from smecheck.read.machine.iomem import read_iomem
 from smecheck.report.options import Format
 
 KERNELS = DATA / "kernels"
@@ -268,6 +274,48 @@ def test_a_waiver_may_be_for_one_target(tmp_path: Path) -> None:
     assert rows(found)["a", "SME001"]["outcome"] == "waived"
     assert rows(found)["b", "SME001"]["outcome"] == "failed"
     assert rows(found)["policy", "waiver:SME001@a"]["outcome"] == "passed"
+
+
+def test_the_first_waiver_that_holds_counts(tmp_path: Path) -> None:
+    """One for all targets, or one for this: whichever stands first in the policy."""
+    one = {"check": "SME001", **WAIVER, "expires": FAR}
+    for waivers, owner in (
+        ([{**one, "owner": "all"}, {**one, "owner": "this", "target": "kdump"}], "all"),
+        ([{**one, "owner": "this", "target": "kdump"}, {**one, "owner": "all"}], "this"),
+        ([{**one, "owner": "gone", "expires": "2020-01-01"}, {**one, "owner": "all"}], "all"),
+    ):
+        path = policy(tmp_path, machines=[MACHINE], waivers=waivers)
+        row = rows(gate(OLD, "--policy", path))["kdump", "SME001"]
+        assert (row["outcome"], row["waiver"]["owner"]) == ("waived", owner)
+
+
+def test_files_are_kept_as_long_as_a_machine_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared file is read once, one of a machine's own is forgotten with it."""
+    for name in ("shared", "own-a", "own-b"):
+        (tmp_path / name).write_text(Path(MACHINE["iomem"]).read_text())
+    named = [("a", "own-a"), ("b", "shared"), ("c", "own-b"), ("d", "shared")]
+    machines = tuple(
+        PolicyMachine(name, "policy", BootRequest(), {"iomem": named_file}, None, ADDRESSES)
+        for name, named_file in (
+            (name, NamedFile(str(tmp_path / file), "policy")) for name, file in named
+        )
+    )
+    read: list[str] = []
+
+    def counted(path: str) -> MemoryMap:
+        read.append(Path(path).name)
+        return read_iomem(path)
+
+    monkeypatch.setattr(machine_files, "_iomem", counted)
+    files = machine_files.MachineFiles(machines)
+    kept = []
+    for machine in machines:
+        assert isinstance(files.of(machine), machine_files.MachineFacts)
+        kept.append([Path(path).name for path in files.kept])
+    assert read == ["own-a", "shared", "own-b"]
+    assert kept == [[], ["shared"], ["shared"], []]
 
 
 def test_an_open_question_can_be_waived(tmp_path: Path) -> None:

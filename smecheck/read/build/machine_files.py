@@ -45,6 +45,11 @@ class MachineFiles:
         self._uses = Counter(paths)
         """How often each file is still needed."""
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The files of which something is remembered."""
+        return tuple(self._known)
+
     def of(self, machine: PolicyMachine) -> MachineFacts | Unreadable:
         """Read the files of a machine; say why it cannot be asked if one cannot be read."""
         try:
