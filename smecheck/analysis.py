@@ -20,7 +20,7 @@ from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.path_asked_about import with_path
 from smecheck.boot.resolve import BootEvidence, resolve_boot
 from smecheck.case import Case
-from smecheck.checks.apply import findings_of, no_workarea, rule_results
+from smecheck.checks.apply import contradicting, findings_of, no_workarea, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Judged, Judgement
 from smecheck.checks.kaslr_places import bases_of_kaslr, places_of_kaslr
@@ -41,7 +41,7 @@ from smecheck.load.of_case import (
     with_kexec_options,
 )
 from smecheck.record import replace
-from smecheck.workarea.boot_proof import proof_of
+from smecheck.workarea.boot_proof import proof_of, voided
 from smecheck.workarea.code_premise import code_premise
 from smecheck.workarea.place import Setting, place_both
 from smecheck.workarea.proof import Reservations, reservations
@@ -141,6 +141,9 @@ def _answer(
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
     proof = proof_of(setting, question.boot, actual)
+    contradiction = contradicting(findings)
+    if contradiction is not None:
+        proof = voided(proof, contradiction.message)
     case = Judged(
         facts,
         boot,

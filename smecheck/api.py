@@ -40,8 +40,7 @@ class Report(Answer):
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the report as JSON has it, ``smecheck/report-v1``; ``--fail-on`` is ``error``."""
-        from smecheck.checks.tolerance import Tolerance
-        from smecheck.cli.outcome import exit_status
+        from smecheck.checks.tolerance import Tolerance, exit_status
         from smecheck.report.json_report import render_json
         from smecheck.report.options import RenderOptions
 

@@ -25,6 +25,8 @@ from smecheck.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples"
+HOOK = Path(__file__).parent / "hook"
+"""On Python's path, it holds every report against the invariants."""
 PROGRAM = (sys.executable, "-m", "smecheck")
 ASKED = {
     "dead-kdump": (
@@ -72,7 +74,9 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which nothing of the tester's own decides about the output."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     own = {"PYTHONUTF8": "1", "PYTHONPYCACHEPREFIX": _compiled()}
-    return {**kept, **own, **(changes or {})}
+    given = {**kept, **own, **(changes or {})}
+    paths = [str(HOOK), *filter(None, [given.get("PYTHONPATH")])]
+    return {**given, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @cache

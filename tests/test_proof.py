@@ -193,7 +193,7 @@ def with_init_size(size: int) -> KernelImage:
     return replace(OLD, header=replace(OLD.header, init_size=Known(size, "a test")))
 
 
-@given(st.integers(0, 1 << 32))
+@given(st.integers(0xA16000, 1 << 32))
 def test_a_proof_holds_from_the_mapped_end_on(size: int) -> None:
     found = proof(with_init_size(size), UNMOVED)
     kexec, loader = path("kexec", found), path("boot-loader", found)
@@ -203,6 +203,13 @@ def test_a_proof_holds_from_the_mapped_end_on(size: int) -> None:
     for way in (kexec, loader):
         assert way.margin <= way.worst_margin <= way.written_margin
         assert (way.counterexample is None) is way.holds is (way.growth is not None)
+
+
+def test_a_proof_counts_for_nothing_where_the_header_is_not_this_kernels() -> None:
+    found = proof(with_init_size(0xA15000), UNMOVED)
+    assert not found.holds
+    assert found.paths == ()
+    assert "init_size" in (found.void or "")
 
 
 def test_a_proof_holds_to_the_byte_or_the_page_that_is_kept() -> None:

@@ -11,8 +11,7 @@ from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.boot import SmeState
 from smecheck.case import Case
 from smecheck.checks.finding import Confidence, Effect, Severity
-from smecheck.checks.tolerance import Tolerance
-from smecheck.cli.outcome import exit_status
+from smecheck.checks.tolerance import Tolerance, exit_status
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.image import KernelImage, Scheme, SetupHeader
 from smecheck.load.segments import Loader, Mode, SegmentList
@@ -22,6 +21,7 @@ from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner
+from smecheck.workarea.proven import Way
 
 OLD, LUCKY, NEW = kernel("5.0-old"), kernel("5.0-lucky"), kernel("6.1.0-56-amd64")
 NO_HEADER = replace(OLD, header=SetupHeader())
@@ -244,7 +244,11 @@ def test_a_segment_that_is_too_small_voids_the_proof() -> None:
     for name in ("segment below init_size", "and one in the workarea"):
         report = answer(name)
         assert report.proof is not None
-        assert report.proof.holds
+        assert not report.proof.holds
+        (kexec,) = [path for path in report.proof.paths if path.path is Way.KEXEC]
+        assert kexec.reserved_end == 0x3CA000
+        assert kexec.counterexample is None
+        assert "the kernel segment ends at 0x103ca000" in kexec.reason
         assert report.actual is not None
         assert report.actual.owner is Owner.NOBODY
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from smecheck.boot.boot import Boot, SmeState
-from smecheck.checks.finding import Finding, Outcome, RuleResult, Severity
+from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severity
 from smecheck.checks.rule import Lack, Rule, Situation
 from smecheck.evidence import Unknown, value_of
 from smecheck.kernel.facts import KernelFacts
@@ -39,6 +39,11 @@ def findings_of(results: Iterable[RuleResult]) -> tuple[Finding, ...]:
             ),
         )
     )
+
+
+def contradicting(findings: Iterable[Finding]) -> Finding | None:
+    """Return the first finding that the inputs cannot be of one build, machine and load."""
+    return next((one for one in findings if one.effect is Effect.CONTRADICTION), None)
 
 
 def _result(

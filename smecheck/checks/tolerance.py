@@ -1,9 +1,16 @@
-"""What counts as failure, and what is tolerated."""
+"""What counts as failure, what is tolerated, and the exit status that follows."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from smecheck.answer import Verdict
 from smecheck.checks.finding import Finding, Severity
+from smecheck.errors import ExitCode
 from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.answer import Report
 
 
 @record
@@ -42,3 +49,15 @@ class Tolerance:
                 "neither findings nor open questions count for the exit status (--exit-zero)"
             )
         return tuple(said)
+
+
+def exit_status(report: Report, tolerance: Tolerance) -> ExitCode:
+    """Return the exit status: what follows from verdict and findings, in every format.
+
+    Findings come before an open question; ``clear`` and ``not-applicable`` are 0.
+    """
+    if any(map(tolerance.counts, report.findings)):
+        return ExitCode.FINDINGS
+    if report.verdict is Verdict.UNDECIDED and tolerance.open_question_counts:
+        return ExitCode.UNDECIDED
+    return ExitCode.OK

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from smecheck.cli.file_command import FileCommand
-from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
+from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import picture_options, reporting_of, reporting_options
@@ -59,6 +59,7 @@ def analyze(kernel: str, **options: Any) -> int:
         tolerance = tolerance_of(options)
 
         from smecheck.analysis import analyze as answer
+        from smecheck.checks.tolerance import exit_status
         from smecheck.record import replace
         from smecheck.report.render import draw, render
 

@@ -1,19 +1,16 @@
-"""What counts as failure, and the exit status that follows: the same whatever the format."""
+"""The options that say what counts as failure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.parameters import enum_option
-from smecheck.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from smecheck.answer import Report
+from smecheck.errors import UsageError
 
 _OPTIONS = (
     enum_option(
@@ -49,17 +46,6 @@ def tolerance_of(options: dict[str, Any]) -> Tolerance:
         exit_zero=options["exit_zero"],
         ignored=_known_rules(options["ignore"]),
     )
-
-
-def exit_status(report: Report, tolerance: Tolerance) -> ExitCode:
-    """Return the exit status; findings come before an open question."""
-    if any(map(tolerance.counts, report.findings)):
-        return ExitCode.FINDINGS
-    from smecheck.answer import Verdict
-
-    if report.verdict is Verdict.UNDECIDED and tolerance.open_question_counts:
-        return ExitCode.UNDECIDED
-    return ExitCode.OK
 
 
 def _known_rules(names: tuple[str, ...]) -> tuple[str, ...]:

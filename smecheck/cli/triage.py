@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.cli.outcome import exit_status, failure_options, tolerance_of
+from smecheck.checks.tolerance import exit_status
+from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import reporting_of, reporting_options

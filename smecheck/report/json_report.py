@@ -237,6 +237,7 @@ def _proof(proof: Proof) -> Json:
     return {
         "holds": proof.holds,
         "safe_by_luck": proof.by_luck,
+        "void": proof.void,
         "paths": [
             {
                 "path": path.path.value,

@@ -180,6 +180,8 @@ def _kaslr(sweep: KaslrSweep) -> Iterator[str]:
 def _proof(proof: Proof) -> Iterator[str]:
     yield f"proof.holds: {yes_or_no(proof.holds)}"
     yield f"proof.safe-by-luck: {yes_or_no(proof.by_luck)}"
+    if proof.void is not None:
+        yield f"proof.void: {proof.void}"
     for path in proof.paths:
         yield (
             f"proof.{path.path.value}: {'holds' if path.holds else 'fails'}, "

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from smecheck.checks.finding import Finding
     from smecheck.report.options import RenderOptions
+    from smecheck.workarea.proven import Proof
 
 _VERDICT_STYLES = {
     Verdict.CLEAR: "bold green",
@@ -127,7 +128,7 @@ def _details(
 ) -> Iterator[RenderableType]:
     yield from section("PLACEMENT", "spans are [start, end)", placements_table(report, words))
     if report.proof is not None:
-        title = _PROVEN if report.proof.holds else _NOT_PROVEN
+        title = _proof_title(report.proof, words)
         examples = report.segments is None or options.explain
         table = proof_table(report.proof, words, with_examples=examples)
         yield from section("PROOF", title, table)
@@ -151,6 +152,12 @@ def _details(
     inputs = [i for i in report.inputs if options.explain or not i.used]
     used = [f"{i.path} ({i.kind}): {', '.join(i.used) or 'nothing used'}" for i in inputs]
     yield from listed("INPUTS", used, words)
+
+
+def _proof_title(proof: Proof, words: Words) -> str:
+    if proof.void is not None:
+        return f"counts for nothing here: {words(proof.void)}"
+    return _PROVEN if proof.holds else _NOT_PROVEN
 
 
 def _derivations(report: Report, words: Words) -> Iterator[RenderableType]:

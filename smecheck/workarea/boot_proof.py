@@ -20,7 +20,6 @@ from smecheck.workarea.proven import Way
 if TYPE_CHECKING:
     from smecheck.workarea.place import Setting
     from smecheck.workarea.placement import Placement
-    from smecheck.workarea.proof import Reservations
     from smecheck.workarea.proven import Counterexample, Proof
 
 
@@ -52,23 +51,29 @@ def says_nothing(request: BootRequest) -> bool:
     return all(value is None for value in stated)
 
 
-def _kept_by_the_load(setting: Setting) -> Reservations:
-    """Return what is kept, less by what a load loses that does not lie where the kernel will run.
+def _kept_by_the_load(setting: Setting) -> Known[int] | None:
+    """Return what the load at hand keeps from ``_text`` on, where that is less than it should be.
 
-    It keeps init_size from its own address on; the kernel runs further up (SME018), if KASLR does
-    not move it.
+    It keeps its kernel segment. A kernel that is loaded where it cannot run runs further up
+    (SME018), if KASLR does not move it; and a loader may keep the size of the file only.
     """
-    kept, segments = setting.kept, setting.segments
+    segments, rules = setting.segments, setting.rules
     kernel = segments.of(SegmentRole.KERNEL) if segments is not None else ()
-    if segments is None or not kernel or is_elf_load(setting.image, segments):
-        return kept
-    start = kernel[0].span.start
-    base = landing(start, setting.rules)
-    if isinstance(base, Unknown) or base.value == start or isinstance(kept.init_size, Unknown):
-        return kept
-    left = max(kept.init_size.value - (base.value - start), 0)
-    why = f"less what is lost as it is loaded at {address_text(start)}"
-    return replace(kept, init_size=Known(left, f"{kept.init_size.origin}, {why}"))
+    if segments is None or not kernel:
+        return None
+    is_elf = is_elf_load(setting.image, segments)
+    start, end = kernel[0].span.start, max(segment.span.end for segment in kernel)
+    base = Known(start, "a vmlinux") if is_elf else landing(start, rules)
+    should = setting.kept.image_end if is_elf else setting.kept.init_size
+    if isinstance(base, Unknown) or isinstance(should, Unknown):
+        return None
+    left = max(end - base.value, 0)
+    if left >= should.value:
+        return None
+    why = f"the kernel segment ends at {address_text(end)}"
+    if base.value != start:
+        why += f", and what is loaded at {address_text(start)} runs at {address_text(base.value)}"
+    return Known(left, why)
 
 
 def proof_of(setting: Setting, asked: BootRequest, actual: Placement | None) -> Proof | None:
@@ -89,8 +94,14 @@ def proof_of(setting: Setting, asked: BootRequest, actual: Placement | None) -> 
 
     return prove(
         extents,
-        _kept_by_the_load(setting),
+        setting.kept,
         ways_of(setting.boot, actual.scheme, is_elf=is_elf, is_open=is_open),
         scheme=actual.scheme,
+        of_the_load=_kept_by_the_load(setting),
         counterexample=counterexample,
     )
+
+
+def voided(proof: Proof | None, why: str) -> Proof | None:
+    """Return the proof as one that counts for nothing: what it rests on is not as it is said."""
+    return None if proof is None else replace(proof, holds=False, by_luck=False, paths=(), void=why)

@@ -74,6 +74,7 @@ def prove(
     ways: tuple[Way, ...],
     *,
     scheme: Scheme,
+    of_the_load: Known[int] | None,
     counterexample: Callable[[Way, int], Counterexample | None],
 ) -> Proof | None:
     """Hold the workarea's offsets against the reservations.
@@ -83,6 +84,7 @@ def prove(
         kept: what is reserved.
         ways: those that this boot can take; the proof holds if it holds for these.
         scheme: the kernel's own.
+        of_the_load: what a load that is known keeps, where that is less than kexec should keep.
         counterexample: makes one of a way that fails and the end of what it keeps.
 
     Returns:
@@ -90,7 +92,10 @@ def prove(
     """
     in_section = scheme is not Scheme.AFTER_END
     proven = []
-    for way, (fact, is_bound) in _kept_by_way(kept, scheme).items():
+    short: dict[Way, tuple[Fact[int], bool]] = {}
+    if of_the_load is not None:
+        short = {way: (of_the_load, False) for way in ways if way in _BY_KEXEC}
+    for way, (fact, is_bound) in (_kept_by_way(kept, scheme) | short).items():
         if isinstance(fact, Unknown):
             continue
         margin = fact.value - extents.mapped_end
@@ -107,13 +112,20 @@ def prove(
                 growth=room_to_grow(extents, margin) if margin >= 0 else None,
                 grows_along=kept.payload_holds_section or (way is Way.ELF and in_section),
                 reason=fact.origin,
-                counterexample=counterexample(way, fact.value) if margin < 0 else None,
+                # A load that keeps less is an example itself.
+                counterexample=counterexample(way, fact.value)
+                if margin < 0 and way not in short
+                else None,
             )
         )
     if not proven:
         return None
     holds = set(ways) <= {path.path for path in proven if path.holds}
     return Proof(holds=holds, by_luck=holds and not in_section, paths=tuple(proven))
+
+
+_BY_KEXEC = (Way.KEXEC, Way.ELF)
+"""Ways on which kexec keeps the kernel segments."""
 
 
 def room_to_grow(extents: Extents, margin: int) -> int:

@@ -73,3 +73,5 @@ class Proof:
     by_luck: bool
     """It holds, but for a kernel of the after-end scheme, which reserves nothing on purpose."""
     paths: tuple[ProofPath, ...]
+    void: str | None = None
+    """Why it counts for nothing: what it rests on is not as it is said. It has no paths then."""
