@@ -343,8 +343,8 @@ def _other_than_the_loads(image: KernelImage, kernel: tuple[Segment, ...]) -> It
     for start, size in sorted(linked):
         if start not in starts:
             yield Observation(
-                message=f"the LOAD at {address_text(start)}, {size_text(size)}, is not among the "
-                "kernel segments: not all of the vmlinux is loaded"
+                message=f"{len(kernel)} kernel segments, and the LOAD at {address_text(start)}, "
+                f"{size_text(size)}, is not among them: not all of the vmlinux is loaded"
             )
 
 
