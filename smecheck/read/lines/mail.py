@@ -22,7 +22,10 @@ _OF_MAIL = re.compile(
 )
 _MBOX_LINE = re.compile(rb"^From \S+ .*\d\d:\d\d", re.MULTILINE)
 _ESCAPE = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n|\r?$)")
-_SOFT_BREAK = re.compile(rb"=\r?\n")
+_SOFT_BREAK_OR_SIGN = re.compile(rb"=(?:3D|\r?\n)")
+_IS_QUOTED_PRINTABLE = re.compile(
+    rb"^Content-Transfer-Encoding:\s*quoted-printable", re.MULTILINE | re.IGNORECASE
+)
 _PARTS_LIMIT = 1000
 
 
@@ -30,20 +33,24 @@ def encoding_of_mail(head: bytes) -> str | None:
     """Tell what a text is that begins with ``head``, if it is a mail that is to be decoded.
 
     Quoted-printable text without the header of its mail shows itself by its equals signs: each is
-    followed by two digits or ends a line.
+    followed by two digits or ends a line, and one of them stands for itself or breaks a line.
     """
     start = head.lstrip()
-    if _HEADER.match(start) and len(_OF_MAIL.findall(start[:20_000])) > 1:
-        return "a mail"
+    if _is_mail(start):
+        return "a quoted-printable mail" if _IS_QUOTED_PRINTABLE.search(start) else "a mail"
     signs = head.count(b"=")
-    if signs and _SOFT_BREAK.search(head) and len(_ESCAPE.findall(head)) == signs:
+    if signs and _SOFT_BREAK_OR_SIGN.search(head) and len(_ESCAPE.findall(head)) == signs:
         return "quoted-printable text"
     return None
 
 
+def _is_mail(start: bytes) -> bool:
+    return bool(_HEADER.match(start)) and len(_OF_MAIL.findall(start[:20_000])) > 1
+
+
 def decode_mail(data: bytes) -> bytes:
     """Return the text of a mail, or of all mails of an mbox: their text parts in their order."""
-    if encoding_of_mail(data[: 64 << 10]) != "a mail":
+    if not _is_mail(data[: 64 << 10].lstrip()):
         import quopri
 
         return quopri.decodestring(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from smecheck.errors import WrongKind
 from smecheck.evidence import value_of
 from smecheck.kernel.cmdline import last_value
@@ -39,12 +41,23 @@ ARM = KnownLine(
     r"Booting Linux on physical CPU",
     r"Booting Linux on physical CPU.*",
 )
+_A_32_BIT_KERNEL = "a 32-bit kernel, and only 64-bit kernels have SME"
+_AN_ARM_KERNEL = "an Arm kernel, and SME is AMD's"
 _FOREIGN = {
     OLD_TABLE: "a kernel before v3.5, by the form of this line, and none before v4.14 has SME",
-    HIGH_MEMORY: "a 32-bit kernel, and only 64-bit kernels have SME",
-    ARM: "an Arm kernel, and SME is AMD's",
+    HIGH_MEMORY: _A_32_BIT_KERNEL,
+    ARM: _AN_ARM_KERNEL,
 }
 """Lines that only kernels without SME print, and whose log that makes it."""
+_FOREIGN_RELEASE = (
+    # Debian's, Ubuntu's and Fedora's names.
+    (re.compile(r"(?:[-.](?:i?[3456]86(?:[-+.]\w+)?|generic-pae))$"), _A_32_BIT_KERNEL),
+    (
+        re.compile(r"[-.+](?:arm64|armhf|armv?[5678]\w*|armmp|aarch64)(?:[-+.]\w+)*$"),
+        _AN_ARM_KERNEL,
+    ),
+)
+"""Releases that name an architecture without SME, and whose log that makes it."""
 LINES = (
     VERSION,
     HIGH_MEMORY,
@@ -91,7 +104,7 @@ class BootReader:
         if kind in decompressor_lines.LINES:
             self._decompressor = decompressor_lines.feed(self._decompressor, message, where)
         elif kind is VERSION and match:
-            self._begin(line, begins=True).release = (line, match[1])
+            self._begin_release(where, message, match[1])
         elif kind is TABLE and match:
             row = table_line(match, where)
             if draft is None or self._is_another_map(draft, row):
@@ -103,7 +116,8 @@ class BootReader:
             if draft is None or draft.firmware:
                 self._begin(line, begins=False)
         elif kind is not None and kind in _FOREIGN:
-            draft = draft or self._begin(line, begins=False)
+            if draft is None or kind is ARM:
+                draft = self._begin(line, begins=False)
             draft.foreign = draft.foreign or (where, _FOREIGN[kind])
         else:
             (draft or self._begin(line, begins=False)).feed(where, message)
@@ -123,6 +137,19 @@ class BootReader:
         decompressor, self._decompressor = self._decompressor, None
         self._draft = BootDraft(self._name, line, decompressor, begins=begins)
         return self._draft
+
+    def _begin_release(self, where: str, message: Message, release: str) -> None:
+        foreign = None
+        before = self._draft
+        if before is not None and before.release is None and before.foreign is not None:
+            # An Arm kernel names its CPU before itself.
+            self._draft, foreign = None, before.foreign
+        for architecture, whose in _FOREIGN_RELEASE:
+            if architecture.search(release):
+                foreign = foreign or (where, whose)
+        draft = self._begin(message.line, begins=True)
+        draft.release = (message.line, release)
+        draft.foreign = foreign
 
     def _close(self) -> None:
         draft, self._draft = self._draft, None
