@@ -181,8 +181,10 @@ def _message(group: _Group, known: KnownLines) -> Message | None:
 
 def _begins(parts: list[str], known: KnownLines) -> bool:
     """Tell whether lines together still begin like a known one: the first alone may be any."""
-    text = " ".join(parts)
-    return known.kind_at(text, prefix_of(text, known.begins).end) is not None
+    return any(
+        known.kind_at(text, prefix_of(text, known.begins).end) is not None
+        for text in _joined(parts)
+    )
 
 
 def _whole(group: _Group, parts: list[str], known: KnownLines) -> Iterator[Message]:

@@ -95,7 +95,7 @@ def command_line(
         if _PROSE.match(line) or glue is None:
             known = False
             break
-        text += glue + line.strip()
+        text = (text + glue + line.strip()).strip()
     told = "".join(told.split())
     if not known:
         reason = "is broken: which words its pieces make is not certain"
@@ -178,7 +178,11 @@ def glue_at(before: str, after: str) -> str | None:
     looks_begun = _OPTION.fullmatch(two) is not None
     if _is_complete(both) and not (_is_complete(one) and looks_begun):
         return ""
-    if two in _FLAGS or _WELL_KNOWN.match(two):
+    if _WELL_KNOWN.match(two):
+        return " "
+    if _WELL_KNOWN.match(both) and not _WELL_KNOWN.match(one):
+        return ""
+    if two in _FLAGS:
         return " "
     if one.endswith("-") and one != "--":
         return ""  # where a paragraph is filled, a hyphen may end a line
