@@ -14,6 +14,7 @@ import lzma
 import os
 import re
 import shlex
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from pathlib import Path
 import pytest
 from bzimage_writer import BzImage, pack_gzip, pack_lz4_legacy, zstd
 from commandline import PROGRAM, SAMPLES, environment
+from early_code_writer import EarlyKernel
 from elfwriter import Elf, Load, Section, vmlinux
 
 from smecheck.read.load.segments import RELEVANT_LIMIT
@@ -277,3 +279,69 @@ def test_names_are_shown_not_obeyed(tmp_path: Path) -> None:
     assert r"\x1b[31m.te" in cost.err
     assert {character for character in cost.err if not character.isprintable()} == {"\n"}
     assert len(cost.err.splitlines()) == 2
+
+
+TOKENS = b"".join(
+    (bytes([byte]) if chr(byte).isdigit() else b"T" if byte == ord("T") else b"y" * 60) + b"\0"
+    for byte in range(256)
+)
+"""A token table, of tokens as long as they can be."""
+
+
+def token_table() -> bytes:
+    index, at = b"", 0
+    for token in TOKENS.split(b"\0")[:256]:
+        index += struct.pack("<H", at)
+        at += len(token) + 1
+    return TOKENS + bytes(-len(TOKENS) % 8) + index
+
+
+def early_tables(count: int) -> bytes:
+    """Return the tables of a 5.10 of that many symbols, each name of them as long as can be."""
+    names = b"\x03T\x80\x81" * count
+    tables = struct.pack("<i", -1) * count + bytes(-4 * count % 8)
+    tables += struct.pack("<QQ", 0xFFFFFFFF81000000, count) + names + bytes(-len(names) % 8)
+    markers = b"".join(struct.pack("<I", 4 * at) for at in range(0, count, 256))
+    return tables + markers + bytes(-len(markers) % 8) + token_table() + bytes(8)
+
+
+RODATA = {
+    "texts that begin no table": lambda: (
+        b"".join(b"%d\0" % digit for digit in range(10)) * (3 << 20)
+    ),
+    "token tables alone": lambda: token_table() * 5000,
+    "bases": lambda: (
+        (bytes(8) + struct.pack("<QQ", 0xFFFFFFFF81000000, 700_000) + b"\xff" * 8) * 500_000
+        + bytes(4 << 20)
+        + token_table()
+    ),
+    "counts": lambda: struct.pack("<II", 200, 0x01010101) * 50_000 + bytes(8) + token_table(),
+    "a million names": lambda: early_tables(1_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", RODATA)
+def test_tables_of_symbols_that_lie(kind: str, tmp_path: Path) -> None:
+    elf = vmlinux(stripped=True)
+    rodata = next(section for section in elf.sections if section.name == ".rodata")
+    rodata.data += bytes(-len(rodata.data) % 8) + RODATA[kind]()
+    (tmp_path / "hostile").write_bytes(elf.build())
+    cost = spend("hostile", "--format", "plain", cwd=tmp_path)
+    assert cost.status in (0, 1, 4), cost.err
+    assert cost.cpu < CPU_LIMIT
+    assert cost.memory < MEMORY_LIMIT
+    is_read = b"kernel.symbols: embedded kallsyms (1000000 symbols" in cost.out
+    assert is_read == (kind == "a million names")
+
+
+def test_code_that_leads_in_circles_and_everywhere(tmp_path: Path) -> None:
+    functions = {"sme_enable": "ebfe", "sme_encrypt_kernel": "call f0;ebf0"}
+    functions |= {
+        f"f{number}": f"jz f{number * 7 % 300};jz f{number * 11 % 300};call f{number + 1};ebd0"
+        for number in range(300)
+    }
+    (tmp_path / "hostile").write_bytes(EarlyKernel(functions).build(stripped=True).build())
+    cost = spend("hostile", "--format", "plain", cwd=tmp_path)
+    assert cost.status in (0, 1, 4), cost.err
+    assert cost.cpu < CPU_LIMIT
+    assert cost.memory < MEMORY_LIMIT

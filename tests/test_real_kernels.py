@@ -12,7 +12,10 @@ import io
 import json
 import lzma
 import os
+import re
+import shutil
 import struct
+import subprocess
 import zlib
 from collections import defaultdict
 from functools import cache
@@ -27,8 +30,12 @@ from elftools.elf.elffile import ELFFile
 from recorded import DATA
 
 from smecheck.evidence import Known
+from smecheck.kernel.early_code import EarlyCode
+from smecheck.kernel.image import KernelImage
 from smecheck.kernel.symbols import Symbols
+from smecheck.machine_code.instructions import Flow, Operand, decode
 from smecheck.read.kernel.elf_file import ElfFile
+from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.kernel.kernel_symbols import kernel_symbols
 
 pytestmark = pytest.mark.real
@@ -259,3 +266,70 @@ def test_the_debug_vmlinux_lists_the_same(vmlinuz: Path) -> None:
     there, here = found.value.addresses(names), embedded.addresses(names)
     assert len(there) > 0.98 * len(here)
     assert {name: here[name] for name in there} == there
+
+
+# the early code
+
+
+IMAGES = [
+    *ONES,
+    *sorted(Path(FOLDER).rglob("bzImage")),
+    *sorted(Path(FOLDER).rglob("vmlinux")),
+    *DEBUG.values(),
+]
+FAULTS = {
+    entry["build_id"]: entry
+    for entry in json.loads((DATA / "early-code" / "faults.json").read_text())["kernels"]
+}
+
+
+def early_code_of(image: KernelImage) -> EarlyCode:
+    assert isinstance(image.early_code, Known), image.early_code
+    return image.early_code.value
+
+
+@pytest.mark.parametrize("path", IMAGES, ids=str)
+def test_its_early_code_is_followed_to_its_end(path: Path) -> None:
+    image = read_kernel(str(path))
+    code = early_code_of(image)
+    assert not code.not_followed
+    assert 500 < code.instructions < 1500
+    assert isinstance(image.build_id, Known)
+    known = FAULTS.get(image.build_id.value, {"accesses": []})
+    assert [f"{one.address:#x}" for one in code.accesses] == known["accesses"]
+
+
+@pytest.mark.parametrize("vmlinuz", ONES[::5], ids=release_of)
+def test_its_instructions_are_those_that_objdump_sees(vmlinuz: Path, tmp_path: Path) -> None:
+    if shutil.which("objdump") is None:
+        pytest.skip("NOTHING WAS COMPARED: objdump is not installed")
+    (tmp_path / "vmlinux").write_bytes(unpacked(vmlinuz))
+    elf = ELFFile(io.BytesIO(unpacked(vmlinuz)))
+    for name, start in ((".init.text", 0), (".altinstr_aux", 0), (".text", 0x600000)):
+        section = elf.get_section_by_name(name)
+        address = section["sh_addr"] + start
+        code = section.data()[start : start + 0x40000]
+        bounds = (f"--start-address={address:#x}", f"--stop-address={address + len(code):#x}")
+        command = ["objdump", "-d", "-w", "-j", name, *bounds, str(tmp_path / "vmlinux")]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        compared = 0
+        for line in listed.splitlines():
+            match = OBJDUMP.fullmatch(line)
+            if match is None or "(bad)" in line:
+                continue
+            at, size = int(match[1], 16) - address, len(match[2].split())
+            if at + 15 > len(code) or match[3].split()[:1] == ["finit"]:  # fwait and fninit
+                continue
+            found = decode(code, at)
+            assert found.size == size, line
+            if found.flow in (Flow.CALL, Flow.JUMP, Flow.BRANCH):
+                target = re.search(r"(?:0x)?(ffffffff[0-9a-f]{8})", match[3])
+                assert target is not None, line
+                assert int(target[1], 16) == address + at + found.target, line
+            if found.operand is Operand.ABSOLUTE and "movabs" not in line:
+                assert re.search(r"[ ,]\*?0x[0-9a-f]+(,|$| )", match[3]), line
+            compared += 1
+        assert compared > 300
+
+
+OBJDUMP = re.compile(r"(ffffffff[0-9a-f]{8}):\t((?:[0-9a-f]{2} )+)\s*(.*?)\s*")

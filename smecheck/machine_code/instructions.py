@@ -115,7 +115,7 @@ _MAPS = {1: _TWO_BYTES, 2: "m" * 256, 3: "B" * 256}
 
 _SEGMENTS = frozenset((0x26, 0x2E, 0x36, 0x3E))
 _FS, _GS, _OPERAND_SIZE, _ADDRESS_SIZE = 0x64, 0x65, 0x66, 0x67
-_REX, _REX_W = 0x40, 8
+_REX, _REX_W, _REX_X, _REX_B = 0x40, 8, 2, 1
 _OTHER_MAPS = frozenset((0x0F, 0xC4, 0xC5, 0x62))
 """The escape to the others, VEX of three and two bytes, EVEX."""
 _PREFIXES = _SEGMENTS | {_FS, _GS, _OPERAND_SIZE, _ADDRESS_SIZE, 0xF0, 0xF2, 0xF3}
@@ -156,7 +156,7 @@ def decode(code: bytes, at: int = 0) -> Instruction:
 
 def _decoded(code: bytes, start: int) -> Instruction:
     at, byte = start, code[start]
-    immediate, address_size, per_cpu, wide = 4, 8, False, 0
+    immediate, address_size, per_cpu, rex = 4, 8, False, 0
     if byte in _PREFIXES:
         at = _behind_prefixes(code, start)
         prefixes, byte = code[start:at], code[at]
@@ -164,15 +164,15 @@ def _decoded(code: bytes, start: int) -> Instruction:
         address_size = 4 if _ADDRESS_SIZE in prefixes else 8
         per_cpu = _FS in prefixes or _GS in prefixes
     if byte & 0xF0 == _REX:
-        wide = byte & _REX_W
+        rex = byte
         at += 1
         byte = code[at]
     if byte in _OTHER_MAPS:
-        form, at = _in_other_map(code, at, byte)
+        form, at, rex = _in_other_map(code, at, byte, rex)
     else:
         form, at = _ONE_BYTE[byte], at + 1
     if form in _WITH_MODRM:
-        return _with_operand(code, start, at, form, immediate, wide=wide, per_cpu=per_cpu)
+        return _with_operand(code, start, at, form, immediate, rex, per_cpu=per_cpu)
     if form in _DISTANCES:
         size, flow = _DISTANCES[form]
         distance = int.from_bytes(code[at : at + size], "little", signed=True)
@@ -185,7 +185,7 @@ def _decoded(code: bytes, start: int) -> Instruction:
         end = at + address_size - start
         code[start + end - 1]
         return Instruction(end, Flow.NEXT, 0, operand, address, at - start, False)
-    end = at + _immediate_size(form, immediate, wide) - start
+    end = at + _immediate_size(form, immediate, rex & _REX_W) - start
     code[start + end - 1]
     return Instruction(end, _FLOWS.get(form, Flow.NEXT), 0, Operand.NONE, 0, 0, False)
 
@@ -206,23 +206,27 @@ def _immediate_size(form: str, immediate: int, wide: int) -> int:
     return _SIZES[form]
 
 
-def _in_other_map(code: bytes, at: int, byte: int) -> tuple[str, int]:
-    """Return the form of an opcode that does not stand alone, and where what follows it is."""
+def _in_other_map(code: bytes, at: int, byte: int, rex: int) -> tuple[str, int, int]:
+    """Return the form of an opcode that does not stand alone, where what follows it is, and REX.
+
+    Of REX, which VEX and EVEX have in them, upside down, only the index counts here.
+    """
     if byte == 0x0F:
         second = code[at + 1]
         if second in (0x38, 0x3A):
-            return ("m" if second == 0x38 else "B"), at + 3
-        return _TWO_BYTES[second], at + 2
+            return ("m" if second == 0x38 else "B"), at + 3, rex
+        return _TWO_BYTES[second], at + 2, rex
     if byte == 0xC5:  # VEX of two bytes
-        return _TWO_BYTES[code[at + 2]], at + 3
+        return _TWO_BYTES[code[at + 2]], at + 3, 0
     # VEX of three bytes, EVEX of four
+    rex = 0 if code[at + 1] & 0x40 else _REX_X
     number = code[at + 1] & (0x1F if byte == 0xC4 else 0x07)
     at += 3 if byte == 0xC4 else 4
-    return (_MAPS[number][code[at]] if number in _MAPS else "!"), at + 1
+    return (_MAPS[number][code[at]] if number in _MAPS else "!"), at + 1, rex
 
 
 def _with_operand(
-    code: bytes, start: int, at: int, form: str, immediate: int, *, wide: int, per_cpu: bool
+    code: bytes, start: int, at: int, form: str, immediate: int, rex: int, *, per_cpu: bool
 ) -> Instruction:
     """Decode from the ModRM byte on."""
     modrm = code[at]
@@ -238,9 +242,10 @@ def _with_operand(
             at += 1
             if mode == 0 and sib & 7 == 5:
                 size = 4
-                index = sib >> 3 & 7
+                index = sib >> 3 & 7 | (rex & _REX_X) << 2
                 operand = Operand.ABSOLUTE if index == _NO_INDEX else Operand.INDEXED
-            saves = bool(form == "a" and wide and mode == 0 and sib == _RSP_ALONE)
+            to_stack = mode == 0 and sib == _RSP_ALONE and not rex & _REX_B
+            saves = bool(form == "a" and rex & _REX_W and to_stack)
         elif base == 5 and mode == 0:
             operand, size = Operand.RELATIVE, 4
         if form == "h" or (form == "1" and register == _INVLPG):

@@ -67,6 +67,7 @@ READERS = (
     Reader("elf", read_kernel, seeds.elf, answers.of_kernel),
     Reader("bzimage", read_kernel, seeds.bzimage, answers.of_kernel),
     Reader("kallsyms", read_kernel, seeds.kallsyms, answers.of_kernel),
+    Reader("early-code", read_kernel, seeds.early_code, answers.of_kernel),
     Reader("all-symbols", read_all_symbols, seeds.symbols, answers.of_all_symbols),
     Reader("payload", read_kernel, seeds.payload, answers.of_kernel),
     Reader("compressed", read_kernel, seeds.compressed, answers.of_kernel),

@@ -20,11 +20,13 @@ import bzimage_writer
 import collected
 import elfwriter
 from bzimage_writer import PACKERS, BzImage, PeSection, pe_program
+from early_code_writer import OF_LINK_ADDRESS, RET, EarlyKernel
 from kallsyms_writer import END, FORMS, made_up, with_kallsyms
 from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
 
 SAMPLES = DATA.parents[1] / "samples"
+HARMLESS = ("90", "f30f1efa", "488d0425058f8a81", "8b442408", "65488b042528000000", "7402")
 _SMALL = {"preset": 0, "dict_size": 1 << 16}
 """A dictionary of the kernel's size would take longer to set up than all the rest."""
 PACKED_WITH = {
@@ -199,6 +201,21 @@ def compressed(random: Random) -> bytes:
 def kallsyms(random: Random) -> bytes:
     """Return a kernel without a symbol table, whose own tables are broken, packed or not."""
     content = _with_kallsyms(random).build()
+    return content if random.random() < 0.5 else _bzimage(random, content).build()
+
+
+def early_code(random: Random) -> bytes:
+    """Return a kernel whose early code is broken, packed or not."""
+    ways = (*HARMLESS, OF_LINK_ADDRESS, "call set_pgd", "jmp set_pgd", "jz set_pgd", "ffe0")
+    functions = {
+        name: ";".join((*(random.choice(ways) for _ in range(4)), RET))
+        for name in ("sme_encrypt_kernel", "sme_enable", "set_pgd", "snp_init", "panic")
+    }
+    made = EarlyKernel(functions).build(stripped=random.random() < 0.5)
+    code = made.sections[0]
+    size = len(code.data)
+    code.data = mutated(random, code.data, text=False)[:size].ljust(size, b"\xcc")
+    content = made.build()
     return content if random.random() < 0.5 else _bzimage(random, content).build()
 
 

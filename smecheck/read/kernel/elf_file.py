@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from smecheck.read.kernel.kallsyms import Kallsyms
 
 _CHUNK = 1 << 20
+_KALLSYMS_LIMIT = 256 << 20
+"""Bytes of .rodata that are searched; Debian's have 9 MiB."""
 _HEADER_SIZE = 64
 _SECTION_ENTRY_SIZE = 64
 _PROGRAM_ENTRY_SIZE = 56
@@ -128,7 +131,8 @@ class ElfFile:
         from smecheck.read.kernel.kallsyms_stream import KallsymsStream, Part
 
         stream = KallsymsStream((Part(0, section.size, section.address),))
-        return stream.feed_all(self.chunks(section, 0))
+        chunks = itertools.islice(self.chunks(section, 0), _KALLSYMS_LIMIT // _CHUNK)
+        return stream.feed_all(chunks)
 
     def read_header(self) -> None:
         """Read the ELF header.

@@ -267,6 +267,7 @@ def _names_and_numbers(data: bytes | mmap, end: int) -> Iterator[_Names]:
     matches = itertools.chain(
         _BASE_AND_COUNT.finditer(data, near, end), _BASE_AND_COUNT.finditer(data, far, near)
     )
+    tries = 0
     for match in itertools.islice(matches, _BASES):
         count_at = match.start(1)
         # The base is _text, a multiple of 2 MiB.
@@ -276,11 +277,15 @@ def _names_and_numbers(data: bytes | mmap, end: int) -> Iterator[_Names]:
         blocks = -(-count // MARKED)
         seqs = end - _aligned(3 * count, 8)
         start = seqs - _aligned(4 * blocks, 8)
-        if start > count_at + 8:
-            markers = tuple(array("I", data[start : start + 4 * blocks]))
-            names = _Names(count_at, count, count_at + 8, markers, seqs)
-            if _end_where_they_must(data, names, start):
-                yield names
+        if start <= count_at + 8 or any(data[start : start + 4]):
+            continue
+        markers = tuple(array("I", data[start : start + 4 * blocks]))
+        names = _Names(count_at, count, count_at + 8, markers, seqs)
+        if _end_where_they_must(data, names, start):
+            yield names
+        tries += 1
+        if tries == _COUNTS:
+            return
 
 
 def _end_where_they_must(data: bytes | mmap, names: _Names, end: int) -> bool:
