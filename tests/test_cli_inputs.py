@@ -89,7 +89,6 @@ AS_KERNEL = {
     ".": ("is a directory", "file"),
     "nosuch": ("no such file or directory", "check the name"),
     "vmlinuz/x": ("not a directory", "check the name"),
-    "": ("no such file or directory", "check the name"),
     "/dev/zero": ("is a device", "regular file"),
     "/dev/null": ("is a device", "regular file"),
     "/proc/self/mem": ("input/output error", "copy"),
@@ -142,7 +141,7 @@ AS_DMESG = {
     "notes.txt": ("is no kernel log", "sudo dmesg"),
     str(IOMEM): ("is an iomem dump, not a kernel log", "sudo dmesg"),
     str(KERNEL): ("is no kernel log", "sudo dmesg"),
-    "cut.log": ("no whole line of an e820 map", "sudo dmesg"),
+    "cut.log": ("no whole line of the memory map", "sudo dmesg"),
 }
 AS_MEMMAP = {
     "empty": ("is empty", "again"),
@@ -152,7 +151,7 @@ AS_MEMMAP = {
     "dmesg": ("is a kernel log, and holds no firmware map", "grep . /sys/firmware/memmap"),
     "notes.txt": ("holds no firmware map", "grep . /sys/firmware/memmap"),
     str(IOMEM): ("is an iomem dump", "grep . /sys/firmware/memmap"),
-    "cut.log": ("no whole line of an e820 map", "sudo dmesg"),
+    "cut.log": ("no whole line of the memory map", "sudo dmesg"),
 }
 AS_SEGMENTS = {
     "empty": ("is empty", "again"),

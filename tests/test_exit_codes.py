@@ -46,7 +46,7 @@ REPORTS = {
     "one of two ignored": ((*CRASH, "--ignore", "SME001"), "collision", 1),
     "both ignored": ((*CRASH, "--ignore", "SME001", "--ignore", "SME006"), "collision", 0),
     "undecided": (UNDECIDED, "undecided", 4),
-    "undecided --fail-on note": ((*UNDECIDED, "--fail-on", "note"), "undecided", 4),
+    "undecided --fail-on warning": ((*UNDECIDED, "--fail-on", "warning"), "undecided", 4),
     "undecided --allow-undecided": ((*UNDECIDED, "--allow-undecided"), "undecided", 0),
     "undecided --exit-zero": ((*UNDECIDED, "--exit-zero"), "undecided", 0),
     "error beside": (BESIDE, "undecided", 1),
