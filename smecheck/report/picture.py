@@ -30,6 +30,7 @@ _WIDTH, _LEFT, _RIGHT = 1000, 130, 985
 _TOP, _ROW = 30, 26
 """In units of the drawing: of the page, and of a track and the first of them."""
 _TICKS = 4
+_LEGEND_LINE = 20
 _LONGEST_INSIDE = 8
 """Units that a character takes inside a mark."""
 _PATTERNS = (
@@ -58,13 +59,13 @@ def svg_picture(report: Report) -> str:
         body, height = [f'<text class="label" x="8" y="{head}">{_NO_PICTURE}</text>'], head + 20
     else:
         over = head + 2 * _ROW + 20
-        height = over + _TOP + len(picture.rows) * _ROW + 50
+        height = over + _TOP + len(picture.rows) * _ROW + 50 + _LEGEND_LINE
         body = [
             *_overview(picture, head, "window"),
             f'<g transform="translate(0 {over})">',
             *_lens(picture),
             "</g>",
-            *_legend(picture, height - 30),
+            *_legend(picture, height - 30 - _LEGEND_LINE),
         ]
     return "\n".join(
         [
@@ -154,7 +155,8 @@ def _figures(picture: MemoryPicture) -> Iterator[str]:
     )
     yield from _lens(picture)
     yield "</g></svg>"
-    yield f'<svg class="memory" viewBox="0 0 {_WIDTH} 34" role="img" aria-label="legend">'
+    box = f"0 0 {_WIDTH} {34 + _LEGEND_LINE}"
+    yield f'<svg class="memory" viewBox="{box}" role="img" aria-label="legend">'
     yield from _legend(picture, 10)
     yield "</svg>"
     yield '<div id="told" aria-live="polite"></div>'
@@ -230,6 +232,8 @@ def _legend(picture: MemoryPicture, y: int) -> Iterator[str]:
     x = 8
     for ink, meaning in INK_MEANINGS.items():
         if ink in drawn:
+            if x + 30 + 7 * len(meaning) > _WIDTH:
+                x, y = 8, y + _LEGEND_LINE
             yield f'<rect class="{ink.value}" x="{x}" y="{y}" width="18" height="12"/>'
             yield f'<text class="label" x="{x + 23}" y="{y + 11}">{meaning}</text>'
             x += 40 + 7 * len(meaning)
