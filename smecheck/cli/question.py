@@ -62,7 +62,7 @@ _OPTIONS = (
         "--load-address",
         metavar="ADDR",
         callback=address,
-        help="Where the kernel runs (physical _text).",
+        help="Where the kernel runs (physical _text): a place that this boot can lead to.",
     ),
     click.option(
         "--initrd",
@@ -71,7 +71,12 @@ _OPTIONS = (
         help="The initrd, if the segments do not tell; 0 for none.",
     ),
     click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted."),
-    enum_option("--path", enum=Path, help="Which boot is asked about."),
+    enum_option(
+        "--path",
+        enum=Path,
+        help="Which boot is asked about; by default the load's, else kdump where memory is reserved "
+        "for it.",
+    ),
     enum_option(
         "--loader",
         enum=Loader,
