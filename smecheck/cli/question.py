@@ -74,8 +74,8 @@ _OPTIONS = (
     enum_option(
         "--path",
         enum=Path,
-        help="Which boot is asked about; by default the load's, else kdump where memory is reserved "
-        "for it.",
+        help="Which boot is asked about; by default the load's, else kdump where memory is "
+        "reserved for it.",
     ),
     enum_option(
         "--loader",
