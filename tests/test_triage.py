@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_writer import PACKERS
+from archive_writer import PACKERS, TarMember, archive
 from collected import HOST, LAYOUTS, SOS, Machine, captured, report, unpacked
 from commandline import ROOT, call, run
 from recorded import DATA, load_json
@@ -438,3 +438,11 @@ def test_the_sample_gives_the_approved_answer(form: str) -> None:
     version = f'"version": "{__version__}"'
     shown = shown.replace(version, '"version": "@@VERSION@@"')
     compare(shown, DATA / "triage" / f"sample.{form}")
+
+
+def test_links_that_every_sosreport_begins_with_are_no_loss(tmp_path: Path) -> None:
+    top = b"sosreport-host/"
+    links = [TarMember(top + name, b"", b"2", b"sos_commands/x/y") for name in (b"date", b"free")]
+    iomem = TarMember(top + b"proc/iomem", machine_of(LOGGED[0]).iomem)
+    (tmp_path / "sos.tar").write_bytes(archive(*links, iomem))
+    assert triage(str(tmp_path / "sos.tar"))["remarks"] == []

@@ -49,7 +49,7 @@ class MemberTable:
         place = self.place_of(name)
         if place is not None:
             self._found[name] = place
-            return Interest.READ
+            return Interest.TRY if place.kind is MemberKind.UNKNOWN else Interest.READ
         return Interest.STOP if is_past else Interest.SKIP
 
     def place_of(self, name: str) -> Place | None:

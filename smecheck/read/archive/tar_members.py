@@ -55,6 +55,8 @@ class Interest(Enum):
 
     SKIP = "skip"
     READ = "read"
+    TRY = "try"
+    """To be read for what it may be, which its name does not tell: no loss where it cannot be."""
     STOP = "stop"
     """Nothing is wanted any more, of this archive."""
 
@@ -143,9 +145,9 @@ class TarMembers:
             interest = Interest.SKIP if _leads_out(name) else self._interest(name)
             if interest is Interest.STOP:
                 return
-            is_wanted = interest is Interest.READ
+            is_wanted = interest in (Interest.READ, Interest.TRY)
             if header.type in _SAID:
-                if is_wanted:
+                if interest is Interest.READ:
                     target = f" to {_text(header.link)}" if header.link else ""
                     self._remark(name, f"{_SAID[header.type]}{target}, and not followed")
                 continue
