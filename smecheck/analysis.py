@@ -137,6 +137,7 @@ def _answer(
         situation,
         is_unpredictable=not_predicted is not None,
         bases=bases_of_kaslr(question.boot, where),
+        verification=question.verification,
     )
     checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
     findings = findings_of(checks)
@@ -144,6 +145,8 @@ def _answer(
     contradiction = contradicting(findings)
     if contradiction is not None:
         proof = voided(proof, contradiction.message)
+    elif question.verification is not None and question.verification.is_refuted:
+        proof = voided(proof, question.verification.premise)
     case = Judged(
         facts,
         boot,
@@ -177,7 +180,7 @@ def _answer(
             *facts.assumptions,
             *rules.assumptions,
             *kept.assumptions,
-            *code_premise(facts),
+            *code_premise(facts, question.verification),
             *boot.assumptions,
             *(segments.remarks if segments else ()),
             *memory_premises(question),
@@ -191,6 +194,7 @@ def _answer(
         kaslr=value_of(kaslr),
         inputs=inputs_used(question, segments),
         checks=checks,
+        verification=question.verification,
     )
 
 

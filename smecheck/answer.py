@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from smecheck.kernel.decompressor_sizes import DecompressorView
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
+    from smecheck.kernel.verification import Verification
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.segments import SegmentList
     from smecheck.machine.memory import MemoryMap
@@ -115,6 +116,8 @@ class Report:
     """What would help, cheapest first; ``None`` where nobody asked."""
     kaslr: KaslrSweep | None = None
     """``None`` where KASLR is off, or its places are not known."""
+    verification: Verification | None = None
+    """What running the kernel's own code came to; ``None`` where nobody asked."""
 
     @property
     def actual(self) -> Placement | None:

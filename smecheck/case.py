@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from smecheck.asked import BootRequest
     from smecheck.boot.early_boot import EarlyBoot
     from smecheck.kernel.image import KernelImage
+    from smecheck.kernel.verification import Verification
     from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
     from smecheck.machine.firmware import FirmwareMap
@@ -34,3 +35,5 @@ class Case:
     """Whether a recorded load is to be predicted as well, and held against the prediction."""
     early: EarlyBoot | None = None
     """boot_params and what they point to: of the boot asked about; with a load, of the running."""
+    verification: Verification | None = None
+    """What running the kernel's own code came to, where that was asked for."""

@@ -20,7 +20,7 @@ from smecheck.report.rule_pages import rule_text
 
 COMMANDS = (
     *("analyze", "compare", "completion", "describe", "explain", "gate", "rules", "schema"),
-    "triage",
+    *("triage", "verify"),
 )
 SCHEMAS = sorted(path.name for path in (files("smecheck") / "schemas").iterdir())
 

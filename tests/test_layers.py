@@ -18,6 +18,7 @@ GROUND = ("record", "remembered", "errors", "span", "quantity", "evidence")
 NOUNS = {
     *("kernel.image", "kernel.symbols", "kernel.decompressor_sizes", "kernel.facts"),
     "kernel.early_code",
+    *("kernel.program", "kernel.verification"),
     *("machine.memory", "machine.firmware", "machine.host", "machine.kernel_log", "machine.vmcore"),
     *("load.segments", "load.request", "load.compared_segments"),
     *("boot.boot", "boot.early_boot", "boot.kaslr.slots"),

@@ -21,6 +21,14 @@ from smecheck.checks.rule import Rule
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.early_code import Addressing, EarlyCode, LinkAddressAccess
 from smecheck.kernel.image import KernelImage, Misfit, Section
+from smecheck.kernel.verification import (
+    Aspect,
+    CodePlace,
+    Difference,
+    KnownDifference,
+    Result,
+    Verification,
+)
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.machine.kernel_log import KernelLog
@@ -83,6 +91,7 @@ class Example:
     refusal: str | None = None
     log: KernelLog | None = None
     firmware: FirmwareMap | None = None
+    verification: Verification | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -97,6 +106,7 @@ class Example:
                 self.memory,
                 firmware=self.firmware,
                 log=self.log,
+                verification=self.verification,
             )
         )
         return [finding for finding in report.findings if finding.rule == self.rule]
@@ -335,6 +345,17 @@ KMEM = machine(
     "100000000-13fffffff : Persistent Memory", "  100000000-13fffffff : System RAM (kmem)"
 )
 
+
+def of_code(
+    rule: str, what: str, result: Result, *seen: Seen, aspect: Aspect | None = None
+) -> Example:
+    """Return a case in which the kernel's own code was run, and one number differed or none."""
+    place = CodePlace(0xFFFFFFFF81000010, "sme_encrypt_kernel+0x10")
+    known = () if aspect is None else (KnownDifference(Difference(aspect, "1", "2", place), 1, 1),)
+    code = Verification(result, (), 1, known, ("why",), place, "an emulator")
+    return Example(rule, what, seen, verification=code)
+
+
 CASES = [
     beside("SME001", "the last page", error(LAST_WRITTEN), boot_params=LAST_WRITTEN),
     beside("SME001", "a page on", boot_params=at(WRITTEN_END)),
@@ -561,6 +582,13 @@ CASES = [
     sources("SME045", "v4.15", error(), log=log_of(BANNER.format("4.15.0"), OLD_ACTIVE, UNDER_KVM)),
     sources("SME045", "SME alone", log=log_of(OLD_ACTIVE, OLD_ACTIVE)),
     sources("SME045", "a guest alone", log=log_of(ACTIVE + "SEV SEV-ES", UNDER_KVM)),
+    of_code("SME047", "agrees", Result.AGREES),
+    of_code("SME047", "not recognized", Result.NOT_RECOGNIZED),
+    of_code("SME047", "another start", Result.DIFFERS, error(), aspect=Aspect.START),
+    of_code("SME047", "a fault is none", Result.FAULTS, aspect=Aspect.FAULT),
+    of_code("SME048", "agrees", Result.AGREES),
+    of_code("SME048", "a fault", Result.FAULTS, error(), aspect=Aspect.FAULT),
+    of_code("SME048", "another start is none", Result.DIFFERS, aspect=Aspect.START),
 ]
 
 

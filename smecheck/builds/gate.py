@@ -33,6 +33,7 @@ from smecheck.builds.waivers import waived, waiver_rows
 from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.kernel.image import KernelImage
+from smecheck.kernel.verification import Verification
 from smecheck.quantity import count_text
 from smecheck.record import record, replace
 
@@ -53,12 +54,14 @@ class GateQuestion:
     fail_on: Severity | None = None
     """Goes before what the policy says."""
     allow_undecided: bool | None = None
+    verification: Verification | None = None
+    """What running the kernel's own code came to, where that is asked for."""
 
 
 def gate(question: GateQuestion) -> GateReport:
     """Ask everything, and sum it up."""
     policy = question.policy
-    kernel = analyze(Case(question.image, BootRequest()))
+    kernel = analyze(Case(question.image, BootRequest(), verification=question.verification))
     build = build_facts(kernel)
     targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, TargetAnswer.of(kernel))]
     rows = list(kernel_rows(kernel, policy))
@@ -82,7 +85,8 @@ def _machines(question: GateQuestion, policy: Policy) -> Iterator[tuple[GateTarg
         if isinstance(what, Unreadable):
             yield target, [unreadable_row(machine.name, what)]
             continue
-        report = analyze(replace(what, image=question.image))
+        what = replace(what, image=question.image, verification=question.verification)
+        report = analyze(what)
         rows = list(machine_rows(machine.name, report, policy))
         yield replace(target, answer=TargetAnswer.of(report)), rows
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.builds.gate_report import KERNEL_TARGET, GateRow, RowOutcome, Unreadable
 from smecheck.builds.policy import Policy
-from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severity
+from smecheck.checks.finding import REFUTING, Effect, Finding, Outcome, RuleResult, Severity
+from smecheck.kernel.verification import Result, Verification
 from smecheck.record import replace
 
 _OUTCOMES = {
@@ -17,8 +18,9 @@ _OUTCOMES = {
     Outcome.NOT_APPLICABLE: RowOutcome.NOT_APPLICABLE,
 }
 
-OWNERSHIP = "SME007"
-"""Bytes that nobody owns: where they are known, whether the proof holds is no open question."""
+DECIDING = ("SME007", *REFUTING)
+"""Bytes that nobody owns, code that computes otherwise or faults: where they are known, whether the
+proof holds is no open question."""
 
 
 def rule_row(target: str, result: RuleResult, policy: Policy | None) -> GateRow:
@@ -56,7 +58,7 @@ def deciding_failure(report: Report, policy: Policy | None) -> str | None:
         return contradiction
     for finding in report.findings:
         collides = finding.effect in (Effect.COLLISION, Effect.LOSS)
-        decides = collides or finding.rule == OWNERSHIP
+        decides = collides or finding.rule in DECIDING
         if decides and _severity_in(policy, finding) is Severity.ERROR:
             return finding.rule
     return None
@@ -84,13 +86,31 @@ def _message(findings: Iterable[Finding]) -> str:
 
 
 PROOF = "proof"
+MACHINE_CODE = "verify"
 
 
 def kernel_rows(report: Report, policy: Policy | None) -> Iterator[GateRow]:
     """Yield a row for every rule that needs no machine, and one for the proof."""
     for result in report.checks:
         yield rule_row(KERNEL_TARGET, result, policy)
+    if report.verification is not None:
+        yield _machine_code_row(report, report.verification, policy)
     yield _proof_row(report, policy)
+
+
+def _machine_code_row(report: Report, verification: Verification, policy: Policy | None) -> GateRow:
+    outcome, message, remedy = RowOutcome.PASSED, verification.premise, ""
+    if report.verdict is Verdict.NOT_APPLICABLE:
+        outcome, message = RowOutcome.NOT_APPLICABLE, report.headline
+    elif verification.result is Result.NOT_RECOGNIZED:
+        outcome = RowOutcome.UNDECIDED
+        remedy = "smecheck verify KERNEL shows all runs; give the vmlinux with its symbols"
+    elif verification.is_refuted:
+        failed = deciding_failure(report, policy)
+        outcome = RowOutcome.SKIPPED if failed else RowOutcome.UNDECIDED
+        message = f"skipped because {failed} failed" if failed else verification.premise
+    title = "the machine code computes as predicted"
+    return GateRow(KERNEL_TARGET, MACHINE_CODE, title, outcome, message, remedy=remedy)
 
 
 def _proof_row(report: Report, policy: Policy | None) -> GateRow:

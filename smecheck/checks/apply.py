@@ -73,6 +73,10 @@ def applicable(situation: Situation) -> Iterator[Rule]:
 
     yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
     yield from early_code.RULES
+    if situation.verification is not None:
+        from smecheck.checks import machine_code
+
+        yield from machine_code.RULES
     machine = (situation.segments, situation.memory, situation.firmware, situation.log)
     if any(part is not None for part in machine) or situation.boot.base_is_stated:
         from smecheck.checks import (

@@ -40,6 +40,10 @@ class Effect(Enum):
     NONE = "none"
 
 
+REFUTING = ("SME047", "SME048")
+"""The rules by which the kernel's own code shows that it computes otherwise, or cannot run."""
+
+
 @record
 class Party:
     """What the workarea meets: a segment, a region, a reservation."""

@@ -9,6 +9,7 @@ from smecheck.checks.finding import Outcome
 from smecheck.checks.rule import Lack, Situation
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import SECTION_SCHEMES
+from smecheck.kernel.verification import Result
 from smecheck.machine.memory import MapKind
 from smecheck.workarea.placement import Owner
 
@@ -49,6 +50,16 @@ def own_section(situation: Situation) -> Lack | None:
     """Need a kernel whose workarea is a section."""
     if situation.facts.section is None:
         return _not_applicable(f"the kernel has no section {' or '.join(SECTION_SCHEMES)}")
+    return None
+
+
+def machine_code(situation: Situation) -> Lack | None:
+    """Need to have run the kernel's own code."""
+    verification = situation.verification
+    if verification is None:
+        return _skipped("the machine code was not run (--verify)")
+    if verification.result is Result.NOT_RECOGNIZED:
+        return _skipped(f"the machine code was not recognized: {verification.reason}")
     return None
 
 

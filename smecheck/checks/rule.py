@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smecheck.boot.kaslr.possible_bases import PossibleBases
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
+    from smecheck.kernel.verification import Verification
     from smecheck.machine.firmware import FirmwareMap
     from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.memory import MemoryMap
@@ -48,6 +49,8 @@ class Situation:
     """What decides where the decompressor puts the kernel."""
     bases: Fact[PossibleBases] | None = None
     """Where KASLR may put the kernel, where the user says that it runs at one place."""
+    verification: Verification | None = None
+    """What running the kernel's own code came to, where that was asked for."""
     is_unpredictable: bool = False
     """A load on the machine is asked about, and where it would lie cannot be predicted."""
 

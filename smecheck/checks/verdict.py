@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
-from smecheck.checks.finding import Effect, Finding, Severity
+from smecheck.checks.finding import REFUTING, Effect, Finding, Severity
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement, with_effect
 from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
@@ -53,7 +53,9 @@ def judge(case: Judged) -> Judgement:
 
 def _of_workarea(case: Judged) -> Judgement:
     """Judge a workarea that is used, or is taken to be."""
-    judgement = _collision(case) or _proven(case) or _by_kaslr(case) or _by_machine(case)
+    judgement = (
+        _collision(case) or _refuted(case) or _proven(case) or _by_kaslr(case) or _by_machine(case)
+    )
     if case.boot.sme is not SmeState.UNKNOWN or judgement.verdict is Verdict.CLEAR:
         # Where SME is off the workarea is not used: what is clear is clear all the same.
         return _doubted(case, judgement)
@@ -214,6 +216,19 @@ def _phrases(colliding: list[Finding]) -> list[str]:
 def _is_certain(finding: Finding) -> bool:
     """Tell whether it depends on nothing but SME."""
     return finding.condition in (None, SME_IS_ON)
+
+
+def _refuted(case: Judged) -> Judgement | None:
+    """Judge a kernel whose own code was seen to do something else than all arithmetic here."""
+    found = [finding for finding in case.findings if finding.rule in REFUTING]
+    if not found:
+        return None
+    return Judgement(
+        Verdict.UNDECIDED,
+        Basis.PARTIAL,
+        f"what is predicted of this kernel does not count ({found[0].message})",
+        found[0].remedy,
+    )
 
 
 def _proven(case: Judged) -> Judgement | None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from smecheck.cli.file_command import FileCommand
+from smecheck.cli.machine_code import verification_of, verify_option
 from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
@@ -43,6 +44,7 @@ Exit codes, the same for every format:
 @click.option(
     "--advise", is_flag=True, help="Try out what would help, and say the verdict that each gives."
 )
+@verify_option
 def analyze(kernel: str, **options: Any) -> int:
     """Say where the SME workarea of KERNEL lies and what it collides with.
 
@@ -64,6 +66,9 @@ def analyze(kernel: str, **options: Any) -> int:
         from smecheck.report.render import draw, render
 
         question = case_of(kernel, options)
+        if options["verify"]:
+            code = verification_of((kernel, options["bzimage"]), question.image, quick=True)
+            question = replace(question, verification=code)
         report = answer(question)
         if options["advise"]:
             from smecheck.advice.advise import advise

@@ -12,6 +12,7 @@ from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.file_command import FileCommand
+from smecheck.cli.machine_code import verification_of, verify_option
 from smecheck.cli.parameters import HELP_NAMES, day, enum_option
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode
@@ -32,6 +33,8 @@ Examples:
   smecheck gate vmlinux --bzimage bzImage --config .config
   smecheck gate vmlinuz --policy smecheck.yaml --report json=smecheck.json
   smecheck gate vmlinuz --policy smecheck.yaml --today 2026-12-31
+  smecheck gate vmlinux --verify
+  git bisect run smecheck gate -q --bisect vmlinux
 
 \b
 Exit codes, the same for every format:
@@ -66,6 +69,13 @@ Exit codes, the same for every format:
 )
 @click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
 @click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
+@verify_option
+@click.option(
+    "--bisect",
+    is_flag=True,
+    help="Exit as git bisect run wants it: 0 good, 1 bad, 125 for what cannot be read or decided, "
+    "128 and above for what must stop it.",
+)
 def gate(kernel: str, **options: Any) -> int:
     """Check a build of KERNEL: static rules, the proof, and every machine of a policy.
 
@@ -85,6 +95,9 @@ def gate(kernel: str, **options: Any) -> int:
         policy = _policy(options["policy"])
         reporting.refuse_overwriting(_inputs(kernel, options, policy))
         image = read_with_misfits(kernel, complements)
+        verification = None
+        if options["verify"]:
+            verification = verification_of((kernel, options["bzimage"]), image, quick=True)
         report = answer(
             GateQuestion(
                 image=image,
@@ -94,6 +107,7 @@ def gate(kernel: str, **options: Any) -> int:
                 baseline=_baseline(image, policy) if policy else None,
                 fail_on=options["fail_on"],
                 allow_undecided=options["allow_undecided"] or None,
+                verification=verification,
             )
         )
         status = gate_status(report, exit_zero=options["exit_zero"])
@@ -125,13 +139,13 @@ def _policy(path: str | None) -> Policy | None:
 
 def known_rules() -> KnownRules:
     """Return the rules that a policy can speak of."""
-    from smecheck.builds.rows import OWNERSHIP
+    from smecheck.builds.rows import DECIDING
     from smecheck.checks.catalogue import RULES
     from smecheck.checks.finding import Effect
     from smecheck.read.build.policy import KnownRules
 
     deciding = [rule.id for rule in RULES.values() if rule.effect is not Effect.NONE]
-    return KnownRules(tuple(RULES), (*deciding, OWNERSHIP))
+    return KnownRules(tuple(RULES), (*deciding, *DECIDING))
 
 
 def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list[str | None]:

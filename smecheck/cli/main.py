@@ -24,8 +24,12 @@ _COMMANDS = {
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",
     "triage": "smecheck.cli.triage:triage",
+    "verify": "smecheck.cli.verify:verify",
 }
 """The commands, imported only when they run or when the help lists them."""
+
+_CANNOT_TELL = 125
+_NO_ANSWER = 128
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -107,7 +111,20 @@ def main() -> NoReturn:
         status = ExitCode.INTERRUPTED
     except BrokenPipeError:
         status = ExitCode.READER_GONE
-    sys.exit(_flushed(status))
+    status = _flushed(status)
+    sys.exit(_for_bisect(status) if "--bisect" in sys.argv else status)
+
+
+def _for_bisect(status: int) -> int:
+    """Return what git bisect run understands: what is no answer about a build must not blame it.
+
+    git-bisect(1): 125 skips a commit, other statuses below 128 call it bad, the rest stop.
+    """
+    if status in (ExitCode.OK, ExitCode.FINDINGS):
+        return status
+    if status in (ExitCode.INPUT, ExitCode.UNDECIDED):
+        return _CANNOT_TELL
+    return status if status >= _NO_ANSWER else _NO_ANSWER + status
 
 
 def _run() -> int:

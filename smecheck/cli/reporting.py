@@ -183,6 +183,21 @@ class Reporting:
             for chosen in formats:
                 write_stdout(render_error(error, chosen), encoding="utf-8")
 
+    def refuse_other_formats(self, command: str, formats: Iterable[Format]) -> None:
+        """Refuse formats that a command does not write.
+
+        Raises:
+            UsageError: one of them was chosen.
+        """
+        written = tuple(formats)
+        for chosen in (self.format, *(chosen for chosen, _ in self.files)):
+            if chosen not in written:
+                known = ", ".join(one.value for one in written)
+                raise UsageError(
+                    f"{command} is not written as {chosen.value}",
+                    help_text=f"choose one of {known}",
+                )
+
     def refuse_overwriting(self, inputs: Iterable[str | None]) -> None:
         """Refuse outputs that are inputs, or the same file twice.
 

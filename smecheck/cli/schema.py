@@ -19,6 +19,7 @@ SCHEMAS = (
     "rules-v1",
     "segments-v1",
     "triage-v1",
+    "verify-v1",
 )
 
 

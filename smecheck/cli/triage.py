@@ -16,7 +16,6 @@ from smecheck.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from smecheck.checks.tolerance import Tolerance
-    from smecheck.cli.reporting import Reporting
     from smecheck.kernel.image import KernelImage
     from smecheck.triage.answer import Evidence, TriageReport
 
@@ -71,13 +70,13 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
     """
     reporting = reporting_of(options)
     with reporting.failures():
-        _refuse_other_formats(reporting)
+        from smecheck.report.triage_render import TRIAGE_FORMATS, render_triage
+
+        reporting.refuse_other_formats("triage", TRIAGE_FORMATS)
         named = [options["kernel"], *(options[name] for name in FILE_OPTIONS)]
         _refuse_two_pipes([*paths, *named])
         reporting.refuse_overwriting((*paths, *named))
         tolerance = tolerance_of(options)
-
-        from smecheck.report.triage_render import render_triage
 
         report = _answer(paths, options)
         if options["redact"]:
@@ -135,17 +134,6 @@ def _status(triage: TriageReport, tolerance: Tolerance) -> ExitCode:
     if triage.report is not None:
         return exit_status(triage.report, tolerance)
     return ExitCode.UNDECIDED if tolerance.open_question_counts else ExitCode.OK
-
-
-def _refuse_other_formats(reporting: Reporting) -> None:
-    from smecheck.report.triage_render import TRIAGE_FORMATS
-
-    for chosen in (reporting.format, *(chosen for chosen, _ in reporting.files)):
-        if chosen not in TRIAGE_FORMATS:
-            known = ", ".join(one.value for one in TRIAGE_FORMATS)
-            raise UsageError(
-                f"triage is not written as {chosen.value}", help_text=f"choose one of {known}"
-            )
 
 
 def _refuse_two_pipes(paths: list[str | None]) -> None:

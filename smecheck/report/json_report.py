@@ -10,6 +10,7 @@ from smecheck.boot.boot import Boot, SmeAnswer
 from smecheck.checks.finding import Finding, Outcome, Party, RuleResult
 from smecheck.evidence import Fact, Known, value_of, why
 from smecheck.kernel.image import Scheme, Section
+from smecheck.kernel.verification import Result
 from smecheck.load.compared_segments import CrossCheck
 from smecheck.load.segments import Segment, SegmentList
 from smecheck.quantity import address_text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from smecheck.answer import Advice
     from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.kernel.decompressor_sizes import DecompressorView
+    from smecheck.kernel.verification import Verification
     from smecheck.report.options import RenderOptions
     from smecheck.span import Span
 
@@ -91,6 +93,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "segments": [_segment(segment) for segment in segments.segments] if segments else [],
             "proof": _or_null(report.proof, _proof),
             "image": _or_null(report.decompressor, _image),
+            "machine_code": _or_null(report.verification, _machine_code),
             "load": _or_null(segments, _load),
             "cross_check": _or_null(report.cross_check, _cross_check),
             "sme": _sme(report.boot.sme_answer),
@@ -262,6 +265,15 @@ def _counterexample(example: Counterexample) -> Json:
     from smecheck.report.counterexample_files import counterexample_files
 
     return counterexample_files(example)
+
+
+def _machine_code(verification: Verification) -> Json:
+    return {
+        "result": verification.result.value,
+        "runs": len(verification.runs),
+        "agreeing": verification.count(Result.AGREES),
+        "reason": verification.reason if verification.result is Result.NOT_RECOGNIZED else None,
+    }
 
 
 def _image(view: DecompressorView) -> Json:

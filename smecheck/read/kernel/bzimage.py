@@ -56,6 +56,22 @@ def read_bzimage(stream: BinaryIO, span: Span, name: str) -> KernelImage:
     )
 
 
+def bzimage_payload(stream: BinaryIO, span: Span, name: str) -> Payload:
+    """Return what a bzImage unpacks; arguments and errors as of :func:`read_bzimage`.
+
+    Raises:
+        NotUnpacked: the header does not say where it is, or nothing is known that unpacks it.
+    """
+    fields = SetupFields(PackedBytes(stream, span), span.size, name)
+    place = fields.payload()
+    if isinstance(place, Unknown):
+        raise NotUnpacked(place.reason)
+    payload_span = Span.sized(span.start + place.value.start, place.value.size)
+    return _payload(
+        stream, payload_span, _output_len(stream, payload_span, place.value, name).value
+    )
+
+
 def _output_len(stream: BinaryIO, span: Span, place: Span, name: str) -> Known[int]:
     """Return z_output_len, behind the payload.
 

@@ -72,6 +72,12 @@ class ElfFile:
         """``ET_EXEC`` or another name or number."""
         return str(self._header["e_type"])
 
+    @property
+    def entry(self) -> int:
+        """Where the program begins: e_entry, of a kernel the physical link address."""
+        entry: int = self._header["e_entry"]
+        return entry
+
     def read(self, offset: int, size: int, what: str) -> bytes:
         """Read ``size`` bytes at ``offset``.
 

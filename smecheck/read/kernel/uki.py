@@ -38,7 +38,7 @@ def read_uki(stream: BinaryIO, size: int, name: str) -> KernelImage:
         WrongKind: it is no PE/COFF program, has no such section, or no x86 kernel in it.
         MalformedInput: it is damaged.
     """
-    span = _linux_section(stream, size, name)
+    span = linux_section(stream, size, name)
     inner = f"{name}: section .linux"
     stream.seek(span.start)
     head = stream.read(min(span.size, BOOT_MAGIC_OFFSET + len(BOOT_MAGIC)))
@@ -51,7 +51,8 @@ def read_uki(stream: BinaryIO, size: int, name: str) -> KernelImage:
     return read_bzimage(stream, span, inner)
 
 
-def _linux_section(stream: BinaryIO, size: int, name: str) -> Span:
+def linux_section(stream: BinaryIO, size: int, name: str) -> Span:
+    """Return where the section .linux lies; arguments and errors as of :func:`read_uki`."""
     stream.seek(_PE_OFFSET_AT)
     at = int.from_bytes(stream.read(4), "little")
     stream.seek(at)

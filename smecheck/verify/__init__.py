@@ -1,0 +1,1 @@
+"""The kernel's own machine code, run in an emulator and held against the arithmetic."""
