@@ -61,7 +61,7 @@ def rooms(modules: set[str]) -> set[str]:
 def test_the_probe_sees_what_is_imported(folder: Path) -> None:
     assert {"click", "elftools", "rich"} <= imported(folder, *ELF, "--format", "text")
     assert {"click", "yaml", "json"} <= imported(folder, *YAML, "--format", "json")
-    assert "tempfile" in imported(folder, *YAML, "-o", "report")
+    assert "smecheck.cli.output_file" in imported(folder, *YAML, "-o", "report")
 
 
 def test_the_command_line_alone(folder: Path) -> None:
