@@ -76,11 +76,11 @@ def test_a_first_boot_has_the_logs_command_line() -> None:
 @pytest.mark.parametrize(
     ("name", "is_efi"), [(UEFI, True), ("k612-1g-bios-nokaslr-crash-s", False)]
 )
-def test_that_efi_is_left_out_is_said(name: str, is_efi: bool) -> None:
+def test_that_the_size_of_the_runtime_map_is_assumed_is_said(name: str, is_efi: bool) -> None:
     log = read_dmesg(str(LOGS / f"{name}.boot1.dmesg.txt"))
     for loader in Loader:
         request = BootRequest(loader=loader, mode=Mode.LOAD, initrd_size=0)
         said = analyze(Case(KERNEL, request, log=log)).assumptions
-        told = [text for text in said if "no EFI runtime map" in text]
+        told = [text for text in said if "the EFI runtime map that kexec hands over" in text]
         assert bool(told) is is_efi
         assert all("dmesg.txt:21 tells of EFI" in text for text in told)
