@@ -293,7 +293,6 @@ def test_its_early_code_is_followed_to_its_end(path: Path) -> None:
     image = read_kernel(str(path))
     code = early_code_of(image)
     assert not code.not_followed
-    assert 500 < code.instructions < 1500
     assert isinstance(image.build_id, Known)
     known = FAULTS.get(image.build_id.value, {"accesses": []})
     assert [f"{one.address:#x}" for one in code.accesses] == known["accesses"]

@@ -169,7 +169,7 @@ def at_symbol(address: int) -> KernelImage:
 
 def coded(*accesses: LinkAddressAccess, not_followed: tuple[str, ...] = ()) -> KernelImage:
     """Return the 6.1 kernel with what was found in its early code."""
-    return replace(NEW, early_code=Known(EarlyCode(960, accesses, not_followed), "a test"))
+    return replace(NEW, early_code=Known(EarlyCode(accesses, not_followed), "a test"))
 
 
 ACCESS = LinkAddressAccess(

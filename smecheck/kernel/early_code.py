@@ -40,7 +40,6 @@ class LinkAddressAccess:
 class EarlyCode:
     """The code that was followed from sme_encrypt_kernel() and sme_enable()."""
 
-    instructions: int
     accesses: tuple[LinkAddressAccess, ...]
     not_followed: tuple[str, ...]
     """Where it goes on and could not be followed, each with the reason."""

@@ -64,8 +64,6 @@ class Walk:
     came_from: dict[int, tuple[int, int]]
     """By the first of instructions in a row: where the first jump or call to it is, and the first
     of the instructions in a row there."""
-    count: int
-    """Instructions."""
     missing: frozenset[int]
     """Pages of code, by their addresses, that are not at hand."""
 
@@ -120,7 +118,6 @@ def follow(
         tuple(follower.accesses),
         tuple(follower.stops),
         follower.came_from,
-        len(follower.seen),
         frozenset(follower.missing),
     )
 

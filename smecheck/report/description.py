@@ -145,7 +145,6 @@ def _early_code(fact: Fact[EarlyCode]) -> Iterator[str]:
         return
     code = fact.value
     yield _with_comment("early_code:", fact.origin)
-    yield f"  instructions: {code.instructions}"
     yield "  link_addresses:" if code.accesses else "  link_addresses: []"
     for access in code.accesses:
         fields = {

@@ -13,6 +13,7 @@ from smecheck.kernel.early_code import Addressing, EarlyCode, LinkAddressAccess
 from smecheck.kernel.startup_names import STARTUP_PREFIX, all_spellings
 from smecheck.kernel.symbols import Symbols
 from smecheck.machine_code.walk import PAGE, Access, Code, Stop, Walk, follow
+from smecheck.quantity import address_text
 
 _COPY = "__enc_copy"
 """What sme_encrypt_execute() copies into the workarea, and calls there."""
@@ -42,16 +43,18 @@ _LIMIT = 3000
 _SPELLINGS = ("{}", STARTUP_PREFIX + "{}")
 _OF_COMPILERS = (*_SPELLINGS, "{}.isra.0", STARTUP_PREFIX + "{}.isra.0")
 
-EARLY_NAMES = tuple(
-    spelling.format(name)
-    for name in (*_ENTRIES, _COPY, _COPIES, *_NO_RETURN, *_FOR_GUESTS)
-    for spelling in _SPELLINGS
-)
-"""The symbols that it takes to follow that code."""
 
-_OUT_OF_LINE_NAMES = tuple(
-    spelling.format(name) for name in _OUT_OF_LINE for spelling in _OF_COMPILERS
-)
+def _spelled(names: Iterable[str], spellings: tuple[str, ...] = _SPELLINGS) -> tuple[str, ...]:
+    return tuple(spelling.format(name) for name in names for spelling in spellings)
+
+
+ENTRY_NAMES = _spelled((*_ENTRIES, _COPY, _COPIES))
+"""The symbols of where that code begins."""
+
+END_NAMES = _spelled((*_NO_RETURN, *_FOR_GUESTS))
+"""The symbols of where it is not followed."""
+
+_OUT_OF_LINE_NAMES = _spelled(_OUT_OF_LINE, _OF_COMPILERS)
 
 _INIT_TEXT = ("_sinittext", "_einittext")
 _INIT_TEXT_LIMIT = 4 << 20
@@ -60,6 +63,8 @@ _ALTINSTR_AUX = 64 << 10
 """Bytes of .altinstr_aux, which follows it (vmlinux.lds.S); Debian's have 20 KiB."""
 
 Addresses = Mapping[str, tuple[int, ...]]
+LookUp = Callable[[Iterable[str]], Addresses]
+"""What returns the addresses of those of some names that the image lists."""
 
 
 def symbols_of_early_code(symbols: Symbols) -> Addresses:
@@ -68,7 +73,10 @@ def symbols_of_early_code(symbols: Symbols) -> Addresses:
 
     # One search: in a kernel without an index of names it takes a walk over all of them.
     return symbols.addresses(
-        (*all_spellings(WANTED), *EARLY_NAMES, *_OUT_OF_LINE_NAMES, *_INIT_TEXT)
+        (
+            *all_spellings(WANTED),
+            *(*ENTRY_NAMES, *END_NAMES, *_OUT_OF_LINE_NAMES, *_INIT_TEXT),
+        )
     )
 
 
@@ -91,21 +99,34 @@ def pages_of_early_code(symbols: Addresses, code: Code) -> tuple[frozenset[int],
 
 
 def early_code(
-    symbols: Addresses, code: Code, name_of: Callable[[int], str]
+    entries: Addresses, look_up: LookUp, code: Code, name_of: Callable[[int], str]
 ) -> tuple[Fact[EarlyCode], frozenset[int]]:
     """Follow the code, and say what it accesses by an address where the kernel is linked.
 
     Args:
-        symbols: the addresses of :data:`EARLY_NAMES`.
+        entries: the addresses of :data:`ENTRY_NAMES`; of :data:`END_NAMES`, where they cost little.
+        look_up: the way to further symbols; called only where they matter.
         code: all code of the image.
         name_of: names an address; called only where there is something to say.
 
     Returns:
         What was found, and the addresses of pages that would have been needed.
     """
-    if not _of(symbols, _ENTRIES):
+    if not _of(entries, _ENTRIES):
         reason = "no symbol says where sme_encrypt_kernel() and sme_enable() are"
         return Unknown(reason), frozenset()
+    found, missing = _followed(entries, code, name_of=None)
+    if found.accesses or found.not_followed:
+        # It leads too far, perhaps: through what ends the kernel, or is for guests.
+        found, missing = _followed({**entries, **look_up(END_NAMES)}, code, name_of)
+    return Known(found, "the code of the image, followed"), missing
+
+
+def _followed(
+    symbols: Addresses, code: Code, name_of: Callable[[int], str] | None
+) -> tuple[EarlyCode, frozenset[int]]:
+    """Follow the code from all entries; without ``name_of``, addresses are not named."""
+    name_of = name_of or address_text
     names = (*_ENTRIES, _COPY)
     walks = [(name, _follow(at, symbols, code)) for name in names for at in _of(symbols, (name,))]
     copies = _of(symbols, (_COPIES,)) if _of(symbols, (_COPY,)) else ()
@@ -123,11 +144,9 @@ def early_code(
     if missing:
         stops[0] = f"{len(missing)} pages of it would have to be unpacked once more"
     found = EarlyCode(
-        sum(walk.count for _, walk in walks),
-        tuple(accesses[at] for at in sorted(accesses)),
-        tuple(stops[at] for at in sorted(stops)),
+        tuple(accesses[at] for at in sorted(accesses)), tuple(stops[at] for at in sorted(stops))
     )
-    return Known(found, "the code of the image, followed"), missing
+    return found, missing
 
 
 def _follow(entry: int, symbols: Addresses, code: Code) -> Walk:
@@ -140,7 +159,7 @@ def _of(
     symbols: Addresses, names: Iterable[str], spellings: tuple[str, ...] = _SPELLINGS
 ) -> tuple[int, ...]:
     """Return the addresses of functions, however they are spelled."""
-    every = (spelling.format(name) for name in names for spelling in spellings)
+    every = _spelled(names, spellings)
     return tuple(dict.fromkeys(at for name in every for at in symbols.get(name, ())))
 
 

@@ -17,7 +17,7 @@ from smecheck.read.yaml.nodes import (
 )
 
 _KEY = "early_code"
-_KEYS = ("instructions", "link_addresses", "not_followed")
+_KEYS = ("link_addresses", "not_followed")
 _ACCESS_KEYS = ("instruction", "code", "addressing", "operand", "symbol", "path", "for_guests")
 
 
@@ -26,10 +26,8 @@ def read_early_code(fields: Fields) -> Fact[EarlyCode]:
     nested = fields.nested(_KEY, _KEYS)
     if nested is None:
         return NOT_FROM_IMAGE
-    instructions = nested.need("instructions", integer)
     accesses = (_access(item) for item in nested.each("link_addresses", _ACCESS_KEYS))
     found = EarlyCode(
-        instructions or 0,
         tuple(access for access in accesses if access is not None),
         tuple(nested.list_of("not_followed", nonempty_line)),
     )

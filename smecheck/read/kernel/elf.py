@@ -102,12 +102,14 @@ def _early_code(
     symbols: ImageSymbols,
 ) -> Fact[EarlyCode]:
     """Follow the code that sets SME up."""
-    if not symbols.early:
+    if not symbols.entries:
         reason = symbols.source.reason if isinstance(symbols.source, Unknown) else "no SME code"
         return Unknown(f"the code is not known: {reason}")
     from smecheck.read.kernel.code_pages import code_of, names_of, place_of
 
-    found, missing = early_code(symbols.early, code_of(elf, loads), names_of(elf, sections))
+    found, missing = early_code(
+        symbols.entries, symbols.look_up, code_of(elf, loads), names_of(elf, sections)
+    )
     if missing:
         elf.ask_again([place_of(loads, page) for page in sorted(missing)])
     return found

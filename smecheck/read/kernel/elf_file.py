@@ -109,7 +109,8 @@ class ElfFile:
 
     def bytes_if_kept(self, offset: int, size: int) -> bytes | None:
         """Return what the file has there; ``None`` where it is not at hand any more."""
-        return self.bytes_at(offset, size)
+        end = min(offset + size, self.size)
+        return self.bytes_at(offset, end - offset) if offset < end else b""
 
     def ask_again(self, spans: list[Span]) -> None:  # noqa: ARG002 - all of a file is at hand
         """Have spans that are not at hand any more brought back, if that is possible."""

@@ -21,6 +21,8 @@ _REFERENCE_SIZE = 4
 _TABLE_LIMIT = 256 << 20
 _STT_FILE = 4
 _STB_LOCAL = 0
+_RARE_PARTS = ("sme_", "svsm_")
+"""Of 119,000 symbols of Debian's 6.1, 23 have the first in their names, none the second."""
 _FEW_PLACES = 16
 """Up to here a search for each place beats a pass over all entries."""
 
@@ -74,22 +76,37 @@ class SymbolTable:
         return local | found
 
     def _all_places(self, wanted: frozenset[str]) -> Iterator[tuple[int, str]]:
-        """Yield where each of the names stands in the string table.
+        """Yield where each of the names stands in the string table, with few searches.
 
-        A spelling with the prefix of v6.18 ends as the plain one does: one search finds both.
+        Names that have a part in common that is rare are found by that; a spelling with the prefix
+        of v6.18 ends as the plain one does.
         """
+        alone = set(wanted)
+        for part in _RARE_PARTS:
+            names = {name for name in alone if part in name and not _is_beginning(name)}
+            alone -= names
+            yield from self._places_by_part(part, names)
         prefix = STARTUP_PREFIX.encode()
-        for name in wanted:
+        for name in alone:
             plain = name.removeprefix(STARTUP_PREFIX)
-            whole = plain not in INITRD_AWARE_SYMBOLS
-            if whole and plain != name and plain in wanted:
+            if plain != name and plain in alone and not _is_beginning(name):
                 continue
             prefixed = STARTUP_PREFIX + name
             for at in self._places(name):
                 yield at, name
                 begin = at - len(prefix)
-                if whole and prefixed in wanted and begin >= 0 and self._names[begin:at] == prefix:
+                if prefixed in alone and begin >= 0 and self._names[begin:at] == prefix:
                     yield begin, prefixed
+
+    def _places_by_part(self, part: str, names: set[str]) -> Iterator[tuple[int, str]]:
+        ends = {name.encode()[name.index(part) :] for name in names}
+        for at in _occurrences(self._names, part.encode()):
+            end = self._names.find(b"\0", at)
+            if self._names[at:end] in ends:
+                for name in names:
+                    begin = at - name.index(part)
+                    if begin >= 0 and self._names[begin:end] == name.encode():
+                        yield begin, name
 
     def _places(self, name: str) -> Iterator[int]:
         """Yield where the name stands in the string table.
@@ -99,7 +116,7 @@ class SymbolTable:
         (.constprop.0, .isra.0, _pte).
         """
         encoded = name.encode("ascii")
-        if plain_name(name) in INITRD_AWARE_SYMBOLS:
+        if _is_beginning(name):
             yield from (at + 1 for at in _occurrences(self._names, b"\0" + encoded))
         else:
             yield from _occurrences(self._names, encoded + b"\0")
@@ -118,6 +135,11 @@ class SymbolTable:
             for at in _occurrences(references, place.to_bytes(_REFERENCE_SIZE, "little")):
                 if at % _REFERENCE_SIZE == 0:
                     yield first + at // _REFERENCE_SIZE, place
+
+
+def _is_beginning(name: str) -> bool:
+    """Tell whether a name is looked for as what others begin with."""
+    return plain_name(name) in INITRD_AWARE_SYMBOLS
 
 
 def _occurrences(data: bytes, needle: bytes) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from smecheck.evidence import Fact, Known, Unknown
@@ -11,7 +11,7 @@ from smecheck.kernel.identity import GENERATION_SYMBOLS, IDENTITY_SYMBOLS
 from smecheck.kernel.startup_names import all_spellings, by_plain_name
 from smecheck.kernel.symbols import SymbolSource
 from smecheck.quantity import address_text
-from smecheck.read.kernel.early_code import EARLY_NAMES
+from smecheck.read.kernel.early_code import END_NAMES, ENTRY_NAMES, Addresses, LookUp
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 from smecheck.read.kernel.elf_symbols import SymbolTable
 from smecheck.record import record
@@ -23,6 +23,10 @@ _PURGATORY = "kexec_purgatory"
 NO_SYMBOLS = (
     "the image has no symbol table, and no kallsyms of a known form in .rodata (CONFIG_KALLSYMS)"
 )
+
+
+def _nothing(_: Iterable[str]) -> Addresses:
+    return {}
 
 
 @record
@@ -43,8 +47,10 @@ class ImageSymbols:
     """Where kernel_config_data is; ``None`` if there is none."""
     purgatory: Fact[int | None] = Unknown("no symbol table")
     """Where kexec_purgatory is; ``None`` if there is none."""
-    early: Mapping[str, tuple[int, ...]] = MappingProxyType({})
-    """Those that it takes to follow the early code, by the names that the image has for them."""
+    entries: Addresses = MappingProxyType({})
+    """Where the early code begins, by the names that the image has for that."""
+    look_up: LookUp = _nothing
+    """The way to further symbols."""
 
     @property
     def origins(self) -> dict[str, str]:
@@ -74,7 +80,7 @@ def image_symbols(elf: ElfFile, sections: list[ElfSection], *, in_section: bool)
         return _of_kallsyms(elf, sections)
     table = SymbolTable(elf, header, sections)
     identity = all_spellings((*IDENTITY_SYMBOLS, *(() if in_section else GENERATION_SYMBOLS)))
-    found = table.values((*identity, _BANNER, _IKCONFIG, _PURGATORY, *EARLY_NAMES))
+    found = table.values((*identity, _BANNER, _IKCONFIG, _PURGATORY, *ENTRY_NAMES))
     addresses, spelled = by_plain_name({name: found[name] for name in identity if name in found})
     return ImageSymbols(
         addresses,
@@ -84,7 +90,8 @@ def image_symbols(elf: ElfFile, sections: list[ElfSection], *, in_section: bool)
         banner=found.get(_BANNER),
         config=Known(found.get(_IKCONFIG), f"symbol {_IKCONFIG}"),
         purgatory=Known(found.get(_PURGATORY), f"symbol {_PURGATORY}"),
-        early={name: (found[name],) for name in EARLY_NAMES if name in found},
+        entries={name: (found[name],) for name in ENTRY_NAMES if name in found},
+        look_up=lambda names: {name: (at,) for name, at in table.values(names).items()},
     )
 
 
@@ -114,7 +121,8 @@ def _of_kallsyms(elf: ElfFile, sections: list[ElfSection]) -> ImageSymbols:
         spelled,
         complete=everything,
         source=Known(SymbolSource.KALLSYMS, f"{len(kallsyms)} symbols in .rodata, {which}"),
-        early=kallsyms.addresses(EARLY_NAMES),
+        entries=kallsyms.addresses((*ENTRY_NAMES, *END_NAMES)),
+        look_up=kallsyms.addresses,
     )
 
 
