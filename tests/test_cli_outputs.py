@@ -286,6 +286,7 @@ def test_a_bind_mount_is_written_to(tmp_path: Path) -> None:
         (("describe", ""), "KERNEL"),
         (("gate", ""), "KERNEL"),
         (("compare", COLLISION[1], ""), "NEW"),
+        (("triage", COLLISION[1], ""), "PATH..."),
         ((*COLLISION, "-o", ""), "--output"),
         ((*COLLISION, "--save-html", ""), "--save-html"),
         *(

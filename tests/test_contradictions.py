@@ -188,3 +188,25 @@ def test_a_policy_that_contradicts_itself(tmp_path: Path) -> None:
     errors = {row["target"]: row for row in found.document["results"] if row["outcome"] == "error"}
     assert set(errors) == {"a", "b", "c"}
     assert "contradicts" in errors["a"]["message"]
+
+
+def test_the_loads_of_a_log_are_not_those_of_a_first_boot(tmp_path: Path) -> None:
+    """A log that shows how kdump was loaded may be asked about the boot that wrote it."""
+    (tmp_path / "dmesg").write_text(
+        "[    0.000000] Linux version 5.0.0 (a@b) (gcc) #1 SMP\n"
+        "[    0.000000] Command line: BOOT_IMAGE=/v root=/dev/sda1 nokaslr mem_encrypt=on\n"
+        "[    0.000000] BIOS-provided physical RAM map:\n"
+        "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable\n"
+        "[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\n"
+        "[    9.000000] kexec-bzImage64: Loaded purgatory at 0x7dffa000\n"
+        "[    9.000001] kexec-bzImage64: Loaded boot_param, command line and misc at 0x7dff8000 "
+        "bufsz=0x10f0 memsz=0x10f0\n"
+        "[    9.000002] kexec-bzImage64: Loaded 64bit kernel at 0x7a000000 bufsz=0x1000 "
+        "memsz=0xd41000\n"
+        "[    9.000003] kexec_file: kexec_file_load: type:0, start:0x7dffa160 head:0x2 flags:0x8\n"
+    )
+    asked = ("analyze", str(SAMPLE / "kernel.yaml"), "--dmesg", str(tmp_path / "dmesg"))
+    loaded = call(*asked, "--format", "json").document
+    assert loaded["boot"]["path"] == "kexec"
+    first = call(*asked, "--path", "first-boot", "--format", "json").document
+    assert (first["boot"]["path"], first["segments"]) == ("first-boot", [])

@@ -21,7 +21,8 @@ class FileCommand(click.Command):
         for param in self.get_params(ctx):
             metavar = param.metavar if isinstance(param, click.Option) else None
             names_a_file = isinstance(param, click.Argument) or "FILE" in (metavar or "")
-            if names_a_file and ctx.params.get(param.name or "") == "":
+            value = ctx.params.get(param.name or "")
+            if names_a_file and "" in (value if isinstance(value, tuple) else (value,)):
                 name = param.opts[-1] if isinstance(param, click.Option) else param.metavar
                 raise UsageError(
                     f"{name} is empty", help_text="name a file; or is a variable of a script empty?"

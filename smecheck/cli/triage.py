@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smecheck.checks.tolerance import exit_status
+from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
@@ -44,7 +45,7 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--kernel",

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from smecheck.errors import InputError
 from smecheck.machine.firmware import FirmwareMap
+from smecheck.asked import Path
 from smecheck.builds.gate_report import Unreadable
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
@@ -71,7 +72,8 @@ class MachineFiles:
         asking = Machine(host=host) if host is not None else None
         loader, mode = loader_asked(request, asking), mode_asked(request, asking)
         segments = self._read(files.get("segments"), _segments, mode)
-        if segments is None and log is not None:
+        # The loads of a log are for other boots than the first.
+        if segments is None and log is not None and request.path is not Path.FIRST_BOOT:
             log, segments = self._needed(files["dmesg"], _log_and_segments, loader, mode)
         if machine.crash_region is not None:
             memory, host = _with_crash_region(machine, memory, host)
