@@ -184,7 +184,7 @@ def _answer(
             *boot.assumptions,
             *(segments.remarks if segments else ()),
             *memory_premises(question),
-            *(_irrelevant(question, boot) if predicted is None else ()),
+            *_irrelevant(question, boot, predicted),
             *_of_proof(setting, judgement),
             *(kaslr.value.premises if isinstance(kaslr, Known) else ()),
         ),
@@ -209,11 +209,14 @@ def _of_proof(setting: Setting, judgement: Judgement) -> tuple[str, ...]:
     return () if premise is None else (premise,)
 
 
-def _irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
+def _irrelevant(question: Case, boot: Boot, predicted: PredictedLoad | None) -> tuple[str, ...]:
+    """Return what was said of the machine that loads, and does not count."""
     if question.machine is None:
         return ()
-    from smecheck.boot.irrelevant import irrelevant
+    from smecheck.boot.irrelevant import irrelevant, irrelevant_to_load
 
+    if predicted is not None:
+        return irrelevant_to_load(question, predicted.asked)
     return irrelevant(question, boot)
 
 

@@ -170,6 +170,35 @@ def test_keys_that_a_recorded_load_makes_irrelevant(tmp_path: Path) -> None:
     assert f"cpus ({path}) does not count: a first boot is asked about" in first.out
 
 
+@pytest.mark.parametrize(
+    ("asked", "keys", "counting"),
+    [
+        ("-lc", ("cpus", "vmcoreinfo", "ima_kexec", "kernel_purgatory"), ("rng_seed", "purgatory")),
+        ("-ls", ("cpus", "vmcoreinfo", "rng_seed", "purgatory"), ("ima_kexec", "kernel_purgatory")),
+    ],
+)
+def test_keys_that_the_load_does_not_depend_on(
+    tmp_path: Path, asked: str, keys: tuple[str, ...], counting: tuple[str, ...]
+) -> None:
+    path = tmp_path / "host.yaml"
+    path.write_text(
+        HOST.format(options=asked)
+        + "cpus: 4\nvmcoreinfo: true\nrng_seed: true\nima_kexec: false\n"
+        + "purgatory: {size: 0x9000}\nkernel_purgatory: {size: 0x5000}\n"
+    )
+    found = call(*ASKED, "--host", str(path), "--initrd", "0", "--format", "json").document
+    (said,) = [text for text in found["assumptions"] if "does not depend on it" in text]
+    assert all(f"{key} ({path})" in said for key in keys)
+    assert not any(f" {key} ({path})" in f" {said}" for key in counting)
+
+
+def test_what_a_proof_takes_for_granted_depends_on_the_version() -> None:
+    kernel = ASKED[1]
+    found = call("analyze", kernel, "--kexec-tools", "2.0.32", "--mode", "load", "--cpus", "4")
+    assert "--kexec-tools" not in found.out
+    assert "--cpus does not count: no load is predicted" in found.out
+
+
 def test_a_policy_that_contradicts_itself(tmp_path: Path) -> None:
     (tmp_path / "load.yaml").write_text(LOAD.format(loader="kexec_load", mode="crash"))
     (tmp_path / "host.yaml").write_text(HOST.format(options="-p"))

@@ -1,4 +1,4 @@
-"""What was said of the machine that loads and does not count, because no load is predicted."""
+"""What was said of the machine that loads and does not count for the answer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.evidence import Known
 from smecheck.load.request import ADDRESSES
+from smecheck.load.segments import Loader, Mode
 from smecheck.record import field_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from smecheck.boot.boot import Boot
     from smecheck.case import Case
+    from smecheck.load.predicted_load import AskedLoad
     from smecheck.load.request import Machine
+    from smecheck.machine.host import Host
 
 _ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")
 """Fields of a host that bear on more than where kexec puts things: on the page tables at entry, on
@@ -23,9 +26,20 @@ the machine's memory, and on how the kernel is entered."""
 _COUNTS_FOR_KDUMP = ("crash_cma_ranges", "kernel_release", "cmdline")
 """What tells where else a crash kernel may run."""
 
+_COUNTS_FOR_PROOF = ("kexec_tools", "kernel_release", "cmdline", "cma")
+"""What tells whether a load that nobody knows keeps to what a proof takes for granted."""
+
+_OF_KEXEC_LOAD = ("rng_seed", "purgatory_size")
+_OF_KEXEC_FILE_LOAD = (
+    *("kernel_purgatory_size", "ima_kexec", "cma", "kho", "kexec_handover", "keep_memblock"),
+    "dm_crypt_keys",
+)
+_OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys")
+"""Fields of a host that only one of the system calls depends on, or only ``kexec -p``."""
+
 
 def irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
-    """Say what of the machine does not count for the answer.
+    """Say what of the machine does not count for the answer, where no load is predicted.
 
     Args:
         question: for which no load is predicted.
@@ -34,30 +48,59 @@ def irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
     machine = question.machine
     if machine is None or question.cross_check:
         return ()
-    names = [*_names(machine, boot.path)]
-    if not names:
-        return ()
+    counting: tuple[str, ...] = _ALWAYS_COUNTS
+    if boot.path is Path.KDUMP:
+        counting += _COUNTS_FOR_KDUMP
+    if question.segments is None and boot.path is not Path.FIRST_BOOT:
+        counting += _COUNTS_FOR_PROOF
+    given = (name for name in field_names(machine.host) if name not in counting)
+    names = [*_said(machine.host, given), *_window(machine)]
     why = "no load is predicted"
     if question.segments is not None:
         why = "the load is recorded, not predicted (--cross-check does both)"
     elif boot.path is Path.FIRST_BOOT:
         why = "a first boot is asked about, not a load"
+    return _sentence(names, why)
+
+
+def irrelevant_to_load(question: Case, asked: AskedLoad) -> tuple[str, ...]:
+    """Say what of the machine does not count for the load that is predicted."""
+    machine = question.machine
+    if machine is None:
+        return ()
+    loader, mode = asked.loader.value, asked.mode.value
+    other = _OF_KEXEC_LOAD if loader is Loader.KEXEC_FILE_LOAD else _OF_KEXEC_FILE_LOAD
+    names = dict.fromkeys((*other, *(_OF_CRASH_LOADS if mode is Mode.LOAD else ())))
+    why = f"a {loader.value} of mode {mode.value} does not depend on it"
+    return _sentence([*_said(machine.host, names)], why)
+
+
+def _sentence(names: list[str], why: str) -> tuple[str, ...]:
+    if not names:
+        return ()
     does = "does" if len(names) == 1 else "do"
     return (f"{', '.join(names)} {does} not count: {why}",)
 
 
-def _names(machine: Machine, path: Path) -> Iterator[str]:
-    """Yield options and keys of a description that only say where a load is put."""
-    host, window = machine.host, machine.window
-    counting = (*_ALWAYS_COUNTS, *(_COUNTS_FOR_KDUMP if path is Path.KDUMP else ()))
-    for name in field_names(host):
+def _said(host: Host, names: Iterable[str]) -> Iterator[str]:
+    """Yield which of these fields somebody gave: as an option, or as a key of a description."""
+    for name in names:
         value = getattr(host, name)
-        if name in counting or not (isinstance(value, Known) or name == "crash_kernel"):
-            continue
         origin = value.origin if isinstance(value, Known) else ""
-        if value is not None:
-            yield origin if origin.startswith("--") else f"{name} ({host.source})"
-    if window.start != ADDRESSES.start:
+        if origin.startswith("--"):
+            yield origin
+        elif host.source is not None and (
+            origin.startswith(f"{host.source}:") or (name == "crash_kernel" and value is not None)
+        ):
+            yield f"{_KEYS.get(name, name)} ({host.source})"
+
+
+_KEYS = {"purgatory_size": "purgatory", "kernel_purgatory_size": "kernel_purgatory"}
+"""Keys of a description that are not called what their fields are."""
+
+
+def _window(machine: Machine) -> Iterator[str]:
+    if machine.window.start != ADDRESSES.start:
         yield "--mem-min"
-    if window.end != ADDRESSES.end:
+    if machine.window.end != ADDRESSES.end:
         yield "--mem-max"
