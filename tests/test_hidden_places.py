@@ -155,6 +155,12 @@ def test_48_bytes_of_a_kernel_that_could_hand_over() -> None:
         assert parameters(unknown)[0] == 2 * 4096
 
 
+def test_a_crash_kernel_of_a_kernel_that_hands_over() -> None:
+    """It is predicted, with the bytes that such a kernel always keeps."""
+    on, off = asked(Mode.CRASH, kho=True), asked(Mode.CRASH, kho=True, kexec_handover=False)
+    assert (parameters(on)[1] or 0) == (parameters(off)[1] or 0) + 48
+
+
 def _long_cmdlines() -> KernelImage:
     other = {**NEW.header.other, "cmdline_size": 1 << 16}
     return replace(NEW, header=replace(NEW.header, other=other))

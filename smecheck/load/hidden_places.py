@@ -148,6 +148,8 @@ def handed_over_size(request: LoadRequest, size: int, assumptions: Assumptions) 
         assumptions: filled where nothing tells, and these bytes take another page.
     """
     fact = _fact(request, "kexec_handover")
+    if isinstance(fact, Unknown) and value_of(_fact(request, "kho")):
+        fact = _fact(request, "kho")
     grows = align_up(size + _HANDED_OVER, PAGE_SIZE) > align_up(size, PAGE_SIZE)
     if isinstance(fact, Unknown) and not grows:
         return 0
