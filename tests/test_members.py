@@ -369,7 +369,7 @@ def test_a_single_file_packed_or_not(tmp_path: Path) -> None:
     assert read(path) == ({str(path): IOMEM}, [])
 
 
-@pytest.mark.parametrize("data", [b"", PACKERS[".gz"](b"")])
+@pytest.mark.parametrize("data", [b"", PACKERS[".gz"](b"")], ids=["bare", "packed"])
 def test_an_empty_file(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(InputError, match="is empty"):
         read(written(tmp_path, data))
