@@ -18,6 +18,7 @@ import struct
 import subprocess
 import zlib
 from collections import defaultdict
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,6 @@ if not FOLDER:
 ONES = sorted(Path(FOLDER).rglob("vmlinuz*"))
 if not ONES:
     raise FileNotFoundError(f"SMECHECK_KERNELS={FOLDER} holds no vmlinuz")
-DEBUG = {path.name.partition("-")[2]: path for path in Path(FOLDER).rglob("vmlinux-*")}
 
 
 def release_of(path: Path) -> str:
@@ -56,26 +56,34 @@ def release_of(path: Path) -> str:
     return path.name.partition("-")[2] or path.parent.name
 
 
-MAPS = {
-    release_of(path): path
-    for path in Path(FOLDER).rglob("System.map*")
-    if path.stat().st_size > 1 << 16  # Debian's stub of it is 83 bytes
-}
+def by_release(*patterns: str) -> dict[str, Path]:
+    found = [path for pattern in patterns for path in sorted(Path(FOLDER or "").rglob(pattern))]
+    # Debian's stub of a System.map is 83 bytes.
+    return {release_of(path): path for path in found if path.stat().st_size > 1 << 12}
 
 
-KERNELS = pytest.mark.parametrize("vmlinuz", ONES, ids=release_of)
-DEBUGGED = pytest.mark.parametrize(
-    "vmlinuz", [path for path in ONES if release_of(path) in DEBUG], ids=release_of
-)
-MAPPED = pytest.mark.parametrize(
-    "vmlinuz", [path for path in ONES if release_of(path) in MAPS], ids=release_of
-)
+MAPS = by_release("System.map*")
+CONFIGS = by_release("config-*", "config")
+DEBUG = by_release("vmlinux-*", "vmlinux")
+RELEASES = {release_of(path) for path in ONES}
+
+
+def those_with(beside: Container[str]) -> pytest.MarkDecorator:
+    """Parametrize with the kernels that have a file of a kind beside them."""
+    ones = [path for path in ONES if release_of(path) in beside]
+    return pytest.mark.parametrize("vmlinuz", ones, ids=release_of)
+
+
+KERNELS = those_with(RELEASES)
+DEBUGGED = those_with(DEBUG)
+MAPPED = those_with(MAPS)
+CONFIGURED = those_with(CONFIGS)
 LISTED = json.loads((DATA / "symbols" / "embedded-kallsyms.json").read_text())
-RECORDED = pytest.mark.parametrize(
-    "vmlinuz",
-    [path for path in ONES if (DATA / "kernels" / f"{release_of(path)}.yaml").exists()],
-    ids=release_of,
-)
+RECORDED = those_with({path.name.removesuffix(".yaml") for path in (DATA / "kernels").iterdir()})
+
+
+def align_up(value: int, step: int) -> int:
+    return -(-value // step) * step
 
 
 @cache
@@ -154,6 +162,40 @@ def test_it_is_what_its_section_headers_say(vmlinuz: Path) -> None:
 
 
 @KERNELS
+def test_its_margins_are_those_of_its_headers(vmlinuz: Path) -> None:
+    """What is kept for the kernel on each path, less the mapped end of the workarea."""
+    payload, head = unpacked(vmlinuz), vmlinuz.read_bytes()[:0x280]
+    elf = ELFFile(io.BytesIO(payload))
+    text = elf.get_section_by_name(".text").header.sh_addr
+    scratch, brk = (elf.get_section_by_name(name).header for name in (".init.scratch", ".brk"))
+    (init_size,) = struct.unpack_from("<I", head, 0x260)
+    total = align_up(brk.sh_addr + brk.sh_size, 0x1000) - text
+    needed = max(len(payload), total)
+    loads = [one.header for one in elf.iter_segments("PT_LOAD")]
+    kept = {
+        "kexec": init_size,
+        "boot-loader": init_size,
+        "kaslr": needed,
+        "efi-stub": align_up(needed, 2 << 20),
+        "elf": max(load.p_vaddr + load.p_memsz for load in loads) - text,
+    }
+    mapped_end = align_up(total, 2 << 20) + scratch.sh_size
+    assert scratch.sh_addr + scratch.sh_size == text + mapped_end
+    paths = {path["path"]: path for path in answer(str(vmlinuz))["proof"]["paths"]}
+    assert {name: path["margin"] for name, path in paths.items()} == {
+        name: kept[name] - mapped_end for name in paths
+    }
+    assert paths.keys() >= {"kexec", "kaslr"}
+    gate = run("gate", str(vmlinuz), "--format", "json").document["build"]
+    assert gate["slack"] == init_size - mapped_end
+    alignment, relocatable = struct.unpack_from("<I?", head, 0x230)
+    (pref_address,) = struct.unpack_from("<Q", head, 0x258)
+    assert int(gate["pref_address"], 16) == pref_address
+    assert (gate["kernel_alignment"], gate["relocatable"]) == (alignment, relocatable)
+    assert gate["init_size"] == init_size
+
+
+@KERNELS
 def test_the_vmlinux_inside_gives_the_same(vmlinuz: Path, tmp_path: Path) -> None:
     (tmp_path / "vmlinux").write_bytes(unpacked(vmlinuz))
     inside = answer("vmlinux", *PLACED, cwd=tmp_path)
@@ -171,6 +213,35 @@ def test_its_description_gives_the_same(vmlinuz: Path, tmp_path: Path) -> None:
         assert extents(described) == extents(by_file)
         for key in ("verdict", "basis", "findings", "proof", "image", "exit_code"):
             assert described[key] == by_file[key], key
+
+
+@MAPPED
+def test_its_system_map_gives_the_same(vmlinuz: Path) -> None:
+    system_map = str(MAPS[release_of(vmlinuz)])
+    listed = answer(system_map, "--bzimage", str(vmlinuz), *PLACED)
+    assert extents(listed) == extents(answer(str(vmlinuz), *PLACED))
+
+
+@CONFIGURED
+def test_its_configuration_is_its_own(vmlinuz: Path) -> None:
+    config = CONFIGS[release_of(vmlinuz)]
+    configured, bare = (
+        answer(str(vmlinuz), *PLACED, *options) for options in (("--config", str(config)), ())
+    )
+    assert extents(configured) == extents(bare)
+    assert configured["verdict"] == bare["verdict"]
+    assert all(finding["rule"] != "SME026" for finding in configured["findings"])
+
+
+@CONFIGURED
+def test_a_configuration_of_another_is_refused(vmlinuz: Path) -> None:
+    """The nearest ones: of the version before and behind, and of the other flavours."""
+    releases = sorted(CONFIGS)
+    at = releases.index(release_of(vmlinuz))
+    for other in {*releases[max(at - 2, 0) : at + 3]} - {release_of(vmlinuz)}:
+        found = run("analyze", str(vmlinuz), *PLACED, "--config", str(CONFIGS[other]))
+        assert found.status == 3, (other, found.out)
+        assert "config" in found.err
 
 
 @DEBUGGED
@@ -239,9 +310,7 @@ def test_its_symbols_are_those_of_its_system_map(vmlinuz: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "vmlinuz", [path for path in ONES if release_of(path) in LISTED], ids=release_of
-)
+@those_with(LISTED)
 def test_its_symbols_are_those_that_others_read(vmlinuz: Path) -> None:
     symbols = symbols_of(unpacked(vmlinuz), "embedded kallsyms")
     count, *lines = LISTED[release_of(vmlinuz)]

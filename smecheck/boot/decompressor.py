@@ -50,7 +50,7 @@ def landing(load_address: int, rules: UnpackRules) -> Fact[int]:
     """Return the physical ``_text`` of a kernel whose protected-mode code is at ``load_address``.
 
     Source: arch/x86/boot/compressed/head_64.S, the computation of the decompression target, v4.14
-    to v6.12: relocatable kernels run at the load address rounded up to kernel_alignment, but never
+    to v7.3: relocatable kernels run at the load address rounded up to kernel_alignment, but never
     below LOAD_PHYSICAL_ADDR; others always at LOAD_PHYSICAL_ADDR.
     """
     lowest = rules.load_physical_address

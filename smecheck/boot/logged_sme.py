@@ -8,7 +8,7 @@ from smecheck.machine.kernel_log import KernelLog
 
 _OF_GUESTS = ("SEV", "SEV-ES", "SEV-SNP", "TDX")
 """Kinds of memory encryption that a guest has from its hypervisor; none has SME beside them:
-arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v6.12."""
+arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v7.3."""
 
 HYPERVISORS = ("KVM", "Microsoft Hyper-V")
 """Those that Linux finds by the CPUID bit that sme_enable() asks for. Others it may find by other

@@ -89,13 +89,13 @@ class SmeSwitch:
 
 
 _OF_BUILD = SmeSwitch(
-    "v4.14 to v6.2, and v6.8",
+    "v4.14 to v6.2, and stable trees with e814b59e6c2b",
     Default.OF_BUILD,
     in_decompressor=False,
-    source="v4.14 arch/x86/mm/mem_encrypt.c, sme_enable(); v6.8 aa8eff72842",
+    source="v4.14 arch/x86/mm/mem_encrypt.c, sme_enable(); e814b59e6c2b, in v6.9 and stable trees",
 )
 _LOST_DEFAULT = SmeSwitch(
-    "v6.3 to v6.7, and stable trees with cbebd68f59f0",
+    "v6.3 to v6.8, and stable trees with cbebd68f59f0",
     Default.LOST,
     in_decompressor=False,
     source="v6.3 arch/x86/mm/mem_encrypt_identity.c, sme_enable() (cbebd68f59f0)",

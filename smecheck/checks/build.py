@@ -20,13 +20,15 @@ _XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1
 
 _INSTRUMENTED = {
     "CONFIG_KASAN": "was seen to keep kernels with active SME from booting",
-    "CONFIG_KMSAN": "is kept out of mem_encrypt_identity.o by v6.12's Makefile, not by v6.1's",
-    "CONFIG_GCOV_PROFILE_ALL": "is kept out of mem_encrypt_identity.o by no Makefile that is known",
+    "CONFIG_KMSAN": "is kept out of the early SME code since v6.9 only",
+    "CONFIG_GCOV_PROFILE_ALL": "is kept out of the early SME code by no Makefile that is known",
 }
-"""Options that instrument all code, and what is known of them. Not here, since arch/x86/mm/Makefile
-keeps them out and nothing else is known: KCOV, KCSAN, the function tracer, the stack protector."""
+"""Options that instrument all code, and what is known of them. Not here, since the Makefiles of
+v5.10, v6.1, v6.12 and v7.3 keep them out and nothing else is known: KCOV, KCSAN, the function
+tracer, the stack protector."""
 
-_EXEMPT_FROM_KMSAN = (6, 12)
+_EXEMPT_FROM_KMSAN = (6, 9)
+"""c0935fca6ba4; v6.1 has nothing of it, v6.12 does, as has all of arch/x86/boot/startup in v7.3."""
 
 
 @rule(
@@ -52,7 +54,7 @@ def different_builds(situation: Situation) -> Iterator[Observation]:
     Fails: a vmlinux of 6.1.0-56, and a bzImage that says 6.1.0-55; an init_size of 0x2800000 for a
     kernel that has 0x2830000 from _text to _end.
     Sources: arch/x86/boot/header.S, init_size is never below VO_INIT_SIZE, and pref_address is
-    LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v6.12).
+    LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v7.3).
     """
     image = situation.image
     for misfit in image.misfits:
@@ -95,8 +97,8 @@ def unsuitable_header(situation: Situation) -> Iterator[Observation]:
 
     Passes: kernel_alignment 0x200000, relocatable, xloadflags 0x7f.
     Fails: kernel_alignment 0x100000; xloadflags 0x7e; not relocatable (warning).
-    Sources: Documentation/arch/x86/boot.rst; arch/x86/boot/header.S, xloadflags, v6.1 and v6.12;
-    arch/x86/kernel/head64.c, __startup_64().
+    Sources: Documentation/arch/x86/boot.rst; arch/x86/boot/header.S, xloadflags, v5.10 to v7.3;
+    arch/x86/kernel/head64.c (v7.3: arch/x86/boot/startup/map_kernel.c), __startup_64().
     """
     header = situation.image.header
     alignment, flags = header.kernel_alignment, header.other.get("xloadflags")
@@ -143,8 +145,8 @@ def instrumented_early_code(situation: Situation) -> Iterator[Observation]:
     Passes: CONFIG_KCOV=y with CONFIG_KASAN unset.
     Fails: CONFIG_KASAN=y.
     Sources: arch/x86/mm/Makefile, KCOV_INSTRUMENT_, KASAN_SANITIZE_, KMSAN_SANITIZE_ and
-    CFLAGS_REMOVE_mem_encrypt_identity.o, v6.1 and v6.12; linux-kernel, 2020-06-13, "AMD SME + KASAN
-    = doom".
+    CFLAGS_REMOVE_mem_encrypt_identity.o, v5.10 to v6.12; arch/x86/boot/startup/Makefile, v7.3;
+    c0935fca6ba4 (KMSAN, v6.9); linux-kernel, 2020-06-13, "AMD SME + KASAN = doom".
     """
     for option, known in _INSTRUMENTED.items():
         if situation.image.config.get(option) != "y":

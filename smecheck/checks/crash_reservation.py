@@ -78,7 +78,7 @@ def kernel_outside_reservation(situation: Situation) -> Iterator[Observation]:
 
     Passes: a crash kernel whose segment lies inside "Crash kernel".
     Fails: one that reaches a page out of it.
-    Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v6.12.
+    Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v7.3.
     """
     memory, segments = situation.memory, situation.segments
     if memory is None or segments is None or situation.boot.path is not Path.KDUMP:

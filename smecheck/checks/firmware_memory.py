@@ -57,7 +57,7 @@ def over_firmware_memory(situation: Situation) -> Iterator[Observation]:
     Passes: a load beside the ESRT.
     Fails: the kernel segment at 0x73000000 of a laptop whose ESRT lies at 0x74dd6f98.
     Sources: kexec list, 2019-11-22, "kexec_file overwrites reserved EFI ESRT memory";
-    drivers/firmware/efi/esrt.c, v5.0 to v6.12.
+    drivers/firmware/efi/esrt.c, v5.0 to v7.3.
     """
     log = situation.log
     if log is None:
@@ -103,8 +103,8 @@ def console_says_otherwise(situation: Situation) -> Iterator[Observation]:
 
     Passes: output 0x10000000 for a kernel that is loaded there.
     Fails: output 0x10200000 for it.
-    Sources: arch/x86/boot/compressed/misc.c, extract_kernel(), v5.7 to v6.12; lkml, 2020-06-13,
-    "AMD SME + KASAN = doom".
+    Sources: arch/x86/boot/compressed/misc.c, extract_kernel(), v5.7 to v7.3; lkml, 2020-06-13, "AMD
+    SME + KASAN = doom".
     """
     dead = situation.log.unfinished if situation.log is not None else None
     if dead is None:

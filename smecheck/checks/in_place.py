@@ -33,8 +33,8 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
 
     Passes: boot_params directly behind init_size of the kernel segment.
     Fails: boot_params at 0x10bff000, with _end at 0x10a16000: the same 2 MiB frame.
-    Sources: arch/x86/mm/mem_encrypt_identity.c, kernel_end = ALIGN(_end, PMD_SIZE), v4.14 to
-    v6.12; Documentation/arch/x86/boot.rst, init_size.
+    Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
+    kernel_end = ALIGN(_end, PMD_SIZE), v4.14 to v7.3; Documentation/arch/x86/boot.rst, init_size.
     """
     extents, base = situation.extents, situation.boot.kernel_base
     if extents is None or isinstance(base, Unknown):

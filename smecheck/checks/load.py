@@ -36,7 +36,7 @@ def segments_overlap(situation: Situation) -> Iterator[Observation]:
 
     Passes: boot_params at 0x10d41000, behind a kernel segment that ends there.
     Fails: boot_params at 0x10d40000.
-    Sources: kernel/kexec_core.c, sanity_check_segment_list(), v5.0 to v6.12.
+    Sources: kernel/kexec_core.c, sanity_check_segment_list(), v5.0 to v7.3.
     """
     lower: Segment | None = None
     for upper in situation.segments.segments if situation.segments else ():
@@ -143,7 +143,7 @@ def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
     Fails: the same with an initrd of 300 MiB: "Could not find a free area of memory of 0x12c00000
     bytes".
     Sources: kexec/kexec.c, locate_hole() and main(), kexec-tools 2.0.25; kernel/kexec_file.c,
-    kexec_locate_mem_hole(), v6.1 and v6.12.
+    kexec_locate_mem_hole(), v6.1 to v7.3.
     """
     segments = situation.segments
     if segments is not None and segments.refusal is not None:
@@ -183,7 +183,7 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
 
     Passes: a Kernel bss as far from Kernel code as __bss_start is from _text.
     Fails: one that is a page nearer; "Linux version 5.0.0" beside a kernel 6.12.117.
-    Sources: arch/x86/kernel/setup.c, setup_arch(), the resources of the kernel, v5.0 to v6.12.
+    Sources: arch/x86/kernel/setup.c, setup_arch(), the resources of the kernel, v5.0 to v7.3.
     """
     severity, remedy = _MAY_DIFFER[situation.boot.path]
     memory, log, image = situation.memory, situation.log, situation.image
@@ -267,8 +267,7 @@ def impossible_place(situation: Situation) -> Iterator[Observation]:
     Passes: nokaslr, loaded at 0x10000000, and --load-address 0x10000000.
     Fails: the same with --load-address 0x10200000; any kernel at 0x200000, where pref_address is
     0x1000000.
-    Sources: arch/x86/boot/compressed/head_64.S and kaslr.c, choose_random_location(), v5.0 to
-    v6.12.
+    Sources: arch/x86/boot/compressed/head_64.S and kaslr.c, choose_random_location(), v5.0 to v7.3.
     """
     base = situation.boot.kernel_base
     if isinstance(base, Unknown) or not situation.boot.base_is_stated:

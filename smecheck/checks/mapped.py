@@ -120,7 +120,8 @@ def unaligned_initrd(situation: Situation) -> Iterator[Observation]:
 
     Passes: an initrd at 0x20000000.
     Fails: one at 0x20000001.
-    Sources: arch/x86/mm/mem_encrypt_identity.c, __sme_map_range_pte(), v5.0 to v6.12.
+    Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
+    __sme_map_range_pte(), v5.0 to v7.3.
     """
     initrd = situation.boot.initrd
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:

@@ -41,8 +41,8 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
 
     Passes: init_size 0x1000000 of a kernel whose workarea is mapped to _text + 0x1000000.
     Fails: init_size 0xfff000, one page less.
-    Sources: arch/x86/boot/header.S, init_size; arch/x86/boot/compressed/misc.c, needed_size,
-    v5.0 to v6.12; e1bfa87399e3 and c603a309cc75 (v5.3), which made the section.
+    Sources: arch/x86/boot/header.S, init_size; arch/x86/boot/compressed/misc.c, needed_size, v5.0
+    to v7.3; e1bfa87399e3 and c603a309cc75 (v5.3), which made the section.
     """
     placement = situation.placement
     if placement.owner is not Owner.NOBODY or placement.offsets is None:

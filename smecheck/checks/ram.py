@@ -38,8 +38,8 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     Passes: System RAM up to 0x10e07000: what is behind is only mapped (a note).
     Fails: System RAM up to 0x10e06000, one page less than is written.
     Sources: arch/x86/mm/mem_encrypt_identity.c, sme_encrypt_kernel(), execute_end;
-    arch/x86/kernel/head_64.S, no exception handler yet, v5.0; arch/x86/kernel/e820.c, "RAM
-    buffer".
+    arch/x86/kernel/head_64.S, no exception handler yet, v5.0; arch/x86/kernel/e820.c, "RAM buffer",
+    v5.0 to v7.3.
     """
     extents, memory = situation.extents, situation.memory
     if extents is None or memory is None:
@@ -101,9 +101,9 @@ def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
     Passes: a kernel at 0x3f000000 whose workarea lies in the same 1 GiB frame.
     Fails: one at 0x3f200000 whose workarea reaches over 0x40000000, where there is no memory, or
     where KASLR put it there.
-    Sources: sme_prepare_pgd(), v5.0 to v6.12; init_pgtable(), arch/x86/kernel/machine_kexec_64.c;
+    Sources: sme_prepare_pgd(), v5.0 to v7.3; init_pgtable(), arch/x86/kernel/machine_kexec_64.c;
     arch/x86/boot/compressed/kaslr_64.c, initialize_identity_maps(), v5.0, and ident_map_64.c since
-    v5.10; d794734c9bbf, 8570978ea030.
+    v5.10; cc31744a2945, 8570978ea030.
     """
     tables = situation.placement.tables
     if tables is None:

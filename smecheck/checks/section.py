@@ -33,9 +33,9 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
 
     Passes: an initrd of 235 GiB with 4-level paging.
     Fails: one of 235 GiB and a byte.
-    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_encrypt_kernel() and sme_pgtable_calc(),
-    v5.3 to v6.12: no comparison with sizeof(sme_workarea); runs of the compiled code
-    (docs/evidence.md).
+    Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
+    sme_encrypt_kernel() and sme_pgtable_calc(), v5.3 to v7.3: no comparison with
+    sizeof(sme_workarea); runs of the compiled code (docs/evidence.md).
     """
     section, offsets, text = situation.facts.section, situation.placement.offsets, _text(situation)
     if section is None or offsets is None or text is None:
@@ -78,9 +78,9 @@ def section_misaligned(situation: Situation) -> Iterator[Observation]:
 
     Passes: a section at 0xffffffff83a00000 of 4 MiB.
     Fails: one at 0xffffffff83a01000.
-    Sources: arch/x86/kernel/vmlinux.lds.S, . = ALIGN(HPAGE_SIZE) before and behind
-    .init.scratch, e1bfa87399e3 (v5.3); arch/x86/mm/mem_encrypt_identity.c,
-    __sme_map_range_pmd().
+    Sources: arch/x86/kernel/vmlinux.lds.S, . = ALIGN(HPAGE_SIZE) before and behind .init.scratch,
+    e1bfa87399e3, v5.3 to v7.3; arch/x86/mm/mem_encrypt_identity.c (since v6.16
+    arch/x86/boot/startup/sme.c), __sme_map_range_pmd().
     """
     section = situation.facts.section
     if section is not None and section.address % PMD_SIZE:
@@ -113,7 +113,8 @@ def section_too_small(situation: Situation) -> Iterator[Observation]:
 
     Passes: a section of 0x400000 bytes.
     Fails: one of 0x200000 bytes.
-    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_workarea[2 * PMD_SIZE], v5.3 to v6.12.
+    Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
+    sme_workarea[2 * PMD_SIZE], v5.3 to v7.3.
     """
     section = situation.facts.section
     if section is not None and section.size < SECTION_SIZE:
@@ -143,8 +144,8 @@ def section_not_in_file(situation: Situation) -> Iterator[Observation]:
 
     Passes: a section of type PROGBITS, as in every kernel that was measured.
     Fails: a section of type NOBITS.
-    Sources: arch/x86/boot/header.S, VO_INIT_SIZE is _end - _text; section headers of Debian's
-    6.1 and 6.12.
+    Sources: arch/x86/boot/header.S, VO_INIT_SIZE is _end - _text; section headers of Debian's 5.10
+    to 7.3.
     """
     section = situation.facts.section
     if section is not None and section.type == "NOBITS":
@@ -177,7 +178,7 @@ def section_displaced(situation: Situation) -> Iterator[Observation]:
     Passes: a section at _text + 0x2a00000 behind an _end of _text + 0x2830000.
     Fails: one at _text + 0x2800000; one at _text + 0x2c00000.
     Sources: arch/x86/kernel/vmlinux.lds.S, .init.scratch, e1bfa87399e3, and
-    __end_of_kernel_reserve, c603a309cc75 (v5.3).
+    __end_of_kernel_reserve, c603a309cc75, v5.3 to v7.3.
     """
     section, offsets, text = situation.facts.section, situation.placement.offsets, _text(situation)
     if section is None or offsets is None or text is None:

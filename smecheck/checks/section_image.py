@@ -30,8 +30,8 @@ def section_not_loaded(situation: Situation) -> Iterator[Observation]:
 
     Passes: a LOAD whose p_memsz reaches to the section's end.
     Fails: one that is 2 MiB shorter.
-    Sources: arch/x86/kernel/vmlinux.lds.S, PHDRS, v5.0 to v6.12; kexec/kexec-elf-exec.c of
-    kexec-tools 2.0.25; program headers of Debian's 6.1 and 6.12.
+    Sources: arch/x86/kernel/vmlinux.lds.S, PHDRS, v5.0 to v7.3; kexec/kexec-elf-exec.c of
+    kexec-tools 2.0.25; program headers of Debian's 5.10 to 7.3.
     """
     section, image = situation.facts.section, situation.image
     if section is None or section.size == 0:
@@ -73,8 +73,8 @@ def symbol_outside_section(situation: Situation) -> Iterator[Observation]:
 
     Passes: sme_workarea and .init.scratch, both at 0xffffffff83a00000.
     Fails: sme_workarea at 0xffffffff83c00000.
-    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_workarea, v5.3 to v6.12; symbols of Debian's
-    6.1 and 6.12.
+    Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
+    sme_workarea, v5.3 to v7.3; symbols of Debian's 5.10 to 7.3.
     """
     section, address = situation.facts.section, situation.image.symbols.get("sme_workarea")
     if section is None or address is None or address == section.address:

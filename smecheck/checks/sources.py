@@ -44,8 +44,9 @@ def maps_contradict(situation: Situation) -> Iterator[Observation]:
 
     Passes: a log of the boot whose /proc/iomem it is; one that has not the hot-added memory.
     Fails: a map that says Reserved where the workarea lies, beside an iomem that says System RAM.
-    Sources: arch/x86/kernel/e820.c, e820_table, e820_table_firmware, v5.0 to v6.12; guests
-    (docs/evidence.md), in which all of them agree.
+    Sources: arch/x86/kernel/e820.c, e820_table and the one that firmware_map_add_early() is given,
+    e820_table_firmware in v5.0 to v6.12 and e820_table_kexec in v7.3; guests (docs/evidence.md), in
+    which all of them agree.
     """
     for one, other in _pairs(situation):
         for more, less in ((one, other), (other, one)):
@@ -77,7 +78,8 @@ def reservations_contradict(situation: Situation) -> Iterator[Observation]:
 
     Passes: "Reserving 256MB of memory at 192MB" beside a Crash kernel of that place.
     Fails: the same line beside a whole /proc/iomem without a line Crash kernel.
-    Sources: kernel/crash_core.c and arch/x86/kernel/setup.c, v5.0 to v6.12; fc7f27cda843.
+    Sources: arch/x86/kernel/setup.c, kernel/crash_core.c or crash_reserve.c,
+    v5.0 to v7.3; fc7f27cda843.
     """
     memory, log = situation.memory, situation.log
     if memory is None or log is None or memory.kind is not MapKind.IOMEM:
@@ -126,8 +128,8 @@ def sme_in_a_guest(situation: Situation) -> Iterator[Observation]:
 
     Passes: "AMD Memory Encryption Features active: SEV SEV-ES" alone, or SME alone.
     Fails: "Memory Encryption Features active: AMD SME SEV".
-    Sources: arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v6.12;
-    arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(), v5.0 to v6.12.
+    Sources: arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v7.3;
+    arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(), v5.0 to v7.3.
     """
     found = sme_beside_guest(situation.log)
     if found is not None:

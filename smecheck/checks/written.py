@@ -23,8 +23,8 @@ from smecheck.span import Span, SpanSet
 from smecheck.workarea.placement import Extents
 
 _LIVE_TABLES_SIZE = 32 * PAGE_SIZE
-"""arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12, at the very end of
-the decompressor's image; they are in use while the workarea is set up."""
+"""arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12 and v7.3, at the very
+end of the decompressor's image; they are in use while the workarea is set up."""
 
 
 @rule(
@@ -51,8 +51,8 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
 
     Passes: boot_params at 0x10e07000, where the surely written part ends.
     Fails: boot_params at 0x10e06000, its last page.
-    Sources: arch/x86/mm/mem_encrypt_boot.S, sme_encrypt_execute() and __enc_copy, v5.0; every
-    page of RAM of guests with emulated SME, compared before and after (docs/evidence.md).
+    Sources: arch/x86/mm/mem_encrypt_boot.S, sme_encrypt_execute() and __enc_copy, v5.0 to v7.3;
+    every page of RAM of guests with emulated SME, compared before and after (docs/evidence.md).
     """
     extents = situation.extents
     if extents is None:
@@ -85,8 +85,8 @@ def worst_case_over_segment(situation: Situation) -> Iterator[Observation]:
 
     Passes: boot_params at 0x10e2b000, where the computed length ends.
     Fails: boot_params at 0x10e2a000, while the place of the initrd is not known.
-    Sources: arch/x86/mm/mem_encrypt_identity.c, sme_pgtable_calc() and workarea_len, v5.0 to
-    v6.12.
+    Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
+    sme_pgtable_calc() and workarea_len, v5.0 to v7.3.
     """
     extents = situation.extents
     if extents is None or situation.placement.written_is_exact:

@@ -60,7 +60,7 @@ def has_word(cmdline: str, word: str) -> bool:
 def word_position(cmdline: str, word: str) -> int:
     """Return where the decompressor first finds ``word``, counted from 1; 0 if it does not.
 
-    arch/x86/boot/cmdline.c, __cmdline_find_option_bool(), v4.14 to v6.12: ``nokaslr=1`` is not
+    arch/x86/boot/cmdline.c, __cmdline_find_option_bool(), v4.14 to v7.3: ``nokaslr=1`` is not
     ``nokaslr``. A word that ``word`` goes on from takes the blank after it along, so that the next
     word is not looked at: in ``no nokaslr`` there is no nokaslr.
     """

@@ -1,6 +1,6 @@
 """The link addresses of symbols that were read from a kernel which KASLR may have moved.
 
-KASLR moves a kernel as a whole (v4.8 to v6.12, arch/x86/boot/compressed/kaslr.c,
+KASLR moves a kernel as a whole (v4.8 to v7.3, arch/x86/boot/compressed/kaslr.c,
 find_random_virt_addr()), so the distances between its symbols stay those of the link. All that is
 computed here is made of distances, save one thing: the link address of ``_text`` also tells
 LOAD_PHYSICAL_ADDR, below which the kernel does not run. Where nothing else tells that, it is

@@ -209,7 +209,7 @@ def _other_release(release: Fact[str], config: KernelConfig) -> Contradiction | 
 
 
 def _other_levels(image: KernelImage, config: KernelConfig) -> Contradiction | None:
-    """Hold the header's XLF_5LEVEL_ENABLED against CONFIG_X86_5LEVEL, which v6.17 removed."""
+    """Hold the header's XLF_5LEVEL_ENABLED against CONFIG_X86_5LEVEL, which v6.16 removed."""
     built, option = has_five_levels(image), config.options.get("CONFIG_X86_5LEVEL")
     if isinstance(built, Unknown) or option is None or built.value is (option == "y"):
         return None

@@ -1,7 +1,7 @@
 """``--hotplug``: an elfcorehdr that the running kernel may update, as large as that kernel says.
 
-kexec-tools, kexec/kexec.c, main(), reads /sys/kernel/crash_elfcorehdr_size before anything else is
-looked at, whichever system call is used and for ``-l`` as well.
+kexec-tools, kexec/kexec.c, main(), reads /sys/kernel/crash_elfcorehdr_size (since v6.19 a link into
+/sys/kernel/kexec) before anything else is looked at, for either system call and for ``-l`` as well.
 """
 
 from __future__ import annotations

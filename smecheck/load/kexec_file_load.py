@@ -1,6 +1,6 @@
 """Where the running kernel puts the segments of a kexec_file_load.
 
-kernel/kexec_file.c, kexec_add_buffer() and what it calls, v4.14 to v6.12.
+kernel/kexec_file.c, kexec_add_buffer() and what it calls, v4.14 to v7.3.
 """
 
 from __future__ import annotations

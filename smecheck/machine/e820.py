@@ -1,6 +1,6 @@
 """E820 tables as the kernel keeps them: without overlaps, changed, trimmed.
 
-arch/x86/kernel/e820.c and setup.c, v4.14 to v6.12.
+arch/x86/kernel/e820.c and setup.c, v4.14 to v7.3.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ _KINDS = (
     TextKind(
         "Debian's stub of a System.map",
         re.compile(r"^[0-9a-f]{16} B The real System\.map", re.MULTILINE),
-        "the real one is in the linux-image-*-dbg package; give the vmlinux from there",
+        "Debian's vmlinuz carries its symbols: give that one, or the vmlinux of the "
+        "linux-image-*-dbg package",
     ),
     TextKind(
         "a System.map or /proc/kallsyms",

@@ -115,7 +115,7 @@ def meet(mapped: SpanSet, workarea: Span, *, levels: int) -> Meeting:
     """Map ``workarea`` frame by frame in tables that map ``mapped``.
 
     Source: sme_prepare_pgd() and sme_populate_pgd_large(), arch/x86/mm/mem_encrypt_identity.c,
-    v4.17 to v6.12: a table is added where an entry of an upper level is missing; entries that are
+    v4.17 to v7.3: a table is added where an entry of an upper level is missing; entries that are
     there, of 2 MiB or of 1 GiB, are kept.
 
     Args:
@@ -222,7 +222,7 @@ def _possible_tables(evidence: EntryEvidence) -> list[EntryTables]:
 def _of_kexec(evidence: EntryEvidence) -> EntryTables:
     """Return what kexec maps: memory and segments (machine_kexec_64.c, init_pgtable()).
 
-    With 1 GiB pages a kernel before d794734c9bbf maps a whole GiB where it is asked for a part of
+    With 1 GiB pages a kernel before cc31744a2945 maps a whole GiB where it is asked for a part of
     one; the change was backported, so it may or may not. Newer kernels map ACPI tables as well, and
     those of EFI, whose place no memory map tells: they may lie wherever it says "Reserved".
     """

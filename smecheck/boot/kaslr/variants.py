@@ -45,17 +45,17 @@ class _Change:
 
 
 CHANGES = (
-    _Change("knows_gigantic", (4, 19), "747ff6265db4, hugepagesz=1G hugepages="),
+    _Change("knows_gigantic", (4, 19), "9b912485e0e7, hugepagesz=1G hugepages="),
     _Change("filters_srat", (5, 1), "02a3e3cdb7f1, the SRAT's memory only"),
     _Change("rounds_size", (5, 4), "1869dbe87cb9, needed_size in whole 2 MiB", in_stable=True),
     _Change("avoids_indirect", (5, 5), "b3c72fc9a78e, setup_indirect"),
     _Change("skips_soft_reserved", (5, 5), "262b45ae3ab4, EFI soft reservation"),
-    _Change("reads_fake_mem", (5, 5), "199c84717612, efi_fake_mem=", until=(6, 11)),
+    _Change("reads_fake_mem", (5, 5), "199c84717612 to 37aee82c213d, efi_fake_mem=", until=(6, 11)),
     _Change(
         "rewritten",
         (5, 10),
         "the rework of v5.10: exact gaps, MAXMEM, lowest limit, whole GiBs, 2047 bytes "
-        "(8d1cf8595860, 451286940d95, 79c2fd2afe55, 709709ac6410)",
+        "(8d1cf8595860, 451286940d95, 79c2fd2afe55, 76167e5c5457)",
     ),
     _Change("takes_unaccepted", (6, 5), "745e3ed85f71, unaccepted memory"),
     _Change("reads_handover", (6, 16), "process_kho_entries(), kexec handover"),
@@ -81,10 +81,10 @@ _SOURCES = {
     change.point: f"v{change.since[0]}.{change.since[1]}, {change.source}" for change in CHANGES
 }
 _SOURCES |= {
-    "gigantic": "v4.19, 747ff6265db4; v5.10, 79c2fd2afe55",
+    "gigantic": "v4.19, 9b912485e0e7; v5.10, 79c2fd2afe55",
     "keeps_exact_gap": "v5.10, 8d1cf8595860",
     "limit": "v5.10, 451286940d95",
-    "cuts_command_line": "v5.10, 709709ac6410",
+    "cuts_command_line": "v5.10, 76167e5c5457",
     "wide_counts": _REWORK,
     "srat_capacity": "CONFIG_NODES_SHIFT",
 }

@@ -88,7 +88,7 @@ PATTERNS = (
     Pattern(MemberKind.VALUE, "sys/kernel/kexec_loaded"),
     Pattern(MemberKind.VALUE, "sys/kernel/kexec_crash_loaded"),
     Pattern(MemberKind.VALUE, "sys/kernel/kexec_crash_size"),
-    # Their places since v6.18; the old names stay until 2028.
+    # Their places since v6.19; the old names stay until 2028.
     Pattern(MemberKind.VALUE, "sys/kernel/kexec/loaded"),
     Pattern(MemberKind.VALUE, "sys/kernel/kexec/crash_loaded"),
     Pattern(MemberKind.VALUE, "sys/kernel/kexec/crash_size"),

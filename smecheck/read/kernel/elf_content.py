@@ -8,7 +8,7 @@ from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 
 _GNU_BUILD_ID = (b"GNU", 3)
 _BUILD_SALT = (b"Linux", 0x100)
-"""include/linux/elfnote-lto.h and build-salt.h, LINUX_ELFNOTE_BUILD_SALT, v4.19 to v6.12."""
+"""include/linux/elfnote-lto.h and build-salt.h, LINUX_ELFNOTE_BUILD_SALT, v4.19 to v7.3."""
 
 NOTES_LIMIT = 1 << 20
 """Bytes of a note section that is read: real ones are below 1 KiB."""

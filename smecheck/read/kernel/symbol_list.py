@@ -270,8 +270,10 @@ def _refuse_stub(piece: bytes, name: str) -> None:
         raise WrongKind(
             "is Debian's stub of a System.map: it holds no symbols",
             where=name,
-            help_text=f"the real one is in the package {package}, as /usr/lib/debug/boot/"
-            "System.map-<version>; on the machine itself, sudo cat /proc/kallsyms shows the same",
+            help_text="Debian's vmlinuz carries its symbols: give /boot/vmlinuz-<version> as "
+            f"KERNEL. The real list is in the package {package}, as /usr/lib/debug/boot/System.map-"
+            "<version> (from 7.2 on /usr/lib/debug/lib/modules/<version>/System.map); on the "
+            "machine itself, sudo cat /proc/kallsyms shows the same",
         )
 
 

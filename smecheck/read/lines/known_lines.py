@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum, Flag, auto
 
 ANNOTATED = r"[ \t]*(?:[<#\"].*|[ \t]{2}.*)?"
@@ -69,10 +69,21 @@ class KnownLines:
         keys = sorted({key for kind in self.kinds for key in kind.keys})
         self.sieve = re.compile("|".join(map(re.escape, keys)).encode())
         """What a line must hold to be of any of these kinds."""
-        beginnings = "|".join(f"(?:{kind.begins.pattern})" for kind in self.kinds)
+        beginnings = "|".join(
+            f"(?P<kind{index}>{kind.begins.pattern})" for index, kind in enumerate(self.kinds)
+        )
         self.begins = re.compile(beginnings)
         self.begins_raw = re.compile(beginnings.encode())
 
     def kind_at(self, text: str, at: int) -> KnownLine | None:
         """Return the kind of the message that begins at ``at``."""
-        return next((kind for kind in self.kinds if kind.begins.match(text, at)), None)
+        return next(self.kinds_at(text, at), None)
+
+    def kinds_at(self, text: str, at: int) -> Iterator[KnownLine]:
+        """Yield all kinds of which a message may be that begins at ``at``."""
+        found = self.begins.match(text, at)
+        if found is None or found.lastgroup is None:
+            return
+        first = int(found.lastgroup.removeprefix("kind"))
+        yield self.kinds[first]
+        yield from (kind for kind in self.kinds[first + 1 :] if kind.begins.match(text, at))

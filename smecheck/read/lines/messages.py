@@ -192,8 +192,8 @@ def _whole(group: _Group, parts: list[str], known: KnownLines) -> Iterator[Messa
     for text in _joined(parts):
         prefix = prefix_of(text, known.begins)
         message = text[prefix.end :]
-        for kind in known.kinds:
-            match = kind.begins.match(message) and kind.whole.fullmatch(message)
+        for kind in known.kinds_at(message, 0):
+            match = kind.whole.fullmatch(message)
             if match:
                 yield Message(group.number, message, kind, match, prefix, group.framed)
                 break
