@@ -303,6 +303,13 @@ def test_output_that_ends_before_the_list(last: str, read: Any) -> None:
         read(f"kernel: 0x7f00b18e4010 kernel_size: 0xd7e200\n{echo}{last}\n")
 
 
+def test_an_echo_of_the_memory_map_is_none(read: Any) -> None:
+    with pytest.raises(WrongKind, match="output of kexec -d that ends before the list"):
+        read("0000000000001000-000000000009fbff : System RAM\n")
+    with pytest.raises(WrongKind, match="an iomem dump, not the text of a kexec load"):
+        read("00001000-0009fbff : System RAM\n")
+
+
 def test_kexec_s_of_2_0_25_prints_no_address() -> None:
     with pytest.raises(WrongKind, match="prints no addresses") as caught:
         read_segments(str(TEXTS / "2.0.25-s-on-6.12.txt"))

@@ -38,7 +38,7 @@ _KINDS = (
         TOOLS_OUTPUT,
         re.compile(
             r"^(?:nr_segments = |segment\[\d+\]\.|kernel: 0x[0-9a-f]+ kernel_size: "
-            r"|MEMORY RANGES$)",
+            r"|MEMORY RANGES$|[0-9a-f]{16}-[0-9a-f]{16} (?::|\())",  # its echo of a memory map
             re.MULTILINE,
         ),
         "give it with --segments, and a vmlinux or a description as KERNEL",
