@@ -10,6 +10,7 @@ from bzimage_writer import BzImage
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown, value_of
+from smecheck.read.kernel.banner import release_of
 from smecheck.read.kernel.packed import PackedBytes
 from smecheck.read.kernel.setup_header import SetupFields
 from smecheck.span import Span
@@ -118,17 +119,17 @@ def test_an_alignment_that_is_none(alignment: int) -> None:
 
 def test_the_version_string() -> None:
     release = Known("6.1.0-56-amd64", "vmlinuz: version string at 0x44c0 (setup header 0x20e)")
-    assert fields(DEBIAN_6_1).release() == release
+    assert release_of(fields(DEBIAN_6_1).banner()) == release
 
 
 @pytest.mark.parametrize("pointer", [0, 0xFFFF])
 def test_no_version_string(pointer: int) -> None:
-    assert isinstance(fields(replace(DEBIAN_6_1, kernel_version=pointer)).release(), Unknown)
+    assert isinstance(fields(replace(DEBIAN_6_1, kernel_version=pointer)).banner(), Unknown)
 
 
 def test_a_version_string_of_another_kind() -> None:
     odd = replace(DEBIAN_6_1, version_text="\x1b[31mred")
-    assert isinstance(fields(odd).release(), Unknown)
+    assert isinstance(fields(odd).banner(), Unknown)
 
 
 def test_no_setup_sectors_are_four() -> None:

@@ -29,7 +29,7 @@ _DESCRIPTION = re.compile(
 _KNOWN = KnownLines(kernel_log.LINES, kexec_debug.LINES)
 _OF_KERNEL = frozenset(kernel_log.LINES)
 _FILE_LOAD_REFUSED = "kexec_file_load failed:"
-RELEVANT_LIMIT = 50_000
+RELEVANT_LIMIT = 30_000
 """Lines of a log that are looked at: a load, with all that is said of it, has 200 of them."""
 
 
