@@ -27,6 +27,9 @@ def test_broken_inputs_are_refused_or_harmless(tmp_path: Path) -> None:
     assert done.returncode == 0, f"{done.stderr}{done.stdout}"
     lines = [line.split() for line in done.stdout.splitlines()[1:]]
     assert len(lines) >= 13
+    # A harness whose inputs are all taken, or all refused, breaks nothing.
+    assert sum(int(line[2]) for line in lines) > 0
+    assert sum(int(line[3]) for line in lines) > 0
     for name, inputs, taken, refused, failed, *_ in lines:
         # Each had its turn; of enough inputs, each refuses some and takes some.
         assert int(inputs) > 0, name
