@@ -12,8 +12,10 @@ import pytest
 from commandline import run
 
 from smecheck.checks.catalogue import RULES
+from smecheck.report import site
 from smecheck.report.options import Format
 from smecheck.report.rule_pages import rule_url, rules_document
+from smecheck.report.site import site_url
 
 ROOT = Path(__file__).parents[1]
 RULES_PAGE = ROOT / "docs" / "rules.md"
@@ -31,6 +33,15 @@ def test_every_rule_has_an_anchor_and_a_text() -> None:
         assert re.search(rf"^## {anchor.upper()}$", page, re.MULTILINE)
         assert len(rule.documentation.splitlines()) >= 3, f"{rule.id} says too little"
         assert rule.remedy
+
+
+def test_links_of_reports_lead_to_the_site_once_it_has_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert site_url("gate") is None
+    monkeypatch.setattr(site, "SITE", "https://smecheck.example")
+    assert rule_url("SME001") == "https://smecheck.example/rules.html#sme001"
+    assert site_url("gate") == "https://smecheck.example/gate.html"
 
 
 def test_links_lead_to_files() -> None:

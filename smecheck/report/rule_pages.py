@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks.finding import Effect
 from smecheck.record import record
+from smecheck.report.site import site_url
 
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
@@ -63,8 +64,9 @@ def rule_text(rule: Rule) -> RuleText:
 
 
 def rule_url(rule_id: str) -> str:
-    """Return where the rule is documented, relative to the project."""
-    return f"{_DOCUMENT}#{rule_id.lower()}"
+    """Return where the rule is documented: on the site, or relative to the project without one."""
+    anchor = rule_id.lower()
+    return site_url("rules", anchor) or f"{_DOCUMENT}#{anchor}"
 
 
 def rule_page(rule: Rule) -> str:
