@@ -16,8 +16,8 @@ from smecheck.kernel.image import KernelImage
 from smecheck.load.cross_check import as_given
 from smecheck.load.predict import predict
 from smecheck.load.predicted_load import machine_with_log
-from smecheck.load.request import LoadRequest, Machine, Placing, Prediction
-from smecheck.load.segments import Loader, Mode, SegmentRole
+from smecheck.load.request import LoadRequest, Machine, Prediction
+from smecheck.load.segments import Loader, Mode, Placing, SegmentRole
 from smecheck.machine.host import Host
 from smecheck.read.load.segments import read_segments
 from smecheck.read.log.dmesg import read_dmesg

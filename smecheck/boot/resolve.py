@@ -18,9 +18,7 @@ from smecheck.boot.paging import paging_at_entry
 from smecheck.boot.running import running_kernel
 from smecheck.evidence import Fact, Known, T, Unknown, first_known
 from smecheck.kernel.cmdline import has_word, unseen_bytes, values
-from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Mode, SegmentList, SegmentRole
-from smecheck.machine.kernel_log import KernelLog
 from smecheck.quantity import address_text, count_text, size_text
 from smecheck.record import record, replace
 from smecheck.span import Span

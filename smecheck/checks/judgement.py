@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.checks.finding import Effect, Finding
     from smecheck.kernel.facts import KernelFacts
-    from smecheck.load.request import Placing
-    from smecheck.load.segments import SegmentList
+    from smecheck.load.segments import Placing, SegmentList
     from smecheck.machine.memory import MemoryMap
     from smecheck.workarea.placement import Placement
     from smecheck.workarea.proven import Proof

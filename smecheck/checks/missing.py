@@ -8,8 +8,7 @@ from smecheck.asked import Path
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.log_obstacle import RESERVE
-from smecheck.load.request import Placing
-from smecheck.load.segments import SegmentRole
+from smecheck.load.segments import Placing, SegmentRole
 from smecheck.quantity import address_text
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from smecheck.asked import Path
 from smecheck.boot.resolve import is_elf_load
-from smecheck.boot.unpack_buffer import unpack_buffer as buffer_of
 from smecheck.checks.finding import Outcome
 from smecheck.checks.rule import Lack, Situation
 from smecheck.evidence import Known, Unknown
@@ -90,6 +89,8 @@ def unpack_buffer(situation: Situation) -> Lack | None:
         return segments(situation)
     if is_elf_load(situation.image, situation.segments):
         return _not_applicable("a vmlinux ELF is started without a decompressor")
+    from smecheck.boot.unpack_buffer import unpack_buffer as buffer_of
+
     buffer = buffer_of(situation.image, situation.facts, situation.segments)
     return _skipped(buffer.reason) if isinstance(buffer, Unknown) else None
 

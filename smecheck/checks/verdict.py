@@ -8,7 +8,7 @@ from smecheck.checks.finding import REFUTING, Effect, Finding, Severity
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement, with_effect
 from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
-from smecheck.load.request import Placing
+from smecheck.load.segments import Placing
 from smecheck.quantity import size_text
 from smecheck.record import replace
 from smecheck.workarea.placement import Owner

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, T
-from smecheck.load.request import Placing, Prediction, Refusal
-from smecheck.load.segments import Segment
+from smecheck.load.request import Prediction, Refusal
+from smecheck.load.segments import Placing, Segment
 
 
 class Assumptions:

@@ -8,7 +8,7 @@ from smecheck.evidence import Known, value_of
 from smecheck.kernel.constants import DEFAULT_PHYSICAL_ALIGN, PAGE_SIZE
 from smecheck.kernel.image import KernelImage
 from smecheck.load.assumptions import Assumptions
-from smecheck.load.request import Placing
+from smecheck.load.segments import Placing
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import align_up

@@ -15,8 +15,7 @@ from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.bzimage_facts import NotPredictable
 from smecheck.load.file_load_generations import KernelChange
 from smecheck.load.kexec_options import options_of_host
-from smecheck.load.request import Placing
-from smecheck.load.segments import Mode
+from smecheck.load.segments import Mode, Placing
 from smecheck.load.versions import parse_version
 from smecheck.record import record
 from smecheck.span import align_up

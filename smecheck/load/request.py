@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from smecheck.kernel.image import KernelImage
-from smecheck.load.segments import Loader, Mode, Segment
+from smecheck.load.segments import Loader, Mode, Placing, Segment
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MemoryMap
@@ -25,17 +23,6 @@ class Machine:
     firmware: FirmwareMap | None = None
     window: Span = ADDRESSES
     """What ``--mem-min`` and ``--mem-max`` leave."""
-
-
-class Placing(Enum):
-    """How a load is placed that cannot be predicted."""
-
-    BY_THE_RULES = "by the rules"
-    """As loaders place whose loads are proven: aligned, and with init_size kept. Where is open."""
-    IN_OWN_AREAS = "in own areas"
-    """In areas of the running kernel, of which nothing is known."""
-    UNALIGNED = "unaligned"
-    """At an address that is aligned to less than kernel_alignment."""
 
 
 @record

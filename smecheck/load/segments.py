@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Step, Unknown
-from smecheck.machine.firmware import FirmwareMap
 from smecheck.record import record
 from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.machine.firmware import FirmwareMap
 
 
 class Loader(Enum):
@@ -22,6 +25,17 @@ class Mode(Enum):
 
     LOAD = "load"
     CRASH = "crash"
+
+
+class Placing(Enum):
+    """How a load is placed that cannot be predicted."""
+
+    BY_THE_RULES = "by the rules"
+    """As loaders place whose loads are proven: aligned, and with init_size kept. Where is open."""
+    IN_OWN_AREAS = "in own areas"
+    """In areas of the running kernel, of which nothing is known."""
+    UNALIGNED = "unaligned"
+    """At an address that is aligned to less than kernel_alignment."""
 
 
 class SegmentRole(Enum):

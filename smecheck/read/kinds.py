@@ -17,7 +17,8 @@ class TextKind:
     """A kind of text that people hold in their hands."""
 
     description: str
-    pattern: re.Pattern[str]
+    pattern: str
+    """How one of its lines begins; compiled where a text is asked about."""
     as_kernel: str
     """What to do where it was given as the kernel."""
 
@@ -25,42 +26,41 @@ class TextKind:
 _KINDS = (
     TextKind(
         "Debian's stub of a System.map",
-        re.compile(r"^[0-9a-f]{16} B The real System\.map", re.MULTILINE),
+        r"^[0-9a-f]{16} B The real System\.map",
         "Debian's vmlinuz carries its symbols: give that one, or the vmlinux of the "
         "linux-image-*-dbg package",
     ),
     TextKind(
         "a System.map or /proc/kallsyms",
-        re.compile(r"^[0-9a-f]{8,16} [A-Za-z] \S+", re.MULTILINE),
+        r"^[0-9a-f]{8,16} [A-Za-z] \S+",
         "give the list alone, without the text before it",
     ),
     TextKind(
         TOOLS_OUTPUT,
-        re.compile(
+        (
             r"^(?:nr_segments = |segment\[\d+\]\.|kernel: 0x[0-9a-f]+ kernel_size: "
-            r"|MEMORY RANGES$|[0-9a-f]{16}-[0-9a-f]{16} (?::|\())",  # its echo of a memory map
-            re.MULTILINE,
+            r"|MEMORY RANGES$|[0-9a-f]{16}-[0-9a-f]{16} (?::|\())"  # its echo of a memory map
         ),
         "give it with --segments, and a vmlinux or a description as KERNEL",
     ),
     TextKind(
         "an iomem dump",
-        re.compile(r"^ *[0-9a-f]{8,}-[0-9a-f]{8,} : ", re.MULTILINE),
+        r"^ *[0-9a-f]{8,}-[0-9a-f]{8,} : ",
         "give it with --iomem, and a vmlinux or a description as KERNEL",
     ),
     TextKind(
         "a kernel configuration",
-        re.compile(r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.MULTILINE),
+        r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)",
         "give it with --config, and the kernel as KERNEL; a configuration alone places nothing",
     ),
     TextKind(
         HYPERVISOR_LOG,
-        re.compile(r"^\(XEN\) ", re.MULTILINE),
+        r"^\(XEN\) ",
         "give the kernel as KERNEL, and the kernel log of the domain with --dmesg",
     ),
     TextKind(
         KERNEL_LOG,
-        re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\]", re.MULTILINE),
+        r"^(?:<\d+>)?\[ *\d+\.\d+\]",
         "give it with --dmesg, or with --segments for the segments alone, and a vmlinux or a "
         "description as KERNEL",
     ),
@@ -70,7 +70,7 @@ _KINDS = (
 def kind_of_text(text: str) -> TextKind | None:
     """Tell what the text is, if it is one of the known kinds; descriptions in YAML are none."""
     sample = text[:_SAMPLE]
-    return next((kind for kind in _KINDS if kind.pattern.search(sample)), None)
+    return next((kind for kind in _KINDS if re.search(kind.pattern, sample, re.MULTILINE)), None)
 
 
 BOOT_MAGIC = b"HdrS"

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.evidence import Known, value_of
 from smecheck.load.file_load_generations import KernelChange
-from smecheck.load.hidden_places import area_is_used
-from smecheck.load.kexec_options import options_of_host
 from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.segments import Loader, Mode
 from smecheck.load.versions import Change, Version, parse_version
@@ -111,8 +109,12 @@ def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
 def _is_ruled_out(one: _Otherwise, host: Host) -> bool:
     if one.only_32bit:
         # Whoever describes the options of kexec tells whether it is the 32-bit loader.
+        from smecheck.load.kexec_options import options_of_host
+
         return bool(host.kexec_options) and not options_of_host(host).enters_32bit
     if one.change is KernelChange.CONTIGUOUS:
+        from smecheck.load.hidden_places import area_is_used
+
         return value_of(area_is_used(host)) is False
     return False
 

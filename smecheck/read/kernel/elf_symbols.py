@@ -85,7 +85,8 @@ class SymbolTable:
         for part in _RARE_PARTS:
             names = {name for name in alone if part in name and not _is_beginning(name)}
             alone -= names
-            yield from self._places_by_part(part, names)
+            if names:
+                yield from self._places_by_part(part, names)
         prefix = STARTUP_PREFIX.encode()
         for name in alone:
             plain = name.removeprefix(STARTUP_PREFIX)
