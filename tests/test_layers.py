@@ -26,11 +26,11 @@ NOUNS = {
     *("kernel.generations", "checks.finding", "checks.tolerance"),
     *("asked", "case", "answer"),
     *("builds.build_facts", "builds.gate_report", "builds.compared", "builds.policy"),
-    "triage.answer",
+    "support_case.answer",
 }
 FLOW = (
     *("machine_code", "kernel", "machine", "load", "boot", "workarea", "checks"),
-    *("inputs_used", "analysis", "advice", "verify", "builds", "triage"),
+    *("inputs_used", "analysis", "advice", "verify", "builds", "support_case"),
 )
 """The rooms of the core, in the order in which data flows through them."""
 READERS_KNOW = ("machine_code", "kernel", "machine", "load", "boot")

@@ -18,7 +18,7 @@ from smecheck.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from smecheck.checks.tolerance import Tolerance
     from smecheck.kernel.image import KernelImage
-    from smecheck.triage.answer import Evidence, TriageReport
+    from smecheck.support_case.answer import Evidence, TriageReport
 
 _EPILOG = """
 \b
@@ -90,7 +90,7 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
 
 
 def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
-    from smecheck.triage.triage import triage as answer
+    from smecheck.support_case.triage import triage as answer
 
     given = _kernel(options)
     evidence = _evidence(paths)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.report.options import Format, RenderOptions
 
 if TYPE_CHECKING:
-    from smecheck.triage.answer import TriageReport
+    from smecheck.support_case.answer import TriageReport
 
 TRIAGE_FORMATS = (Format.TEXT, Format.PLAIN, Format.MARKDOWN, Format.JSON)
 """The formats that a triage is written in: the others are for gates."""

@@ -32,8 +32,8 @@ from smecheck.report.options import Format, RenderOptions
 from smecheck.report.redaction import redacted
 from smecheck.report.render import render
 from smecheck.report.triage_render import render_triage
-from smecheck.triage.answer import Evidence
-from smecheck.triage.triage import triage
+from smecheck.support_case.answer import Evidence
+from smecheck.support_case.triage import triage
 
 TRIAGED = (Format.TEXT, Format.PLAIN, Format.MARKDOWN, Format.JSON)
 OPTIONS = RenderOptions(explain=True, color=False, width=100, unicode=True, exit_code=0)

@@ -35,7 +35,7 @@ from smecheck.read.machine.iomem import read_iomem
 from smecheck.read.machine.memmap import read_memmap
 from smecheck.read.machine.srat import read_srat
 from smecheck.read.source import read_text
-from smecheck.triage.answer import Evidence
+from smecheck.support_case.answer import Evidence
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from smecheck.read.lines.journal_records import form_of
 from smecheck.read.lines.log_lines import numbered_lines
 from smecheck.read.source import NamedStream
 from smecheck.record import replace
-from smecheck.triage.answer import Evidence, FactName, ListedFile, TriageFact, UnusableMember
+from smecheck.support_case.answer import Evidence, FactName, ListedFile, TriageFact, UnusableMember
 
 if TYPE_CHECKING:
     from smecheck.kernel.image import KernelConfig, KernelImage

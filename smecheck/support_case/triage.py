@@ -9,18 +9,18 @@ from smecheck.answer import Report
 from smecheck.case import Case
 from smecheck.kernel.image import KernelImage
 from smecheck.record import replace
-from smecheck.triage.advice_now import cautions, do_now, suspects
-from smecheck.triage.answer import Diagnosis, Evidence, TriageReport
-from smecheck.triage.contradictions import contradictions
-from smecheck.triage.exclusions import excluded, experiment
-from smecheck.triage.lookalikes import lookalikes
-from smecheck.triage.memory_budget import budget_of
-from smecheck.triage.missing import missing
-from smecheck.triage.question import with_evidence
-from smecheck.triage.running_kernel import kernel_of
-from smecheck.triage.situation import Situation
-from smecheck.triage.stages import failed_stage
-from smecheck.triage.stated_facts import with_stated_facts
+from smecheck.support_case.advice_now import cautions, do_now, suspects
+from smecheck.support_case.answer import Diagnosis, Evidence, TriageReport
+from smecheck.support_case.contradictions import contradictions
+from smecheck.support_case.exclusions import excluded, experiment
+from smecheck.support_case.lookalikes import lookalikes
+from smecheck.support_case.memory_budget import budget_of
+from smecheck.support_case.missing import missing
+from smecheck.support_case.question import with_evidence
+from smecheck.support_case.running_kernel import kernel_of
+from smecheck.support_case.situation import Situation
+from smecheck.support_case.stages import failed_stage
+from smecheck.support_case.stated_facts import with_stated_facts
 
 NO_KERNEL = "there is no kernel to be placed: neither an image nor its symbols are known"
 

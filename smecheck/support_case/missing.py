@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from smecheck.answer import Verdict
 from smecheck.boot.boot import SmeState
 from smecheck.evidence import Unknown
-from smecheck.triage.answer import FactName, FailureClass, MissingFact, UnusableMember
-from smecheck.triage.situation import Situation
+from smecheck.support_case.answer import FactName, FailureClass, MissingFact, UnusableMember
+from smecheck.support_case.situation import Situation
 
 
 def missing(situation: Situation, failed: FailureClass | None) -> Iterator[MissingFact]:
