@@ -9,6 +9,7 @@ from smecheck.kernel.image import KernelImage
 from smecheck.kernel.link_address import physical_align
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import align_up
 
 
@@ -24,6 +25,7 @@ class UnpackRules:
     assumptions: tuple[str, ...]
 
 
+@remembered
 def unpack_rules(image: KernelImage, facts: KernelFacts) -> UnpackRules:
     """Gather the rules from the header, the configuration and the link addresses."""
     assumptions = []

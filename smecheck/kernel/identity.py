@@ -16,6 +16,7 @@ from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.generations import AFTER_END_GENERATIONS, Generation
 from smecheck.kernel.image import SECTION_SCHEMES, SECTION_SYMBOLS, KernelImage, Scheme, Section
 from smecheck.quantity import address_text
+from smecheck.remembered import remembered
 from smecheck.span import align_up
 
 SME_CODE_SYMBOLS = ("sme_encrypt_kernel", "sme_enable", "sme_encrypt_execute")
@@ -41,6 +42,7 @@ GENERATION_SYMBOLS = (IDENTITY_FILE_SYMBOL, *INITRD_AWARE_SYMBOLS, *SME_CODE_SYM
 """The symbols that matter besides, where no section holds the workarea."""
 
 
+@remembered
 def identify(image: KernelImage) -> KernelFacts:
     """Work out what ``image`` is."""
     section, scheme = _workarea_section(image)

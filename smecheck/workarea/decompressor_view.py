@@ -14,6 +14,7 @@ from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.quantity import address_text
+from smecheck.remembered import remembered
 from smecheck.span import align_up
 from smecheck.workarea.proof import Reservations
 
@@ -25,6 +26,7 @@ _UNPACKING_SLACK = 64 << 10
 """arch/x86/boot/header.S, ZO_z_extra_bytes, up to v5.8; 128 KiB since v5.9 (zstd)."""
 
 
+@remembered
 def decompressor_view(
     image: KernelImage, facts: KernelFacts, kept: Reservations
 ) -> DecompressorView:

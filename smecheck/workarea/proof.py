@@ -10,6 +10,7 @@ from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
 from smecheck.quantity import address_text
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import align_down, align_up
 from smecheck.workarea.placement import Extents
 from smecheck.workarea.proven import Counterexample, Proof, ProofPath, Way
@@ -39,6 +40,7 @@ class Reservations:
     assumptions: tuple[str, ...]
 
 
+@remembered
 def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
     """Work out what the image makes every loader reserve."""
     if isinstance(facts.text, Unknown):

@@ -18,6 +18,7 @@ from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.record import field_names, record
+from smecheck.remembered import remembered
 
 Release: TypeAlias = tuple[int, int]
 
@@ -107,6 +108,7 @@ def release_of(image: KernelImage) -> Release | None:
     return banner_version(image.release.value) if isinstance(image.release, Known) else None
 
 
+@remembered
 def kaslr_variants(image: KernelImage, facts: KernelFacts) -> Variants:
     """Return the variants that the release, the scheme and the configuration leave."""
     span = _releases(image, facts)
