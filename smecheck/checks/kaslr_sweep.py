@@ -18,11 +18,10 @@ from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, Slots
 from smecheck.checks.forbidden import forbidden, frames_of_the_load
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule, Situation
-from smecheck.evidence import Known
 from smecheck.kernel.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
-from smecheck.record import record, replace
+from smecheck.record import record
 from smecheck.span import Span, SpanSet, align_up
-from smecheck.workarea.place import Setting, place_at
+from smecheck.workarea.place import Setting, reached_at
 
 _LARGE = 64 << 30
 """A window of more bytes is not looked at GiB by GiB."""
@@ -230,25 +229,18 @@ class _Sweep:
         return known
 
     def _placed(self, base: int) -> _Kind:
-        placement = place_at(self._setting, base)
-        boot = replace(
-            self._situation.boot, kernel_base=Known(base, "a slot"), base_is_certain=True
-        )
-        situation = replace(self._situation, boot=boot, placement=placement, kernel_moved=True)
-        extents = placement.extents
-        assert extents is not None  # noqa: S101 - the base is known
-        own = extents.moved(-base)
-        reached = own.written_end if placement.written_is_exact else own.worst_end
+        reached = reached_at(self._setting, base)
+        own = reached.extents.moved(-base)
+        end = own.written_end if reached.is_exact else own.worst_end
         return _Kind(
             {
                 "image": Span(0, own.in_place.end),
                 "written": own.written,
-                "reached": Span(own.start, max(own.start, reached)),
+                "reached": Span(own.start, max(own.start, end)),
                 "mapped": own.mapped,
-                "touched": Span(own.in_place.start, max(own.in_place.start, reached)),
+                "touched": Span(own.in_place.start, max(own.in_place.start, end)),
             },
-            not_mapped_at_entry.lack(situation) is None
-            and any(True for _ in not_mapped_at_entry.check(situation)),
+            faults=bool(reached.tables.unreached),
         )
 
 

@@ -29,7 +29,7 @@ from smecheck.workarea.page_tables import (
 from smecheck.workarea.placement import Extents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from smecheck.boot.boot import Initrd
     from smecheck.kernel.generations import GenerationRules
@@ -57,7 +57,40 @@ class Reach:
     """The extents for one combination of generation, paging and initrd."""
 
     extents: Extents
-    steps: tuple[Step, ...]
+    base: int | None
+    """Physical ``_text``; ``None`` where the extents are offsets from it."""
+    layout: KernelLayout
+    rules: GenerationRules
+    levels: int
+    initrd: Initrd
+    area: PageTableArea
+    count: TableCount
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation. It is worded for whoever asks: most reaches are only compared."""
+        return tuple(_steps(self))
+
+
+@record
+class PageTableArea:
+    """What the kernel allows for page tables, in bytes."""
+
+    for_kernel: int
+    """Kernel, and workarea up to its page tables; counted twice."""
+    for_initrd: int
+    """Counted twice; 0 where no initrd is encrypted."""
+    for_workarea: int
+
+    @property
+    def size(self) -> int:
+        """pgtable_area_len."""
+        return PAGE_SIZE + 2 * self.for_kernel + 2 * self.for_initrd + self.for_workarea
+
+    @property
+    def length(self) -> int:
+        """workarea_len."""
+        return EXECUTE_LEN + self.size
 
 
 def pgtable_calc(length: int, rules: GenerationRules, *, levels: int) -> int:
@@ -120,100 +153,103 @@ def _reach(
     origin = base or 0
     kernel = Span(origin, origin + layout.kernel_size)
     start = kernel.end if layout.workarea_offset is None else origin + layout.workarea_offset
-    steps = _placing_steps(base, layout, start)
-    length = _length(start + EXECUTE_LEN - origin, initrd, rules, levels=levels, steps=steps)
-    worst_end = start + length
+    initrd_size = _encrypted_size(initrd) if rules.encrypts_initrd else 0
+    area = _area(start + EXECUTE_LEN - origin, initrd_size, rules, levels=levels)
+    worst_end = start + area.length
     mapped_end = align_up(worst_end, PMD_SIZE)
     count = tables(kernel, Span(start, mapped_end))
     written_end = start + EXECUTE_LEN + count.pages * PAGE_SIZE
-    steps += [
-        Step(
-            "worst_end",
-            worst_end,
-            f"workarea_start + workarea_len {address_text(length)}",
-            f"{_SME_ENCRYPT_KERNEL}, workarea_end before it is aligned",
-        ),
-        Step(
-            "mapped_end",
-            mapped_end,
-            f"{address_text(worst_end)} rounded up to 2 MiB",
-            f"{_SME_ENCRYPT_KERNEL}, workarea_end = ALIGN(…, PMD_SIZE)",
-        ),
-        Step(
-            "pgtable_pages",
-            count.pages,
-            count.formula if base is not None else f"at least {count.formula}",
-            "sme_populate_pgd(), sme_populate_pgd_large() and the compiled code's recorded writes",
-        ),
-        Step(
-            "written_end",
-            written_end,
-            f"workarea_start + execute_len {address_text(EXECUTE_LEN)} + {count.pages} pages",
-            f"{_SME_ENCRYPT_KERNEL}, ppd.pgtable_area begins at execute_end",
-        ),
-    ]
     in_place = Span(origin + layout.end_offset, kernel.end)
-    return Reach(Extents(in_place, start, written_end, worst_end, mapped_end), tuple(steps))
+    extents = Extents(in_place, start, written_end, worst_end, mapped_end)
+    return Reach(extents, base, layout, rules, levels, initrd, area, count)
 
 
-def _placing_steps(base: int | None, layout: KernelLayout, start: int) -> list[Step]:
+def _area(
+    mapped_size: int, initrd_size: int, rules: GenerationRules, *, levels: int
+) -> PageTableArea:
+    """Compute pgtable_area_len; ``mapped_size`` is execute_end - kernel_start."""
+    for_kernel = pgtable_calc(mapped_size, rules, levels=levels)
+    for_initrd = pgtable_calc(initrd_size, rules, levels=levels) if initrd_size else 0
+    # The kernel passes the sum so far, PGD included, and computes this once.
+    so_far = EXECUTE_LEN + PageTableArea(for_kernel, for_initrd, 0).size
+    return PageTableArea(for_kernel, for_initrd, pgtable_calc(so_far, rules, levels=levels))
+
+
+def _steps(reach: Reach) -> Iterator[Step]:
+    """Yield how each number follows from those before it."""
+    base, extents, count = reach.base, reach.extents, reach.count
+    yield from _placing_steps(base, reach.layout, extents.start)
+    yield from _length_steps(reach)
+    yield Step(
+        "worst_end",
+        extents.worst_end,
+        f"workarea_start + workarea_len {address_text(reach.area.length)}",
+        f"{_SME_ENCRYPT_KERNEL}, workarea_end before it is aligned",
+    )
+    yield Step(
+        "mapped_end",
+        extents.mapped_end,
+        f"{address_text(extents.worst_end)} rounded up to 2 MiB",
+        f"{_SME_ENCRYPT_KERNEL}, workarea_end = ALIGN(…, PMD_SIZE)",
+    )
+    yield Step(
+        "pgtable_pages",
+        count.pages,
+        count.formula if base is not None else f"at least {count.formula}",
+        "sme_populate_pgd(), sme_populate_pgd_large() and the compiled code's recorded writes",
+    )
+    yield Step(
+        "written_end",
+        extents.written_end,
+        f"workarea_start + execute_len {address_text(EXECUTE_LEN)} + {count.pages} pages",
+        f"{_SME_ENCRYPT_KERNEL}, ppd.pgtable_area begins at execute_end",
+    )
+
+
+def _placing_steps(base: int | None, layout: KernelLayout, start: int) -> Iterator[Step]:
     from_text = "_text" if base is None else f"kernel_base {address_text(base)}"
     origin = base or 0
     end = origin + layout.end_offset
-    steps = [
-        Step(
-            "phys_end" if base is not None else "end_offset",
-            end,
-            f"{from_text} + (_end - _text) {address_text(layout.end_offset)}",
-            "__pa_symbol(_end)",
-        ),
-        Step(
-            "kernel_end",
-            origin + layout.kernel_size,
-            f"{address_text(end)} rounded up to 2 MiB",
-            f"{_SME_ENCRYPT_KERNEL}, kernel_end = ALIGN(…, PMD_SIZE)",
-        ),
-    ]
+    yield Step(
+        "phys_end" if base is not None else "end_offset",
+        end,
+        f"{from_text} + (_end - _text) {address_text(layout.end_offset)}",
+        "__pa_symbol(_end)",
+    )
+    yield Step(
+        "kernel_end",
+        origin + layout.kernel_size,
+        f"{address_text(end)} rounded up to 2 MiB",
+        f"{_SME_ENCRYPT_KERNEL}, kernel_end = ALIGN(…, PMD_SIZE)",
+    )
     if layout.workarea_offset is None:
         formula, source = "kernel_end", f"{_SME_ENCRYPT_KERNEL} up to v5.2, workarea_start"
     else:
         formula = f"{from_text} + (sme_workarea - _text) {address_text(layout.workarea_offset)}"
         source = f"{_SME_ENCRYPT_KERNEL} since v5.3 (and the RFC), lea sme_workarea(%rip)"
-    return [*steps, Step("workarea_start", start, formula, source)]
+    yield Step("workarea_start", start, formula, source)
 
 
-def _length(
-    mapped_size: int, initrd: Initrd, rules: GenerationRules, *, levels: int, steps: list[Step]
-) -> int:
-    """Compute workarea_len; ``mapped_size`` is execute_end - kernel_start."""
-    calc_kernel = pgtable_calc(mapped_size, rules, levels=levels)
-    area = PAGE_SIZE + 2 * calc_kernel
-    formula = f"{address_text(PAGE_SIZE)} PGD + 2 * {address_text(calc_kernel)} for the kernel"
-    initrd_size = _encrypted_size(initrd) if rules.encrypts_initrd else 0
-    if initrd_size:
-        calc_initrd = pgtable_calc(initrd_size, rules, levels=levels)
-        area += 2 * calc_initrd
-        formula += f" + 2 * {address_text(calc_initrd)} for {size_text(initrd_size)} of initrd"
-    # The kernel passes the sum so far, PGD included, and computes this once.
-    calc_workarea = pgtable_calc(EXECUTE_LEN + area, rules, levels=levels)
-    area += calc_workarea
-    formula += f" + {address_text(calc_workarea)} for the workarea"
-    steps += [
-        Step("execute_len", EXECUTE_LEN, "2 pages + 2 MiB", f"{_SME_ENCRYPT_KERNEL}, execute_len"),
-        Step(
-            "pgtable_area_len",
-            area,
-            formula,
-            f"sme_pgtable_calc(), {levels} levels: {rules.source}",
-        ),
-        Step(
-            "workarea_len",
-            EXECUTE_LEN + area,
-            f"execute_len {address_text(EXECUTE_LEN)} + pgtable_area_len {address_text(area)}",
-            f"{_SME_ENCRYPT_KERNEL}, workarea_len",
-        ),
-    ]
-    return EXECUTE_LEN + area
+def _length_steps(reach: Reach) -> Iterator[Step]:
+    area = reach.area
+    formula = f"{address_text(PAGE_SIZE)} PGD + 2 * {address_text(area.for_kernel)} for the kernel"
+    if area.for_initrd:
+        initrd_size = size_text(_encrypted_size(reach.initrd))
+        formula += f" + 2 * {address_text(area.for_initrd)} for {initrd_size} of initrd"
+    formula += f" + {address_text(area.for_workarea)} for the workarea"
+    yield Step("execute_len", EXECUTE_LEN, "2 pages + 2 MiB", f"{_SME_ENCRYPT_KERNEL}, execute_len")
+    yield Step(
+        "pgtable_area_len",
+        area.size,
+        formula,
+        f"sme_pgtable_calc(), {reach.levels} levels: {reach.rules.source}",
+    )
+    yield Step(
+        "workarea_len",
+        area.length,
+        f"execute_len {address_text(EXECUTE_LEN)} + pgtable_area_len {address_text(area.size)}",
+        f"{_SME_ENCRYPT_KERNEL}, workarea_len",
+    )
 
 
 def _encrypted_size(initrd: Initrd) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.kernel.constants import P4D_SIZE, PAGE_SIZE, PGDIR_SIZE_5LEVEL, PMD_SIZE, PUD_SIZE
 from smecheck.record import record
-from smecheck.span import Span, SpanSet, align_up
+from smecheck.span import Span, align_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,5 +90,10 @@ def page_aligned_initrd(initrd: Span) -> Span:
 
 
 def _frame_count(spans: Iterable[Span], frame_size: int) -> int:
-    """Count frames by interval algebra: whole frames merge where they touch, none counts twice."""
-    return SpanSet(span.aligned_out(frame_size) for span in spans if span).size // frame_size
+    """Count the frames that the spans touch, each once."""
+    count = end = 0
+    touched = [(span.start // frame_size, -(-span.end // frame_size)) for span in spans if span]
+    for first, behind in sorted(touched):
+        count += max(behind - max(first, end), 0)
+        end = max(end, behind)
+    return count

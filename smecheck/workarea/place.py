@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
-from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot
+from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot, Initrd
 from smecheck.boot.resolve import is_elf_load
 from smecheck.evidence import Fact, Known, Step, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
@@ -58,18 +58,36 @@ def place_both(setting: Setting) -> tuple[Placement, Placement]:
     return after_end, _place(setting, section_scheme, actual=in_section)
 
 
-def place_at(setting: Setting, base: int) -> Placement:
-    """Place the workarea of the kernel's own scheme for a ``_text`` at ``base``.
+@record
+class Reached:
+    """How far the workarea of a kernel reaches that runs at one place."""
+
+    extents: Extents
+    """Physical."""
+    is_exact: bool
+    """Whether nothing behind ``written_end`` is written."""
+    tables: TablesAtEntry
+
+
+def reached_at(setting: Setting, base: int) -> Reached:
+    """Tell how far the workarea of the kernel's own scheme reaches from a ``_text`` at ``base``.
+
+    It is what a placement there would say, without the words.
 
     Raises:
-        ValueError: the scheme is not known.
+        ValueError: the scheme of the kernel, or its size, is not known.
     """
     scheme = value_of(setting.facts.scheme)
-    if scheme is None:
-        raise ValueError("the scheme of the kernel is not known")
+    candidates = None if scheme is None else _candidates(setting, scheme, actual=True)
+    if candidates is None or isinstance(candidates, Unknown):
+        raise ValueError("nothing tells where the workarea of this kernel lies")
     where = Known(base, "a place that was asked for")
     boot = replace(setting.boot, kernel_base=where, base_is_certain=True)
-    return _place(replace(setting, boot=boot), scheme, actual=True)
+    reaches = candidates.reaches(base)
+    tables = _tables_at_entry(replace(setting, boot=boot), _of_all(reaches), base, candidates)
+    extents, _ = _with_added(_of_all(reaches), tables)
+    is_exact = isinstance(_exactness(boot.initrd, reaches, candidates, tables), Known)
+    return Reached(extents, is_exact, tables)
 
 
 @record
@@ -85,15 +103,13 @@ class _Candidates:
         paging = self.boot.paging
         return (paging.value,) if isinstance(paging, Known) else (4, 5)
 
-    def anywhere(self) -> tuple[Extents, tuple[Step, ...]]:
-        """Return the extents as offsets from ``_text``, and their derivation."""
-        return _for_all(
-            [
-                reach_anywhere(self.layout, rules, levels=levels, initrd=self.boot.initrd)
-                for rules in self.rules
-                for levels in self.levels
-            ]
-        )
+    def anywhere(self) -> list[Reach]:
+        """Return the extents of each combination as offsets from ``_text``."""
+        return [
+            reach_anywhere(self.layout, rules, levels=levels, initrd=self.boot.initrd)
+            for rules in self.rules
+            for levels in self.levels
+        ]
 
     def reaches(self, base: int) -> list[Reach]:
         """Return the physical extents of each combination."""
@@ -104,24 +120,36 @@ class _Candidates:
         ]
 
 
-def _for_all(reaches: list[Reach]) -> tuple[Extents, tuple[Step, ...]]:
-    """Return what holds for all candidates, and its derivation.
+def _of_all(reaches: list[Reach]) -> Extents:
+    """Return what holds for all candidates.
 
     Surely written is what all of them write, at worst is what any of them may.
     """
-    worst = max(reaches, key=lambda reach: reach.extents.worst_end)
-    least = min(reaches, key=lambda reach: reach.extents.written_end)
-    steps = [step for step in worst.steps if step.name not in _FROM_THE_LEAST]
-    steps += [step for step in least.steps if step.name in _FROM_THE_LEAST]
-    combined = replace(worst.extents, written_end=least.extents.written_end)
-    return combined, tuple(steps)
+    least = _least(reaches).extents.written_end
+    return replace(_worst(reaches).extents, written_end=least)
+
+
+def _steps_of_all(reaches: list[Reach]) -> tuple[Step, ...]:
+    """Return how that follows."""
+    worst, least = _worst(reaches).steps, _least(reaches).steps
+    return (
+        *(step for step in worst if step.name not in _FROM_THE_LEAST),
+        *(step for step in least if step.name in _FROM_THE_LEAST),
+    )
+
+
+def _worst(reaches: list[Reach]) -> Reach:
+    return max(reaches, key=lambda reach: reach.extents.worst_end)
+
+
+def _least(reaches: list[Reach]) -> Reach:
+    return min(reaches, key=lambda reach: reach.extents.written_end)
 
 
 def _exactness(
-    setting: Setting, reaches: list[Reach], candidates: _Candidates, tables: TablesAtEntry
+    initrd: Initrd, reaches: list[Reach], candidates: _Candidates, tables: TablesAtEntry
 ) -> Fact[str]:
     """Say why nothing behind ``written_end`` is written, or why that is not known."""
-    initrd = setting.boot.initrd
     if initrd.size and initrd.span is None:
         return Unknown("where the initrd lies is not known")
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:
@@ -145,8 +173,7 @@ def offsets_anywhere(setting: Setting, scheme: Scheme) -> Extents | None:
         return None
     if setting.boot.initrd == NO_INITRD_ASSUMED:
         candidates = replace(candidates, boot=replace(setting.boot, initrd=ANY_INITRD))
-    extents, _ = candidates.anywhere()
-    return extents
+    return _of_all(candidates.anywhere())
 
 
 def _candidates(setting: Setting, scheme: Scheme, *, actual: bool) -> _Candidates | Unknown:
@@ -167,16 +194,21 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
     extents: Extents | None = None
     tables: TablesAtEntry | None = None
     if isinstance(base, Unknown):
-        offsets, steps = candidates.anywhere()
+        reaches = candidates.anywhere()
+        offsets, steps = _of_all(reaches), _steps_of_all(reaches)
         exact, reason = False, base.reason
     else:
         reaches = candidates.reaches(base.value)
-        extents, steps = _for_all(reaches)
+        extents = _of_all(reaches)
         tables = _tables_at_entry(setting, extents, base.value, candidates)
         extents, added = _with_added(extents, tables)
         offsets = extents.moved(-base.value)
-        steps = (Step("kernel_base", base.value, base.origin, _LANDING), *steps, *added)
-        known = _exactness(setting, reaches, candidates, tables)
+        steps = (
+            Step("kernel_base", base.value, base.origin, _LANDING),
+            *_steps_of_all(reaches),
+            *added,
+        )
+        known = _exactness(setting.boot.initrd, reaches, candidates, tables)
         exact = isinstance(known, Known)
         reason = (
             f"written_end is exact: {known.value}"
