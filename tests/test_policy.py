@@ -18,9 +18,9 @@ from smecheck.asked import Path as BootPath
 from smecheck.builds.policy import Policy
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Severity
-from smecheck.cli.gate import known_rules
 from smecheck.errors import MalformedInput, UnreadableInput
 from smecheck.load.segments import Loader, Mode
+from smecheck.programs.gate import known_rules
 from smecheck.read.build.policy import parse_policy, read_policy
 from smecheck.span import Span
 

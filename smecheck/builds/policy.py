@@ -10,7 +10,16 @@ from smecheck.record import record
 from smecheck.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+
+@record
+class KnownRules:
+    """The rules that a policy can speak of."""
+
+    ids: Collection[str]
+    deciding: Collection[str]
+    """Those that make a verdict, so that they cannot be switched off."""
 
 
 @record

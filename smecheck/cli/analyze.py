@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from smecheck.cli.file_command import FileCommand
-from smecheck.cli.machine_code import verification_of, verify_option
+from smecheck.cli.machine_code import verify_option
 from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
@@ -67,6 +67,8 @@ def analyze(kernel: str, **options: Any) -> int:
 
         question = case_of(kernel, options)
         if options["verify"]:
+            from smecheck.programs.verify import verification_of
+
             code = verification_of((kernel, options["bzimage"]), question.image, quick=True)
             question = replace(question, verification=code)
         report = answer(question)

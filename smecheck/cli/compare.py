@@ -12,7 +12,7 @@ from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, compl
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES, size
 from smecheck.cli.reporting import reporting_of, reporting_options
-from smecheck.errors import ExitCode, UsageError
+from smecheck.errors import ExitCode
 
 if TYPE_CHECKING:
     from smecheck.builds.compared import Comparison
@@ -63,39 +63,20 @@ def compare(old: str, new: str, **options: Any) -> int:
     reporting = reporting_of(options)
     with reporting.failures():
         from smecheck.builds.comparison import Limits
-        from smecheck.builds.comparison import compare as answer
-        from smecheck.cli.build import build_of, build_of_image
+        from smecheck.programs.compare import compare as answer
         from smecheck.report.row_render import render_comparison
 
         given = [options[name] for name in COMPLEMENT_NAMES]
         reporting.refuse_overwriting([old, new, *given])
         complements = complements_of(new, options, old)
-        before = build_of(old)
-        if complements.paths:
-            now = build_of_image(_complemented(new, complements))
-        else:
-            now = build_of(new)
         limits = Limits(options["min_slack"], options["max_growth"])
-        comparison = answer(before, now, limits)
+        comparison = answer(old, new, complements, limits)
         tolerance = Tolerance(
             allow_undecided=options["allow_undecided"], exit_zero=options["exit_zero"]
         )
         status = _status(comparison, tolerance)
         reporting.deliver(partial(render_comparison, comparison), status, tolerance)
         return int(status)
-
-
-def _complemented(new: str, complements: Any) -> Any:
-    from smecheck.read.build.kept_report import is_kept_report
-    from smecheck.read.kernel.complements import read_complemented
-
-    if is_kept_report(new):
-        raise UsageError(
-            "a report that was kept cannot be complemented",
-            where=new,
-            help_text="leave --bzimage, --symbols and --config out",
-        )
-    return read_complemented(new, complements)
 
 
 def _status(comparison: Comparison, tolerance: Tolerance) -> ExitCode:

@@ -17,8 +17,7 @@ from smecheck.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from smecheck.checks.tolerance import Tolerance
-    from smecheck.kernel.image import KernelImage
-    from smecheck.support_case.answer import Evidence, TriageReport
+    from smecheck.support_case.answer import TriageReport
 
 _EPILOG = """
 \b
@@ -90,45 +89,22 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
 
 
 def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
-    from smecheck.support_case.triage import triage as answer
-
-    given = _kernel(options)
-    evidence = _evidence(paths)
-    if given is None and options["config"] is not None:
-        from smecheck.read.kernel.config import read_config
-        from smecheck.record import replace
-
-        evidence = replace(evidence, configs=(read_config(options["config"]), *evidence.configs))
-    return answer(evidence, given, lambda image: case_of(image, options))
-
-
-def _evidence(paths: tuple[str, ...]) -> Evidence:
     from smecheck.cli.progress import Progress
-    from smecheck.read.archive.evidence_reader import read_evidence
+    from smecheck.programs.triage import triage as answer
+    from smecheck.read.kernel.complements import Complements
 
+    complements = Complements(options["bzimage"], options["symbols"], options["config"])
     progress = Progress(paths)
     try:
-        return read_evidence(paths, progress.update)
+        return answer(
+            paths,
+            options["kernel"],
+            complements,
+            lambda image: case_of(image, options),
+            progress.update,
+        )
     finally:
         progress.clear()
-
-
-def _kernel(options: dict[str, Any]) -> KernelImage | None:
-    """Read the kernel that the options name, whichever of them does."""
-    symbols, bzimage, config = options["symbols"], options["bzimage"], options["config"]
-    kernel = options["kernel"] or bzimage or symbols
-    if kernel is None:
-        return None
-    from smecheck.read.kernel.complements import Complements, read_complemented
-
-    return read_complemented(
-        kernel,
-        Complements(
-            bzimage=bzimage if bzimage != kernel else None,
-            symbols=symbols if symbols != kernel else None,
-            config=config,
-        ),
-    )
 
 
 def _status(triage: TriageReport, tolerance: Tolerance) -> ExitCode:

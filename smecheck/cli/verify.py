@@ -9,7 +9,6 @@ import click
 
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
-from smecheck.cli.machine_code import verification_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import ExitCode
@@ -47,22 +46,19 @@ def verify(kernel: str, **options: Any) -> int:
     """
     reporting = reporting_of(options)
     with reporting.failures():
-        from smecheck.kernel.identity import identify
-        from smecheck.kernel.verification import Result, VerifyReport
-        from smecheck.read.kernel.complements import read_complemented
+        from smecheck.kernel.verification import Result
+        from smecheck.programs.verify import verify as answer
         from smecheck.report.verify_render import VERIFY_FORMATS, render_verify
 
         reporting.refuse_other_formats("verify", VERIFY_FORMATS)
         complements = complements_of(kernel, options)
         reporting.refuse_overwriting([kernel, *(options[name] for name in COMPLEMENT_NAMES)])
-        image = read_complemented(kernel, complements)
-        verification = verification_of((kernel, options["bzimage"]), image)
-        report = VerifyReport(image, identify(image), verification)
+        report = answer(kernel, complements)
         status = {
             Result.AGREES: ExitCode.OK,
             Result.DIFFERS: ExitCode.FINDINGS,
             Result.FAULTS: ExitCode.FINDINGS,
             Result.NOT_RECOGNIZED: ExitCode.UNDECIDED,
-        }[verification.result]
+        }[report.verification.result]
         reporting.deliver(partial(render_verify, report), status, Tolerance())
         return int(status)

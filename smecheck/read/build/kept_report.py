@@ -10,12 +10,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
 
+from smecheck.answer import Basis, Verdict
+from smecheck.builds.build_facts import BuildFacts, KeptFinding
+from smecheck.checks.finding import Severity
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.read.source import STDIN, TEXT_LIMIT, display_name, open_binary, read_bounded
-from smecheck.builds.build_facts import BuildFacts, KeptFinding
-from smecheck.checks.finding import Severity
-from smecheck.answer import Basis, Verdict
 
 E = TypeVar("E", bound=Enum)
 T = TypeVar("T")

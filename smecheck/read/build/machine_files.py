@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from smecheck.errors import InputError
-from smecheck.machine.firmware import FirmwareMap
 from smecheck.asked import Path
 from smecheck.builds.gate_report import Unreadable
+from smecheck.builds.policy import NamedFile, PolicyMachine
+from smecheck.errors import InputError
+from smecheck.load.contradiction import loader_asked, mode_asked
+from smecheck.load.request import Machine
+from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.machine.firmware import FirmwareMap
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MemoryMap, Region, usable_ram
-from smecheck.builds.policy import NamedFile, PolicyMachine
-from smecheck.load.segments import Loader, Mode, SegmentList
-from smecheck.load.contradiction import loader_asked, mode_asked
-from smecheck.load.request import (Machine)
 from smecheck.record import record, replace
 from smecheck.span import Span
 

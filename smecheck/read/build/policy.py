@@ -11,6 +11,17 @@ import os
 from collections.abc import Callable, Collection
 from functools import partial
 
+from smecheck.builds.gate_report import KERNEL_TARGET
+from smecheck.builds.policy import (
+    KnownRules,
+    NamedFile,
+    Policy,
+    PolicyMachine,
+    RuleSetting,
+    Thresholds,
+    Waiver,
+)
+from smecheck.checks.finding import Severity
 from smecheck.errors import UnreadableInput
 from smecheck.read.build.policy_machine import read_machines
 from smecheck.read.source import TEXT_LIMIT, decode_text, display_name, read_bounded
@@ -25,10 +36,6 @@ from smecheck.read.yaml.nodes import (
     nonempty_line,
     quoted,
 )
-from smecheck.checks.finding import Severity
-from smecheck.builds.gate_report import KERNEL_TARGET
-from smecheck.builds.policy import NamedFile, Policy, PolicyMachine, RuleSetting, Thresholds, Waiver
-from smecheck.record import record
 
 SCHEMA = "smecheck/policy-v1"
 
@@ -39,15 +46,6 @@ _KEYS = ("fail_on", "allow_undecided", "rules", "thresholds", "machines", "waive
 _THRESHOLD_KEYS = ("flavour", "min_slack", "max_growth", "baseline")
 _WAIVER_KEYS = ("check", "target", "reason", "owner", "expires")
 _OFF = "off"
-
-
-@record
-class KnownRules:
-    """The rules that a policy can speak of; they are not this package's to know."""
-
-    ids: Collection[str]
-    deciding: Collection[str]
-    """Those that make a verdict, so that they cannot be switched off."""
 
 
 def read_policy(path: str, rules: KnownRules) -> Policy:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.builds.gate_report import KERNEL_TARGET, POLICY_TARGET
+from smecheck.builds.policy import NamedFile, PolicyMachine
+from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PAGE_SIZE, PMD_SIZE
+from smecheck.load.request import ADDRESSES
+from smecheck.load.segments import Loader, Mode
+from smecheck.quantity import address_text
 from smecheck.read.yaml.fields import Fields
 from smecheck.read.yaml.nodes import integer, member, nonempty_line, one_line
 from smecheck.read.yaml.spans import SPAN_KEYS, span_of
-from smecheck.asked import (BootRequest, Paging, Path, Switch)
-from smecheck.builds.gate_report import KERNEL_TARGET, POLICY_TARGET
-from smecheck.load.request import ADDRESSES
-from smecheck.builds.policy import NamedFile, PolicyMachine
-from smecheck.load.segments import Loader, Mode
-from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PAGE_SIZE, PMD_SIZE
-from smecheck.quantity import address_text
 from smecheck.span import Span
 
 FILES = ("iomem", "memmap", "dmesg", "host", "segments")

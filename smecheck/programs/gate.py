@@ -1,0 +1,122 @@
+"""A gate over files: the kernel, its policy and baseline, and the files of every machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.builds.gate import GateQuestion
+from smecheck.builds.gate import gate as answer
+from smecheck.builds.gate_report import GateReport, Unreadable
+from smecheck.builds.policy import KnownRules, Policy, PolicyMachine
+from smecheck.errors import InputError, UsageError
+from smecheck.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smecheck.builds.build_facts import BuildFacts
+    from smecheck.case import Case
+    from smecheck.checks.finding import Severity
+    from smecheck.kernel.image import KernelImage
+    from smecheck.kernel.verification import Verification
+    from smecheck.read.build.machine_files import MachineFiles
+
+
+@record
+class GateOptions:
+    """What is said of a gate, beside its kernel and policy."""
+
+    today: str
+    """The day that waivers are held against: ``2026-12-31``."""
+    fail_on: Severity | None = None
+    allow_undecided: bool | None = None
+    """Where given, these go before what the policy says."""
+
+
+def read_policy(path: str) -> Policy:
+    """Read a policy; raises as :func:`smecheck.read.build.policy.read_policy` does."""
+    from smecheck.read.build.policy import read_policy as read
+
+    return read(path, known_rules())
+
+
+def known_rules() -> KnownRules:
+    """Return the rules that a policy can speak of."""
+    from smecheck.builds.rows import DECIDING
+    from smecheck.checks.catalogue import RULES
+    from smecheck.checks.finding import Effect
+
+    deciding = [rule.id for rule in RULES.values() if rule.effect is not Effect.NONE]
+    return KnownRules(tuple(RULES), (*deciding, *DECIDING))
+
+
+def gate(
+    image: KernelImage,
+    policy: Policy | None,
+    options: GateOptions,
+    verification: Verification | None = None,
+) -> GateReport:
+    """Hold a kernel against a policy, whose files are read when their turn comes.
+
+    Args:
+        image: the kernel, as :func:`smecheck.read.kernel.complements.read_with_misfits` reads it.
+        policy: machines, thresholds, waivers; ``None`` for the kernel alone.
+        options: what else is said.
+        verification: what running the kernel's own code came to.
+    """
+    return answer(
+        GateQuestion(
+            image=image,
+            today=options.today,
+            policy=policy,
+            ask_about=_asker(image, policy) if policy else None,
+            baseline=_baseline(image, policy) if policy else None,
+            fail_on=options.fail_on,
+            allow_undecided=options.allow_undecided,
+            verification=verification,
+        )
+    )
+
+
+def _asker(image: KernelImage, policy: Policy) -> Callable[[PolicyMachine], Case | Unreadable]:
+    """Return what reads the files of a machine when it is asked about."""
+    from smecheck.read.build.machine_files import MachineFiles
+
+    files = MachineFiles(policy.machines)
+    return lambda machine: _case(image, machine, files)
+
+
+def _case(image: KernelImage, machine: PolicyMachine, files: MachineFiles) -> Case | Unreadable:
+    from smecheck.read.case import Inputs, LoadingSystem, case
+
+    facts = files.of(machine)
+    if isinstance(facts, Unreadable):
+        return facts
+    inputs = Inputs(
+        iomem=facts.memory,
+        memmap=facts.firmware,
+        dmesg=facts.log,
+        segments=facts.segments,
+        host=facts.host,
+    )
+    loading = LoadingSystem(mem_min=machine.window.start, mem_max=machine.window.end - 1)
+    try:
+        return case(image, inputs, machine.request, loading)
+    except UsageError as error:
+        return Unreadable(error.message, machine.where, error.help_text)
+
+
+def _baseline(image: KernelImage, policy: Policy) -> BuildFacts | Unreadable | None:
+    """Read the baseline of the thresholds for this flavour."""
+    from smecheck.builds.thresholds import thresholds_for
+
+    limits = thresholds_for(policy, image.release)
+    if limits is None or limits.baseline is None:
+        return None
+    from smecheck.programs.compare import build_of
+    from smecheck.read.build.machine_files import unreadable
+
+    try:
+        return build_of(limits.baseline.path)
+    except InputError as error:
+        return unreadable(limits.baseline, error)
