@@ -65,6 +65,10 @@ def assert_agrees(question: Case) -> KaslrSweep:
     assert sweep.collisions.count == len(found), [f"{address:#x}" for address in found]
     assert sweep.collisions.lowest == min(found, default=None)
     assert sweep.collisions.highest == max(found, default=None)
+    runs = [run for collision in sweep.collisions.by_rule for run in collision.runs]
+    assert {run.first + n * run.step for run in runs for n in range(run.count)} == set(found)
+    for collision in sweep.collisions.by_rule:
+        assert sum(run.count for run in collision.runs) == collision.count
     return sweep
 
 

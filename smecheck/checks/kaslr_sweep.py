@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, Slots
+from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, SlotRun, Slots
 from smecheck.checks.forbidden import forbidden, frames_of_the_load
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule, Situation
@@ -100,11 +100,11 @@ class _Sweep:
         for area in self._slots.areas:
             found = list(islice(self._hits_in(area), most_hits))
             hits += found
-            total = _union(found, self._slots.alignment)
-            count += total.count
-            if total.lowest is not None and total.highest is not None:
-                lowest.append(total.lowest)
-                highest.append(total.highest)
+            runs = _runs(found, self._slots.alignment)
+            count += sum(run.count for run in runs)
+            if runs:
+                lowest.append(min(run.first for run in runs))
+                highest.append(max(run.last for run in runs))
             if most_hits is not None and len(hits) >= most_hits:
                 break
         return Collisions(
@@ -118,10 +118,16 @@ class _Sweep:
         phrases = {hit.rule.id: hit.rule.phrase for hit in hits}
         for rule, name in sorted({(hit.rule.id, hit.name) for hit in hits}):
             own = [hit for hit in hits if (hit.rule.id, hit.name) == (rule, name)]
-            total = _union(own, self._slots.alignment)
-            if total.lowest is not None and total.highest is not None:
+            runs = _runs(own, self._slots.alignment)
+            if runs:
                 yield SlotCollision(
-                    rule, phrases[rule], name, total.count, total.lowest, total.highest
+                    rule,
+                    phrases[rule],
+                    name,
+                    sum(run.count for run in runs),
+                    min(run.first for run in runs),
+                    max(run.last for run in runs),
+                    runs,
                 )
 
     def _hits_in(self, area: SlotArea) -> Iterator[_Hit]:
@@ -250,19 +256,17 @@ def _on_grid(span: Span, origin: int, step: int) -> Span:
     return Span(min(first, span.end), span.end)
 
 
-def _union(hits: list[_Hit], step: int) -> Collisions:
-    """Count the slots of all hits, each once. The hits of one grid only."""
+def _runs(hits: list[_Hit], step: int) -> tuple[SlotRun, ...]:
+    """Return the slots of all hits, each once. The hits of one grid only."""
     dense = SpanSet(hit.slots for hit in hits if hit.step == step)
-    sparse = [hit for hit in hits if hit.step != step]
-    count, lowest, highest = 0, [], []
-    for hit in sparse:
-        number = -(-hit.slots.size // hit.step)
-        count += number
-        lowest.append(hit.slots.start)
-        highest.append(hit.slots.start + (number - 1) * hit.step)
+    runs: list[SlotRun] = []
     for span in dense:
-        number = -(-span.size // step)
-        count += number
-        lowest.append(span.start)
-        highest.append(span.start + (number - 1) * step)
-    return Collisions(count, min(lowest, default=None), max(highest, default=None), ())
+        count = -(-span.size // step)
+        if runs and runs[-1].last + step == span.start:
+            before = runs.pop()
+            runs.append(SlotRun(before.first, before.count + count, step))
+        else:
+            runs.append(SlotRun(span.start, count, step))
+    sparse = (hit for hit in hits if hit.step != step)
+    runs += [SlotRun(hit.slots.start, -(-hit.slots.size // hit.step), hit.step) for hit in sparse]
+    return tuple(sorted(runs, key=lambda run: run.first))

@@ -120,6 +120,20 @@ class Slots:
 
 
 @record
+class SlotRun:
+    """Some of the slots: ``count`` of them from ``first`` on, ``step`` bytes apart."""
+
+    first: int
+    count: int
+    step: int
+
+    @property
+    def last(self) -> int:
+        """The last of them."""
+        return self.first + (self.count - 1) * self.step
+
+
+@record
 class SlotCollision:
     """What some of the slots collide with."""
 
@@ -132,6 +146,8 @@ class SlotCollision:
     count: int
     lowest: int
     highest: int
+    runs: tuple[SlotRun, ...] = ()
+    """Exactly which slots: those next to each other as one run, ascending."""
 
 
 @record
