@@ -14,8 +14,18 @@ import pytest
 from commandline import run, sample
 from report_samples import SAMPLES, collision, retold
 
+from smecheck.boot.kaslr.slots import (
+    Collisions,
+    KaslrSweep,
+    SlotArea,
+    SlotCollision,
+    SlotRun,
+    Slots,
+)
+from smecheck.evidence import Unknown
 from smecheck.machine.memory import MemoryMap, Region
 from smecheck.record import replace
+from smecheck.report import picture as picture_module
 from smecheck.report.options import Picture, RenderOptions
 from smecheck.report.render import draw
 from smecheck.span import Span, SpanSet
@@ -33,7 +43,7 @@ TAGS = {
     *("h2", "p", "strong", "span", "figure", "figcaption", "div", "button", "svg"),
     *("g", "rect", "text", "defs", "pattern", "path", "circle", "ol", "li"),
     *("br", "code", "em", "details", "summary", "table", "thead", "tbody", "tr"),
-    *("th", "td", "ul", "script"),
+    *("th", "td", "ul", "script", "a"),
 }
 LARGEST = 300_000
 
@@ -127,10 +137,78 @@ def test_755_places_of_kaslr_are_drawn(tmp_path: Path) -> None:
     assert len(drawn.encode()) < LARGEST
     reader = Reader()
     reader.feed(drawn)
-    rows = {row["label"]: row["marks"] for row in json.loads(reader.raw["script"][0])["rows"]}
-    inks = [mark[3] for mark in rows["KASLR"]]
-    assert "places" in inks
-    assert "colliding" in inks
+    data = json.loads(reader.raw["script"][0])
+    (groups,) = (row["groups"] for row in data["rows"] if row["label"] == "KASLR")
+    drawn_as, facts = [], []
+    for _, ink, common, is_repeated, told in groups:
+        assert not is_repeated
+        end = 0
+        for gap, size, fact in zip(told[::3], told[1::3], told[2::3], strict=True):
+            start, end = end + gap, end + gap + size
+            drawn_as.append((ink, start, end))
+            facts.append(common + fact)
+    assert drawn_as == [
+        ("places", 0x20000000, 0x7E600000),
+        ("colliding", 0x7E200000, 0x7E400000),
+        ("colliding", 0x7E400000, 0x7E600000),
+    ]
+    assert facts[0] == "755 possible positions of _text, 0x200000 apart"
+    assert facts[1].startswith("1 position of _text: SME0")
+    assert "SME001 collides with initrd" in facts[2]
+    assert "755 positions, 2 of them colliding: 0x7e200000, 0x7e400000" in reader.text
+
+
+def test_positions_that_collide_once_in_a_gib_are_drawn_each() -> None:
+    """Far from everything every GiB is alike: the engine says so in one run."""
+    run = SlotRun(0x40000000, 3, 1 << 30)
+    met = SlotCollision("SME020", "faults", "page tables at entry", 3, run.first, run.last, (run,))
+    slots = Slots((SlotArea(0x40000000, 2048),), 2 << 20, 0x1000000, "")
+    sweep = KaslrSweep(
+        slots=slots,
+        collisions=Collisions(3, run.first, run.last, (met,)),
+        unmoved=Unknown("not asked"),
+        minimum=0,
+        limit=1 << 40,
+        may_stay=None,
+        bounds=(),
+        differences=(),
+        premises=(),
+    )
+    report = replace(collision(), kaslr=sweep)
+    root = ElementTree.fromstring(draw(report, Picture.SVG, OPTIONS))  # noqa: S314
+    stems = [element for element in root.iter() if element.get("class") == "stem"]
+    assert len(stems) == 3
+    _, page = page_of(report)
+    assert "colliding: 0x40000000, 0x80000000, 0xc0000000" in page.text
+
+
+def _colours(scheme: str) -> dict[str, str]:
+    return dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", scheme))
+
+
+def _light(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_light(one), _light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["light", "dark"])
+def test_texts_and_marks_have_contrast(which: int) -> None:
+    """WCAG 2.1: 4.5 for text, 3 for what is drawn (1.4.3, 1.4.11)."""
+    css = (Path(picture_module.__file__).parent / "picture.css").read_text(encoding="utf-8")
+    colours = _colours(css.split("@media")[which].split("}")[0])
+    for ground in ("page", "panel"):
+        for text in ("text", "dim", "error", "places", "workarea", "focus"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+        for ink in ("reservation", "kernel", "segment", "unpack", "hypothetical"):
+            assert _contrast(colours[ink], colours[ground]) >= 3, (ink, ground)
+    for behind_text in ("kernel", "segment"):
+        assert _contrast(colours["page"], colours[behind_text]) >= 4.5, behind_text
 
 
 @pytest.mark.parametrize("picture", Picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.boot.unpack_buffer import unpack_buffer
 from smecheck.checks import needs
@@ -13,6 +14,12 @@ from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Segment, SegmentRole
 from smecheck.quantity import size_text
 from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.boot.unpack_buffer import UnpackBuffer
+    from smecheck.kernel.facts import KernelFacts
+    from smecheck.kernel.image import KernelImage
+    from smecheck.load.segments import SegmentList
 
 _USELESS = "neither nokaslr nor mem_encrypt=off helps"
 
@@ -59,14 +66,11 @@ def segment_in_unpack_buffer(situation: Situation) -> Iterator[Observation]:
     (docs/evidence.md).
     """
     segments = situation.segments
-    if segments is None:
-        return
-    buffer = unpack_buffer(situation.image, situation.facts, segments)
-    if not isinstance(buffer, Known):
+    found = unpacked_in(situation.image, situation.facts, segments)
+    if segments is None or found is None:
         return
     moves = situation.kernel_moved
     stays = situation.boot.base_is_certain and not moves
-    found = buffer.value
     parts: list[tuple[Span, str | None]] = [(found.span if stays else found.copy, None)]
     if not stays:
         down_to = found.reaches_down_to
@@ -80,6 +84,16 @@ def segment_in_unpack_buffer(situation: Situation) -> Iterator[Observation]:
             hit = span & segment.span
             if hit:
                 yield _lost(situation, segment, hit, joined(condition, _if_unnamed(segment, named)))
+
+
+def unpacked_in(
+    image: KernelImage, facts: KernelFacts, segments: SegmentList | None
+) -> UnpackBuffer | None:
+    """Return where the kernel of a load is unpacked, if that is known."""
+    if segments is None:
+        return None
+    buffer = unpack_buffer(image, facts, segments)
+    return buffer.value if isinstance(buffer, Known) else None
 
 
 def _lost(situation: Situation, segment: Segment, hit: Span, condition: str | None) -> Observation:

@@ -100,6 +100,15 @@ class MemoryMap:
         """The reservations for a crash kernel: none, one, or a low and a high one."""
         return tuple(self.named("Crash kernel"))
 
+    @property
+    def reservations(self) -> tuple[Region, ...]:
+        """What is kept from general use: for a crash kernel, or claimed by firmware."""
+        return tuple(
+            region
+            for region in self.regions
+            if region.name == "Crash kernel" or region.name.lower().startswith(_CLAIMED)
+        )
+
     def innermost(self, address: int) -> Region | None:
         """Return the innermost region that holds ``address``, if one does."""
         holding = [

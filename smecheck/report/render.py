@@ -25,13 +25,15 @@ def render(report: Report, chosen: Format, options: RenderOptions) -> str:
 
 def draw(report: Report, picture: Picture, options: RenderOptions) -> str:
     """Draw the memory of ``report``."""
-    from smecheck.report import picture as pictures
-
     match picture:
         case Picture.SVG:
-            return pictures.svg_picture(report)
+            from smecheck.report.picture import svg_picture
+
+            return svg_picture(report)
         case Picture.HTML:
-            return pictures.html_page(report, options)
+            from smecheck.report.report_page import html_page
+
+            return html_page(report, options)
     assert_never(picture)
 
 
