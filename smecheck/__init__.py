@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from smecheck.answer import Basis, Verdict
     from smecheck.api import (
+        Comparison,
+        GateReport,
         Report,
+        TriageReport,
+        VerifyReport,
         analyze,
+        compare,
+        gate,
         parse_iomem,
         parse_log,
         parse_segments,
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
         read_log,
         read_memmap,
         read_segments,
+        triage,
+        verify,
     )
     from smecheck.case import Case
     from smecheck.checks.finding import Finding, Severity
@@ -40,7 +48,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "smecheck.answer": ("Basis", "Verdict"),
     "smecheck.api": (
-        *("Report", "analyze", "parse_iomem", "parse_log", "parse_segments"),
+        *("Comparison", "GateReport", "Report", "TriageReport", "VerifyReport"),
+        *("analyze", "compare", "gate", "triage", "verify"),
+        *("parse_iomem", "parse_log", "parse_segments"),
         *("read_host", "read_iomem", "read_kernel", "read_log", "read_memmap", "read_segments"),
     ),
     "smecheck.case": ("Case",),
@@ -55,18 +65,24 @@ _HOMES = {
 __all__ = [
     "Basis",
     "Case",
+    "Comparison",
     "Finding",
+    "GateReport",
     "InputError",
     "MalformedInput",
     "Report",
     "Severity",
     "SmecheckError",
     "Span",
+    "TriageReport",
     "UnreadableInput",
     "UsageError",
     "Verdict",
+    "VerifyReport",
     "WrongKind",
     "analyze",
+    "compare",
+    "gate",
     "parse_iomem",
     "parse_log",
     "parse_segments",
@@ -76,6 +92,8 @@ __all__ = [
     "read_log",
     "read_memmap",
     "read_segments",
+    "triage",
+    "verify",
 ]
 
 

@@ -15,12 +15,21 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from smecheck.answer import Report as Answer
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.errors import UsageError
+from smecheck.builds.compared import Comparison as ComparisonAnswer
+from smecheck.builds.gate_report import GateReport as GateAnswer
+from smecheck.checks.finding import Severity
+from smecheck.checks.tolerance import Tolerance, exit_status
+from smecheck.errors import ExitCode, UsageError
+from smecheck.kernel.verification import VerifyReport as VerifyAnswer
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.case import Inputs, LoadingSystem, case
 from smecheck.read.source import NamedStream, Source
+from smecheck.report.options import RenderOptions
+from smecheck.support_case.answer import TriageReport as TriageAnswer
 
 if TYPE_CHECKING:
+    import datetime
+
     from smecheck.kernel.image import KernelImage
     from smecheck.load.segments import SegmentList
     from smecheck.machine.firmware import FirmwareMap
@@ -33,6 +42,9 @@ File: TypeAlias = "str | os.PathLike[str] | IO[bytes] | IO[str]"
 """A path, or a file that is open for reading."""
 
 
+R = TypeVar("R")
+
+
 class Report(Answer):
     """The answer to one question, as ``smecheck analyze`` gives it."""
 
@@ -40,14 +52,9 @@ class Report(Answer):
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the report as JSON has it, ``smecheck/report-v1``; ``--fail-on`` is ``error``."""
-        from smecheck.checks.tolerance import Tolerance, exit_status
         from smecheck.report.json_report import render_json
-        from smecheck.report.options import RenderOptions
 
-        status = exit_status(self, Tolerance())
-        options = RenderOptions(False, color=False, width=80, unicode=True, exit_code=status)
-        document: Mapping[str, Any] = json.loads(render_json(self, options))
-        return document
+        return _document(render_json(self, _options(exit_status(self, Tolerance()))))
 
     def _repr_html_(self) -> str:
         """Show the memory around the workarea in a notebook, with the verdict above it."""
@@ -57,6 +64,70 @@ class Report(Answer):
 
     def __repr__(self) -> str:
         return f"<Report {self.verdict.value} ({self.basis.value}): {self.headline}>"
+
+
+class GateReport(GateAnswer):
+    """The answer of a gate, as ``smecheck gate`` gives it."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return the answer as JSON has it, ``smecheck/gate-v1``."""
+        from smecheck.programs.gate import exit_status as status_of
+        from smecheck.report.gate_json import render_gate_json
+
+        return _document(render_gate_json(self, _options(status_of(self))))
+
+    def __repr__(self) -> str:
+        return f"<GateReport {self.verdict.value}: {self.headline}>"
+
+
+class Comparison(ComparisonAnswer):
+    """Two builds held against each other, as ``smecheck compare`` does it."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return the comparison as JSON has it, ``smecheck/comparison-v1``."""
+        from smecheck.programs.compare import exit_status as status_of
+        from smecheck.report.comparison_json import render_comparison_json
+
+        return _document(render_comparison_json(self, _options(status_of(self, Tolerance()))))
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.headline}>"
+
+
+class TriageReport(TriageAnswer):
+    """The answer about a support case, as ``smecheck triage`` gives it."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return the answer as JSON has it, ``smecheck/triage-v1``."""
+        from smecheck.programs.triage import exit_status as status_of
+        from smecheck.report.triage_json import render_triage_json
+
+        return _document(render_triage_json(self, _options(status_of(self, Tolerance()))))
+
+    def __repr__(self) -> str:
+        return f"<TriageReport {self.verdict.value}: {self.headline}>"
+
+
+class VerifyReport(VerifyAnswer):
+    """What running a kernel's own machine code came to, as ``smecheck verify`` gives it."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> Mapping[str, Any]:
+        """Return the answer as JSON has it, ``smecheck/verify-v1``."""
+        from smecheck.programs.verify import exit_status as status_of
+        from smecheck.report.verify_json import render_verify_json
+
+        return _document(render_verify_json(self, _options(status_of(self))))
+
+    def __repr__(self) -> str:
+        return f"<VerifyReport {self.verification.result.value}: {self.verification.share} runs>"
 
 
 def analyze(
@@ -102,14 +173,12 @@ def analyze(
     """
     from smecheck.analysis import analyze as answer
 
-    size, is_file = _initrd(initrd)
-    asked = BootRequest(
+    asked = _request(
+        initrd,
         path=_chosen(Path, path),
         loader=_chosen(Loader, loader),
         mode=_chosen(Mode, mode),
         load_address=load_address,
-        initrd_size=size,
-        empty_initrd=is_file and size == 0,
         cmdline=cmdline,
         kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
         sme=_chosen(Switch, sme) or Switch.AUTO,
@@ -137,7 +206,135 @@ def analyze(
         from smecheck.record import replace
 
         found = replace(found, advice=advice_on(asking, found))
-    return Report(*(getattr(found, name) for name in found.__match_args__))
+    return _public(Report, found)
+
+
+def gate(
+    kernel: str | os.PathLike[str],
+    *,
+    policy: str | os.PathLike[str] | None = None,
+    bzimage: str | None = None,
+    symbols: str | None = None,
+    config: str | None = None,
+    today: datetime.date | None = None,
+    fail_on: Severity | str | None = None,
+    allow_undecided: bool | None = None,
+    verify: bool = False,
+) -> GateReport:
+    """Hold a build against the static rules, the proof, and every machine of a policy.
+
+    The parameters are the options of ``smecheck gate`` by the same names, and mean the same.
+
+    Raises:
+        UsageError: what is said cannot all be meant.
+        InputError: the kernel or the policy cannot be read; what a machine's files hold is a row.
+    """
+    from smecheck.programs.gate import GateOptions, read_policy
+    from smecheck.programs.gate import gate as answer
+    from smecheck.programs.verify import verification_of
+    from smecheck.read.kernel.complements import Complements, read_with_misfits
+
+    path = os.fspath(kernel)
+    held_against = read_policy(os.fspath(policy)) if policy is not None else None
+    image = read_with_misfits(path, Complements(bzimage, symbols, config))
+    code = verification_of((path, bzimage), image, quick=True) if verify else None
+    said = GateOptions(_day(today), _chosen(Severity, fail_on), allow_undecided)
+    return _public(GateReport, answer(image, held_against, said, code))
+
+
+def compare(
+    old: str | os.PathLike[str],
+    new: str | os.PathLike[str],
+    *,
+    bzimage: str | None = None,
+    symbols: str | None = None,
+    config: str | None = None,
+    min_slack: int | None = None,
+    max_growth: int | None = None,
+) -> Comparison:
+    """Say what moved between two builds, and what got worse.
+
+    The parameters are the options of ``smecheck compare`` by the same names; sizes are bytes.
+
+    Raises:
+        UsageError: what is said cannot all be meant.
+        InputError: a file cannot be read or understood.
+    """
+    from smecheck.builds.comparison import Limits
+    from smecheck.programs.compare import compare as answer
+    from smecheck.read.kernel.complements import Complements
+
+    complements = Complements(bzimage, symbols, config)
+    limits = Limits(min_slack, max_growth)
+    return _public(Comparison, answer(os.fspath(old), os.fspath(new), complements, limits))
+
+
+def triage(
+    *paths: str | os.PathLike[str],
+    kernel: str | os.PathLike[str] | KernelImage | None = None,
+    bzimage: str | None = None,
+    symbols: str | None = None,
+    config: str | None = None,
+    initrd: int | str | os.PathLike[str] | None = None,
+    cmdline: str | None = None,
+    load_address: int | None = None,
+    path: Path | str | None = None,
+    loader: Loader | str | None = None,
+    mode: Mode | str | None = None,
+    kaslr: Switch | str = Switch.AUTO,
+    sme: Switch | str = Switch.AUTO,
+    paging: Paging | str = Paging.AUTO,
+) -> TriageReport:
+    """Say why a crash kernel failed, from what was collected of its machine.
+
+    ``paths`` are sosreports, supportconfigs, crash folders or single files; ``/`` is this system.
+    The parameters are the options of ``smecheck triage`` by the same names: ``kernel`` is by
+    default the running one, as the sources show it, and what is said goes before what is found.
+
+    Raises:
+        UsageError: what is said cannot all be meant.
+        InputError: a source cannot be read, or nothing in it is known.
+    """
+    from smecheck.programs.triage import triage as answer
+    from smecheck.read.kernel.complements import Complements
+
+    asked = _request(
+        initrd,
+        path=_chosen(Path, path),
+        loader=_chosen(Loader, loader),
+        mode=_chosen(Mode, mode),
+        load_address=load_address,
+        cmdline=cmdline,
+        kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
+        sme=_chosen(Switch, sme) or Switch.AUTO,
+        paging=_chosen(Paging, paging) or Paging.AUTO,
+    )
+    found = answer(
+        [os.fspath(one) for one in paths],
+        os.fspath(kernel) if isinstance(kernel, str | os.PathLike) else kernel,
+        Complements(bzimage, symbols, config),
+        lambda image: case(image, asked=asked),
+    )
+    return _public(TriageReport, found)
+
+
+def verify(
+    kernel: str | os.PathLike[str],
+    *,
+    bzimage: str | None = None,
+    symbols: str | None = None,
+    config: str | None = None,
+) -> VerifyReport:
+    """Run the SME code of a kernel in an emulator, and compare with what is predicted of it.
+
+    Raises:
+        UsageError: the emulator is not installed (the extra ``smecheck[verify]``).
+        InputError: a file cannot be read or understood.
+    """
+    from smecheck.programs.verify import verify as answer
+    from smecheck.read.kernel.complements import Complements
+
+    return _public(VerifyReport, answer(os.fspath(kernel), Complements(bzimage, symbols, config)))
 
 
 def read_kernel(kernel: File) -> KernelImage:
@@ -231,6 +428,32 @@ def _chosen(kind: type[E], value: E | str | None) -> E | None:
         raise UsageError(
             f"{value!r} is no {kind.__name__}", help_text=f"choose one of {known}"
         ) from None
+
+
+def _request(initrd: int | str | os.PathLike[str] | None, **said: Any) -> BootRequest:
+    size, is_file = _initrd(initrd)
+    return BootRequest(initrd_size=size, empty_initrd=is_file and size == 0, **said)
+
+
+def _day(today: datetime.date | None) -> str:
+    """Return the day that waivers are held against."""
+    import datetime
+
+    return (today or datetime.datetime.now(datetime.UTC).date()).isoformat()
+
+
+def _public(cls: type[R], found: Any) -> R:
+    """Return an answer with what it has for callers of the package."""
+    return cls(*(getattr(found, name) for name in found.__match_args__))
+
+
+def _options(status: ExitCode) -> RenderOptions:
+    return RenderOptions(explain=False, color=False, width=80, unicode=True, exit_code=status)
+
+
+def _document(text: str) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = json.loads(text)
+    return document
 
 
 def _initrd(initrd: int | str | os.PathLike[str] | None) -> tuple[int | None, bool]:

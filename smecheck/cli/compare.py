@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,10 +12,6 @@ from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, compl
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES, size
 from smecheck.cli.reporting import reporting_of, reporting_options
-from smecheck.errors import ExitCode
-
-if TYPE_CHECKING:
-    from smecheck.builds.compared import Comparison
 
 _EPILOG = """
 \b
@@ -64,6 +60,7 @@ def compare(old: str, new: str, **options: Any) -> int:
     with reporting.failures():
         from smecheck.builds.comparison import Limits
         from smecheck.programs.compare import compare as answer
+        from smecheck.programs.compare import exit_status
         from smecheck.report.row_render import render_comparison
 
         given = [options[name] for name in COMPLEMENT_NAMES]
@@ -74,15 +71,6 @@ def compare(old: str, new: str, **options: Any) -> int:
         tolerance = Tolerance(
             allow_undecided=options["allow_undecided"], exit_zero=options["exit_zero"]
         )
-        status = _status(comparison, tolerance)
+        status = exit_status(comparison, tolerance)
         reporting.deliver(partial(render_comparison, comparison), status, tolerance)
         return int(status)
-
-
-def _status(comparison: Comparison, tolerance: Tolerance) -> ExitCode:
-    from smecheck.builds.gate_report import RowOutcome
-
-    failing = {row.outcome for row in comparison.rows if comparison.fails(row, tolerance)}
-    if not failing or tolerance.exit_zero:
-        return ExitCode.OK
-    return ExitCode.FINDINGS if RowOutcome.FAILED in failing else ExitCode.UNDECIDED

@@ -14,10 +14,8 @@ from smecheck.cli.file_command import FileCommand
 from smecheck.cli.machine_code import verify_option
 from smecheck.cli.parameters import HELP_NAMES, day, enum_option
 from smecheck.cli.reporting import reporting_of, reporting_options
-from smecheck.errors import ExitCode
 
 if TYPE_CHECKING:
-    from smecheck.builds.gate_report import GateReport
     from smecheck.builds.policy import Policy
 
 _EPILOG = """
@@ -80,7 +78,7 @@ def gate(kernel: str, **options: Any) -> int:
     """
     reporting = reporting_of(options)
     with reporting.failures():
-        from smecheck.programs.gate import GateOptions, read_policy
+        from smecheck.programs.gate import GateOptions, exit_status, read_policy
         from smecheck.programs.gate import gate as answer
         from smecheck.read.kernel.complements import read_with_misfits
         from smecheck.report.row_render import render_gate
@@ -96,23 +94,10 @@ def gate(kernel: str, **options: Any) -> int:
             verification = verification_of((kernel, options["bzimage"]), image, quick=True)
         said = GateOptions(options["today"], options["fail_on"], options["allow_undecided"] or None)
         report = answer(image, policy, said, verification)
-        status = gate_status(report, exit_zero=options["exit_zero"])
+        status = exit_status(report, exit_zero=options["exit_zero"])
         tolerance = Tolerance(report.fail_on, report.allow_undecided, options["exit_zero"])
         reporting.deliver(partial(render_gate, report), status, tolerance)
         return int(status)
-
-
-def gate_status(report: GateReport, *, exit_zero: bool) -> ExitCode:
-    """Return the exit status of a gate's answer."""
-    from smecheck.builds.gate_report import GateVerdict
-
-    status = {
-        GateVerdict.PASS: ExitCode.OK,
-        GateVerdict.FAIL: ExitCode.FINDINGS,
-        GateVerdict.UNDECIDED: ExitCode.UNDECIDED,
-        GateVerdict.ERROR: ExitCode.INPUT,
-    }[report.verdict]
-    return ExitCode.OK if exit_zero and status is not ExitCode.INPUT else status
 
 
 def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list[str | None]:

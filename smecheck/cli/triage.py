@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.checks.tolerance import exit_status
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import reporting_of, reporting_options
-from smecheck.errors import ExitCode, UsageError
+from smecheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from smecheck.checks.tolerance import Tolerance
     from smecheck.support_case.answer import TriageReport
 
 _EPILOG = """
@@ -70,6 +68,7 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
     """
     reporting = reporting_of(options)
     with reporting.failures():
+        from smecheck.programs.triage import exit_status
         from smecheck.report.triage_render import TRIAGE_FORMATS, render_triage
 
         reporting.refuse_other_formats("triage", TRIAGE_FORMATS)
@@ -83,7 +82,7 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
             from smecheck.report.redaction import redacted
 
             report = redacted(report)
-        status = _status(report, tolerance)
+        status = exit_status(report, tolerance)
         reporting.deliver(partial(render_triage, report), status, tolerance)
         return int(status)
 
@@ -105,12 +104,6 @@ def _answer(paths: tuple[str, ...], options: dict[str, Any]) -> TriageReport:
         )
     finally:
         progress.clear()
-
-
-def _status(triage: TriageReport, tolerance: Tolerance) -> ExitCode:
-    if triage.report is not None:
-        return exit_status(triage.report, tolerance)
-    return ExitCode.UNDECIDED if tolerance.open_question_counts else ExitCode.OK
 
 
 def _refuse_two_pipes(paths: list[str | None]) -> None:

@@ -11,7 +11,6 @@ from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.reporting import reporting_of, reporting_options
-from smecheck.errors import ExitCode
 
 _EPILOG = """
 \b
@@ -46,7 +45,7 @@ def verify(kernel: str, **options: Any) -> int:
     """
     reporting = reporting_of(options)
     with reporting.failures():
-        from smecheck.kernel.verification import Result
+        from smecheck.programs.verify import exit_status
         from smecheck.programs.verify import verify as answer
         from smecheck.report.verify_render import VERIFY_FORMATS, render_verify
 
@@ -54,11 +53,6 @@ def verify(kernel: str, **options: Any) -> int:
         complements = complements_of(kernel, options)
         reporting.refuse_overwriting([kernel, *(options[name] for name in COMPLEMENT_NAMES)])
         report = answer(kernel, complements)
-        status = {
-            Result.AGREES: ExitCode.OK,
-            Result.DIFFERS: ExitCode.FINDINGS,
-            Result.FAULTS: ExitCode.FINDINGS,
-            Result.NOT_RECOGNIZED: ExitCode.UNDECIDED,
-        }[report.verification.result]
+        status = exit_status(report)
         reporting.deliver(partial(render_verify, report), status, Tolerance())
         return int(status)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.errors import UsageError
+from smecheck.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from smecheck.builds.build_facts import BuildFacts
     from smecheck.builds.compared import Comparison
     from smecheck.builds.comparison import Limits
+    from smecheck.checks.tolerance import Tolerance
     from smecheck.kernel.image import KernelImage
     from smecheck.read.kernel.complements import Complements
 
@@ -32,6 +33,16 @@ def compare(old: str, new: str, complements: Complements, limits: Limits) -> Com
     before = build_of(old)
     now = build_of_image(_complemented(new, complements)) if complements.paths else build_of(new)
     return answer(before, now, limits)
+
+
+def exit_status(comparison: Comparison, tolerance: Tolerance) -> ExitCode:
+    """Return the exit status of a comparison."""
+    from smecheck.builds.gate_report import RowOutcome
+
+    failing = {row.outcome for row in comparison.rows if comparison.fails(row, tolerance)}
+    if not failing or tolerance.exit_zero:
+        return ExitCode.OK
+    return ExitCode.FINDINGS if RowOutcome.FAILED in failing else ExitCode.UNDECIDED
 
 
 def _complemented(new: str, complements: Complements) -> KernelImage:

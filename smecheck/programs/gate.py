@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from smecheck.builds.gate import GateQuestion
 from smecheck.builds.gate import gate as answer
-from smecheck.builds.gate_report import GateReport, Unreadable
+from smecheck.builds.gate_report import GateReport, GateVerdict, Unreadable
 from smecheck.builds.policy import KnownRules, Policy, PolicyMachine
-from smecheck.errors import InputError, UsageError
+from smecheck.errors import ExitCode, InputError, UsageError
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -76,6 +76,17 @@ def gate(
             verification=verification,
         )
     )
+
+
+def exit_status(report: GateReport, *, exit_zero: bool = False) -> ExitCode:
+    """Return the exit status of a gate's answer."""
+    status = {
+        GateVerdict.PASS: ExitCode.OK,
+        GateVerdict.FAIL: ExitCode.FINDINGS,
+        GateVerdict.UNDECIDED: ExitCode.UNDECIDED,
+        GateVerdict.ERROR: ExitCode.INPUT,
+    }[report.verdict]
+    return ExitCode.OK if exit_zero and status is not ExitCode.INPUT else status
 
 
 def _asker(image: KernelImage, policy: Policy) -> Callable[[PolicyMachine], Case | Unreadable]:

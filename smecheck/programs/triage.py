@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from smecheck.checks.tolerance import exit_status as status_of_report
+from smecheck.errors import ExitCode
+
 if TYPE_CHECKING:
     from smecheck.case import Case
+    from smecheck.checks.tolerance import Tolerance
     from smecheck.kernel.image import KernelImage
     from smecheck.read.archive.forward import Watcher
     from smecheck.read.kernel.complements import Complements
@@ -43,6 +47,13 @@ def triage(
 
         evidence = replace(evidence, configs=(read_config(complements.config), *evidence.configs))
     return answer(evidence, given, ask)
+
+
+def exit_status(triage: TriageReport, tolerance: Tolerance) -> ExitCode:
+    """Return the exit status of a triage."""
+    if triage.report is not None:
+        return status_of_report(triage.report, tolerance)
+    return ExitCode.UNDECIDED if tolerance.open_question_counts else ExitCode.OK
 
 
 def _kernel(kernel: str | KernelImage | None, complements: Complements) -> KernelImage | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.errors import UsageError
+from smecheck.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,3 +65,15 @@ def verify(kernel: str, complements: Complements) -> VerifyReport:
     image = read_complemented(kernel, complements)
     found = verification_of((kernel, complements.bzimage), image)
     return VerifyReport(image, identify(image), found)
+
+
+def exit_status(report: VerifyReport) -> ExitCode:
+    """Return the exit status of an answer about a kernel's machine code."""
+    from smecheck.kernel.verification import Result
+
+    return {
+        Result.AGREES: ExitCode.OK,
+        Result.DIFFERS: ExitCode.FINDINGS,
+        Result.FAULTS: ExitCode.FINDINGS,
+        Result.NOT_RECOGNIZED: ExitCode.UNDECIDED,
+    }[report.verification.result]
