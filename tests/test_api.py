@@ -6,18 +6,23 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 from commandline import ROOT, SAMPLES, run, sample
+from sme_program import elf
 
 import smecheck
 
 FOUNDING = SAMPLES / "founding-failure"
 EXPORTED = {
     *("Basis", "Case", "Finding", "Report", "Severity", "Span", "Verdict"),
+    *("Comparison", "GateReport", "TriageReport", "VerifyReport"),
     *("InputError", "MalformedInput", "SmecheckError", "UnreadableInput", "UsageError"),
-    *("WrongKind", "analyze", "parse_iomem", "parse_log", "parse_segments"),
+    *("WrongKind", "analyze", "compare", "gate", "triage", "verify"),
+    *("parse_iomem", "parse_log", "parse_segments"),
     *("read_host", "read_iomem", "read_kernel", "read_log", "read_memmap", "read_segments"),
 }
 
@@ -100,3 +105,42 @@ def test_reports_can_be_kept_and_shown() -> None:
 def test_advice_is_asked_for() -> None:
     assert founding().advice is None
     assert founding(advise=True).advice
+
+
+Answer = smecheck.GateReport | smecheck.Comparison | smecheck.TriageReport | smecheck.VerifyReport
+
+
+def programs(tmp_path: Path) -> dict[str, tuple[Callable[[], Answer], tuple[str, ...]]]:
+    """Return what each program is called with, and the same as a command."""
+    kernel, fixed = (str(SAMPLES / name / "kernel.yaml") for name in (FOUNDING.name, "no-sme"))
+    policy, case = str(SAMPLES / "gate" / "smecheck.yaml"), str(SAMPLES / "sosreport")
+    vmlinux = tmp_path / "vmlinux"
+    vmlinux.write_bytes(elf())
+    day = ("--today", "2026-11-28")
+    return {
+        "gate": (
+            lambda: smecheck.gate(kernel, policy=policy, today=date(2026, 11, 28)),
+            ("gate", kernel, "--policy", policy, *day),
+        ),
+        "compare": (lambda: smecheck.compare(fixed, kernel), ("compare", fixed, kernel)),
+        "triage": (
+            lambda: smecheck.triage(case, cmdline="quiet nokaslr"),
+            ("triage", case, "--cmdline", "quiet nokaslr"),
+        ),
+        "verify": (lambda: smecheck.verify(vmlinux), ("verify", str(vmlinux))),
+    }
+
+
+@pytest.mark.parametrize("name", ["gate", "compare", "triage", "verify"])
+def test_a_program_answers_as_its_command_does(name: str, tmp_path: Path) -> None:
+    call, command = programs(tmp_path)[name]
+    answer = call()
+    assert answer.to_dict() == run(*command, "--format", "json").document
+    assert repr(answer).startswith(f"<{type(answer).__name__}")
+    assert pickle.loads(pickle.dumps(answer)) == answer  # noqa: S301 - made here
+
+
+def test_the_functions_are_there_whatever_was_imported_before() -> None:
+    code = "import smecheck.cli.main, smecheck; print(smecheck.triage, smecheck.verify)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.count("<function") == 2

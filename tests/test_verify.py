@@ -24,14 +24,14 @@ from sme_program import (
     patched,
 )
 
+from smecheck.emulation.confirm import Subject, verify
+from smecheck.emulation.emulator import INSTRUCTION_LIMIT
+from smecheck.emulation.isolation import ChildEnded, in_child
 from smecheck.evidence import Known
 from smecheck.kernel.identity import identify
 from smecheck.kernel.verification import Aspect, Difference, Result, Verification
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.kernel.program import open_program
-from smecheck.verify.confirm import Subject, verify
-from smecheck.verify.emulator import INSTRUCTION_LIMIT
-from smecheck.verify.isolation import ChildEnded, in_child
 
 JUMP_TO_ITSELF = bytes.fromhex("ebfe")
 UNDEFINED = bytes.fromhex("0f0b")

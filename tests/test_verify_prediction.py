@@ -13,13 +13,13 @@ from recorded import load_json
 from test_entry_tables import tables_of
 from test_machine_code import image
 
+from smecheck.emulation.entry_map import EntryKind, EntryMap
+from smecheck.emulation.prediction import predict
+from smecheck.emulation.start import Start
 from smecheck.evidence import Known
 from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.kernel.identity import identify
 from smecheck.span import Span
-from smecheck.verify.entry_map import EntryKind, EntryMap
-from smecheck.verify.prediction import predict
-from smecheck.verify.start import Start
 from smecheck.workarea.arithmetic import KernelLayout
 
 KERNELS = ("5.0-old", "6.1.0-56-cloud-amd64", "7.3.4+deb13-cloud-amd64")

@@ -16,6 +16,7 @@ import pytest
 from commandline import run
 from test_real_kernels import DEBUG, KERNELS, ONES, release_of
 
+from smecheck.emulation.confirm import Subject, verify
 from smecheck.evidence import Known
 from smecheck.kernel.constants import START_KERNEL_MAP
 from smecheck.kernel.identity import identify
@@ -25,7 +26,6 @@ from smecheck.kernel.verification import Aspect, Result
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.kernel.program import open_program
 from smecheck.record import replace
-from smecheck.verify.confirm import Subject, verify
 
 pytestmark = pytest.mark.real
 

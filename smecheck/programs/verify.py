@@ -28,10 +28,10 @@ def verification_of(
         UsageError: the emulator is not installed.
         InputError: a file cannot be read.
     """
+    from smecheck.emulation.confirm import Subject, not_recognized, verify
     from smecheck.evidence import Unknown
     from smecheck.kernel.identity import identify
     from smecheck.read.kernel.program import open_program
-    from smecheck.verify.confirm import Subject, not_recognized, verify
 
     reasons = []
     try:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from smecheck.emulation.table_walk import ENTRIES
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.span import Span
-from smecheck.verify.table_walk import ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

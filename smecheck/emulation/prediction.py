@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import Initrd
+from smecheck.emulation.table_walk import ENTRIES, joined
 from smecheck.kernel.constants import (
     EXECUTE_LEN,
     P4D_SIZE,
@@ -14,14 +15,13 @@ from smecheck.kernel.constants import (
 )
 from smecheck.kernel.verification import Figures, Mapping
 from smecheck.span import Span, SpanSet, align_up
-from smecheck.verify.table_walk import ENTRIES, joined
 from smecheck.workarea.arithmetic import reach_at
 from smecheck.workarea.entry_tables import Meeting, meet
 from smecheck.workarea.page_tables import page_aligned_initrd
 
 if TYPE_CHECKING:
+    from smecheck.emulation.start import Start
     from smecheck.kernel.generations import GenerationRules
-    from smecheck.verify.start import Start
     from smecheck.workarea.arithmetic import KernelLayout
     from smecheck.workarea.placement import Extents
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import Initrd
+from smecheck.emulation.entry_map import LOADER_AREA, EntryKind, entry_map
+from smecheck.emulation.start import Start
 from smecheck.kernel.constants import (
     P4D_SIZE,
     PAGE_SIZE,
@@ -20,8 +22,6 @@ from smecheck.kernel.constants import (
 )
 from smecheck.record import record
 from smecheck.span import Span, SpanSet, align_down, align_up
-from smecheck.verify.entry_map import LOADER_AREA, EntryKind, entry_map
-from smecheck.verify.start import Start
 from smecheck.workarea.arithmetic import reach_anywhere
 
 if TYPE_CHECKING:

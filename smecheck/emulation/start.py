@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from smecheck.emulation.entry_map import EntryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span
-from smecheck.verify.entry_map import EntryMap
 
 
 @record

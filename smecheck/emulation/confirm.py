@@ -6,6 +6,12 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import Initrd
+from smecheck.emulation.comparison import compare, result_of
+from smecheck.emulation.emulator import Arena, StopKind, emulator_version, release
+from smecheck.emulation.isolation import ChildEnded, in_child
+from smecheck.emulation.matrix import Ground, full_matrix, short_matrix
+from smecheck.emulation.observation import Entries, Observation, Seen
+from smecheck.emulation.prediction import predict
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import KERNEL_IMAGE_SIZE, PAGE_SIZE, START_KERNEL_MAP
 from smecheck.kernel.five_levels import has_five_levels
@@ -23,23 +29,17 @@ from smecheck.kernel.verification import (
 from smecheck.quantity import address_text
 from smecheck.record import record, replace
 from smecheck.span import Span, align_up
-from smecheck.verify.comparison import compare, result_of
-from smecheck.verify.emulator import Arena, StopKind, emulator_version, release
-from smecheck.verify.isolation import ChildEnded, in_child
-from smecheck.verify.matrix import Ground, full_matrix, short_matrix
-from smecheck.verify.observation import Entries, Observation, Seen
-from smecheck.verify.prediction import predict
 from smecheck.workarea.arithmetic import KernelLayout, reach_anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smecheck.emulation.start import Start
     from smecheck.evidence import Fact
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.generations import GenerationRules
     from smecheck.kernel.image import KernelImage
     from smecheck.kernel.program import KernelProgram
-    from smecheck.verify.start import Start
 
 ENCRYPT_KERNEL = "sme_encrypt_kernel"
 ENCRYPT_EXECUTE = "sme_encrypt_execute"

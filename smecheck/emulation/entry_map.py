@@ -9,13 +9,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from smecheck.emulation.table_walk import entry_offset, entry_size, identity_entry, table_entry
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, PUD_SIZE
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
-from smecheck.verify.table_walk import entry_offset, entry_size, identity_entry, table_entry
 
 if TYPE_CHECKING:
-    from smecheck.verify.guest_memory import GuestMemory
+    from smecheck.emulation.guest_memory import GuestMemory
 
 LOADER_AREA = Span.sized(0xE000_0000, PMD_SIZE)
 """Where boot_params, the command line and the tables lie in a run: away from everything else."""

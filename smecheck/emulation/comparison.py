@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smecheck.emulation.emulator import StopKind
 from smecheck.kernel.verification import Aspect, CodePlace, Difference, Figures, Mapping, Result
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
-from smecheck.verify.emulator import StopKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from smecheck.emulation.observation import Seen
     from smecheck.span import SpanSet
-    from smecheck.verify.observation import Seen
 
     Locate = Callable[[int], CodePlace]
     """Names the instruction at a physical address of the run."""

@@ -18,15 +18,15 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from smecheck.emulation.guest_memory import ARENA_SIZE, GuestMemory, MemoryUsedUp
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
-from smecheck.verify.guest_memory import ARENA_SIZE, GuestMemory, MemoryUsedUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from smecheck.verify.table_walk import Leaf, TableReader
+    from smecheck.emulation.table_walk import Leaf, TableReader
 
     Action = Callable[["Machine", int], None]
     """What to do at an instruction; it is given its address."""

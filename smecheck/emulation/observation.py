@@ -12,20 +12,20 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from smecheck.emulation.emulator import Access, Arena, Copy, Cpu, Machine, Stop, StopKind
+from smecheck.emulation.entry_map import LOADER_AREA, write_entry_map
+from smecheck.emulation.guest_memory import GuestMemory, MemoryUsedUp
+from smecheck.emulation.table_walk import TableReader, TooManyTables, joined
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.kernel.verification import Aspect, Figures
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_down
-from smecheck.verify.emulator import Access, Arena, Copy, Cpu, Machine, Stop, StopKind
-from smecheck.verify.entry_map import LOADER_AREA, write_entry_map
-from smecheck.verify.guest_memory import GuestMemory, MemoryUsedUp
-from smecheck.verify.table_walk import TableReader, TooManyTables, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from smecheck.emulation.start import Start
     from smecheck.kernel.verification import Mapping
-    from smecheck.verify.start import Start
 
 _BOOT_PARAMS = LOADER_AREA.start
 _CMDLINE = _BOOT_PARAMS + PAGE_SIZE
