@@ -3,8 +3,8 @@
 A kernel image is identified (where it begins and ends, which scheme it follows, whether it has SME
 code). The boot that is asked about is worked out from the user's words, the segments of the load
 and the machine. The workarea is placed under both schemes. What every loader must keep to the
-kernel is held against it: that is the proof. The rules look at the situation, and the verdict sums
-them up.
+kernel is held against it: that is the proof. The rules look at the case, and the verdict sums them
+up.
 
 Nothing here reads a file or prints.
 """
@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import Path
 from smecheck.boot.decompressor import unpack_rules
-from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.path_asked_about import with_path
-from smecheck.boot.resolve import BootEvidence, resolve_boot
-from smecheck.case import Case
-from smecheck.checks.apply import contradicting, findings_of, no_workarea, rule_results
+from smecheck.boot.resolve import resolve_boot
+from smecheck.case import Case, Identified, Located, Resolved
+from smecheck.checks.apply import contradicting, findings_of, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Judged, Judgement
 from smecheck.checks.kaslr_places import bases_of_kaslr, places_of_kaslr
-from smecheck.checks.situation import situation_of
 from smecheck.checks.verdict import judge
-from smecheck.evidence import Known, Unknown, value_of
+from smecheck.evidence import Known, Unknown
 from smecheck.inputs_used import inputs_used
 from smecheck.kernel.identity import identify
 from smecheck.load.memory_of_case import memory_premises, with_memory
@@ -37,190 +35,189 @@ from smecheck.load.of_case import (
     named,
     obstacle_in_log,
     predicted_load,
-    why_nothing_is_reserved,
     with_kexec_options,
 )
-from smecheck.record import replace
+from smecheck.record import extended, replace
 from smecheck.workarea.boot_proof import proof_of, voided
 from smecheck.workarea.code_premise import code_premise
-from smecheck.workarea.place import Setting, place_both
-from smecheck.workarea.proof import Reservations, reservations
+from smecheck.workarea.ownership import moved_by_kaslr
+from smecheck.workarea.place import place, place_both
+from smecheck.workarea.proof import reservations
 
 if TYPE_CHECKING:
-    from smecheck.boot.boot import Boot
+    from collections.abc import Iterator
+
+    from smecheck.checks.finding import RuleResult
     from smecheck.kernel.decompressor_sizes import DecompressorView
-    from smecheck.kernel.facts import KernelFacts
-    from smecheck.kernel.image import KernelImage
-    from smecheck.load.predicted_load import PredictedLoad
+    from smecheck.load.request import PredictedLoad
     from smecheck.load.segments import SegmentList
+    from smecheck.span import SpanSet
 
 
-def analyze(question: Case) -> Report:
+def analyze(case: Case) -> Report:
     """Answer the question; where no load was recorded and one is asked about, predict it."""
-    question = _as_asked(question)
-    predicted = predicted_load(question)
-    case, report = _answer(question, predicted)
-    if question.cross_check and report.segments is not None and predicted is None:
-        report = replace(report, cross_check=cross_checked(question, report.segments))
+    case = _as_asked(case)
+    predicted = predicted_load(case)
+    judged, checks = _judged(_resolved(case, predicted))
+    report = _report(judged, checks)
+    if case.cross_check and report.segments is not None and predicted is None:
+        report = replace(report, cross_check=cross_checked(case, report.segments))
     if predicted is None or report.basis is Basis.PROOF:
         return report
     from smecheck.checks.what_if import changes, told
 
-    found = changes(predicted, report.verdict, lambda other: _answer(question, other)[1].verdict)
+    found = changes(predicted, report.verdict, lambda other: _verdict(case, other))
     report = replace(report, assumptions=(*report.assumptions, *told(found, report.verdict)))
-    return _judged(report, judge(replace(case, changes=found)))
+    return _worded(report, judge(replace(judged, changes=found)))
 
 
-def answer(question: Case, *, first_only: bool = False) -> Report:
+def answer(case: Case, *, first_only: bool = False) -> Report:
     """Answer the question, without trying whether what was assumed of a load matters.
 
     For whoever asks many questions that differ a little.
 
     Args:
-        question: what is asked.
+        case: what is asked.
         first_only: whether it is enough to know if there is a place of KASLR at which something is
             hit; the places are not counted then.
     """
-    question = _as_asked(question)
-    return _answer(question, predicted_load(question), first_only=first_only)[1]
+    case = _as_asked(case)
+    resolved = _resolved(case, predicted_load(case), first_only=first_only)
+    return _report(*_judged(resolved))
 
 
-def _as_asked(question: Case) -> Case:
-    """Return the question with all that follows from what was given."""
-    return with_path(with_memory(with_kexec_options(question)))
+def _verdict(case: Case, predicted: PredictedLoad) -> Verdict:
+    """Return the verdict on another load than the one that was predicted, and nothing else."""
+    judged, _ = _judged(_resolved(case, predicted, first_only=True))
+    return judge(judged).verdict
 
 
-def _answer(
-    question: Case, predicted: PredictedLoad | None, *, first_only: bool = False
-) -> tuple[Judged, Report]:
-    """Answer the question for the load that it names, or for one that was predicted.
+def _as_asked(case: Case) -> Case:
+    """Return the case with all that follows from what was given."""
+    return with_path(with_memory(with_kexec_options(case)))
 
-    Returns:
-        What was judged, for whoever learns more and judges again, and the report.
-    """
-    image, memory = question.image, question.memory
-    load = named(question.segments, image)
-    about_load = asks_for_load(question)
-    asked = question.boot
+
+def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
+    """Identify the kernel, and name the load: that of the case, or one that was predicted."""
+    image, asked = case.image, case.boot
+    load = named(case.segments, image)
     if predicted is not None and predicted.segments is not None:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
     segments = load
     if load is None or asked.path is Path.FIRST_BOOT:
-        segments = _around_first_boot(question, load)
-    not_predicted = predicted.prediction.unknown if predicted is not None else None
-    placing = predicted.prediction.placing if predicted is not None else None
-    obstacle = obstacle_in_log(question) if about_load else None
-    if obstacle is not None:
-        not_predicted = obstacle.reason
+        segments = _around_first_boot(case, load)
     facts = identify(image)
-    rules = unpack_rules(image, facts)
-    kept = reservations(image, facts)
-    boot = resolve_boot(
-        BootEvidence(asked, image, facts, rules, segments, memory, [], question.log)
+    return Identified(
+        case=case,
+        asked=asked,
+        facts=facts,
+        rules=unpack_rules(image, facts),
+        kept=reservations(image, facts),
+        host=host_of(case),
+        load=load,
+        segments=segments,
+        predicted=predicted,
+        obstacle=obstacle_in_log(case) if asks_for_load(case) else None,
     )
-    host = host_of(question)
-    setting = Setting(image, facts, rules, boot, kept, segments, memory, host)
-    where = KaslrQuestion(
-        setting, load, question.firmware, question.log, question.early, first_only
-    )
-    kaslr = places_of_kaslr(asked, where)
-    if isinstance(kaslr, Known):
+
+
+def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool = False) -> Resolved:
+    """Find out which boot it is and where its kernel runs, and place its workarea."""
+    identified = _identified(case, predicted)
+    located = extended(Located, identified, boot=resolve_boot(identified))
+    bases, places = bases_of_kaslr(located), places_of_kaslr(located, first_only=first_only)
+    if isinstance(places, Known):
         from smecheck.boot.kaslr.example_slot import at_a_slot
 
-        boot = at_a_slot(boot, kaslr.value)
-    setting = replace(setting, boot=boot)
-    placements = place_both(setting)
-    actual = next((placement for placement in placements if placement.actual), None)
-    situation = situation_of(setting, actual or placements[0], question.firmware, question.log)
-    situation = replace(
-        situation,
-        is_unpredictable=not_predicted is not None,
-        bases=bases_of_kaslr(question.boot, where),
-        verification=question.verification,
+        located = replace(located, boot=at_a_slot(located.boot, places.value))
+    return extended(
+        Resolved,
+        located,
+        placement=place(located),
+        kernel_moved=moved_by_kaslr(located.boot, located.rules),
+        crash_memory=_crash_memory(located),
+        places=places,
+        bases=bases,
     )
-    checks = rule_results(situation, no_workarea=no_workarea(facts, boot, actual))
+
+
+def _judged(resolved: Resolved) -> tuple[Judged, tuple[RuleResult, ...]]:
+    """Hold the rules against the case, and work the proof out."""
+    checks = rule_results(resolved)
     findings = findings_of(checks)
-    proof = proof_of(setting, question.boot, actual)
-    contradiction = contradicting(findings)
+    proof = proof_of(resolved)
+    contradiction, verification = contradicting(findings), resolved.verification
     if contradiction is not None:
         proof = voided(proof, contradiction.message)
-    elif question.verification is not None and question.verification.is_refuted:
-        proof = voided(proof, question.verification.premise)
-    case = Judged(
-        facts,
-        boot,
-        actual,
-        proof,
-        findings,
-        segments,
-        memory,
-        not_predicted,
-        placing,
-        value_of(kaslr),
-        settled_by=obstacle.settle if obstacle is not None else None,
-        nothing_reserved=why_nothing_is_reserved(question),
-    )
-    judgement = judge(case)
-    return case, Report(
+    elif verification is not None and verification.is_refuted:
+        proof = voided(proof, verification.premise)
+    return extended(Judged, resolved, proof=proof, findings=findings, changes=()), checks
+
+
+def _report(judged: Judged, checks: tuple[RuleResult, ...]) -> Report:
+    """Put everything together that a reader of the answer is to see."""
+    judgement = judge(judged)
+    return Report(
         verdict=judgement.verdict,
         basis=judgement.basis,
         headline=judgement.headline,
         next_step=judgement.next_step,
-        image=image,
-        facts=facts,
-        boot=boot,
-        placements=placements,
-        segments=segments,
-        memory=memory,
-        proof=proof,
-        decompressor=_decompressor(image, facts, kept),
-        findings=findings,
-        assumptions=(
-            *facts.assumptions,
-            *rules.assumptions,
-            *kept.assumptions,
-            *code_premise(facts, question.verification),
-            *boot.assumptions,
-            *(segments.remarks if segments else ()),
-            *memory_premises(question),
-            *_irrelevant(question, boot, predicted),
-            *_of_proof(setting, judgement),
-            *(kaslr.value.premises if isinstance(kaslr, Known) else ()),
-        ),
-        not_checked=not_checked(
-            boot, actual, segments, memory, question.log, not_predicted, kaslr=kaslr
-        ),
-        kaslr=value_of(kaslr),
-        inputs=inputs_used(question, segments),
+        image=judged.image,
+        facts=judged.facts,
+        boot=judged.boot,
+        placements=place_both(judged, judged.placement),
+        segments=judged.segments,
+        memory=judged.memory,
+        proof=judged.proof,
+        decompressor=_decompressor(judged),
+        findings=judged.findings,
+        assumptions=tuple(_assumptions(judged, judgement)),
+        not_checked=not_checked(judged),
+        kaslr=judged.kaslr,
+        inputs=inputs_used(judged.case, judged.segments),
         checks=checks,
-        verification=question.verification,
+        verification=judged.verification,
     )
 
 
-def _of_proof(setting: Setting, judgement: Judgement) -> tuple[str, ...]:
+def _assumptions(judged: Judged, judgement: Judgement) -> Iterator[str]:
+    """Yield what the answer takes for granted."""
+    yield from judged.facts.assumptions
+    yield from judged.rules.assumptions
+    yield from judged.kept.assumptions
+    yield from code_premise(judged.facts, judged.verification)
+    yield from judged.boot.assumptions
+    yield from judged.segments.remarks if judged.segments else ()
+    yield from memory_premises(judged.case)
+    yield from _irrelevant(judged)
+    yield from _of_proof(judged, judgement)
+    yield from judged.kaslr.premises if judged.kaslr is not None else ()
+
+
+def _of_proof(judged: Judged, judgement: Judgement) -> tuple[str, ...]:
     """Return what a proof takes for granted of a load that is not known."""
     is_proven = judgement.verdict is Verdict.CLEAR and judgement.basis is Basis.PROOF
-    if not is_proven or setting.segments is not None:
+    if not is_proven or judged.segments is not None:
         return ()
     from smecheck.workarea.load_addresses import premise_of_the_proof
 
-    premise = premise_of_the_proof(setting.boot, setting.host)
+    premise = premise_of_the_proof(judged.boot, judged.host)
     return () if premise is None else (premise,)
 
 
-def _irrelevant(question: Case, boot: Boot, predicted: PredictedLoad | None) -> tuple[str, ...]:
+def _irrelevant(judged: Judged) -> tuple[str, ...]:
     """Return what was said of the machine that loads, and does not count."""
-    if question.machine is None:
+    if judged.case.machine is None:
         return ()
     from smecheck.boot.irrelevant import irrelevant, irrelevant_to_load
 
-    if predicted is not None:
-        return irrelevant_to_load(question, predicted.asked)
-    return irrelevant(question, boot)
+    if judged.predicted is not None:
+        return irrelevant_to_load(judged.case, judged.predicted.asked)
+    return irrelevant(judged.case, judged.boot)
 
 
-def _judged(report: Report, judgement: Judgement) -> Report:
+def _worded(report: Report, judgement: Judgement) -> Report:
     return replace(
         report,
         verdict=judgement.verdict,
@@ -230,23 +227,31 @@ def _judged(report: Report, judgement: Judgement) -> Report:
     )
 
 
-def _around_first_boot(question: Case, listed: SegmentList | None) -> SegmentList | None:
+def _around_first_boot(case: Case, listed: SegmentList | None) -> SegmentList | None:
     """Return what lies around a kernel that a boot loader starts, as a list or boot_params tell."""
-    if listed is None and question.early is None:
+    if listed is None and case.early is None:
         return None
     from smecheck.boot.kaslr.around_first_boot import around_first_boot, of_first_boot
 
     if listed is not None:
         return of_first_boot(listed)
-    return None if question.early is None else around_first_boot(question.early)
+    return None if case.early is None else around_first_boot(case.early)
 
 
-def _decompressor(
-    image: KernelImage, facts: KernelFacts, kept: Reservations
-) -> DecompressorView | None:
+def _crash_memory(located: Located) -> SpanSet | None:
+    """Return what the crash kernel may write to; ``None`` where it is none, or not known."""
+    if located.boot.path is not Path.KDUMP or located.memory is None:
+        return None
+    from smecheck.boot.crash_memory import crash_memory
+
+    return crash_memory(located)
+
+
+def _decompressor(judged: Judged) -> DecompressorView | None:
     """Return what a bzImage's decompressor counts with; nothing is known of it without a header."""
-    if isinstance(image.header.init_size, Unknown) and isinstance(image.header.output_len, Unknown):
+    header = judged.image.header
+    if isinstance(header.init_size, Unknown) and isinstance(header.output_len, Unknown):
         return None
     from smecheck.workarea.decompressor_view import decompressor_view
 
-    return decompressor_view(image, facts, kept)
+    return decompressor_view(judged.image, judged.facts, judged.kept)

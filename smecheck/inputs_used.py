@@ -1,4 +1,4 @@
-"""The inputs of a question, and the facts that were taken from each, by name."""
+"""The inputs of a case, and the facts that were taken from each, by name."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _GIVEN_MAPS = ("memmap", "e820-log")
 """Kinds of a firmware map that is an input of its own, not part of another one."""
 
 
-def inputs_used(question: Case, segments: SegmentList | None) -> tuple[InputUse, ...]:
-    """Return every input of a question, with what was taken from it."""
-    image, memory = question.image, question.memory
+def inputs_used(case: Case, segments: SegmentList | None) -> tuple[InputUse, ...]:
+    """Return every input of a case, with what was taken from it."""
+    image, memory = case.image, case.memory
     uses = [InputUse(image.source, image.kind.value, _used_of_kernel(image))]
     uses += [InputUse(part.source, part.kind, part.used) for part in image.complements]
     if memory is not None and memory.kind is MapKind.IOMEM:
         uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
-    early, firmware = question.early, question.firmware
+    early, firmware = case.early, case.firmware
     if early is not None:
         uses.append(InputUse(early.source, "boot-params", early.told))
     if firmware is not None and firmware.kind.value in _GIVEN_MAPS:
         uses.append(InputUse(firmware.source, "memmap", ("firmware_map",)))
-    if question.log is not None:
+    if case.log is not None:
         from smecheck.machine.map_without_iomem import told_by
 
-        uses.append(InputUse(question.log.source, "dmesg", told_by(question.log.boot)))
-    host = question.machine.host if question.machine is not None else None
+        uses.append(InputUse(case.log.source, "dmesg", told_by(case.log.boot)))
+    host = case.machine.host if case.machine is not None else None
     if host is not None and host.source is not None:
         uses.append(InputUse(host.source, "host", _used_of_host(host)))
     if host is not None and isinstance(host.crash_cma_ranges, Known):

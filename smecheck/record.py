@@ -77,6 +77,12 @@ def replace(instance: T, **changes: Any) -> T:
     return type(instance)(**kept | changes)
 
 
+def extended(kind: type[T], instance: object, **more: Any) -> T:
+    """Return a record of a class that adds fields to those of ``instance``, with these values."""
+    kept = {name: getattr(instance, name) for name in field_names(instance)}
+    return kind(**kept | more)
+
+
 def field_names(instance: object) -> tuple[str, ...]:
     """Return the names of the fields of a record, in order."""
     names: tuple[str, ...] = type(instance).__match_args__  # type: ignore[attr-defined]

@@ -19,8 +19,8 @@ from smecheck.kernel.image import KernelImage, LoadSegment, Section, SetupHeader
 from smecheck.record import replace
 from smecheck.span import Span, align_up
 from smecheck.workarea.placement import Owner
-from smecheck.workarea.proof import Reservations, reservations
-from smecheck.workarea.proven import Proof, ProofPath, Way
+from smecheck.workarea.proof import reservations
+from smecheck.workarea.proven import Proof, ProofPath, Reservations, Way
 
 # data/captures/README.md, "Sizes": init_size - scratch end, z_output_len, file offset of the
 # section's end, its distance from _text. All sizes in bytes.

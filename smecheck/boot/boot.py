@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from smecheck.asked import Path
-from smecheck.evidence import Fact, Unknown
+from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.segments import Loader, Mode
 from smecheck.record import record
 from smecheck.span import Span
@@ -100,3 +100,15 @@ class Boot:
     def sme_condition(self) -> str | None:
         """What the use of the workarea is conditional on; ``None`` where SME is known."""
         return SME_IS_ON if self.sme is SmeState.UNKNOWN else None
+
+
+@record
+class UnpackRules:
+    """The facts that decide where the decompressor unpacks a kernel to."""
+
+    alignment: Known[int]
+    """kernel_alignment, CONFIG_PHYSICAL_ALIGN."""
+    load_physical_address: Fact[int]
+    """pref_address, LOAD_PHYSICAL_ADDR: the lowest place a kernel runs at."""
+    relocatable: Known[bool]
+    assumptions: tuple[str, ...]

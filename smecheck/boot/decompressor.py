@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+from smecheck.boot.boot import UnpackRules
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.kernel.constants import DEFAULT_PHYSICAL_ALIGN, START_KERNEL_MAP
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage
 from smecheck.kernel.link_address import physical_align
 from smecheck.quantity import address_text, size_text
-from smecheck.record import record
 from smecheck.remembered import remembered
 from smecheck.span import align_up
-
-
-@record
-class UnpackRules:
-    """The facts that decide where the decompressor unpacks a kernel to."""
-
-    alignment: Known[int]
-    """kernel_alignment, CONFIG_PHYSICAL_ALIGN."""
-    load_physical_address: Fact[int]
-    """pref_address, LOAD_PHYSICAL_ADDR: the lowest place a kernel runs at."""
-    relocatable: Known[bool]
-    assumptions: tuple[str, ...]
 
 
 @remembered

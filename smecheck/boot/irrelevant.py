@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from smecheck.boot.boot import Boot
     from smecheck.case import Case
-    from smecheck.load.predicted_load import AskedLoad
-    from smecheck.load.request import Machine
+    from smecheck.load.request import AskedLoad, Machine
     from smecheck.machine.host import Host
 
 _ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")

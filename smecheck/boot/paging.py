@@ -27,31 +27,25 @@ def paging_contradicted(asked: Paging, image: KernelImage) -> str | None:
 
 
 def paging_at_entry(
-    asked: Paging,
-    image: KernelImage,
-    facts: KernelFacts,
-    cmdline: Fact[str],
-    assumptions: list[str],
-) -> Fact[int]:
-    """Return the levels, 4 or 5; what had to be assumed is added to ``assumptions``."""
+    asked: Paging, image: KernelImage, facts: KernelFacts, cmdline: Fact[str]
+) -> tuple[Fact[int], tuple[str, ...]]:
+    """Return the levels, 4 or 5, and what had to be assumed for that."""
     built = has_five_levels(image)
     if isinstance(built, Known) and not built.value:
         contradicted = paging_contradicted(asked, image)
-        if contradicted is not None:
-            assumptions.append(f"4-level paging at entry, not 5 as asked: {contradicted}")
-        return Known(4, built.origin)
+        if contradicted is None:
+            return Known(4, built.origin), ()
+        return Known(4, built.origin), (f"4-level paging at entry, not 5 as asked: {contradicted}",)
     if asked is not Paging.AUTO:
-        return Known(int(asked.value), f"--paging {asked.value}")
+        return Known(int(asked.value), f"--paging {asked.value}"), ()
     if isinstance(cmdline, Known) and has_word(cmdline.value, "no5lvl"):
-        return Known(4, f"no5lvl on the command line ({cmdline.origin})")
+        return Known(4, f"no5lvl on the command line ({cmdline.origin})"), ()
     if set(facts.generations) <= _FOUR_LEVELS_ONLY:
-        assumptions.append(
+        return Known(4, "the SME code of this generation builds 4-level tables"), (
             "4-level paging at entry: the SME code of this generation builds no 5-level tables "
-            "(--paging 5 to see the sizes it would compute)"
+            "(--paging 5 to see the sizes it would compute)",
         )
-        return Known(4, "the SME code of this generation builds 4-level tables")
-    assumptions.append(
+    return Unknown("whether the CPU and the loader use LA57 is not known"), (
         "4- or 5-level paging is not known (--paging): extents hold for both, the surely written "
-        "one for the smaller, the worst one for the larger"
+        "one for the smaller, the worst one for the larger",
     )
-    return Unknown("whether the CPU and the loader use LA57 is not known")

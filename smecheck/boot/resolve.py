@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import Path, Switch
 from smecheck.boot.boot import (
     NO_INITRD_ASSUMED,
     SME_UNKNOWN_WITHOUT_CMDLINE,
@@ -13,68 +13,45 @@ from smecheck.boot.boot import (
     SmeAnswer,
     SmeState,
 )
-from smecheck.boot.decompressor import UnpackRules, landing
+from smecheck.boot.decompressor import landing
+from smecheck.boot.log_of_boot import (
+    is_of_boot,
+    log_is_of_this_boot,
+    running_cmdline,
+    said_of_kaslr,
+)
 from smecheck.boot.paging import paging_at_entry
 from smecheck.boot.running import running_kernel
 from smecheck.evidence import Fact, Known, T, Unknown, first_known
-from smecheck.kernel.cmdline import has_word, unseen_bytes, values
+from smecheck.kernel.cmdline import has_word, unseen_bytes
 from smecheck.load.segments import Mode, SegmentList, SegmentRole
 from smecheck.quantity import address_text, count_text, size_text
-from smecheck.record import record, replace
+from smecheck.record import replace
 from smecheck.span import Span
 
 if TYPE_CHECKING:
-    from smecheck.kernel.facts import KernelFacts
-    from smecheck.kernel.image import KernelImage
-    from smecheck.machine.kernel_log import KernelLog
-    from smecheck.machine.memory import MemoryMap
+    from collections.abc import Iterator
+
+    from smecheck.case import Identified
 
 
-@record
-class BootEvidence:
-    """All that bears on the boot."""
-
-    request: BootRequest
-    image: KernelImage
-    facts: KernelFacts
-    rules: UnpackRules
-    segments: SegmentList | None
-    memory: MemoryMap | None
-    assumptions: list[str]
-    """What had to be assumed; filled while the boot is worked out."""
-    log: KernelLog | None = None
-    """Of the machine, from a kernel that ran there before."""
-
-
-def resolve_boot(evidence: BootEvidence) -> Boot:
+def resolve_boot(found: Identified) -> Boot:
     """Work out which boot it is, where the kernel runs in it, and what it is started with."""
-    request, segments = evidence.request, evidence.segments
-    mode = _stated(request.mode, request.mode_origin, segments.mode if segments else None)
-    path = _path(evidence, mode)
-    cmdline = _stated(
-        request.cmdline, request.cmdline_origin, segments.cmdline if segments else None
-    )
-    if isinstance(cmdline, Unknown) and path is Path.FIRST_BOOT and evidence.log is not None:
-        cmdline = first_known(running_cmdline(evidence.log, evidence.image), cmdline)
-    if isinstance(cmdline, Known) and (unseen := unseen_bytes(cmdline.value)):
-        evidence.assumptions.append(
-            f"the last {count_text(unseen, 'byte')} of the command line do not count: they are "
-            "past COMMAND_LINE_SIZE"
-        )
-    kaslr = _kaslr(evidence, path, cmdline)
-    load_address = _load_address(evidence)
-    kernel_base, is_certain = _kernel_base(evidence, path, load_address, kaslr)
-    sme = _sme(evidence, cmdline, path)
-    _overridden(evidence)
-    paging = paging_at_entry(
-        request.paging, evidence.image, evidence.facts, cmdline, evidence.assumptions
-    )
-    initrd = _initrd(evidence, path)
+    asked, load = found.asked, found.segments
+    mode = _stated(asked.mode, asked.mode_origin, load.mode if load else None)
+    path, assumed_of_path = _path(found, mode)
+    cmdline = _stated(asked.cmdline, asked.cmdline_origin, load.cmdline if load else None)
+    if isinstance(cmdline, Unknown) and path is Path.FIRST_BOOT and found.log is not None:
+        cmdline = first_known(running_cmdline(found.log, found.image), cmdline)
+    kaslr = _kaslr(found, path, cmdline)
+    load_address = _load_address(load)
+    kernel_base, is_certain = _kernel_base(found, path, load_address, kaslr)
+    sme, assumed_of_sme = _sme(found, cmdline, path)
+    paging, assumed_of_paging = paging_at_entry(asked.paging, found.image, found.facts, cmdline)
+    initrd, assumed_of_initrd = _initrd(found, path)
     return Boot(
         path=path,
-        loader=_stated(
-            request.loader, request.loader_origin, segments.loader if segments else None
-        ),
+        loader=_stated(asked.loader, asked.loader_origin, load.loader if load else None),
         mode=mode,
         load_address=load_address,
         kernel_base=kernel_base,
@@ -84,16 +61,16 @@ def resolve_boot(evidence: BootEvidence) -> Boot:
         paging=paging,
         initrd=initrd,
         cmdline=cmdline,
-        base_is_stated=request.load_address is not None,
-        assumptions=tuple(evidence.assumptions),
+        base_is_stated=asked.load_address is not None,
+        assumptions=(
+            *assumed_of_path,
+            *_unseen(cmdline),
+            *assumed_of_sme,
+            *_overridden(found),
+            *assumed_of_paging,
+            *assumed_of_initrd,
+        ),
     )
-
-
-def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
-    """Tell whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
-    kernel = segments.of(SegmentRole.KERNEL)
-    linked = {load.paddr for load in image.loads}
-    return len(kernel) > 1 and all(segment.span.start in linked for segment in kernel)
 
 
 def _stated(value: T | None, option: str, from_load: Fact[T] | None) -> Fact[T]:
@@ -103,61 +80,66 @@ def _stated(value: T | None, option: str, from_load: Fact[T] | None) -> Fact[T]:
     return from_load if from_load is not None else Unknown(f"no {option}, no segments")
 
 
-def _overridden(evidence: BootEvidence) -> None:
-    """List where the user's word stands against what the load says."""
-    request, segments = evidence.request, evidence.segments
+def _unseen(cmdline: Fact[str]) -> Iterator[str]:
+    """Say what of the command line does not count."""
+    if isinstance(cmdline, Known) and (unseen := unseen_bytes(cmdline.value)):
+        yield (
+            f"the last {count_text(unseen, 'byte')} of the command line do not count: they are "
+            "past COMMAND_LINE_SIZE"
+        )
+
+
+def _overridden(found: Identified) -> Iterator[str]:
+    """Say where the user's word stands against what the load says."""
+    asked, segments = found.asked, found.segments
     if segments is None or segments.predicted:
         return
     for option, stated, loaded in (
-        ("--loader", request.loader, segments.loader),
-        ("--mode", request.mode, segments.mode),
-        ("--cmdline", request.cmdline, segments.cmdline),
+        ("--loader", asked.loader, segments.loader),
+        ("--mode", asked.mode, segments.mode),
+        ("--cmdline", asked.cmdline, segments.cmdline),
     ):
         if stated is not None and isinstance(loaded, Known) and loaded.value != stated:
-            evidence.assumptions.append(
-                f"{option} counts, not what the load says ({loaded.origin})"
-            )
-    if request.initrd_size is not None and segments.of(SegmentRole.INITRD):
-        evidence.assumptions.append("the initrd is the load's: --initrd does not count")
+            yield f"{option} counts, not what the load says ({loaded.origin})"
+    if asked.initrd_size is not None and segments.of(SegmentRole.INITRD):
+        yield "the initrd is the load's: --initrd does not count"
 
 
-def _path(evidence: BootEvidence, mode: Fact[Mode]) -> Path:
-    request, segments, memory = evidence.request, evidence.segments, evidence.memory
-    if request.path is not None:
-        if request.path_premise is not None:
-            evidence.assumptions.append(request.path_premise)
-        return request.path
+def _path(found: Identified, mode: Fact[Mode]) -> tuple[Path, tuple[str, ...]]:
+    """Return how the kernel is started, and what had to be assumed for that."""
+    asked, segments, memory = found.asked, found.segments, found.memory
+    if asked.path is not None:
+        return asked.path, () if asked.path_premise is None else (asked.path_premise,)
     if isinstance(mode, Known):
-        return Path.KDUMP if mode.value is Mode.CRASH else Path.KEXEC
+        return Path.KDUMP if mode.value is Mode.CRASH else Path.KEXEC, ()
     if segments is not None and memory is not None:
         kernel = segments.of(SegmentRole.KERNEL)
         reserved = [region.span for region in memory.crash_kernel]
         if any(span.covers(segment.span) for span in reserved for segment in kernel):
-            evidence.assumptions.append("the kernel segment lies in Crash kernel: this is kdump")
-            return Path.KDUMP
-    nothing_loaded = segments is None and request.loader is None
-    if nothing_loaded and memory is not None and request.load_address is None:
-        evidence.assumptions.append("nothing is loaded: the question is the running kernel's boot")
-        return Path.FIRST_BOOT
+            return Path.KDUMP, ("the kernel segment lies in Crash kernel: this is kdump",)
+    nothing_loaded = segments is None and asked.loader is None
+    if nothing_loaded and memory is not None and asked.load_address is None:
+        why = "nothing is loaded: the question is the running kernel's boot"
+        return Path.FIRST_BOOT, (why,)
     if segments is None:
-        evidence.assumptions.append("the question is a kexec (--path to say otherwise)")
-    return Path.KEXEC
+        return Path.KEXEC, ("the question is a kexec (--path to say otherwise)",)
+    return Path.KEXEC, ()
 
 
-def _kaslr(evidence: BootEvidence, path: Path, cmdline: Fact[str]) -> Fact[bool]:
-    request, image = evidence.request, evidence.image
-    if request.kaslr is not Switch.AUTO:
-        return Known(request.kaslr is Switch.ON, f"--kaslr {request.kaslr.value}")
-    if evidence.log is not None:
-        said = said_of_kaslr(evidence.log, path)
+def _kaslr(found: Identified, path: Path, cmdline: Fact[str]) -> Fact[bool]:
+    asked, image = found.asked, found.image
+    if asked.kaslr is not Switch.AUTO:
+        return Known(asked.kaslr is Switch.ON, f"--kaslr {asked.kaslr.value}")
+    if found.log is not None:
+        said = said_of_kaslr(found.log, path)
         if said is not None:
             return said
-    if not evidence.rules.relocatable.value:
-        return Known(False, f"not relocatable ({evidence.rules.relocatable.origin})")
+    if not found.rules.relocatable.value:
+        return Known(False, f"not relocatable ({found.rules.relocatable.origin})")
     option = image.config.get("CONFIG_RANDOMIZE_BASE")
     if option is not None and option != "y":
         return Known(False, f"CONFIG_RANDOMIZE_BASE={option}")
-    if evidence.segments is not None and is_elf_load(image, evidence.segments):
+    if found.without_decompressor:
         return Known(False, "a vmlinux ELF is started without a decompressor")
     if isinstance(cmdline, Unknown):
         return Unknown(f"its command line is not known: {cmdline.reason}")
@@ -166,8 +148,7 @@ def _kaslr(evidence: BootEvidence, path: Path, cmdline: Fact[str]) -> Fact[bool]
     return Known(True, f"no nokaslr on the command line ({cmdline.origin})")
 
 
-def _load_address(evidence: BootEvidence) -> Fact[int]:
-    segments = evidence.segments
+def _load_address(segments: SegmentList | None) -> Fact[int]:
     if segments is None:
         return Unknown("no segments")
     kernel = segments.of(SegmentRole.KERNEL)
@@ -180,54 +161,50 @@ def _load_address(evidence: BootEvidence) -> Fact[int]:
 
 
 def _kernel_base(
-    evidence: BootEvidence, path: Path, load_address: Fact[int], kaslr: Fact[bool]
+    found: Identified, path: Path, load_address: Fact[int], kaslr: Fact[bool]
 ) -> tuple[Fact[int], bool]:
     """Return where ``_text`` is, and whether KASLR can still put it elsewhere (then ``False``)."""
-    request, segments = evidence.request, evidence.segments
-    if request.load_address is not None:
-        return Known(request.load_address, "--load-address"), True
+    asked, segments = found.asked, found.segments
+    if asked.load_address is not None:
+        return Known(asked.load_address, "--load-address"), True
     if segments is not None and isinstance(load_address, Known):
-        if is_elf_load(evidence.image, segments):
+        if found.without_decompressor:
             return Known(load_address.value, f"{load_address.origin}, no decompressor"), True
-        base = landing(load_address.value, evidence.rules)
+        base = landing(load_address.value, found.rules)
         return base, isinstance(kaslr, Known) and not kaslr.value
-    if path is Path.FIRST_BOOT and evidence.memory is not None:
-        return running_kernel(evidence.memory, evidence.image, evidence.facts), True
+    if path is Path.FIRST_BOOT and found.memory is not None:
+        return running_kernel(found.memory, found.image, found.facts), True
     if isinstance(load_address, Unknown) and segments is not None:
         return Unknown(load_address.reason), False
     return Unknown("no segments and no --load-address tell where the kernel runs"), False
 
 
-def _sme(evidence: BootEvidence, cmdline: Fact[str], path: Path) -> SmeAnswer:
-    log, of_this_boot = evidence.log, False
-    predicted = evidence.segments is not None and evidence.segments.predicted
-    if log is not None and evidence.request.cmdline is None and not predicted:
-        of_this_boot = is_of_boot(log, path, evidence.image)
-    answer = _sme_as_stated(evidence)
+def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, tuple[str, ...]]:
+    """Return the state of SME, and what it is taken to be where it is not known."""
+    log = found.log
+    answer = _sme_as_stated(found)
     if answer.state is SmeState.UNKNOWN and (isinstance(cmdline, Known) or log is not None):
-        from smecheck.boot.sme_state import SmeEvidence, sme_state
+        from smecheck.boot.sme_state import sme_state
 
-        segments = evidence.segments
-        is_elf = segments is not None and is_elf_load(evidence.image, segments)
-        sme = SmeEvidence(evidence.image, evidence.facts, cmdline, path, is_elf, log)
-        answer = sme_state(replace(sme, log_is_of_this_boot=of_this_boot))
+        answer = sme_state(found, cmdline, path)
     if log is not None:
         from smecheck.boot.logged_sme import running_sme
 
+        of_this_boot = log_is_of_this_boot(found, path)
         texts = (*answer.evidence, running_sme(log, of_this_boot=of_this_boot))
         answer = replace(answer, evidence=texts)
     if answer.presumed_off is not None:
         texts = (*answer.evidence, f"taken to be off: {answer.presumed_off}")
         answer = replace(answer, evidence=texts)
-        evidence.assumptions.append(f"SME is taken to be off: {answer.presumed_off}")
-    elif answer.state is SmeState.UNKNOWN:
-        evidence.assumptions.append(f"SME is taken to be active: {answer.evidence[0]}")
-    return answer
+        return answer, (f"SME is taken to be off: {answer.presumed_off}",)
+    if answer.state is SmeState.UNKNOWN:
+        return answer, (f"SME is taken to be active: {answer.evidence[0]}",)
+    return answer, ()
 
 
-def _sme_as_stated(evidence: BootEvidence) -> SmeAnswer:
+def _sme_as_stated(found: Identified) -> SmeAnswer:
     """Return what is to be said of SME without a command line and without a log."""
-    sme_code, stated = evidence.facts.sme_code, evidence.request.sme
+    sme_code, stated = found.facts.sme_code, found.asked.sme
     if isinstance(sme_code, Known) and not sme_code.value:
         no_code = f"the kernel has no SME code ({sme_code.origin})"
         return SmeAnswer(SmeState.INACTIVE, (no_code,))
@@ -238,75 +215,29 @@ def _sme_as_stated(evidence: BootEvidence) -> SmeAnswer:
     return SME_UNKNOWN_WITHOUT_CMDLINE
 
 
-def _initrd(evidence: BootEvidence, path: Path) -> Initrd:
-    request, segments, log = evidence.request, evidence.segments, evidence.log
+def _initrd(found: Identified, path: Path) -> tuple[Initrd, tuple[str, ...]]:
+    """Return the initrd of the boot, and what is assumed of it."""
+    asked, segments, log = found.asked, found.segments, found.log
     if segments is not None and segments.of(SegmentRole.INITRD):
         segment = segments.of(SegmentRole.INITRD)[0]
         size = segment.buffer_size or segment.span.size
-        return Initrd(Span.sized(segment.span.start, size), size, segment.where)
-    if request.initrd_size is not None:
-        return Initrd(None, request.initrd_size, request.initrd_origin)
+        return Initrd(Span.sized(segment.span.start, size), size, segment.where), ()
+    if asked.initrd_size is not None:
+        return Initrd(None, asked.initrd_size, asked.initrd_origin), ()
     ramdisk = log.boot.ramdisk if log is not None else None
-    if ramdisk is not None and log is not None and is_of_boot(log, path, evidence.image):
-        return Initrd(ramdisk.span, ramdisk.span.size, f"{ramdisk.where}: RAMDISK")
+    if ramdisk is not None and log is not None and is_of_boot(log, path, found.image):
+        return Initrd(ramdisk.span, ramdisk.span.size, f"{ramdisk.where}: RAMDISK"), ()
     if segments is None:
-        evidence.assumptions.append(
+        return NO_INITRD_ASSUMED, (
             "no initrd (--initrd to say otherwise): one of up to 1 GiB adds at most 0x16000 to the "
-            "worst end, nothing to what is mapped"
+            "worst end, nothing to what is mapped",
         )
-        return NO_INITRD_ASSUMED
     unnamed = segments.of(SegmentRole.OTHER)
     if unnamed:
         largest = max(unnamed, key=lambda segment: segment.span.size)
-        evidence.assumptions.append(
+        return Initrd(None, largest.span.size, f"{largest.where}: perhaps the initrd"), (
             f"one of the {len(unnamed)} segments that could not be named may be the initrd: the "
             f"worst end allows for {size_text(largest.span.size)} at "
-            f"{address_text(largest.span.start)}"
+            f"{address_text(largest.span.start)}",
         )
-        return Initrd(None, largest.span.size, f"{largest.where}: perhaps the initrd")
-    return Initrd(None, 0, f"{segments.source}: {segments.may_lack or 'no initrd is loaded'}")
-
-
-_NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")
-"""choose_random_location(), arch/x86/boot/compressed/kaslr.c: the kernel stays where it is loaded.
-"Virtual KASLR disabled" is about virtual addresses alone."""
-
-
-def said_of_kaslr(log: KernelLog, path: Path) -> Known[bool] | None:
-    """Return what the decompressor of the boot said of KASLR; ``None`` if it said nothing.
-
-    A boot that was loaded is the one behind the log's last boot, if that came to its decompressor.
-    """
-    console = log.boot.decompressor if path is Path.FIRST_BOOT else log.unfinished
-    for line in console.kaslr if console is not None else ():
-        if line.text.startswith(_NOT_MOVED):
-            return Known(False, f"{line.where}: {line.text}")
-    return None
-
-
-def running_cmdline(log: KernelLog, image: KernelImage) -> Fact[str]:
-    """Return the command line of the running kernel, if that is the kernel in hand."""
-    other = another_kernel(log, image)
-    if other is not None:
-        return Unknown(f"another kernel wrote {log.source}: {other.value}")
-    return log.boot.cmdline
-
-
-def another_kernel(log: KernelLog, image: KernelImage) -> Known[str] | None:
-    """Return the release of the kernel that wrote the log, if it is not that of ``image``."""
-    logged, own = log.boot.release, image.release
-    if isinstance(logged, Known) and isinstance(own, Known) and logged.value != own.value:
-        return logged
-    return None
-
-
-def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:
-    """Tell whether the log is that of the boot asked about, not of a kernel before it.
-
-    A crash kernel is known by elfcorehdr= on its command line.
-    """
-    if another_kernel(log, image) is not None:
-        return False
-    cmdline = log.boot.cmdline
-    is_crash = isinstance(cmdline, Known) and bool(values(cmdline.value, "elfcorehdr"))
-    return is_crash if path is Path.KDUMP else path is Path.FIRST_BOOT and not is_crash
+    return Initrd(None, 0, f"{segments.source}: {segments.may_lack or 'no initrd is loaded'}"), ()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.boot.boot import SME_UNKNOWN_WITHOUT_CMDLINE, SmeAnswer, SmeState
+from smecheck.boot.log_of_boot import log_is_of_this_boot
 from smecheck.boot.logged_sme import (
     HYPERVISORS,
     active_features,
@@ -32,7 +33,7 @@ from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.record import record
 
 if TYPE_CHECKING:
-    from smecheck.machine.kernel_log import KernelLog
+    from smecheck.case import Identified
 
 _OPTION = "mem_encrypt"
 _DEFAULT = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
@@ -116,56 +117,46 @@ SWITCHES = (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY, _IN_DECOMPRESSOR)
 """Every variant, oldest first."""
 
 
-@record
-class SmeEvidence:
-    """All that bears on the state of SME."""
+def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
+    """Return the state of SME in the kernel being booted.
 
-    image: KernelImage
-    facts: KernelFacts
-    cmdline: Fact[str]
-    """Of the kernel that is booted."""
-    path: Path
-    without_decompressor: bool
-    """A vmlinux ELF is started as it stands."""
-    log: KernelLog | None = None
-    """Of the machine: of the boot that is asked about, or of a kernel that ran there before."""
-    log_is_of_this_boot: bool = False
-
-
-def sme_state(evidence: SmeEvidence) -> SmeAnswer:
-    """Return the state of SME in the kernel being booted."""
-    cmdline, features = evidence.cmdline, active_features(evidence.log)
-    contradiction = sme_beside_guest(evidence.log)
+    Args:
+        found: the kernel and its load; with the log of the machine, of this boot or of one before.
+        cmdline: of the kernel that is booted.
+        path: how that is started.
+    """
+    features = active_features(found.log)
+    contradiction = sme_beside_guest(found.log)
     if contradiction is not None:
         return SmeAnswer(SmeState.UNKNOWN, (contradiction,), _BY_ONE_BOOT)
-    guest = _guest(evidence, features)
+    guest = _guest(found, features)
     if guest is not None:
         return SmeAnswer(SmeState.INACTIVE, (guest,))
-    if evidence.log_is_of_this_boot and "SME" in features:
+    if log_is_of_this_boot(found, path) and "SME" in features:
         return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot that is asked about",))
     if isinstance(cmdline, Unknown):
         return SME_UNKNOWN_WITHOUT_CMDLINE
-    switches, told_by = switches_of(evidence.image, evidence.facts)
-    default = _default_of_build(evidence.image)
-    answers = {_answer(switch, cmdline.value, evidence, default) for switch in switches}
+    switches, told_by = switches_of(found.image, found.facts)
+    default = _default_of_build(found.image)
+    answers = {_answer(switch, cmdline.value, found, path, default) for switch in switches}
     said = f"{_said(cmdline.value)} on the command line ({cmdline.origin})"
     variants = f"{told_by}: {'; or '.join(switch.kernels for switch in switches)}"
     why = default.origin if isinstance(default, Known) else default.reason
     if answers == {False}:
-        denied = _denied_by_log(evidence, cmdline.value)
+        denied = _denied_by_log(found, cmdline.value)
         if denied is not None:
             return SmeAnswer(SmeState.UNKNOWN, (denied, said, variants, why), _BY_OWN_CONFIG)
-        by_stub = evidence.path is Path.FIRST_BOOT and _IN_DECOMPRESSOR in switches
-        meaning = _meaning(switches, default, cmdline.value, evidence)
+        by_stub = path is Path.FIRST_BOOT and _IN_DECOMPRESSOR in switches
+        meaning = _meaning(switches, default, cmdline.value, found)
         built_in = _NO_BUILT_IN if by_stub else ()
         return SmeAnswer(SmeState.INACTIVE, (f"{said}{meaning}", variants, *built_in))
     if answers == {True} and "SME" in features:
         seen = f"{said}, and it was active on this machine before"
         return SmeAnswer(SmeState.ACTIVE, (seen, variants))
-    presumed_off = _presumed_off(evidence, cmdline.value)
+    presumed_off = _presumed_off(found, cmdline.value)
     by_release = None
     if switches == SWITCHES:
-        by_release = _presumed_off_by_release(evidence, cmdline.value)
+        by_release = _presumed_off_by_release(found, cmdline.value, path)
     texts: tuple[str, ...]
     if answers == {True}:
         texts, settled_by = (f"{said}: {_IF_THE_MACHINE_CAN}", variants), _BY_LOG
@@ -181,15 +172,15 @@ def sme_state(evidence: SmeEvidence) -> SmeAnswer:
     return SmeAnswer(SmeState.UNKNOWN, texts, settled_by, presumed_off or by_release)
 
 
-def _guest(evidence: SmeEvidence, features: tuple[str, ...]) -> str | None:
+def _guest(found: Identified, features: tuple[str, ...]) -> str | None:
     """Say why the machine is a guest in which no workarea is ever used."""
     if guest_features(features):
         return (
             f"the machine is a guest with encrypted memory ({guest_features(features)}): there "
             "sme_encrypt_kernel() returns at once, whatever the command line says"
         )
-    seen = evidence.log.boot.hypervisor if evidence.log is not None else None
-    looks_for_one = Generation.V4_14_0 not in evidence.facts.generations
+    seen = found.log.boot.hypervisor if found.log is not None else None
+    looks_for_one = Generation.V4_14_0 not in found.facts.generations
     if seen is not None and seen.text in HYPERVISORS and looks_for_one:
         return (
             f"the machine is a guest ({seen.where}: Hypervisor detected: {seen.text}): since v4.15 "
@@ -198,12 +189,12 @@ def _guest(evidence: SmeEvidence, features: tuple[str, ...]) -> str | None:
     return None
 
 
-def _same_release_without_option(evidence: SmeEvidence, cmdline: str) -> str | None:
+def _same_release_without_option(found: Identified, cmdline: str) -> str | None:
     """Return the release of a log whose kernel decides about SME as this one does.
 
     It is that of the kernel being booted, and ``mem_encrypt=`` is on neither command line.
     """
-    log, own = evidence.log, evidence.image.release
+    log, own = found.log, found.image.release
     if log is None or values(cmdline, _OPTION):
         return None
     logged, ran_with = log.boot.release, log.boot.cmdline
@@ -214,21 +205,21 @@ def _same_release_without_option(evidence: SmeEvidence, cmdline: str) -> str | N
     return logged.value
 
 
-def _denied_by_log(evidence: SmeEvidence, cmdline: str) -> str | None:
+def _denied_by_log(found: Identified, cmdline: str) -> str | None:
     """Say that the running kernel turned SME on where this one, of the same release, would not."""
-    release = _same_release_without_option(evidence, cmdline)
-    if release is None or "SME" not in active_features(evidence.log) or evidence.log is None:
+    release = _same_release_without_option(found, cmdline)
+    if release is None or "SME" not in active_features(found.log) or found.log is None:
         return None
-    line = next(one for one in evidence.log.boot.encryption_lists if "SME" in one.features)
+    line = next(one for one in found.log.boot.encryption_lists if "SME" in one.features)
     return (
         f"{line.where}: a kernel of the same release ({release}) turned SME on without "
         "mem_encrypt=, yet by what is said of this one it is off by default: of another build"
     )
 
 
-def _presumed_off(evidence: SmeEvidence, cmdline: str) -> str | None:
-    release = _same_release_without_option(evidence, cmdline)
-    log = evidence.log
+def _presumed_off(found: Identified, cmdline: str) -> str | None:
+    release = _same_release_without_option(found, cmdline)
+    log = found.log
     if release is None or log is None or active_features(log) or not is_whole(log):
         return None
     return (
@@ -237,17 +228,17 @@ def _presumed_off(evidence: SmeEvidence, cmdline: str) -> str | None:
     )
 
 
-def _presumed_off_by_release(evidence: SmeEvidence, cmdline: str) -> str | None:
+def _presumed_off_by_release(found: Identified, cmdline: str, path: Path) -> str | None:
     """Say that a kernel of that release turns SME on for mem_encrypt=on only, which is not there.
 
     The image does not show its switch, and a release before v6.9 says nothing of it: distributions
     backported all of the changes. None took one back.
     """
-    release = evidence.image.release
-    if not isinstance(release, Known) or not _is_v6_9_or_later(evidence.image):
+    release = found.image.release
+    if not isinstance(release, Known) or not _is_v6_9_or_later(found.image):
         return None
-    is_off = _answer_of_decompressor(cmdline, evidence) is False
-    if not is_off or _denied_by_log(evidence, cmdline) is not None:
+    is_off = _answer_of_decompressor(cmdline, found, path) is False
+    if not is_off or _denied_by_log(found, cmdline) is not None:
         return None
     return (
         f"kernels since v6.9, such as this {release.value} by its name, turn it on for "
@@ -287,11 +278,11 @@ def _default_of_build(image: KernelImage) -> Fact[bool]:
 
 
 def _answer(
-    switch: SmeSwitch, cmdline: str, evidence: SmeEvidence, default: Fact[bool]
+    switch: SmeSwitch, cmdline: str, found: Identified, path: Path, default: Fact[bool]
 ) -> bool | None:
     """Return what a variant makes of the command line, ``None`` where that is not known."""
     if switch.in_decompressor:
-        return _answer_of_decompressor(cmdline, evidence)
+        return _answer_of_decompressor(cmdline, found, path)
     value = last_value(cmdline, _OPTION)
     if value == "on":
         return True
@@ -302,18 +293,18 @@ def _answer(
     return default.value if isinstance(default, Known) else None
 
 
-def _answer_of_decompressor(cmdline: str, evidence: SmeEvidence) -> bool | None:
+def _answer_of_decompressor(cmdline: str, found: Identified, path: Path) -> bool | None:
     """Return whether XLF_MEM_ENCRYPTION is set.
 
     The decompressor takes the first place of each of the two words and believes the later one; the
     EFI stub, which a first boot may go through, goes through all values. Nothing clears the bit.
     """
-    if evidence.image.header.other.get("xloadflags", 0) & _XLF_MEM_ENCRYPTION:
+    if found.image.header.other.get("xloadflags", 0) & _XLF_MEM_ENCRYPTION:
         return True
-    if evidence.without_decompressor:
+    if found.without_decompressor:
         return False
     on, off = (word_position(cmdline, f"{_OPTION}={value}") for value in ("on", "off"))
-    if evidence.path is not Path.FIRST_BOOT:
+    if path is not Path.FIRST_BOOT:
         return on > off
     # drivers/firmware/efi/libstub/efi-stub-helper.c, efi_parse_options(): commas separate words.
     by_stub = False
@@ -331,12 +322,12 @@ def _said(cmdline: str) -> str:
 
 
 def _meaning(
-    switches: tuple[SmeSwitch, ...], default: Fact[bool], cmdline: str, evidence: SmeEvidence
+    switches: tuple[SmeSwitch, ...], default: Fact[bool], cmdline: str, found: Identified
 ) -> str:
     """Say why that leaves SME off."""
     if last_value(cmdline, _OPTION) == "off":
         return ""
-    if evidence.without_decompressor and switches == (_IN_DECOMPRESSOR,):
+    if found.without_decompressor and switches == (_IN_DECOMPRESSOR,):
         return ": a vmlinux is started without the decompressor, which alone heeds it"
     if all(switch.default is Default.OFF for switch in switches):
         return ": this kernel turns SME on for mem_encrypt=on only"

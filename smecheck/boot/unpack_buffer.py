@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from smecheck.boot.decompressor import landing, unpack_rules
 from smecheck.boot.kaslr.payload import payload_place
-from smecheck.boot.resolve import is_elf_load
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.load.segments import SegmentRole
+from smecheck.load.segments import SegmentRole, is_elf_load
 from smecheck.record import record
 from smecheck.span import Span, align_down
 

@@ -1,1 +1,1 @@
-"""The rules: each looks at one situation and yields findings, worded but not formatted."""
+"""The rules: each looks at one case and yields findings, worded but not formatted."""

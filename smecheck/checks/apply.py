@@ -1,28 +1,28 @@
-"""The rules applied: those that the situation has something for, each with its outcome."""
+"""The rules applied: those that the case has something for, each with its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from smecheck.boot.boot import Boot, SmeState
+from smecheck.boot.boot import SmeState
 from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severity
-from smecheck.checks.rule import Lack, Rule, Situation
+from smecheck.checks.rule import Lack, Rule
 from smecheck.evidence import Unknown, value_of
-from smecheck.kernel.facts import KernelFacts
-from smecheck.workarea.placement import Placement
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
-def rule_results(situation: Situation, *, no_workarea: Lack | None) -> tuple[RuleResult, ...]:
+def rule_results(resolved: Resolved) -> tuple[RuleResult, ...]:
     """Apply the rules, and say of each what came of it, in the order of the ids.
 
-    Args:
-        situation: what to look at.
-        no_workarea: why no workarea is used, or none is known; leaves only the rules about the
-            build and the load.
+    Where no workarea is used, or none is known, that is only of those about the build and the load.
     """
     results: dict[str, RuleResult] = {}
-    for rule in applicable(situation):
-        results[rule.id] = _result(rule, situation, no_workarea, results)
+    no_workarea = _no_workarea(resolved)
+    for rule in applicable(resolved):
+        results[rule.id] = _result(rule, resolved, no_workarea, results)
     return tuple(results[rule_id] for rule_id in sorted(results))
 
 
@@ -47,13 +47,13 @@ def contradicting(findings: Iterable[Finding]) -> Finding | None:
 
 
 def _result(
-    rule: Rule, situation: Situation, no_workarea: Lack | None, before: dict[str, RuleResult]
+    rule: Rule, resolved: Resolved, no_workarea: Lack | None, before: dict[str, RuleResult]
 ) -> RuleResult:
     lack = no_workarea if rule.needs_workarea else None
-    lack = lack or _broken_ground(rule, before) or rule.lack(situation)
+    lack = lack or _broken_ground(rule, before) or rule.lack(resolved)
     if lack is not None:
         return rule.result(lack.outcome, lack.reason)
-    return rule.applied(situation)
+    return rule.applied(resolved)
 
 
 def _broken_ground(rule: Rule, before: dict[str, RuleResult]) -> Lack | None:
@@ -64,7 +64,7 @@ def _broken_ground(rule: Rule, before: dict[str, RuleResult]) -> Lack | None:
     return None
 
 
-def applicable(situation: Situation) -> Iterator[Rule]:
+def applicable(resolved: Resolved) -> Iterator[Rule]:
     """Yield the rules that can have findings; a bare kernel does not pay for those of a machine.
 
     A rule comes behind those that it builds on.
@@ -73,12 +73,12 @@ def applicable(situation: Situation) -> Iterator[Rule]:
 
     yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
     yield from early_code.RULES
-    if situation.verification is not None:
+    if resolved.verification is not None:
         from smecheck.checks import machine_code
 
         yield from machine_code.RULES
-    machine = (situation.segments, situation.memory, situation.firmware, situation.log)
-    if any(part is not None for part in machine) or situation.boot.base_is_stated:
+    machine = (resolved.segments, resolved.memory, resolved.firmware, resolved.log)
+    if any(part is not None for part in machine) or resolved.boot.base_is_stated:
         from smecheck.checks import (
             crash_reservation,
             firmware_memory,
@@ -96,13 +96,14 @@ def applicable(situation: Situation) -> Iterator[Rule]:
         yield from (*sources.RULES, *firmware_memory.RULES)
 
 
-def no_workarea(facts: KernelFacts, boot: Boot, actual: Placement | None) -> Lack | None:
+def _no_workarea(resolved: Resolved) -> Lack | None:
     """Say why no workarea is used, or that nothing tells where it would be."""
+    facts, boot = resolved.facts, resolved.boot
     if value_of(facts.sme_code) is False:
         return Lack(Outcome.NOT_APPLICABLE, "the kernel has no SME code")
     if boot.sme is SmeState.INACTIVE:
         return Lack(Outcome.NOT_APPLICABLE, f"SME is off ({boot.sme_evidence[0]})")
-    if actual is not None:
+    if resolved.actual is not None:
         return None
     scheme = facts.scheme
     why = scheme.reason if isinstance(scheme, Unknown) else scheme.origin

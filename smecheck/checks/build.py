@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.constants import PMD_SIZE, START_KERNEL_MAP
 from smecheck.kernel.image import KernelConfig
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _XLF_KERNEL_64 = 1 << 0
 _XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1
@@ -42,7 +46,7 @@ _EXEMPT_FROM_KMSAN = (6, 9)
     static=True,
     remedy="give the files of one build: those that one run of make has left",
 )
-def different_builds(situation: Situation) -> Iterator[Observation]:
+def different_builds(resolved: Resolved) -> Iterator[Observation]:
     """What is said of the kernel cannot all be of the same build.
 
     The vmlinux tells where the workarea is, the bzImage how much memory is kept for the kernel. Of
@@ -56,13 +60,13 @@ def different_builds(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/boot/header.S, init_size is never below VO_INIT_SIZE, and pref_address is
     LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v7.3).
     """
-    image = situation.image
+    image = resolved.image
     for misfit in image.misfits:
         yield Observation(
             message=f"{misfit.source} is not of the same build as {misfit.other}: {misfit.fact}: "
             f"{misfit.others} there, {misfit.stated} here",
         )
-    yield from _header_of_another_build(situation)
+    yield from _header_of_another_build(resolved)
     if image.config:
         from smecheck.kernel.same_build import config_contradiction
 
@@ -87,7 +91,7 @@ def different_builds(situation: Situation) -> Iterator[Observation]:
     after=("SME026",),
     remedy="look at CONFIG_PHYSICAL_ALIGN and CONFIG_RELOCATABLE, and at what wrote the header",
 )
-def unsuitable_header(situation: Situation) -> Iterator[Observation]:
+def unsuitable_header(resolved: Resolved) -> Iterator[Observation]:
     """A field of the setup header makes loaders put the kernel where it cannot run.
 
     The early code maps in 2 MiB steps: a kernel whose ``_text`` is not on such a boundary spins in
@@ -100,7 +104,7 @@ def unsuitable_header(situation: Situation) -> Iterator[Observation]:
     Sources: Documentation/arch/x86/boot.rst; arch/x86/boot/header.S, xloadflags, v5.10 to v7.3;
     arch/x86/kernel/head64.c (v7.3: arch/x86/boot/startup/map_kernel.c), __startup_64().
     """
-    header = situation.image.header
+    header = resolved.image.header
     alignment, flags = header.kernel_alignment, header.other.get("xloadflags")
     if isinstance(alignment, Known) and alignment.value % PMD_SIZE:
         yield Observation(
@@ -134,7 +138,7 @@ def unsuitable_header(situation: Situation) -> Iterator[Observation]:
     needs=(needs.configuration,),
     remedy="build the kernel that is to boot with SME without that option",
 )
-def instrumented_early_code(situation: Situation) -> Iterator[Observation]:
+def instrumented_early_code(resolved: Resolved) -> Iterator[Observation]:
     """The configuration instruments all code, perhaps also that which sets the workarea up.
 
     It runs from an identity mapping, before the kernel's own page tables. A call into a sanitizer's
@@ -149,9 +153,9 @@ def instrumented_early_code(situation: Situation) -> Iterator[Observation]:
     c0935fca6ba4 (KMSAN, v6.9); linux-kernel, 2020-06-13, "AMD SME + KASAN = doom".
     """
     for option, known in _INSTRUMENTED.items():
-        if situation.image.config.get(option) != "y":
+        if resolved.image.config.get(option) != "y":
             continue
-        if option == "CONFIG_KMSAN" and _is_exempt_from_kmsan(situation.image.release):
+        if option == "CONFIG_KMSAN" and _is_exempt_from_kmsan(resolved.image.release):
             continue
         yield Observation(
             message=f"{option}=y {known}",
@@ -159,8 +163,8 @@ def instrumented_early_code(situation: Situation) -> Iterator[Observation]:
         )
 
 
-def _header_of_another_build(situation: Situation) -> Iterator[Observation]:
-    facts, header = situation.facts, situation.image.header
+def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
+    facts, header = resolved.facts, resolved.image.header
     if not isinstance(facts.text, Known):
         return
     text, init_size, pref = facts.text.value, header.init_size, header.pref_address
@@ -171,7 +175,7 @@ def _header_of_another_build(situation: Situation) -> Iterator[Observation]:
                 message=f"init_size is {address_text(init_size.value)}, less than the "
                 f"{address_text(size)} from _text to _end",
             )
-    if isinstance(pref, Known) and not situation.image.symbols_shifted:
+    if isinstance(pref, Known) and not resolved.image.symbols_shifted:
         linked = text - START_KERNEL_MAP
         if pref.value != linked:
             yield Observation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.checks import needs
@@ -11,7 +12,6 @@ from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
     Observation,
-    Situation,
     rule,
     segment_party,
 )
@@ -19,6 +19,9 @@ from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import count_text
 from smecheck.span import Span, SpanSet
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -32,7 +35,7 @@ from smecheck.span import Span, SpanSet
     needs=(needs.crash_kernel, needs.places, needs.memory),
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
-def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
+def past_crash_reservation(resolved: Resolved) -> Iterator[Observation]:
     """The crash kernel writes to memory outside "Crash kernel": the vmcore is corrupted there.
 
     The memory behind the reservation belongs to the kernel that crashed, whose image is to be
@@ -47,13 +50,13 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     Sources: kexec list, 2019-06-04, "The current SME implementation fails kexec/kdump kernel
     booting"; experiments old-p-* (docs/evidence.md).
     """
-    extents, reserved = situation.extents, situation.crash_memory
+    extents, reserved = resolved.extents, resolved.crash_memory
     if extents is None or reserved is None:
         return
     surely = Span(extents.in_place.start, max(extents.in_place.start, extents.written_end))
     for span in SpanSet([surely]) - reserved:
         yield _outside(span, None)
-    if not situation.placement.written_is_exact:
+    if not resolved.placement.written_is_exact:
         rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
         for span in SpanSet([rest]) - reserved:
             yield _outside(span, "the page tables take more than the fewest pages")
@@ -70,7 +73,7 @@ def past_crash_reservation(situation: Situation) -> Iterator[Observation]:
     needs=(needs.crash_kernel, needs.segments, needs.memory),
     remedy="give the memory map of the boot in which this crash kernel was loaded",
 )
-def kernel_outside_reservation(situation: Situation) -> Iterator[Observation]:
+def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
     """The kernel segment of a crash load lies outside every "Crash kernel" of the memory map.
 
     kexec -p places segments in the reservation only. Where the map shows it elsewhere, map and load
@@ -80,8 +83,8 @@ def kernel_outside_reservation(situation: Situation) -> Iterator[Observation]:
     Fails: one that reaches a page out of it.
     Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v7.3.
     """
-    memory, segments = situation.memory, situation.segments
-    if memory is None or segments is None or situation.boot.path is not Path.KDUMP:
+    memory, segments = resolved.memory, resolved.segments
+    if memory is None or segments is None or resolved.boot.path is not Path.KDUMP:
         return
     reserved = SpanSet(region.span for region in memory.crash_kernel)
     for segment in segments.of(SegmentRole.KERNEL):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import value_of
 from smecheck.kernel.early_code import Addressing, LinkAddressAccess
 from smecheck.quantity import address_text
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _DECIDED_BY = "smecheck verify runs the code, and tells"
 
@@ -28,7 +32,7 @@ _DECIDED_BY = "smecheck verify runs the code, and tells"
     "gcc or clang 21, or without page table isolation, or take a kernel whose code in "
     "arch/x86/boot/startup is position-independent",
 )
-def link_address_in_early_code(situation: Situation) -> Iterator[Observation]:
+def link_address_in_early_code(resolved: Resolved) -> Iterator[Observation]:
     """Code that sets SME up accesses memory by the address where the kernel is linked.
 
     sme_enable() and sme_encrypt_kernel() run while CR3 maps memory one to one. The addresses where
@@ -54,15 +58,15 @@ def link_address_in_early_code(situation: Situation) -> Iterator[Observation]:
     arch/x86/include/asm/cpufeature.h, _static_cpu_has(), v6.12; LLVM issue 139001; boots of that
     kernel (docs/evidence.md).
     """
-    code = value_of(situation.image.early_code)
+    code = value_of(resolved.image.early_code)
     if code is None:
         return
     for access in code.accesses:
-        yield _observation(access, situation.boot.sme_condition)
+        yield _observation(access, resolved.boot.sme_condition)
     for reason in code.not_followed:
         yield Observation(
             message=f"the early code is not followed at {reason}",
-            condition=situation.boot.sme_condition,
+            condition=resolved.boot.sme_condition,
             severity=Severity.NOTE,
             remedy=_DECIDED_BY,
         )

@@ -96,7 +96,7 @@ class Outcome(Enum):
 
 @record
 class RuleResult:
-    """The outcome of one rule in one situation."""
+    """The outcome of one rule in one case."""
 
     rule: str
     """The id: ``SME001``."""

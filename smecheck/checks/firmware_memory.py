@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, value_of
 from smecheck.machine.firmware import EFI_MEMORY_RUNTIME, EfiType
 from smecheck.machine.kernel_log import LoggedBoot
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _RUNTIME = {
     EfiType.RUNTIME_SERVICES_CODE: "EFI runtime services code",
@@ -42,7 +46,7 @@ class _Kept:
     needs=(needs.efi_lines,),
     remedy="load it elsewhere (kexec --mem-max below that place), or boot it with noefi",
 )
-def over_firmware_memory(situation: Situation) -> Iterator[Observation]:
+def over_firmware_memory(resolved: Resolved) -> Iterator[Observation]:
     """A segment, or the workarea, lies over memory that the EFI firmware still uses.
 
     Tables such as the ESRT lie in memory that e820 and /proc/iomem call System RAM; the running
@@ -59,10 +63,10 @@ def over_firmware_memory(situation: Situation) -> Iterator[Observation]:
     Sources: kexec list, 2019-11-22, "kexec_file overwrites reserved EFI ESRT memory";
     drivers/firmware/efi/esrt.c, v5.0 to v7.3.
     """
-    log = situation.log
+    log = resolved.log
     if log is None:
         return
-    users = list(_written(situation))
+    users = list(_written(resolved))
     for kept in _kept_by_firmware(log.boot):
         for name, span in users:
             met = kept.span & span
@@ -93,7 +97,7 @@ def over_firmware_memory(situation: Situation) -> Iterator[Observation]:
     needs=(needs.unfinished_kernel,),
     remedy="give the kernel and the load of the boot that died: its console tells another one",
 )
-def console_says_otherwise(situation: Situation) -> Iterator[Observation]:
+def console_says_otherwise(resolved: Resolved) -> Iterator[Observation]:
     """The decompressor of a kernel that printed nothing else told other numbers than these.
 
     With earlyprintk on its command line, a decompressor prints where it is about to unpack the
@@ -106,10 +110,10 @@ def console_says_otherwise(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/boot/compressed/misc.c, extract_kernel(), v5.7 to v7.3; lkml, 2020-06-13, "AMD
     SME + KASAN = doom".
     """
-    dead = situation.log.unfinished if situation.log is not None else None
+    dead = resolved.log.unfinished if resolved.log is not None else None
     if dead is None:
         return
-    facts, boot = situation.facts, situation.boot
+    facts, boot = resolved.facts, resolved.boot
     text, end, told = facts.text, facts.end, dead.kernel_total_size
     if isinstance(text, Known) and isinstance(end, Known) and isinstance(told, Known):
         size = end.value - text.value
@@ -119,7 +123,7 @@ def console_says_otherwise(situation: Situation) -> Iterator[Observation]:
                 f"{size_text(told.value)} ({told.origin})",
             )
     output, base = dead.output, boot.kernel_base
-    if situation.kernel_moved or value_of(boot.load_address) is None:
+    if resolved.kernel_moved or value_of(boot.load_address) is None:
         return
     if isinstance(output, Known) and isinstance(base, Known) and output.value != base.value:
         yield Observation(
@@ -128,10 +132,10 @@ def console_says_otherwise(situation: Situation) -> Iterator[Observation]:
         )
 
 
-def _written(situation: Situation) -> Iterator[tuple[str, Span]]:
-    for segment in situation.segments.segments if situation.segments else ():
+def _written(resolved: Resolved) -> Iterator[tuple[str, Span]]:
+    for segment in resolved.segments.segments if resolved.segments else ():
         yield segment.role.value, segment.span
-    extents, placement = situation.extents, situation.placement
+    extents, placement = resolved.extents, resolved.placement
     if extents is not None and placement.actual:
         last = extents.written_end if placement.written_is_exact else extents.worst_end
         yield "the workarea", Span(extents.start, max(last, extents.start))

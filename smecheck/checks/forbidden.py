@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks.crash_reservation import past_crash_reservation
 from smecheck.checks.in_place import segment_in_slack
 from smecheck.checks.mapped import initrd_loses_encryption
 from smecheck.checks.ram import not_mapped_at_entry, workarea_outside_ram
-from smecheck.checks.rule import Rule, Situation
+from smecheck.checks.rule import Rule
 from smecheck.checks.written import live_tables, written_over_segment
 from smecheck.kernel.constants import PMD_SIZE, PUD_SIZE
 from smecheck.kernel.generations import GENERATION_RULES
@@ -22,6 +23,9 @@ from smecheck.record import record
 from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
 from smecheck.workarea.page_tables import page_aligned_initrd, partial_frames
+
+if TYPE_CHECKING:
+    from smecheck.case import Located
 
 _EVERYWHERE = SpanSet([Span(0, 1 << 64)])
 
@@ -60,35 +64,36 @@ class Forbidden:
                 yield Span(lowest, highest)
 
 
-def forbidden(situation: Situation) -> Iterator[Forbidden]:
+def forbidden(located: Located, crash_memory: SpanSet | None) -> Iterator[Forbidden]:
     """Yield what the rules hold the extents against, rule by rule."""
-    neighbours = situation.neighbours
+    neighbours = located.neighbours
     for segment in neighbours:
         name, spans = segment.role.value, [segment.span]
         # SME002 is about what is written at worst, where that is all that is known.
         yield _of(written_over_segment, name, "reached", spans)
         yield _of(segment_in_slack, name, "image", spans)
-        encrypts = any(GENERATION_RULES[g].encrypts_initrd for g in situation.facts.generations)
+        encrypts = any(GENERATION_RULES[g].encrypts_initrd for g in located.facts.generations)
         may_be_initrd = segment.role is SegmentRole.INITRD or (
-            segment.role is SegmentRole.OTHER and situation.boot.initrd.size
+            segment.role is SegmentRole.OTHER and located.boot.initrd.size
         )
         if encrypts and may_be_initrd:
             initrd = page_aligned_initrd(segment.span)
             frames = (Span.sized(n * PMD_SIZE, PMD_SIZE) for n in partial_frames(initrd))
             yield _of(initrd_loses_encryption, name, "mapped", frames)
-    kernel = situation.segments.of(SegmentRole.KERNEL) if situation.segments else ()
+    kernel = located.segments.of(SegmentRole.KERNEL) if located.segments else ()
     yield _of(
         written_over_segment,
         "page tables of the decompressor",
         "written",
         (live_tables(segment) for segment in kernel),
     )
-    if situation.memory is None:
+    if located.memory is None:
         return
-    yield _outside_ram(situation.memory)
-    reserved = situation.crash_memory
-    if reserved is not None:
-        yield _of(past_crash_reservation, "outside Crash kernel", "touched", _EVERYWHERE - reserved)
+    yield _outside_ram(located.memory)
+    if crash_memory is not None:
+        yield _of(
+            past_crash_reservation, "outside Crash kernel", "touched", _EVERYWHERE - crash_memory
+        )
 
 
 @remembered
@@ -103,9 +108,9 @@ def _of(rule: Rule, name: str, extent: str, spans: Iterable[Span]) -> Forbidden:
     return Forbidden(rule, name, extent, starts, tuple(span.end for span in ordered), ordered)
 
 
-def frames_of_the_load(situation: Situation) -> Forbidden:
+def frames_of_the_load(located: Located) -> Forbidden:
     """Return the 1 GiB frames that have page tables of their own, or that share them."""
-    segments = situation.segments.segments if situation.segments else ()
+    segments = located.segments.segments if located.segments else ()
     return _of(
         not_mapped_at_entry,
         "frames",

@@ -12,37 +12,19 @@ from smecheck.quantity import count_text
 
 if TYPE_CHECKING:
     from smecheck.boot.kaslr.slots import KaslrSweep
+    from smecheck.case import Resolved
     from smecheck.load.segments import SegmentList
     from smecheck.machine.kernel_log import KernelLog
-    from smecheck.workarea.placement import Placement
 
 
-def not_checked(
-    boot: Boot,
-    placement: Placement | None,
-    segments: SegmentList | None,
-    memory: MemoryMap | None,
-    log: KernelLog | None = None,
-    not_predicted: str | None = None,
-    *,
-    kaslr: Fact[KaslrSweep],
-) -> tuple[str, ...]:
-    """List what the answer leaves open.
-
-    Args:
-        boot: the boot that is asked about.
-        placement: of the kernel's own scheme.
-        segments: of the load.
-        memory: of the machine.
-        log: of the machine.
-        not_predicted: why the load could not be predicted, where that was tried.
-        kaslr: the places that KASLR may choose.
-    """
-    load = _of_load(boot, segments, not_predicted)
-    gaps = [*_of_machine(memory), *_of_firmware(log), *load]
+def not_checked(resolved: Resolved) -> tuple[str, ...]:
+    """List what the answer leaves open."""
+    boot, memory, placement = resolved.boot, resolved.memory, resolved.actual
+    load = _of_load(boot, resolved.segments, resolved.not_predicted)
+    gaps = [*_of_machine(memory), *_of_firmware(resolved.log), *load]
     if boot.path is Path.KDUMP and memory is not None and not memory.crash_kernel:
         gaps.append(f"the crash reservation: {memory.source} has no line Crash kernel")
-    gaps += _of_kaslr(boot, kaslr)
+    gaps += _of_kaslr(boot, resolved.places)
     if placement is not None and placement.extents is not None and not placement.written_is_exact:
         gaps.append(f"how many page-table pages are written: {placement.reason}")
     gaps.append("caches, wbinvd and DMA; memory budget; mappings after the early encryption")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, Situation, rule, segment_party
+from smecheck.checks.rule import Observation, rule, segment_party
 from smecheck.evidence import Known, Unknown
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -23,7 +27,7 @@ from smecheck.span import Span
     remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
     "usually covers it, or move the segment",
 )
-def segment_in_slack(situation: Situation) -> Iterator[Observation]:
+def segment_in_slack(resolved: Resolved) -> Iterator[Observation]:
     """A segment lies between ``_end`` and the next 2 MiB boundary, or in the image itself.
 
     The kernel is encrypted in place in whole 2 MiB frames, in both schemes, so whatever shares its
@@ -36,12 +40,12 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     kernel_end = ALIGN(_end, PMD_SIZE), v4.14 to v7.3; Documentation/arch/x86/boot.rst, init_size.
     """
-    extents, base = situation.extents, situation.boot.kernel_base
+    extents, base = resolved.extents, resolved.boot.kernel_base
     if extents is None or isinstance(base, Unknown):
         return
     image = Span(base.value, extents.in_place.start)
     parts = [("the kernel image", image), ("its last 2 MiB frame", extents.in_place)]
-    for segment in situation.neighbours:
+    for segment in resolved.neighbours:
         for what, span in parts:
             hit = span & segment.span
             if hit:
@@ -63,7 +67,7 @@ def segment_in_slack(situation: Situation) -> Iterator[Observation]:
     remedy="load it at or above pref_address, aligned to kernel_alignment (kexec-tools 2.0.30 do, "
     "and kernels since v6.9 but for a CMA area)",
 )
-def kernel_leaves_its_segment(situation: Situation) -> Iterator[Observation]:
+def kernel_leaves_its_segment(resolved: Resolved) -> Iterator[Observation]:
     """The decompressor moves the kernel away from its segment, over memory that nobody reserved.
 
     A relocatable kernel runs at its load address rounded up to kernel_alignment, but never below
@@ -77,10 +81,10 @@ def kernel_leaves_its_segment(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/boot/compressed/head_64.S, the target of the decompression, v4.14 to v7.3;
     43b1d3e68ee7 (v6.9); kernel/kexec_file.c, kexec_alloc_contig(), v6.17.
     """
-    boot = situation.boot
+    boot = resolved.boot
     if not isinstance(boot.load_address, Known) or not isinstance(boot.kernel_base, Known):
         return
-    if situation.kernel_moved or boot.load_address.value == boot.kernel_base.value:
+    if resolved.kernel_moved or boot.load_address.value == boot.kernel_base.value:
         return
     yield Observation(
         message=f"the kernel is loaded at {address_text(boot.load_address.value)} and runs at "

@@ -7,34 +7,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import BootRequest, Path
+from smecheck.asked import Path
 from smecheck.evidence import Fact, Known, Unknown
 
 if TYPE_CHECKING:
-    from smecheck.boot.kaslr.possible_bases import PossibleBases
-    from smecheck.boot.kaslr.question import KaslrQuestion
-    from smecheck.boot.kaslr.slots import KaslrSweep
+    from smecheck.boot.kaslr.slots import KaslrSweep, PossibleBases
+    from smecheck.case import Located
 
 
-def bases_of_kaslr(asked: BootRequest, question: KaslrQuestion) -> Fact[PossibleBases] | None:
+def bases_of_kaslr(located: Located) -> Fact[PossibleBases] | None:
     """Return where KASLR may put the kernel, where the user says that it runs at one place."""
-    kaslr = question.setting.boot.kaslr
-    if asked.load_address is None or (isinstance(kaslr, Known) and not kaslr.value):
+    kaslr = located.boot.kaslr
+    if not located.boot.base_is_stated or (isinstance(kaslr, Known) and not kaslr.value):
         return None
     from smecheck.boot.kaslr.possible_bases import possible_bases
 
-    return possible_bases(question)
+    return possible_bases(located)
 
 
-def places_of_kaslr(asked: BootRequest, question: KaslrQuestion) -> Fact[KaslrSweep]:
-    """Return where KASLR may put the kernel and what it meets there, or why that is no question."""
-    boot = question.setting.boot
+def places_of_kaslr(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
+    """Return where KASLR may put the kernel and what it meets there, or why that is no question.
+
+    Args:
+        located: the boot that is asked about.
+        first_only: whether it is enough to know if there is a place at which something is hit.
+    """
+    boot = located.boot
     if isinstance(boot.kaslr, Known) and not boot.kaslr.value:
         return Unknown(f"KASLR is off ({boot.kaslr.origin})")
-    if asked.load_address is not None:
+    if boot.base_is_stated:
         return Unknown("--load-address says where the kernel runs")
-    if question.early is None and question.load is None and boot.path is not Path.FIRST_BOOT:
+    if located.early is None and located.load is None and boot.path is not Path.FIRST_BOOT:
         return Unknown("no load is known")
     from smecheck.checks.kaslr_variants import swept
 
-    return swept(question)
+    return swept(located, first_only=first_only)

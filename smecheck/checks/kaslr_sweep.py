@@ -13,15 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, SlotRun, Slots
 from smecheck.checks.forbidden import forbidden, frames_of_the_load
 from smecheck.checks.ram import not_mapped_at_entry
-from smecheck.checks.rule import Rule, Situation
+from smecheck.checks.rule import Rule
 from smecheck.kernel.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
 from smecheck.record import record
 from smecheck.span import Span, SpanSet, align_up
-from smecheck.workarea.place import Setting, reached_at
+from smecheck.workarea.place import placed_anywhere, reached_at
+
+if TYPE_CHECKING:
+    from smecheck.case import Located
+    from smecheck.workarea.placement import Extents
 
 _LARGE = 64 << 30
 """A window of more bytes is not looked at GiB by GiB."""
@@ -53,35 +58,35 @@ class _Hit:
 
 
 def sweep(
-    slots: Slots, setting: Setting, situation: Situation, *, first_only: bool = False
+    slots: Slots, located: Located, crash_memory: SpanSet | None, *, first_only: bool = False
 ) -> Collisions | None:
     """Count the slots at which a rule would find a collision.
 
     Args:
         slots: all places that KASLR may choose.
-        setting: all that the placement depends on.
-        situation: what the rules look at; where the kernel runs in it does not matter.
+        located: what the rules look at; where the kernel runs in it does not matter.
+        crash_memory: what a crash kernel may write to.
         first_only: whether the first collision is enough; the others are not counted then.
 
     Returns:
         ``None`` where the workarea cannot be placed.
     """
-    if situation.placement.offsets is None:
+    offsets = placed_anywhere(located)
+    if offsets is None:
         return None
-    return _Sweep(slots, setting, situation).collisions(1 if first_only else None)
+    return _Sweep(slots, located, offsets, crash_memory).collisions(1 if first_only else None)
 
 
 class _Sweep:
-    def __init__(self, slots: Slots, setting: Setting, situation: Situation) -> None:
+    def __init__(
+        self, slots: Slots, located: Located, offsets: Extents, crash_memory: SpanSet | None
+    ) -> None:
         self._slots = slots
-        self._setting = setting
-        self._situation = situation
+        self._located = located
         self._kinds: dict[tuple[int, ...], _Kind] = {}
-        offsets = situation.placement.offsets
-        assert offsets is not None  # noqa: S101 - sweep() has looked
         self._image_end = offsets.in_place.start
         self._reach = max(offsets.mapped_end, offsets.worst_end)
-        self._fixed = tuple(forbidden(situation))
+        self._fixed = tuple(forbidden(located, crash_memory))
         written = Span.sized(offsets.start, EXECUTE_LEN)
         self._least = {
             "image": Span(0, offsets.in_place.end),
@@ -90,8 +95,8 @@ class _Sweep:
             "mapped": Span(offsets.start, offsets.start + SECTION_SIZE),
             "touched": Span(offsets.in_place.start, written.end),
         }
-        self._special = frames_of_the_load(situation)
-        initrd = situation.boot.initrd.span
+        self._special = frames_of_the_load(located)
+        initrd = located.boot.initrd.span
         self._initrd_frames = initrd.frames(P4D_SIZE) if initrd else range(0)
 
     def collisions(self, most_hits: int | None) -> Collisions:
@@ -235,7 +240,7 @@ class _Sweep:
         return known
 
     def _placed(self, base: int) -> _Kind:
-        reached = reached_at(self._setting, base)
+        reached = reached_at(self._located, base)
         own = reached.extents.moved(-base)
         end = own.written_end if reached.is_exact else own.worst_end
         return _Kind(

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from smecheck.boot.crash_memory import crash_memory
 from smecheck.boot.kaslr.ask import KaslrAnswer, ask
-from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.kaslr.search import SlotSearch
 from smecheck.boot.kaslr.slots import Collisions, KaslrSweep
 from smecheck.checks.kaslr_sweep import sweep
-from smecheck.checks.situation import situation_of
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.quantity import count_text
-from smecheck.workarea.place import place_both
+
+if TYPE_CHECKING:
+    from smecheck.case import Located
 
 
-def swept(question: KaslrQuestion) -> Fact[KaslrSweep]:
+def swept(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
     """Find all places that KASLR may choose, and hold them against the rules."""
-    answer = ask(question)
+    answer = ask(located)
     if isinstance(answer, Unknown):
         return answer
-    return Known(_sweep_places(answer.value, question), answer.origin)
+    return Known(_sweep_places(answer.value, located, first_only=first_only), answer.origin)
 
 
-def _sweep_places(answer: KaslrAnswer, question: KaslrQuestion) -> KaslrSweep:
+def _sweep_places(answer: KaslrAnswer, located: Located, *, first_only: bool) -> KaslrSweep:
     """Hold every variant's slots against the rules; the one with the most collisions counts."""
-    setting = question.setting
-    placement = next((placement for placement in place_both(setting) if placement.actual), None)
-    situation = (
-        None
-        if placement is None
-        else situation_of(setting, placement, question.firmware, question.log)
-    )
-    places = answer.places
+    places, memory = answer.places, crash_memory(located)
     searches = [("", places.search), *places.alternatives]
     found_by = [
-        (
-            name,
-            search,
-            None
-            if situation is None
-            else sweep(search.slots, setting, situation, first_only=question.first_only),
-        )
+        (name, search, sweep(search.slots, located, memory, first_only=first_only))
         for name, search in searches
     ]
     worst = max(found_by, key=lambda one: one[2].count if one[2] is not None else 0)

@@ -6,24 +6,24 @@ from smecheck.answer import Basis, Verdict
 from smecheck.asked import Path
 from smecheck.boot.kaslr.slots import Collisions
 from smecheck.checks.finding import Effect
-from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement, with_effect
+from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.evidence import Known
 from smecheck.quantity import count_text
 
 _WITHOUT_KASLR = "boot it with mem_encrypt=off, or with nokaslr where that is clear"
 
 
-def by_kaslr(case: Judged, missing: tuple[str, str] | None) -> Judgement | None:
+def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | None:
     """Judge by all places that KASLR may choose; ``None`` where they are not all there is.
 
     Args:
-        case: what there is to judge.
+        judged: what there is to judge.
         missing: the first fact that is missing of what lies around the kernel, and how to get it.
     """
-    sweep = case.kaslr
+    sweep = judged.kaslr
     if sweep is None or sweep.collisions is None or not sweep.slots.count:
         return None
-    if case.boot.base_is_certain and case.boot.path is not Path.FIRST_BOOT:
+    if judged.boot.base_is_certain and judged.boot.path is not Path.FIRST_BOOT:
         return None
     places = count_text(sweep.slots.count, "place")
     if sweep.collisions.count:
@@ -37,7 +37,7 @@ def by_kaslr(case: Judged, missing: tuple[str, str] | None) -> Judgement | None:
                 "give --cmdline or --kaslr, --boot-params of the running kernel, or --load-address "
                 "if it is known where it ran",
             )
-        hits = [finding for finding in with_effect(case, Effect.COLLISION) if finding.span]
+        hits = [finding for finding in judged.with_effect(Effect.COLLISION) if finding.span]
         return Judgement(
             Verdict.COLLISION,
             Basis.MACHINE,
@@ -46,9 +46,8 @@ def by_kaslr(case: Judged, missing: tuple[str, str] | None) -> Judgement | None:
         )
     if missing is not None:
         return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *missing)
-    unmoved_is_clear = isinstance(case.boot.kernel_base, Known) and not with_effect(
-        case, Effect.COLLISION
-    )
+    is_hit = bool(judged.with_effect(Effect.COLLISION))
+    unmoved_is_clear = isinstance(judged.boot.kernel_base, Known) and not is_hit
     if sweep.may_stay is not None and not unmoved_is_clear:
         return None
     return Judgement(

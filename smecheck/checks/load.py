@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
-from smecheck.boot.resolve import another_kernel, is_elf_load
+from smecheck.boot.log_of_boot import another_kernel
 from smecheck.boot.running import running_kernel
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
-from smecheck.checks.rule import Observation, Situation, rule, segment_party
+from smecheck.checks.rule import Observation, rule, segment_party
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet, align_up
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -28,7 +32,7 @@ from smecheck.span import SpanSet, align_up
     needs=(needs.segments,),
     remedy="check the segment list: kexec refuses such a load",
 )
-def segments_overlap(situation: Situation) -> Iterator[Observation]:
+def segments_overlap(resolved: Resolved) -> Iterator[Observation]:
     """Two segments of the load share memory.
 
     kexec refuses overlapping segments, so a list that has them is wrong, or of two loads. Each
@@ -39,7 +43,7 @@ def segments_overlap(situation: Situation) -> Iterator[Observation]:
     Sources: kernel/kexec_core.c, sanity_check_segment_list(), v5.0 to v7.3.
     """
     lower: Segment | None = None
-    for upper in situation.segments.segments if situation.segments else ():
+    for upper in resolved.segments.segments if resolved.segments else ():
         shared = lower.span & upper.span if lower else None
         if lower and shared:
             yield Observation(
@@ -62,7 +66,7 @@ def segments_overlap(situation: Situation) -> Iterator[Observation]:
     needs=(needs.segments, needs.memory),
     remedy="check that the memory map and the segments are of the same boot of the same machine",
 )
-def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
+def segment_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     """A segment lies, wholly or in part, outside the System RAM of the memory map.
 
     Either map and segments are not of the same boot, or kexec placed it by the firmware's map,
@@ -75,11 +79,11 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     Sources: kexec/arch/i386/kexec-x86-common.c, get_memory_ranges(), kexec-tools 2.0.25: which
     map kexec places by.
     """
-    memory = situation.memory
-    if memory is None or situation.segments is None:
+    memory = resolved.memory
+    if memory is None or resolved.segments is None:
         return
     ram = memory.system_ram | memory.ram_buffer
-    for segment in situation.segments.segments:
+    for segment in resolved.segments.segments:
         for span in SpanSet([segment.span]) - ram:
             region = memory.innermost(span.start)
             yield Observation(
@@ -87,7 +91,7 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
                 f"({memory.name_at(span.start)})",
                 span=span,
                 other=Party(region.name, region.span) if region else None,
-                severity=Severity.WARNING if situation.segments.predicted else None,
+                severity=Severity.WARNING if resolved.segments.predicted else None,
                 condition=None
                 if memory.complete or region
                 else f"{memory.source}, a fragment of a map, leaves out no System RAM there",
@@ -104,7 +108,7 @@ def segment_outside_ram(situation: Situation) -> Iterator[Observation]:
     needs=(needs.recorded_load,),
     remedy="load again; until then the kernel that was loaded before, or none, is in place",
 )
-def load_refused(situation: Situation) -> Iterator[Observation]:
+def load_refused(resolved: Resolved) -> Iterator[Observation]:
     """The text of the load says that the kernel, or kexec itself, refused it.
 
     ``kexec -d`` prints the whole segment list all the same, twice. What is said of the placement
@@ -114,7 +118,7 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
     Fails: "kexec_load failed: Cannot assign requested address" below the list.
     Sources: kexec/kexec.c, my_load() and do_kexec_file_load(), kexec-tools 2.0.25.
     """
-    segments = situation.segments
+    segments = resolved.segments
     if segments is not None and segments.refusal is not None:
         yield Observation(
             message=f"the load is not in memory: {segments.refusal}",
@@ -132,7 +136,7 @@ def load_refused(situation: Situation) -> Iterator[Observation]:
     remedy="give kexec what it lacks (a larger crashkernel=, a smaller initrd, a shorter command "
     "line), or the load itself with --segments",
 )
-def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
+def load_would_be_refused(resolved: Resolved) -> Iterator[Observation]:
     """No load was recorded, and kexec could not place the one that is asked about.
 
     The message is kexec's own, followed by what did not fit and the largest hole there was where it
@@ -145,7 +149,7 @@ def load_would_be_refused(situation: Situation) -> Iterator[Observation]:
     Sources: kexec/kexec.c, locate_hole() and main(), kexec-tools 2.0.25; kernel/kexec_file.c,
     kexec_locate_mem_hole(), v6.1 to v7.3.
     """
-    segments = situation.segments
+    segments = resolved.segments
     if segments is not None and segments.refusal is not None:
         loader = value_of(segments.loader)
         name = loader.value if loader is not None else "kexec"
@@ -173,7 +177,7 @@ _MAY_DIFFER = {
     needs=(needs.running_kernel,),
     remedy="give the kernel that runs there",
 )
-def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
+def another_kernel_runs(resolved: Resolved) -> Iterator[Observation]:
     """The memory map or the kernel log shows that another kernel runs than the one in hand.
 
     For a first boot the map and the log then say nothing of this kernel's place and of its SME. A
@@ -185,10 +189,10 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
     Fails: one that is a page nearer; "Linux version 5.0.0" beside a kernel 6.12.117.
     Sources: arch/x86/kernel/setup.c, setup_arch(), the resources of the kernel, v5.0 to v7.3.
     """
-    severity, remedy = _MAY_DIFFER[situation.boot.path]
-    memory, log, image = situation.memory, situation.log, situation.image
+    severity, remedy = _MAY_DIFFER[resolved.boot.path]
+    memory, log, image = resolved.memory, resolved.log, resolved.image
     if memory is not None and memory.first("Kernel code"):
-        base = running_kernel(memory, image, situation.facts)
+        base = running_kernel(memory, image, resolved.facts)
         if isinstance(base, Unknown):
             yield Observation(message=base.reason, severity=severity, remedy=remedy)
     other = another_kernel(log, image) if log is not None else None
@@ -212,7 +216,7 @@ def another_kernel_runs(situation: Situation) -> Iterator[Observation]:
     needs=(needs.segments,),
     remedy="give the kernel that was loaded, or the load of this kernel",
 )
-def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
+def segment_of_another_kernel(resolved: Resolved) -> Iterator[Observation]:
     """A kernel segment cannot be of the kernel in hand, or not all of it is loaded.
 
     kexec reserves init_size, rounded up to a page, for a bzImage; the 32-bit entry before
@@ -230,18 +234,18 @@ def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
     Sources: kexec/arch/x86_64/kexec-bzImage64.c, kexec/arch/i386/kexec-bzImage.c and
     kexec/kexec-elf-exec.c, kexec-tools 2.0.25; arch/x86/kernel/kexec-bzimage64.c.
     """
-    segments, image = situation.segments, situation.image
+    segments, image = resolved.segments, resolved.image
     if segments is None or segments.predicted:
         return
     kernel = segments.of(SegmentRole.KERNEL)
     if not kernel:
-        yield from _no_kernel_in_log(situation, segments)
-    elif is_elf_load(image, segments):
+        yield from _no_kernel_in_log(resolved, segments)
+    elif resolved.without_decompressor:
         yield from _other_than_the_loads(image, kernel)
     elif len(kernel) > 1:
-        yield from _several_kernels(situation, kernel)
+        yield from _several_kernels(resolved, kernel)
     else:
-        yield from _other_size(situation, segments, kernel[0])
+        yield from _other_size(resolved, segments, kernel[0])
 
 
 @rule(
@@ -255,7 +259,7 @@ def segment_of_another_kernel(situation: Situation) -> Iterator[Observation]:
     needs=(needs.stated_place,),
     remedy="check --load-address, --kaslr and the command line against each other",
 )
-def impossible_place(situation: Situation) -> Iterator[Observation]:
+def impossible_place(resolved: Resolved) -> Iterator[Observation]:
     """--load-address is no place where this kernel can run in this boot.
 
     A kernel runs at LOAD_PHYSICAL_ADDR or above, at a multiple of kernel_alignment; one that is not
@@ -269,10 +273,10 @@ def impossible_place(situation: Situation) -> Iterator[Observation]:
     0x1000000.
     Sources: arch/x86/boot/compressed/head_64.S and kaslr.c, choose_random_location(), v5.0 to v7.3.
     """
-    base = situation.boot.kernel_base
-    if isinstance(base, Unknown) or not situation.boot.base_is_stated:
+    base = resolved.boot.kernel_base
+    if isinstance(base, Unknown) or not resolved.boot.base_is_stated:
         return
-    why = _why_not_there(situation, base.value)
+    why = _why_not_there(resolved, base.value)
     if why is not None:
         yield Observation(
             message=f"the kernel is said to run at {address_text(base.value)} ({base.origin}), "
@@ -280,8 +284,8 @@ def impossible_place(situation: Situation) -> Iterator[Observation]:
         )
 
 
-def _why_not_there(situation: Situation, base: int) -> str | None:
-    boot, rules, bases = situation.boot, situation.rules, situation.bases
+def _why_not_there(resolved: Resolved, base: int) -> str | None:
+    boot, rules, bases = resolved.boot, resolved.rules, resolved.bases
     lowest = rules.load_physical_address if rules is not None else Unknown("not asked")
     if rules is not None and isinstance(lowest, Known):
         at_lowest = f"LOAD_PHYSICAL_ADDR, {address_text(lowest.value)} ({lowest.origin})"
@@ -292,10 +296,10 @@ def _why_not_there(situation: Situation, base: int) -> str | None:
     if rules is not None and base % rules.alignment.value:
         step = rules.alignment
         return f"that is not a multiple of kernel_alignment, {size_text(step.value)}"
-    loaded, kaslr, segments = boot.load_address, boot.kaslr, situation.segments
-    if situation.kernel_moved and isinstance(loaded, Known):
+    loaded, kaslr = boot.load_address, boot.kaslr
+    if resolved.kernel_moved and isinstance(loaded, Known):
         where = f"it is loaded at {address_text(loaded.value)}"
-        if segments is not None and is_elf_load(situation.image, segments):
+        if resolved.without_decompressor:
             return f"{where}, as a vmlinux, which runs where its LOADs say"
         if isinstance(kaslr, Known) and not kaslr.value:
             return f"{where}, and KASLR is off ({kaslr.origin})"
@@ -304,11 +308,11 @@ def _why_not_there(situation: Situation, base: int) -> str | None:
     return None
 
 
-def _no_kernel_in_log(situation: Situation, segments: SegmentList) -> Iterator[Observation]:
+def _no_kernel_in_log(resolved: Resolved, segments: SegmentList) -> Iterator[Observation]:
     """Yield that none of the segments of a log can be this kernel."""
     if any(segment.origin is not SegmentOrigin.LOG for segment in segments.segments):
         return
-    image, init_size = situation.image, situation.image.header.init_size
+    image, init_size = resolved.image, resolved.image.header.init_size
     sizes = {segment.span.size for segment in segments.segments}
     places = {(segment.span.start, segment.span.size) for segment in segments.segments}
     if places & _places_of_loads(image):
@@ -318,7 +322,7 @@ def _no_kernel_in_log(situation: Situation, segments: SegmentList) -> Iterator[O
             why = f"for this kernel, init_size is {size_text(init_size.value)}"
             yield _no_segment_is_it(segments, why)
         return
-    least = max(_least_sizes(situation), default=0)
+    least = max(_least_sizes(resolved), default=0)
     if max(sizes, default=0) < least:
         yield _no_segment_is_it(segments, f"init_size is at least {size_text(least)}")
 
@@ -347,9 +351,9 @@ def _other_than_the_loads(image: KernelImage, kernel: tuple[Segment, ...]) -> It
             )
 
 
-def _several_kernels(situation: Situation, kernel: tuple[Segment, ...]) -> Iterator[Observation]:
+def _several_kernels(resolved: Resolved, kernel: tuple[Segment, ...]) -> Iterator[Observation]:
     """Yield which of several kernel segments are not this bzImage, which is one."""
-    image, init_size = situation.image, situation.image.header.init_size
+    image, init_size = resolved.image, resolved.image.header.init_size
     if not image.loads and isinstance(init_size, Unknown):
         yield Observation(
             message=f"{len(kernel)} kernel segments, and neither the program headers nor the setup "
@@ -376,10 +380,10 @@ def _several_kernels(situation: Situation, kernel: tuple[Segment, ...]) -> Itera
 
 
 def _other_size(
-    situation: Situation, segments: SegmentList, kernel: Segment
+    resolved: Resolved, segments: SegmentList, kernel: Segment
 ) -> Iterator[Observation]:
     """Yield that the one kernel segment has not the size of this kernel."""
-    image, size = situation.image, kernel.span.size
+    image, size = resolved.image, kernel.span.size
     init_size, linked = image.header.init_size, _places_of_loads(image)
     if (kernel.span.start, size) in linked:
         yield from _other_than_the_loads(image, (kernel,))
@@ -390,7 +394,7 @@ def _other_size(
         if not fits or (isinstance(loaded, Known) and loaded.value != init_size.value):
             yield _of_another_kernel(kernel, f"init_size is {size_text(init_size.value)}")
         return
-    least = max(_least_sizes(situation), default=0)
+    least = max(_least_sizes(resolved), default=0)
     if size < least:
         yield _of_another_kernel(kernel, f"init_size is at least {size_text(least)}")
 
@@ -411,12 +415,12 @@ def _sizes_of_this_kernel(image: KernelImage, init_size: int) -> set[int]:
     return sizes
 
 
-def _least_sizes(situation: Situation) -> Iterator[int]:
-    text, end = situation.facts.text, situation.facts.end
+def _least_sizes(resolved: Resolved) -> Iterator[int]:
+    text, end = resolved.facts.text, resolved.facts.end
     if isinstance(text, Known) and isinstance(end, Known):
         yield end.value - text.value
-    if isinstance(situation.kept.init_size, Known):
-        yield situation.kept.init_size.value
+    if isinstance(resolved.kept.init_size, Known):
+        yield resolved.kept.init_size.value
 
 
 def _of_another_kernel(segment: Segment, why: str) -> Observation:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Severity
-from smecheck.checks.rule import SME_OFF_NOW, Observation, Situation, rule
+from smecheck.checks.rule import SME_OFF_NOW, Observation, rule
 from smecheck.kernel.verification import Aspect, KnownDifference
 from smecheck.quantity import count_text
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _SHOWN = 3
 """Differences that a finding tells, those that can be told in a few words."""
@@ -26,7 +30,7 @@ _BRIEF = 60
     remedy="look at the instruction that shows it (smecheck verify KERNEL shows all of them); "
     "until the code agrees, what smecheck says of this kernel's workarea does not count",
 )
-def other_arithmetic(situation: Situation) -> Iterator[Observation]:
+def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
     """The compiled sme_encrypt_kernel() does not do what its source upstream does.
 
     Where the workarea lies, how long it is, which pages are written and what is encrypted is
@@ -40,8 +44,8 @@ def other_arithmetic(situation: Situation) -> Iterator[Observation]:
     Sources: the kernel's own code; arch/x86/mm/mem_encrypt_identity.c, since v6.16
     arch/x86/boot/startup/sme.c.
     """
-    verification = situation.verification
-    others = [known for known in _differences(situation) if known.first.aspect is not Aspect.FAULT]
+    verification = resolved.verification
+    others = [known for known in _differences(resolved) if known.first.aspect is not Aspect.FAULT]
     if not others or verification is None:
         return
     brief = [known for known in others if len(known.first.seen) <= _BRIEF] or others
@@ -66,7 +70,7 @@ def other_arithmetic(situation: Situation) -> Iterator[Observation]:
     "clang 21), a kernel without CONFIG_MITIGATION_PAGE_TABLE_ISOLATION where the test of that "
     "feature is what faults, or one whose early code is position-independent (v6.16)",
 )
-def early_fault(situation: Situation) -> Iterator[Observation]:
+def early_fault(resolved: Resolved) -> Iterator[Observation]:
     """With SME on, the kernel touches what nothing maps yet, and dies before its first message.
 
     The code that sets SME up runs at the physical address of the kernel, with page tables that map
@@ -80,8 +84,8 @@ def early_fault(situation: Situation) -> Iterator[Observation]:
     Sources: the kernel's own code; arch/x86/include/asm/cpufeature.h, _static_cpu_has(); LLVM issue
     139001.
     """
-    verification = situation.verification
-    for known in _differences(situation):
+    verification = resolved.verification
+    for known in _differences(resolved):
         if known.first.aspect is Aspect.FAULT and verification is not None:
             share = f"{known.runs} of {count_text(len(verification.runs), 'run')}"
             came = f", reached from {known.first.reached_from}" if known.first.reached_from else ""
@@ -90,8 +94,8 @@ def early_fault(situation: Situation) -> Iterator[Observation]:
             )
 
 
-def _differences(situation: Situation) -> tuple[KnownDifference, ...]:
-    return situation.verification.differences if situation.verification is not None else ()
+def _differences(resolved: Resolved) -> tuple[KnownDifference, ...]:
+    return resolved.verification.differences if resolved.verification is not None else ()
 
 
 def _at(known: KnownDifference) -> str:

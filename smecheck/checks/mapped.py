@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
@@ -10,7 +11,6 @@ from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
     Observation,
-    Situation,
     rule,
     segment_party,
 )
@@ -21,6 +21,9 @@ from smecheck.quantity import size_text
 from smecheck.span import Span, SpanSet
 from smecheck.workarea.page_tables import page_aligned_initrd, partial_frames
 from smecheck.workarea.placement import Extents
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -33,7 +36,7 @@ from smecheck.workarea.placement import Extents
     needs=(needs.places, needs.segments),
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
-def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
+def initrd_loses_encryption(resolved: Resolved) -> Iterator[Observation]:
     """The workarea's decrypted mapping replaces that of an initrd it shares a 2 MiB frame with.
 
     The workarea is mapped with 2 MiB entries without the C bit, up to a 2 MiB boundary: 4 MiB, of
@@ -48,14 +51,14 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c, sme_map_range_decrypted(), v5.0;
     experiments old-l-c-2g-mmC and old-l-c-2g-mmC-garble (docs/evidence.md).
     """
-    extents = situation.extents
-    if extents is None or not _initrd_is_encrypted_here(situation):
+    extents = resolved.extents
+    if extents is None or not _initrd_is_encrypted_here(resolved):
         return
-    for segment in situation.neighbours:
+    for segment in resolved.neighbours:
         if segment.role not in (SegmentRole.INITRD, SegmentRole.OTHER):
             continue
         certain = segment.role is SegmentRole.INITRD
-        if not certain and situation.boot.initrd.size == 0:
+        if not certain and resolved.boot.initrd.size == 0:
             continue
         for lost in _plain_parts(extents, segment):
             yield Observation(
@@ -76,7 +79,7 @@ def initrd_loses_encryption(situation: Situation) -> Iterator[Observation]:
     needs=(needs.places, needs.segments),
     remedy="nothing to do for this load; the next load may place it lower",
 )
-def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
+def neighbour_in_mapped_part(resolved: Resolved) -> Iterator[Observation]:
     """A segment other than the initrd lies where the workarea is mapped but not written.
 
     boot_params, purgatory and the like are not encrypted in place, so a decrypted mapping does them
@@ -86,12 +89,12 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
     Fails: purgatory at 0x10fff000, written to 0x10e07000 (a note).
     Sources: experiments of docs/evidence.md in which kernels with such neighbours came up.
     """
-    extents = situation.extents
+    extents = resolved.extents
     if extents is None:
         return
-    reached = extents.written_end if situation.placement.written_is_exact else extents.worst_end
+    reached = extents.written_end if resolved.placement.written_is_exact else extents.worst_end
     unwritten = Span(min(reached, extents.mapped_end), extents.mapped_end)
-    for segment in situation.neighbours:
+    for segment in resolved.neighbours:
         hit = unwritten & segment.span
         if hit and segment.role is not SegmentRole.INITRD:
             yield Observation(
@@ -111,7 +114,7 @@ def neighbour_in_mapped_part(situation: Situation) -> Iterator[Observation]:
     needs=(needs.initrd_place,),
     remedy="load the initrd at a page boundary",
 )
-def unaligned_initrd(situation: Situation) -> Iterator[Observation]:
+def unaligned_initrd(resolved: Resolved) -> Iterator[Observation]:
     """The initrd's start is no multiple of 4 KiB.
 
     __sme_map_range_pte() puts the physical address into the page-table entry as it is, so its low
@@ -123,7 +126,7 @@ def unaligned_initrd(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     __sme_map_range_pte(), v5.0 to v7.3.
     """
-    initrd = situation.boot.initrd
+    initrd = resolved.boot.initrd
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:
         yield Observation(
             message="the low bits of the initrd's address become flags of its page-table entries",
@@ -135,8 +138,8 @@ def _distance(size: int) -> str:
     return f"{size_text(size)} behind" if size else "directly behind"
 
 
-def _initrd_is_encrypted_here(situation: Situation) -> bool:
-    return any(GENERATION_RULES[g].encrypts_initrd for g in situation.facts.generations)
+def _initrd_is_encrypted_here(resolved: Resolved) -> bool:
+    return any(GENERATION_RULES[g].encrypts_initrd for g in resolved.facts.generations)
 
 
 def _plain_parts(extents: Extents, segment: Segment) -> SpanSet:

@@ -8,6 +8,7 @@ from smecheck.asked import Path
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.log_obstacle import RESERVE
+from smecheck.load.of_case import why_nothing_is_reserved
 from smecheck.load.segments import Placing, SegmentRole
 from smecheck.quantity import address_text
 from smecheck.span import Span
@@ -23,80 +24,82 @@ _ADDRESSES_END = 1 << 64
 _WHOLE_LIST = "give the whole list: kexec -d, a kernel log, or a description with every segment"
 
 
-def missing(case: Judged) -> tuple[str, str] | None:
+def missing(judged: Judged) -> tuple[str, str] | None:
     """Return the first fact that the verdict lacks, and how to get it."""
-    placement = case.placement
+    placement = judged.actual
     if placement is None or placement.offsets is None:
-        reason = placement.reason if placement else _scheme_reason(case.facts)
+        reason = placement.reason if placement else _scheme_reason(judged.facts)
         return (
             f"where the workarea lies is not known: {reason}",
             "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
         )
-    if case.segments is not None and case.segments.predicted and case.segments.refusal is not None:
-        if case.nothing_reserved is not None and case.boot.path is Path.KDUMP:
+    load = judged.segments
+    if load is not None and load.predicted and load.refusal is not None:
+        unreserved = why_nothing_is_reserved(judged.case)
+        if unreserved is not None and judged.boot.path is Path.KDUMP:
             return (
-                f"kexec would refuse this load: {case.segments.refusal}; nothing was reserved for "
-                f"a crash kernel ({case.nothing_reserved})",
+                f"kexec would refuse this load: {load.refusal}; nothing was reserved for a crash "
+                f"kernel ({unreserved})",
                 RESERVE,
             )
         return (
-            f"kexec would refuse this load: {case.segments.refusal}",
+            f"kexec would refuse this load: {load.refusal}",
             "give kexec what it lacks, or the load that there was (--segments)",
         )
-    if isinstance(case.boot.kernel_base, Unknown):
+    if isinstance(judged.boot.kernel_base, Unknown):
         owned = (
             "nobody owns the whole workarea"
             if placement.owner is Owner.NOBODY
             else "that the workarea is the kernel's own is not proven"
         )
-        if case.placing is Placing.IN_OWN_AREAS:
-            return not_placed(case)
-        if case.not_predicted is not None:
+        if judged.placing is Placing.IN_OWN_AREAS:
+            return not_placed(judged)
+        if judged.not_predicted is not None:
             return (
-                f"{owned}, and the load cannot be predicted: {case.not_predicted}",
-                _what_would_predict_it(case),
+                f"{owned}, and the load cannot be predicted: {judged.not_predicted}",
+                _what_would_predict_it(judged),
             )
-        return f"{owned}, and {case.boot.kernel_base.reason}", _what_would_place_it(case)
-    if not case.boot.base_is_certain:
-        state = case.boot.kaslr
+        return f"{owned}, and {judged.boot.kernel_base.reason}", _what_would_place_it(judged)
+    if not judged.boot.base_is_certain:
+        base, state = address_text(judged.boot.kernel_base.value), judged.boot.kaslr
         why = state.origin if isinstance(state, Known) else state.reason
         return (
-            f"KASLR may put the kernel elsewhere than {address_text(case.boot.kernel_base.value)}, "
-            f"and nothing proves the workarea clear everywhere ({why})",
+            f"KASLR may put the kernel elsewhere than {base}, and nothing proves the workarea "
+            f"clear everywhere ({why})",
             "give --cmdline or --kaslr off if the kernel is booted with nokaslr, or --load-address "
             "if it is known where it ran",
         )
-    return missing_around(case)
+    return missing_around(judged)
 
 
-def not_placed(case: Judged) -> tuple[str, str]:
+def not_placed(judged: Judged) -> tuple[str, str]:
     """Say that neither prediction nor proof tells anything of the load, and what would."""
     return (
-        f"the load cannot be predicted, nor is anything proven of it: {case.not_predicted}",
+        f"the load cannot be predicted, nor is anything proven of it: {judged.not_predicted}",
         "give the load itself (--segments), or load it with kexec_load (kexec -c), which keeps to "
         "what is proven",
     )
 
 
-def missing_around(case: Judged) -> tuple[str, str] | None:
+def missing_around(judged: Judged) -> tuple[str, str] | None:
     """Return the first fact that is missing of what lies around the kernel."""
-    if case.segments is None and case.boot.path is Path.FIRST_BOOT:
+    if judged.segments is None and judged.boot.path is Path.FIRST_BOOT:
         return (
             "what lies around the kernel of this boot is not known: its initrd, its setup_data and "
             "boot_params",
-            _instead_of_first_boot(case),
+            _instead_of_first_boot(judged),
         )
-    if case.segments is None:
+    if judged.segments is None:
         return (
             "the place of the kernel is known, but not what else is loaded around it",
             "give the load: --segments with the output of kexec -d, a kernel log, or a description",
         )
-    return _missing_in_list(case, case.segments) or _missing_of_machine(case, case.segments)
+    return _missing_in_list(judged, judged.segments) or _missing_of_machine(judged, judged.segments)
 
 
-def _missing_in_list(case: Judged, segments: SegmentList) -> tuple[str, str] | None:
+def _missing_in_list(judged: Judged, segments: SegmentList) -> tuple[str, str] | None:
     """Return what a list of segments does not say of what is loaded."""
-    initrd = case.boot.initrd
+    initrd = judged.boot.initrd
     if initrd.size and initrd.span is None:
         return (
             "no segment that is known is hit, but where the initrd lies is not known",
@@ -111,16 +114,16 @@ def _missing_in_list(case: Judged, segments: SegmentList) -> tuple[str, str] | N
         return (
             "nothing that is known is hit, but where the boot loader put "
             f"{' and '.join(segments.unplaced)} is not known",
-            _instead_of_first_boot(case),
+            _instead_of_first_boot(judged),
         )
-    reaching = _may_reach(case)
+    reaching = _may_reach(judged)
     if reaching is not None:
         return (
             f"no segment that is known is hit, but how far {reaching.role.value} reaches from "
             f"{address_text(reaching.span.start)} on is not known ({reaching.where})",
             _WHOLE_LIST,
         )
-    of_load = case.boot.path is not Path.FIRST_BOOT
+    of_load = judged.boot.path is not Path.FIRST_BOOT
     if of_load and not segments.of(SegmentRole.BOOT_PARAMS):
         return (
             "no segment that is known is hit, but the list names no boot_params: it is not whole",
@@ -129,94 +132,99 @@ def _missing_in_list(case: Judged, segments: SegmentList) -> tuple[str, str] | N
     return None
 
 
-def _missing_of_machine(case: Judged, segments: SegmentList) -> tuple[str, str] | None:
+def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str] | None:
     """Return what is not known of the machine's memory."""
-    if segments.predicted and case.memory is not None and not case.memory.complete:
+    if segments.predicted and judged.memory is not None and not judged.memory.complete:
         return (
-            f"nothing of the predicted load is hit, but {case.memory.source} is a fragment of a "
+            f"nothing of the predicted load is hit, but {judged.memory.source} is a fragment of a "
             "map: into memory that it leaves out, kexec may load otherwise",
             "give the whole memory map (--iomem, read as root: sudo cat /proc/iomem), or the load "
             "itself (--segments)",
         )
-    if case.memory is None:
+    if judged.memory is None:
         return (
             "no segment is hit, but whether the workarea is memory at all is not known",
             "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem), or "
             "--dmesg, which tells it too",
         )
-    if case.boot.path is Path.KDUMP and not case.memory.crash_kernel:
-        if case.nothing_reserved is not None:
+    if judged.boot.path is Path.KDUMP and not judged.memory.crash_kernel:
+        unreserved = why_nothing_is_reserved(judged.case)
+        if unreserved is not None:
             return (
-                f"nothing was reserved for a crash kernel ({case.nothing_reserved}): the load is "
+                f"nothing was reserved for a crash kernel ({unreserved}): the load is "
                 "of another boot",
                 "give the memory map of the boot in which the crash kernel was loaded (--iomem)",
             )
         return (
-            f"{case.memory.source} shows no Crash kernel: whether the workarea leaves it is open",
+            f"{judged.memory.source} shows no Crash kernel: whether the workarea leaves it is open",
             "give the memory map of the boot in which the crash kernel was loaded (--iomem), or "
             "its kernel log (--dmesg)",
         )
     return None
 
 
-def _may_reach(case: Judged) -> Segment | None:
+def _may_reach(judged: Judged) -> Segment | None:
     """Return a segment of unknown size that may reach into what is used of the workarea.
 
     Segments do not overlap: one ends where the next one begins, at the latest.
     """
-    extents = case.placement.extents if case.placement is not None else None
-    if case.segments is None or extents is None:
+    extents = judged.actual.extents if judged.actual is not None else None
+    if judged.segments is None or extents is None:
         return None
     used = Span(extents.in_place.start, max(extents.mapped_end, extents.worst_end))
-    followers = [*(segment.span.start for segment in case.segments.segments[1:]), _ADDRESSES_END]
-    for segment, following in zip(case.segments.segments, followers, strict=True):
+    followers = [*(segment.span.start for segment in judged.segments.segments[1:]), _ADDRESSES_END]
+    for segment, following in zip(judged.segments.segments, followers, strict=True):
         beyond = Span(segment.span.end, max(segment.span.end, following))
         if not segment.size_is_known and beyond.overlaps(used):
             return segment
     return None
 
 
-def _instead_of_first_boot(case: Judged) -> str:
+def _instead_of_first_boot(judged: Judged) -> str:
     """Say what would help where nobody knows what a boot loader put where.
 
     The place of boot_params and of the command line is lost once a kernel is up: only somebody who
     watched the boot loader can give it.
     """
     load = "ask about a load instead: --mode crash for kdump, --mode load for kexec"
-    paths = case.proof.paths if case.proof is not None else ()
+    paths = judged.proof.paths if judged.proof is not None else ()
     if all(path.is_bound for path in paths if path.path is Way.BOOT_LOADER):
         return f"give the vmlinuz, which tells init_size (--bzimage); or {load}"
-    settle = case.boot.sme_answer.settled_by
+    settle = judged.boot.sme_answer.settled_by
     if settle:
         return f"{settle}: where SME is off, no workarea is used; or {load}"
     return f"{load}; or describe what the boot loader put where (--boot)"
 
 
-def _what_would_predict_it(case: Judged) -> str:
-    if case.settled_by is not None:
-        return case.settled_by
-    if case.boot.path is Path.KDUMP and case.memory is not None and not case.memory.crash_kernel:
+def _what_would_predict_it(judged: Judged) -> str:
+    if judged.obstacle is not None:
+        return judged.obstacle.settle
+    if (
+        judged.boot.path is Path.KDUMP
+        and judged.memory is not None
+        and not judged.memory.crash_kernel
+    ):
         return (
             "give what tells the crash reservation: the whole /proc/iomem of the boot that loaded "
             "(--iomem), its kernel log (--dmesg), or crash_kernel of the host (--host); or the "
             "load itself (--segments)"
         )
-    if case.placement is not None and case.placement.owner is Owner.UNKNOWN:
+    if judged.actual is not None and judged.actual.owner is Owner.UNKNOWN:
         return "give the vmlinuz, which tells init_size (--bzimage), or the load (--segments)"
     return "give the load itself (--segments), or --load-address if it is known where it ran"
 
 
-def _what_would_place_it(case: Judged) -> str:
+def _what_would_place_it(judged: Judged) -> str:
     load = "the machine (--iomem) and the load (--segments, or --mode to have it predicted)"
-    if case.memory is None and isinstance(case.boot.mode, Known):
+    if judged.memory is None and isinstance(judged.boot.mode, Known):
         load = (
             "the machine's memory, by which the load is predicted: --iomem, --memmap, or --dmesg "
             "with the e820 lines of its boot; or the load itself (--segments)"
         )
-    paths = case.proof.paths if case.proof else ()
+    paths = judged.proof.paths if judged.proof else ()
     if any(path.path is Way.KEXEC and path.holds for path in paths):
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
-    if case.placement is not None and case.placement.owner is Owner.NOBODY:
+    if judged.actual is not None and judged.actual.owner is Owner.NOBODY:
         return f"give {load}"
     return "give the vmlinuz, which tells init_size (as KERNEL or with --bzimage), or " + load
 

@@ -1,60 +1,64 @@
-"""What rules need of a situation before they can say anything, each with the reason if it lacks."""
+"""What rules need of a case before they can say anything, each with the reason if it lacks."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.asked import Path
-from smecheck.boot.resolve import is_elf_load
 from smecheck.checks.finding import Outcome
-from smecheck.checks.rule import Lack, Situation
+from smecheck.checks.rule import Lack
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import SECTION_SCHEMES
 from smecheck.kernel.verification import Result
 from smecheck.machine.memory import MapKind
 from smecheck.workarea.placement import Owner
 
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
-def distances(situation: Situation) -> Lack | None:
+
+def distances(resolved: Resolved) -> Lack | None:
     """Need to know where the workarea lies, as a distance from ``_text``."""
-    if situation.placement.offsets is None:
-        return _skipped(situation.placement.reason)
+    if resolved.placement.offsets is None:
+        return _skipped(resolved.placement.reason)
     return None
 
 
-def places(situation: Situation) -> Lack | None:
+def places(resolved: Resolved) -> Lack | None:
     """Need to know where in physical memory the workarea lies."""
-    if situation.extents is not None:
+    if resolved.extents is not None:
         return None
-    base = situation.boot.kernel_base
-    return _skipped(base.reason if isinstance(base, Unknown) else situation.placement.reason)
+    base = resolved.boot.kernel_base
+    return _skipped(base.reason if isinstance(base, Unknown) else resolved.placement.reason)
 
 
-def entry_tables(situation: Situation) -> Lack | None:
+def entry_tables(resolved: Resolved) -> Lack | None:
     """Need to know whether the page tables at entry reach the workarea."""
-    tables = situation.placement.tables
+    tables = resolved.placement.tables
     if tables is None:
-        return places(situation)
+        return places(resolved)
     if isinstance(tables.added, Unknown) and not tables.unreached:
         return _skipped(tables.added.reason)
     return None
 
 
-def owner(situation: Situation) -> Lack | None:
+def owner(resolved: Resolved) -> Lack | None:
     """Need to know what is kept to the kernel."""
-    if situation.placement.owner is Owner.UNKNOWN:
-        return _skipped(situation.placement.owner_reason)
+    if resolved.placement.owner is Owner.UNKNOWN:
+        return _skipped(resolved.placement.owner_reason)
     return None
 
 
-def own_section(situation: Situation) -> Lack | None:
+def own_section(resolved: Resolved) -> Lack | None:
     """Need a kernel whose workarea is a section."""
-    if situation.facts.section is None:
+    if resolved.facts.section is None:
         return _not_applicable(f"the kernel has no section {' or '.join(SECTION_SCHEMES)}")
     return None
 
 
-def machine_code(situation: Situation) -> Lack | None:
+def machine_code(resolved: Resolved) -> Lack | None:
     """Need to have run the kernel's own code."""
-    verification = situation.verification
+    verification = resolved.verification
     if verification is None:
         return _skipped("the machine code was not run (--verify)")
     if verification.result is Result.NOT_RECOGNIZED:
@@ -62,120 +66,120 @@ def machine_code(situation: Situation) -> Lack | None:
     return None
 
 
-def segments(situation: Situation) -> Lack | None:
+def segments(resolved: Resolved) -> Lack | None:
     """Need to know what is loaded."""
-    if situation.segments is None:
+    if resolved.segments is None:
         return _skipped("no segments of a load are known")
     return None
 
 
-def recorded_load(situation: Situation) -> Lack | None:
+def recorded_load(resolved: Resolved) -> Lack | None:
     """Need to know what was loaded from a record of it."""
-    if situation.segments is not None and situation.segments.predicted:
+    if resolved.segments is not None and resolved.segments.predicted:
         return _not_applicable("the load is predicted, not recorded")
-    return segments(situation)
+    return segments(resolved)
 
 
-def predicted_load(situation: Situation) -> Lack | None:
+def predicted_load(resolved: Resolved) -> Lack | None:
     """Need a load that nobody recorded, and that could be predicted."""
-    if situation.segments is not None and not situation.segments.predicted:
+    if resolved.segments is not None and not resolved.segments.predicted:
         return _not_applicable("the load was recorded")
-    return segments(situation)
+    return segments(resolved)
 
 
-def unpack_buffer(situation: Situation) -> Lack | None:
+def unpack_buffer(resolved: Resolved) -> Lack | None:
     """Need to know where the loaded kernel is unpacked."""
-    if situation.segments is None:
-        return segments(situation)
-    if is_elf_load(situation.image, situation.segments):
+    if resolved.segments is None:
+        return segments(resolved)
+    if resolved.without_decompressor:
         return _not_applicable("a vmlinux ELF is started without a decompressor")
     from smecheck.boot.unpack_buffer import unpack_buffer as buffer_of
 
-    buffer = buffer_of(situation.image, situation.facts, situation.segments)
+    buffer = buffer_of(resolved.image, resolved.facts, resolved.segments)
     return _skipped(buffer.reason) if isinstance(buffer, Unknown) else None
 
 
-def memory(situation: Situation) -> Lack | None:
+def memory(resolved: Resolved) -> Lack | None:
     """Need to know the memory of the machine."""
-    if situation.memory is None:
+    if resolved.memory is None:
         return _skipped("no memory map is known")
     return None
 
 
-def two_maps(situation: Situation) -> Lack | None:
+def two_maps(resolved: Resolved) -> Lack | None:
     """Need the memory of the machine from two sources."""
-    memory, log = situation.memory, situation.log
+    memory, log = resolved.memory, resolved.log
     sources = (
         memory is not None and memory.kind is MapKind.IOMEM,
         log is not None and (log.boot.firmware_map or log.boot.efi_map) is not None,
-        situation.firmware is not None,
+        resolved.firmware is not None,
     )
     return None if sum(sources) > 1 else _skipped("only one source tells the memory map")
 
 
-def resource_tree(situation: Situation) -> Lack | None:
+def resource_tree(resolved: Resolved) -> Lack | None:
     """Need /proc/iomem."""
-    known = situation.memory
+    known = resolved.memory
     if known is None or known.kind is not MapKind.IOMEM:
         return _skipped("no /proc/iomem is known")
     return None
 
 
-def log(situation: Situation) -> Lack | None:
+def log(resolved: Resolved) -> Lack | None:
     """Need the kernel log of the machine."""
-    return None if situation.log is not None else _skipped("no kernel log is known (--dmesg)")
+    return None if resolved.log is not None else _skipped("no kernel log is known (--dmesg)")
 
 
-def efi_lines(situation: Situation) -> Lack | None:
+def efi_lines(resolved: Resolved) -> Lack | None:
     """Need what a kernel log says of the EFI firmware."""
-    told = situation.log
+    told = resolved.log
     if told is None:
-        return log(situation)
+        return log(resolved)
     boot = told.boot
     if boot.efi_map is None and boot.esrt is None and not boot.efi_tables:
         return _skipped(f"{told.source} says nothing of EFI memory")
     return None
 
 
-def unfinished_kernel(situation: Situation) -> Lack | None:
+def unfinished_kernel(resolved: Resolved) -> Lack | None:
     """Need a kernel log that ends in a decompressor."""
-    told = situation.log
+    told = resolved.log
     if told is None:
-        return log(situation)
+        return log(resolved)
     if told.unfinished is None:
         return _not_applicable(f"{told.source} does not end in a decompressor's lines")
     return None
 
 
-def running_kernel(situation: Situation) -> Lack | None:
+def running_kernel(resolved: Resolved) -> Lack | None:
     """Need something that shows which kernel runs on the machine."""
-    memory, told = situation.memory, situation.log
+    memory, told = resolved.memory, resolved.log
     shown = memory is not None and memory.first("Kernel code") is not None
     if shown or (told is not None and isinstance(told.boot.release, Known)):
         return None
     return _skipped("nothing shows which kernel runs on the machine")
 
 
-def crash_kernel(situation: Situation) -> Lack | None:
+def crash_kernel(resolved: Resolved) -> Lack | None:
     """Need the boot to be that of a crash kernel, and its reservation to be known."""
-    if situation.boot.path is not Path.KDUMP:
+    if resolved.boot.path is not Path.KDUMP:
         return _not_applicable("the kernel is not loaded as a crash kernel")
-    known = situation.memory
+    known = resolved.memory
     if known is not None and not known.crash_kernel:
         return _skipped(f"{known.source} shows no Crash kernel")
     return None
 
 
-def stated_place(situation: Situation) -> Lack | None:
+def stated_place(resolved: Resolved) -> Lack | None:
     """Need the user's word where the kernel runs."""
-    if not situation.boot.base_is_stated:
+    if not resolved.boot.base_is_stated:
         return _not_applicable("where the kernel runs is not given (--load-address)")
     return None
 
 
-def initrd_place(situation: Situation) -> Lack | None:
+def initrd_place(resolved: Resolved) -> Lack | None:
     """Need an initrd whose place is known."""
-    initrd = situation.boot.initrd
+    initrd = resolved.boot.initrd
     if initrd.span is not None:
         return None
     if initrd.size == 0:
@@ -183,9 +187,9 @@ def initrd_place(situation: Situation) -> Lack | None:
     return _skipped("where the initrd lies is not known")
 
 
-def setup_header(situation: Situation) -> Lack | None:
+def setup_header(resolved: Resolved) -> Lack | None:
     """Need a setup header."""
-    header = situation.image.header
+    header = resolved.image.header
     known = (header.init_size, header.kernel_alignment, header.relocatable)
     if any(isinstance(fact, Known) for fact in known) or header.other:
         return None
@@ -193,30 +197,30 @@ def setup_header(situation: Situation) -> Lack | None:
     return _skipped("the setup header is not known (--bzimage)")
 
 
-def configuration(situation: Situation) -> Lack | None:
+def configuration(resolved: Resolved) -> Lack | None:
     """Need the kernel's configuration."""
-    if not situation.image.config:
+    if not resolved.image.config:
         return _skipped("the kernel's configuration is not known (--config)")
     return None
 
 
-def program_headers(situation: Situation) -> Lack | None:
+def program_headers(resolved: Resolved) -> Lack | None:
     """Need the program headers of the vmlinux."""
-    if not situation.image.loads:
+    if not resolved.image.loads:
         return _skipped("the program headers of the vmlinux are not known")
     return None
 
 
-def workarea_symbol(situation: Situation) -> Lack | None:
+def workarea_symbol(resolved: Resolved) -> Lack | None:
     """Need the symbol of the workarea."""
-    if "sme_workarea" not in situation.image.symbols:
+    if "sme_workarea" not in resolved.image.symbols:
         return _skipped("the symbol sme_workarea is not known")
     return None
 
 
-def early_code(situation: Situation) -> Lack | None:
+def early_code(resolved: Resolved) -> Lack | None:
     """Need the code that sets SME up."""
-    if isinstance(situation.image.early_code, Unknown):
+    if isinstance(resolved.image.early_code, Unknown):
         # Not in the words of the source: a description of the kernel would have others.
         return _skipped("the code that sets SME up is not known (give the vmlinux or the vmlinuz)")
     return None

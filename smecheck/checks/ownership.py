@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Severity
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known
 from smecheck.kernel.image import SECTION_SCHEMES, Scheme
 from smecheck.load.segments import SegmentRole
@@ -14,6 +15,9 @@ from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner
 from smecheck.workarea.proof import room_to_grow
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _COVER_THE_SECTION = (
     "look at what keeps the section in the payload, so that init_size reaches over it: PROGBITS, "
@@ -32,7 +36,7 @@ _COVER_THE_SECTION = (
     remedy="use a kernel with .init.scratch (v5.3 and later, or a backport of e1bfa87399e3), or "
     "keep SME off in the kernel that is loaded",
 )
-def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
+def nobody_owns_it(resolved: Resolved) -> Iterator[Observation]:
     """Some of the workarea lies in no memory that a loader keeps for the kernel.
 
     Whether something else lies there is then a matter of the machine, the loader and the size of
@@ -44,15 +48,17 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/boot/header.S, init_size; arch/x86/boot/compressed/misc.c, needed_size, v5.0
     to v7.3; e1bfa87399e3 and c603a309cc75 (v5.3), which made the section.
     """
-    placement = situation.placement
+    placement = resolved.placement
     if placement.owner is not Owner.NOBODY or placement.offsets is None:
         return
-    placed_by_load = situation.segments is not None and situation.extents is not None
-    machine_known = situation.memory is not None or placed_by_load or situation.is_unpredictable
-    init_size = situation.image.header.init_size
-    kernel = situation.segments.of(SegmentRole.KERNEL) if situation.segments is not None else ()
-    if kernel and situation.extents and not situation.kernel_moved:
-        base_now = situation.extents.in_place.end - placement.offsets.in_place.end
+    placed_by_load = resolved.segments is not None and resolved.extents is not None
+    machine_known = (
+        resolved.memory is not None or placed_by_load or resolved.not_predicted is not None
+    )
+    init_size = resolved.image.header.init_size
+    kernel = resolved.segments.of(SegmentRole.KERNEL) if resolved.segments is not None else ()
+    if kernel and resolved.extents and not resolved.kernel_moved:
+        base_now = resolved.extents.in_place.end - placement.offsets.in_place.end
         reserved = max(0, max(segment.span.end for segment in kernel) - base_now)
     else:
         reserved = (
@@ -62,7 +68,7 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
         min(max(reserved, placement.offsets.start), placement.offsets.mapped_end),
         placement.offsets.mapped_end,
     )
-    base = situation.boot.kernel_base
+    base = resolved.boot.kernel_base
     yield Observation(
         severity=Severity.WARNING if machine_known else Severity.ERROR,
         message=f"_text + {address_text(unowned.start)} to _text + {address_text(unowned.end)} "
@@ -83,7 +89,7 @@ def nobody_owns_it(situation: Situation) -> Iterator[Observation]:
     after=("SME026", "SME023"),
     remedy="check every build of this kernel, or move to one with .init.scratch",
 )
-def safe_by_luck(situation: Situation) -> Iterator[Observation]:
+def safe_by_luck(resolved: Resolved) -> Iterator[Observation]:
     """A kernel of the after-end scheme whose init_size happens to reach over the workarea.
 
     init_size is made for the decompressor; where its payload is large (many relocations) it exceeds
@@ -97,7 +103,7 @@ def safe_by_luck(situation: Situation) -> Iterator[Observation]:
     Fails: a v5.0 kernel whose init_size reaches over the workarea.
     Sources: arch/x86/boot/header.S, ZO_INIT_SIZE, v5.0.
     """
-    placement, init_size = situation.placement, situation.image.header.init_size
+    placement, init_size = resolved.placement, resolved.image.header.init_size
     by_luck = placement.owner in (Owner.KERNEL_SEGMENT, Owner.INIT_SIZE)
     if placement.scheme is not Scheme.AFTER_END or not by_luck:
         return

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
-from smecheck.checks.rule import OWN_SECTION, Observation, Situation, rule
+from smecheck.checks.rule import OWN_SECTION, Observation, rule
 from smecheck.kernel.constants import EXECUTE_LEN, PUD_SIZE
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet, align_down
 from smecheck.workarea.placement import Extents
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -26,7 +30,7 @@ from smecheck.workarea.placement import Extents
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )
-def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
+def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     """Part of the workarea, or of what is encrypted in place before it, is not System RAM.
 
     The page tables are built 0x202000 behind the workarea's start. If that is not memory, or not
@@ -41,10 +45,10 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     arch/x86/kernel/head_64.S, no exception handler yet, v5.0; arch/x86/kernel/e820.c, "RAM buffer",
     v5.0 to v7.3.
     """
-    extents, memory = situation.extents, situation.memory
+    extents, memory = resolved.extents, resolved.memory
     if extents is None or memory is None:
         return
-    exact = situation.placement.written_is_exact
+    exact = resolved.placement.written_is_exact
     written = Span(extents.in_place.start, max(extents.in_place.start, extents.written_end))
     for span in _not_ram(written, memory):
         yield _finding(span, memory, _consequence(span, extents), Severity.ERROR)
@@ -83,7 +87,7 @@ def workarea_outside_ram(situation: Situation) -> Iterator[Observation]:
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )
-def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
+def not_mapped_at_entry(resolved: Resolved) -> Iterator[Observation]:
     """Mapping the workarea takes a page table, and its place is not mapped: a triple fault.
 
     sme_encrypt_kernel() maps the workarea in the page tables that it finds. Where a 1 GiB frame of
@@ -105,7 +109,7 @@ def not_mapped_at_entry(situation: Situation) -> Iterator[Observation]:
     arch/x86/boot/compressed/kaslr_64.c, initialize_identity_maps(), v5.0, and ident_map_64.c since
     v5.10; cc31744a2945, 8570978ea030.
     """
-    tables = situation.placement.tables
+    tables = resolved.placement.tables
     if tables is None:
         return
     for span in tables.unreached:

@@ -1,4 +1,4 @@
-"""What a rule is, and the situation that rules look at."""
+"""What a rule is."""
 
 from __future__ import annotations
 
@@ -6,84 +6,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from smecheck.checks.finding import Effect, Finding, Outcome, Party, RuleResult, Severity
-from smecheck.evidence import Fact, Known, Unknown
-from smecheck.load.segments import Segment, SegmentList, SegmentRole
+from smecheck.evidence import Known, Unknown
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
-    from smecheck.boot.boot import Boot
-    from smecheck.boot.decompressor import UnpackRules
-    from smecheck.boot.kaslr.possible_bases import PossibleBases
-    from smecheck.kernel.facts import KernelFacts
-    from smecheck.kernel.image import KernelImage
-    from smecheck.kernel.verification import Verification
-    from smecheck.machine.firmware import FirmwareMap
-    from smecheck.machine.kernel_log import KernelLog
-    from smecheck.machine.memory import MemoryMap
-    from smecheck.span import Span, SpanSet
-    from smecheck.workarea.placement import Extents, Placement
-    from smecheck.workarea.proof import Reservations
+    from smecheck.case import Resolved
+    from smecheck.load.segments import Segment
+    from smecheck.span import Span
 
-
-@record
-class Situation:
-    """Everything that a rule may look at."""
-
-    image: KernelImage
-    facts: KernelFacts
-    boot: Boot
-    placement: Placement
-    """Of the kernel's own scheme; of the after-end scheme where it has none."""
-    kept: Reservations
-    segments: SegmentList | None
-    memory: MemoryMap | None
-    kernel_moved: bool
-    """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
-    firmware: FirmwareMap | None = None
-    """The firmware's own map, where one was given."""
-    log: KernelLog | None = None
-    """The kernel log of the machine, where one was given."""
-    crash_memory: SpanSet | None = None
-    """What a crash kernel may write to, where the boot is that of one and it is known."""
-    rules: UnpackRules | None = None
-    """What decides where the decompressor puts the kernel."""
-    bases: Fact[PossibleBases] | None = None
-    """Where KASLR may put the kernel, where the user says that it runs at one place."""
-    verification: Verification | None = None
-    """What running the kernel's own code came to, where that was asked for."""
-    is_unpredictable: bool = False
-    """A load on the machine is asked about, and where it would lie cannot be predicted."""
-
-    @property
-    def extents(self) -> Extents | None:
-        """The physical extents, where the place of the kernel is known."""
-        return self.placement.extents
-
-    @property
-    def neighbours(self) -> tuple[Segment, ...]:
-        """The segments other than the kernel's own."""
-        if self.segments is None:
-            return ()
-        return tuple(s for s in self.segments.segments if s.role is not SegmentRole.KERNEL)
-
-    @property
-    def code_premise(self) -> str | None:
-        """That of findings about the build, whether or not it turns SME on."""
-        return "the kernel has SME code" if isinstance(self.facts.sme_code, Unknown) else None
-
-    @property
-    def sme_premise(self) -> str | None:
-        """That of findings about the use of the workarea, wherever the kernel runs."""
-        return joined(self.code_premise, self.boot.sme_condition)
-
-    @property
-    def base_premise(self) -> str | None:
-        """That of findings that lie at the address where the kernel is taken to run."""
-        if self.extents is None or self.boot.base_is_certain:
-            return None
-        off = isinstance(self.boot.kaslr, Known) and not self.boot.kaslr.value
-        return None if off else self.boot.base_condition
-
+Check = Callable[["Resolved"], Iterable["Observation"]]
+Need = Callable[["Resolved"], "Lack | None"]
+"""What a rule needs of a case; ``None`` where it is there."""
 
 SME_OFF_NOW = "at once: boot it with mem_encrypt=off; for good: "
 """The way out tonight, before the lasting one."""
@@ -108,9 +41,6 @@ class Observation:
     """Whether it has no effect on the verdict, where the rule's errors have one."""
 
 
-Check = Callable[[Situation], Iterable[Observation]]
-
-
 @record
 class Lack:
     """Why a rule cannot be asked, or has nothing to look at."""
@@ -119,10 +49,6 @@ class Lack:
     """``SKIPPED`` or ``NOT_APPLICABLE``."""
     reason: str
     """As a clause: ``no memory map is known``."""
-
-
-Need = Callable[[Situation], Lack | None]
-"""What a rule needs of a situation; ``None`` where it is there."""
 
 
 @record
@@ -163,9 +89,9 @@ class Rule:
         """Whether it is about the workarea, so that there must be one that is used."""
         return not (self.about_load or self.about_build)
 
-    def lack(self, situation: Situation) -> Lack | None:
+    def lack(self, resolved: Resolved) -> Lack | None:
         """Return the first need that is not met."""
-        lacks = (need(situation) for need in self.needs)
+        lacks = (need(resolved) for need in self.needs)
         return next((lack for lack in lacks if lack is not None), None)
 
     def result(self, outcome: Outcome, reason: str = "") -> RuleResult:
@@ -180,14 +106,14 @@ class Rule:
             of_workarea=self.needs_workarea,
         )
 
-    def applied(self, situation: Situation) -> RuleResult:
-        """Apply the rule to a situation that meets its needs."""
-        found = tuple(self.findings(situation))
+    def applied(self, resolved: Resolved) -> RuleResult:
+        """Apply the rule to a case that meets its needs."""
+        found = tuple(self.findings(resolved))
         outcome = Outcome.FAILED if found else Outcome.PASSED
         return replace(self.result(outcome), findings=found)
 
-    def findings(self, situation: Situation) -> list[Finding]:
-        """Return the findings; each carries the situation's premise and a next step."""
+    def findings(self, resolved: Resolved) -> list[Finding]:
+        """Return the findings; each carries the case's premise and a next step."""
         return [
             Finding(
                 rule=self.id,
@@ -195,23 +121,24 @@ class Rule:
                 message=seen.message,
                 span=seen.span,
                 other=seen.other,
-                condition=joined(*self._premises(situation, seen), seen.condition),
+                condition=joined(*self._premises(resolved, seen), seen.condition),
                 remedy=seen.remedy or self.remedy,
                 effect=self._effect(seen),
                 phrase=self.phrase,
                 needs_sme=self.needs_workarea,
                 brief=self.brief,
             )
-            for seen in self.check(situation)
+            for seen in self.check(resolved)
         ]
 
-    def _premises(self, situation: Situation, seen: Observation) -> tuple[str | None, ...]:
-        """Return what the situation leaves open and a finding depends on."""
+    def _premises(self, resolved: Resolved, seen: Observation) -> tuple[str | None, ...]:
+        """Return what the case leaves open and a finding depends on."""
         if not self.needs_workarea:
             return ()
         if self.static:
-            return (situation.code_premise,)
-        return (situation.sme_premise, situation.base_premise if seen.span else None)
+            return (_code_premise(resolved),)
+        sme = joined(_code_premise(resolved), resolved.boot.sme_condition)
+        return (sme, _base_premise(resolved) if seen.span else None)
 
     def _effect(self, seen: Observation) -> Effect:
         if seen.harmless or (seen.severity or self.severity) is not Severity.ERROR:
@@ -264,6 +191,19 @@ def rule(
 def segment_party(segment: Segment) -> Party:
     """Return a segment as the other party of a finding."""
     return Party(segment.role.value, segment.span)
+
+
+def _code_premise(resolved: Resolved) -> str | None:
+    """Return that of findings about the build, whether or not it turns SME on."""
+    return "the kernel has SME code" if isinstance(resolved.facts.sme_code, Unknown) else None
+
+
+def _base_premise(resolved: Resolved) -> str | None:
+    """Return that of findings that lie at the address where the kernel is taken to run."""
+    if resolved.extents is None or resolved.boot.base_is_certain:
+        return None
+    off = isinstance(resolved.boot.kaslr, Known) and not resolved.boot.kaslr.value
+    return None if off else resolved.boot.base_condition
 
 
 def joined(*conditions: str | None) -> str | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known
 from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
 from smecheck.kernel.identity import is_v5_3_or_later
 from smecheck.kernel.image import Scheme
 from smecheck.quantity import address_text, size_text
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -24,7 +28,7 @@ from smecheck.quantity import address_text, size_text
     after=("SME012",),
     remedy="load a smaller initrd",
 )
-def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
+def page_tables_leave_section(resolved: Resolved) -> Iterator[Observation]:
     """The initrd is so large that the page tables for it do not fit into the 4 MiB section.
 
     No kernel checks workarea_len against the section. The computed length exceeds it from an
@@ -37,12 +41,12 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     sme_encrypt_kernel() and sme_pgtable_calc(), v5.3 to v7.3: no comparison with
     sizeof(sme_workarea); runs of the compiled code (docs/evidence.md).
     """
-    section, offsets, text = situation.facts.section, situation.placement.offsets, _text(situation)
+    section, offsets, text = resolved.facts.section, resolved.placement.offsets, _text(resolved)
     if section is None or offsets is None or text is None:
         return
     section_end = section.end - text
-    extents = situation.extents
-    base = situation.boot.kernel_base
+    extents = resolved.extents
+    base = resolved.boot.kernel_base
     written_end = offsets.written_end
     if extents is not None and isinstance(base, Known):
         written_end = extents.written_end - base.value
@@ -51,7 +55,7 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     certain = written_end > section_end
     yield Observation(
         message=f"the workarea ends {size_text(offsets.worst_end - section_end)} behind "
-        f"{section.name} for an initrd of {size_text(situation.boot.initrd.size)}",
+        f"{section.name} for an initrd of {size_text(resolved.boot.initrd.size)}",
         condition=None if certain else "all the pages that the kernel allows for are used",
     )
 
@@ -68,7 +72,7 @@ def page_tables_leave_section(situation: Situation) -> Iterator[Observation]:
     needs=(needs.own_section,),
     remedy="look at the linker script: . = ALIGN(HPAGE_SIZE) must stand before the section",
 )
-def section_misaligned(situation: Situation) -> Iterator[Observation]:
+def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
     """The section does not begin, or does not end, on a 2 MiB boundary.
 
     The workarea is mapped with 2 MiB entries only; a start in the middle of a frame maps, and so
@@ -82,7 +86,7 @@ def section_misaligned(situation: Situation) -> Iterator[Observation]:
     e1bfa87399e3, v5.3 to v7.3; arch/x86/mm/mem_encrypt_identity.c (since v6.16
     arch/x86/boot/startup/sme.c), __sme_map_range_pmd().
     """
-    section = situation.facts.section
+    section = resolved.facts.section
     if section is not None and section.address % PMD_SIZE:
         yield Observation(
             message=f"{section.name} begins at {address_text(section.address)}, "
@@ -106,7 +110,7 @@ def section_misaligned(situation: Situation) -> Iterator[Observation]:
     needs=(needs.own_section,),
     remedy="look at sme_workarea[] in the source: it has SECTION_SIZE bytes",
 )
-def section_too_small(situation: Situation) -> Iterator[Observation]:
+def section_too_small(resolved: Resolved) -> Iterator[Observation]:
     """The section is smaller than the 4 MiB that the kernel maps.
 
     What is behind it is then mapped decrypted, and written, although it is not the workarea.
@@ -116,7 +120,7 @@ def section_too_small(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     sme_workarea[2 * PMD_SIZE], v5.3 to v7.3.
     """
-    section = situation.facts.section
+    section = resolved.facts.section
     if section is not None and section.size < SECTION_SIZE:
         yield Observation(
             message=f"{section.name} has {size_text(section.size)}, the kernel uses "
@@ -135,7 +139,7 @@ def section_too_small(situation: Situation) -> Iterator[Observation]:
     remedy="check that init_size of the bzImage covers the section; make the section "
     "PROGBITS again",
 )
-def section_not_in_file(situation: Situation) -> Iterator[Observation]:
+def section_not_in_file(resolved: Resolved) -> Iterator[Observation]:
     """The section is NOBITS, so the payload does not grow with it.
 
     ``_end`` lies before the section, so the kernel's own part of init_size never covers it. What
@@ -147,7 +151,7 @@ def section_not_in_file(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/boot/header.S, VO_INIT_SIZE is _end - _text; section headers of Debian's 5.10
     to 7.3.
     """
-    section = situation.facts.section
+    section = resolved.facts.section
     if section is not None and section.type == "NOBITS":
         yield Observation(
             message=f"{section.name} is NOBITS: init_size covers it only by chance, if at all",
@@ -167,7 +171,7 @@ def section_not_in_file(situation: Situation) -> Iterator[Observation]:
     after=("SME011",),
     remedy="look at the linker script: .init.scratch follows _end directly",
 )
-def section_displaced(situation: Situation) -> Iterator[Observation]:
+def section_displaced(resolved: Resolved) -> Iterator[Observation]:
     """The section does not begin at ``_end`` rounded up to 2 MiB.
 
     Since v5.3 it stands directly behind ``_end``. Inside the kernel it would be encrypted in place
@@ -180,12 +184,12 @@ def section_displaced(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/kernel/vmlinux.lds.S, .init.scratch, e1bfa87399e3, and
     __end_of_kernel_reserve, c603a309cc75, v5.3 to v7.3.
     """
-    section, offsets, text = situation.facts.section, situation.placement.offsets, _text(situation)
+    section, offsets, text = resolved.facts.section, resolved.placement.offsets, _text(resolved)
     if section is None or offsets is None or text is None:
         return
     distance = section.address - text
     begins = f"{section.name} begins at _text {_signed(distance)}"
-    reserved = situation.image.symbols.get("__end_of_kernel_reserve")
+    reserved = resolved.image.symbols.get("__end_of_kernel_reserve")
     if distance < offsets.in_place.end:
         yield Observation(
             message=f"{begins}, inside what is encrypted in place (to _text "
@@ -212,7 +216,7 @@ def section_displaced(situation: Situation) -> Iterator[Observation]:
     static=True,
     remedy="look at the linker script and the linker: .init.scratch was dropped or renamed",
 )
-def section_missing(situation: Situation) -> Iterator[Observation]:
+def section_missing(resolved: Resolved) -> Iterator[Observation]:
     """A kernel of v5.3 or later with SME code has no section for its workarea.
 
     It keeps its workarea in memory of nobody, like the kernels up to v5.2. The version is the
@@ -225,14 +229,14 @@ def section_missing(situation: Situation) -> Iterator[Observation]:
     __end_of_kernel_reserve.
     Sources: arch/x86/kernel/vmlinux.lds.S, e1bfa87399e3 and c603a309cc75 (both v5.3).
     """
-    release, scheme = situation.image.release, situation.facts.scheme
+    release, scheme = resolved.image.release, resolved.facts.scheme
     if not isinstance(scheme, Known) or scheme.value is not Scheme.AFTER_END:
         return
     if isinstance(release, Known) and is_v5_3_or_later(release.value):
         yield Observation(
             message=f"the banner says {release.value}, but there is no section .init.scratch",
         )
-    elif "__end_of_kernel_reserve" in situation.image.symbols:
+    elif "__end_of_kernel_reserve" in resolved.image.symbols:
         yield Observation(
             message="there is a symbol __end_of_kernel_reserve, but no section .init.scratch",
         )
@@ -242,8 +246,8 @@ def _signed(offset: int) -> str:
     return f"- {address_text(-offset)}" if offset < 0 else f"+ {address_text(offset)}"
 
 
-def _text(situation: Situation) -> int | None:
-    text = situation.facts.text
+def _text(resolved: Resolved) -> int | None:
+    text = resolved.facts.text
     return text.value if isinstance(text, Known) else None
 
 

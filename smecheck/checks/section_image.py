@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.quantity import address_text, size_text
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 
 @rule(
@@ -22,7 +26,7 @@ from smecheck.quantity import address_text, size_text
     remedy="look at the program headers in the linker script: .init.scratch belongs to the last "
     "one",
 )
-def section_not_loaded(situation: Situation) -> Iterator[Observation]:
+def section_not_loaded(resolved: Resolved) -> Iterator[Observation]:
     """The section is not, or not wholly, in the memory of a program header.
 
     Whoever loads the vmlinux as it is, such as ``kexec -l vmlinux``, keeps the memory of its LOADs
@@ -33,7 +37,7 @@ def section_not_loaded(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/kernel/vmlinux.lds.S, PHDRS, v5.0 to v7.3; kexec/kexec-elf-exec.c of
     kexec-tools 2.0.25; program headers of Debian's 5.10 to 7.3.
     """
-    section, image = situation.facts.section, situation.image
+    section, image = resolved.facts.section, resolved.image
     if section is None or section.size == 0:
         return
     holding = [load for load in image.loads if 0 <= section.address - load.vaddr < load.memsz]
@@ -64,7 +68,7 @@ def section_not_loaded(situation: Situation) -> Iterator[Observation]:
     after=("SME011", "SME014"),
     remedy="give symbols of the same build; if they are, look at what else is in the section",
 )
-def symbol_outside_section(situation: Situation) -> Iterator[Observation]:
+def symbol_outside_section(resolved: Resolved) -> Iterator[Observation]:
     """The symbol that the kernel's code uses is not where the section begins.
 
     sme_encrypt_kernel() takes the address of sme_workarea, not that of the section. It is all that
@@ -76,7 +80,7 @@ def symbol_outside_section(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     sme_workarea, v5.3 to v7.3; symbols of Debian's 5.10 to 7.3.
     """
-    section, address = situation.facts.section, situation.image.symbols.get("sme_workarea")
+    section, address = resolved.facts.section, resolved.image.symbols.get("sme_workarea")
     if section is None or address is None or address == section.address:
         return
     inside = section.address < address < section.end

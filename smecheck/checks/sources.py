@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.boot.logged_sme import sme_beside_guest
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.map_pair import Difference, is_firmwares, ram_without
-from smecheck.checks.rule import Observation, Situation, rule
+from smecheck.checks.rule import Observation, rule
 from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
 from smecheck.machine.memory import MapKind, MemoryMap, Region
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _MIB = 1 << 20
 _FROM_ONE_BOOT = "give maps and logs of the same boot of the same machine"
@@ -32,7 +36,7 @@ _TAKEN = "the kernel or its command line (mem=, memmap=) took it"
     needs=(needs.two_maps,),
     remedy=_FROM_ONE_BOOT,
 )
-def maps_contradict(situation: Situation) -> Iterator[Observation]:
+def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
     """One map calls memory RAM, another one of the same machine does not.
 
     /proc/iomem is held against the e820 map of the kernel log, the firmware's map against the one
@@ -48,10 +52,10 @@ def maps_contradict(situation: Situation) -> Iterator[Observation]:
     e820_table_firmware in v5.0 to v6.12 and e820_table_kexec in v7.3; guests (docs/evidence.md), in
     which all of them agree.
     """
-    for one, other in _pairs(situation):
+    for one, other in _pairs(resolved):
         for more, less in ((one, other), (other, one)):
             for difference in ram_without(more, less):
-                yield _contradiction(situation, more, less, difference)
+                yield _contradiction(resolved, more, less, difference)
 
 
 @rule(
@@ -66,7 +70,7 @@ def maps_contradict(situation: Situation) -> Iterator[Observation]:
     remedy="reboot, and compare again before loading: where the log tells a reservation that "
     "/proc/iomem does not show, kexec -p finds none",
 )
-def reservations_contradict(situation: Situation) -> Iterator[Observation]:
+def reservations_contradict(resolved: Resolved) -> Iterator[Observation]:
     """The log says where memory was reserved for a crash kernel, /proc/iomem shows it elsewhere.
 
     Or not at all: kernels before fc7f27cda843 (v6.9) could lose "Crash kernel" from the resource
@@ -81,7 +85,7 @@ def reservations_contradict(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/kernel/setup.c, kernel/crash_core.c or crash_reserve.c,
     v5.0 to v7.3; fc7f27cda843.
     """
-    memory, log = situation.memory, situation.log
+    memory, log = resolved.memory, resolved.log
     if memory is None or log is None or memory.kind is not MapKind.IOMEM:
         return
     boot = log.boot
@@ -92,7 +96,7 @@ def reservations_contradict(situation: Situation) -> Iterator[Observation]:
             shown.remove(match)
             yield from _other_end(memory, match, told, boot)
         elif shown or memory.complete:
-            yield _lost(situation, memory, told, shown)
+            yield _lost(resolved, memory, told, shown)
     if not boot.crash_reservations and boot.crash_failures:
         failure = boot.crash_failures[0]
         for region in shown:
@@ -117,7 +121,7 @@ def reservations_contradict(situation: Situation) -> Iterator[Observation]:
     needs=(needs.log,),
     remedy="give the kernel log of one boot of the machine itself, without lines of its guests",
 )
-def sme_in_a_guest(situation: Situation) -> Iterator[Observation]:
+def sme_in_a_guest(resolved: Resolved) -> Iterator[Observation]:
     """One log says that SME is active, and that its kernel is a guest.
 
     No kernel says both: a list of encryption features that begins with SME ends there, SEV and its
@@ -131,14 +135,14 @@ def sme_in_a_guest(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt.c, print_mem_encrypt_feature_info(), v5.10 to v7.3;
     arch/x86/kernel/cpu/hypervisor.c, init_hypervisor_platform(), v5.0 to v7.3.
     """
-    found = sme_beside_guest(situation.log)
+    found = sme_beside_guest(resolved.log)
     if found is not None:
         yield Observation(message=found)
 
 
-def _pairs(situation: Situation) -> Iterator[tuple[MemoryMap, MemoryMap]]:
+def _pairs(resolved: Resolved) -> Iterator[tuple[MemoryMap, MemoryMap]]:
     """Yield the pairs of maps that should be the same."""
-    memory, firmware, log = situation.memory, situation.firmware, situation.log
+    memory, firmware, log = resolved.memory, resolved.firmware, resolved.log
     logged = None if log is None else machine_memory(log, None)
     is_iomem = memory is not None and memory.kind is MapKind.IOMEM
     if memory is not None and is_iomem and logged is not None:
@@ -153,17 +157,17 @@ def _pairs(situation: Situation) -> Iterator[tuple[MemoryMap, MemoryMap]]:
 
 
 def _contradiction(
-    situation: Situation,
+    resolved: Resolved,
     ram_map: MemoryMap,
     other_map: MemoryMap,
     difference: Difference,
 ) -> Observation:
     span, other = difference.span, difference.other
-    touched = next((name for name, used in _used(situation) if used.overlaps(span)), None)
+    touched = next((name for name, used in _used(resolved) if used.overlaps(span)), None)
     # A kernel takes RAM from its firmware's map for many reasons; it adds none but by hotplug. What
     # it took is not in a log from a console, which leaves out the lines "e820: update".
     of_firmware = is_firmwares(ram_map) and not is_firmwares(other_map)
-    is_partial = ram_map.kind is MapKind.KERNEL_LOG and not _shows_changes(situation)
+    is_partial = ram_map.kind is MapKind.KERNEL_LOG and not _shows_changes(resolved)
     if of_firmware:
         severity = Severity.NOTE
     elif touched and other is not None and not is_partial:
@@ -185,16 +189,16 @@ def _contradiction(
     )
 
 
-def _shows_changes(situation: Situation) -> bool:
-    return situation.log is not None and bool(situation.log.boot.changes)
+def _shows_changes(resolved: Resolved) -> bool:
+    return resolved.log is not None and bool(resolved.log.boot.changes)
 
 
-def _used(situation: Situation) -> Iterator[tuple[str, Span]]:
+def _used(resolved: Resolved) -> Iterator[tuple[str, Span]]:
     """Yield what is written to, by name."""
-    if situation.extents is not None and situation.placement.actual:
-        extents = situation.extents
+    if resolved.extents is not None and resolved.placement.actual:
+        extents = resolved.extents
         yield "the workarea", Span(extents.in_place.start, max(extents.worst_end, extents.start))
-    for segment in situation.segments.segments if situation.segments else ():
+    for segment in resolved.segments.segments if resolved.segments else ():
         yield segment.role.value, segment.span
 
 
@@ -223,9 +227,9 @@ def _other_end(
 
 
 def _lost(
-    situation: Situation, memory: MemoryMap, told: CrashReservation, shown: list[Region]
+    resolved: Resolved, memory: MemoryMap, told: CrashReservation, shown: list[Region]
 ) -> Observation:
-    of_crash_kernel = situation.boot.path is Path.KDUMP
+    of_crash_kernel = resolved.boot.path is Path.KDUMP
     if shown:
         region = shown[0]
         what = f"{memory.where(region)} shows Crash kernel at {address_text(region.span.start)}"

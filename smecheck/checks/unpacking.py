@@ -9,7 +9,7 @@ from smecheck.boot.unpack_buffer import unpack_buffer
 from smecheck.checks import needs
 from smecheck.checks.consequence import consequence_of
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, Situation, joined, rule, segment_party
+from smecheck.checks.rule import Observation, joined, rule, segment_party
 from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Segment, SegmentRole
 from smecheck.quantity import size_text
@@ -17,6 +17,7 @@ from smecheck.span import Span
 
 if TYPE_CHECKING:
     from smecheck.boot.unpack_buffer import UnpackBuffer
+    from smecheck.case import Resolved
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.load.segments import SegmentList
@@ -44,7 +45,7 @@ _LOAD_OTHERWISE = {
     remedy="load it so that the kernel segment begins at a multiple of kernel_alignment, at or "
     f"above pref_address, and keeps init_size; {_USELESS}",
 )
-def segment_in_unpack_buffer(situation: Situation) -> Iterator[Observation]:
+def segment_in_unpack_buffer(resolved: Resolved) -> Iterator[Observation]:
     """A segment lies in the init_size bytes that the decompressor takes for itself.
 
     It rounds its load address up to kernel_alignment, but never below LOAD_PHYSICAL_ADDR, and
@@ -65,25 +66,25 @@ def segment_in_unpack_buffer(situation: Situation) -> Iterator[Observation]:
     of our buffer", v4.14 to v7.3; a guest of 7.3.4 with cma=128M that lost its initrd so
     (docs/evidence.md).
     """
-    segments = situation.segments
-    found = unpacked_in(situation.image, situation.facts, segments)
+    segments = resolved.segments
+    found = unpacked_in(resolved.image, resolved.facts, segments)
     if segments is None or found is None:
         return
-    moves = situation.kernel_moved
-    stays = situation.boot.base_is_certain and not moves
+    moves = resolved.kernel_moved
+    stays = resolved.boot.base_is_certain and not moves
     parts: list[tuple[Span, str | None]] = [(found.span if stays else found.copy, None)]
     if not stays:
         down_to = found.reaches_down_to
         unsure = "the compressed kernel is as long as it can be"
         parts.append((Span(down_to, found.copy.start), unsure))
         if not moves:
-            parts.append((Span(found.span.start, down_to), situation.boot.base_condition))
+            parts.append((Span(found.span.start, down_to), resolved.boot.base_condition))
     named = bool(segments.of(SegmentRole.PURGATORY))
-    for segment in situation.neighbours:
+    for segment in resolved.neighbours:
         for span, condition in parts:
             hit = span & segment.span
             if hit:
-                yield _lost(situation, segment, hit, joined(condition, _if_unnamed(segment, named)))
+                yield _lost(resolved, segment, hit, joined(condition, _if_unnamed(segment, named)))
 
 
 def unpacked_in(
@@ -96,8 +97,8 @@ def unpacked_in(
     return buffer.value if isinstance(buffer, Known) else None
 
 
-def _lost(situation: Situation, segment: Segment, hit: Span, condition: str | None) -> Observation:
-    loader = situation.boot.loader
+def _lost(resolved: Resolved, segment: Segment, hit: Span, condition: str | None) -> Observation:
+    loader = resolved.boot.loader
     what = (
         f"{size_text(hit.size)} of {segment.role.value} lie where the kernel is unpacked, before "
         "KASLR chooses and with SME or without (SME005 said so before)"

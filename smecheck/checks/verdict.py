@@ -5,7 +5,7 @@ from __future__ import annotations
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.finding import REFUTING, Effect, Finding, Severity
-from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement, with_effect
+from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
 from smecheck.load.segments import Placing
@@ -34,32 +34,36 @@ _WAYS = {
 }
 
 
-def judge(case: Judged) -> Judgement:
+def judge(judged: Judged) -> Judgement:
     """Decide: the one place where a verdict is made.
 
     What is lost without SME comes first. Inputs that contradict each other decide nothing, but for
     a kernel that has no SME code. Then comes a kernel that does not turn SME on; then the workarea.
     """
     return _consistent(
-        case,
-        _lost(case)
-        or _perhaps_lost(case)
-        or _no_code(case)
-        or _contradiction(case)
-        or _inactive(case)
-        or _of_workarea(case),
+        judged,
+        _lost(judged)
+        or _perhaps_lost(judged)
+        or _no_code(judged)
+        or _contradiction(judged)
+        or _inactive(judged)
+        or _of_workarea(judged),
     )
 
 
-def _of_workarea(case: Judged) -> Judgement:
+def _of_workarea(judged: Judged) -> Judgement:
     """Judge a workarea that is used, or is taken to be."""
     judgement = (
-        _collision(case) or _refuted(case) or _proven(case) or _by_kaslr(case) or _by_machine(case)
+        _collision(judged)
+        or _refuted(judged)
+        or _proven(judged)
+        or _by_kaslr(judged)
+        or _by_machine(judged)
     )
-    if case.boot.sme is not SmeState.UNKNOWN or judgement.verdict is Verdict.CLEAR:
+    if judged.boot.sme is not SmeState.UNKNOWN or judgement.verdict is Verdict.CLEAR:
         # Where SME is off the workarea is not used: what is clear is clear all the same.
-        return _doubted(case, judgement)
-    settle, presumed_off = case.boot.sme_answer.settled_by, case.boot.sme_answer.presumed_off
+        return _doubted(judged, judgement)
+    settle, presumed_off = judged.boot.sme_answer.settled_by, judged.boot.sme_answer.presumed_off
     if presumed_off is not None:
         return Judgement(
             Verdict.UNDECIDED,
@@ -68,7 +72,7 @@ def _of_workarea(case: Judged) -> Judgement:
             f"{judgement.headline}",
             settle,
         )
-    if not any(finding.needs_sme for finding in with_effect(case, Effect.COLLISION)):
+    if not any(finding.needs_sme for finding in judged.with_effect(Effect.COLLISION)):
         return judgement
     if judgement.verdict is Verdict.COLLISION:
         return replace(
@@ -83,14 +87,14 @@ def _of_workarea(case: Judged) -> Judgement:
     )
 
 
-def _doubted(case: Judged, judgement: Judgement) -> Judgement:
+def _doubted(judged: Judged, judgement: Judgement) -> Judgement:
     """Return what is left of it where the load that was predicted may be another.
 
     A "clear" that another value of something assumed would take back is undecided: that value is a
     fact that the verdict needs. A "collision" stays; so does a "clear" where the load would
     otherwise be refused, as no kernel would start.
     """
-    against = [change for change in case.changes if change.verdict not in (None, *_SAFE)]
+    against = [change for change in judged.changes if change.verdict not in (None, *_SAFE)]
     if judgement.verdict is not Verdict.CLEAR or judgement.basis is Basis.PROOF or not against:
         return judgement
     facts = dict.fromkeys(change.fact for change in against)
@@ -105,9 +109,9 @@ def _doubted(case: Judged, judgement: Judgement) -> Judgement:
     )
 
 
-def _consistent(case: Judged, judgement: Judgement) -> Judgement:
+def _consistent(judged: Judged, judgement: Judgement) -> Judgement:
     """Return a judgement that no finding contradicts: nothing is clear beside an error."""
-    errors = [finding for finding in case.findings if finding.severity is Severity.ERROR]
+    errors = [finding for finding in judged.findings if finding.severity is Severity.ERROR]
     if not errors or judgement.verdict not in (Verdict.CLEAR, Verdict.NOT_APPLICABLE):
         return judgement
     if judgement.verdict is Verdict.NOT_APPLICABLE:
@@ -121,8 +125,8 @@ def _consistent(case: Judged, judgement: Judgement) -> Judgement:
     )
 
 
-def _no_code(case: Judged) -> Judgement | None:
-    sme_code = case.facts.sme_code
+def _no_code(judged: Judged) -> Judgement | None:
+    sme_code = judged.facts.sme_code
     if isinstance(sme_code, Unknown) or sme_code.value:
         return None
     return Judgement(
@@ -133,29 +137,29 @@ def _no_code(case: Judged) -> Judgement | None:
     )
 
 
-def _inactive(case: Judged) -> Judgement | None:
-    if case.boot.sme is not SmeState.INACTIVE:
+def _inactive(judged: Judged) -> Judgement | None:
+    if judged.boot.sme is not SmeState.INACTIVE:
         return None
     return Judgement(
         Verdict.NOT_APPLICABLE,
         Basis.PARTIAL,
-        f"SME is off in the kernel that is booted ({case.boot.sme_evidence[0]}): no workarea "
+        f"SME is off in the kernel that is booted ({judged.boot.sme_evidence[0]}): no workarea "
         "is used",
         "nothing to do as long as SME stays off in that kernel",
     )
 
 
-def _perhaps_lost(case: Judged) -> Judgement | None:
+def _perhaps_lost(judged: Judged) -> Judgement | None:
     """Judge a load that may be lost so, and of which nothing tells where it is."""
-    if case.placing is not Placing.UNALIGNED or with_effect(case, Effect.CONTRADICTION):
+    if judged.placing is not Placing.UNALIGNED or judged.with_effect(Effect.CONTRADICTION):
         return None
-    return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *not_placed(case))
+    return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *not_placed(judged))
 
 
-def _lost(case: Judged) -> Judgement | None:
+def _lost(judged: Judged) -> Judgement | None:
     """Judge by what is lost before SME and KASLR are looked for, if the inputs agree."""
-    lost = with_effect(case, Effect.LOSS)
-    if not lost or with_effect(case, Effect.CONTRADICTION):
+    lost = judged.with_effect(Effect.LOSS)
+    if not lost or judged.with_effect(Effect.CONTRADICTION):
         return None
     names = list(dict.fromkeys(finding.other.name for finding in lost if finding.other))
     certain = any(finding.condition is None for finding in lost)
@@ -170,8 +174,8 @@ def _lost(case: Judged) -> Judgement | None:
     )
 
 
-def _contradiction(case: Judged) -> Judgement | None:
-    contradicting = with_effect(case, Effect.CONTRADICTION)
+def _contradiction(judged: Judged) -> Judgement | None:
+    contradicting = judged.with_effect(Effect.CONTRADICTION)
     if not contradicting:
         return None
     return Judgement(
@@ -182,9 +186,9 @@ def _contradiction(case: Judged) -> Judgement | None:
     )
 
 
-def _collision(case: Judged) -> Judgement | None:
-    colliding = with_effect(case, Effect.COLLISION)
-    located = case.placement is not None and case.placement.extents and case.boot.base_is_certain
+def _collision(judged: Judged) -> Judgement | None:
+    colliding = judged.with_effect(Effect.COLLISION)
+    located = judged.actual is not None and judged.actual.extents and judged.boot.base_is_certain
     relevant = colliding if located else [f for f in colliding if f.span is None]
     if not relevant:
         return None
@@ -218,9 +222,9 @@ def _is_certain(finding: Finding) -> bool:
     return finding.condition in (None, SME_IS_ON)
 
 
-def _refuted(case: Judged) -> Judgement | None:
+def _refuted(judged: Judged) -> Judgement | None:
     """Judge a kernel whose own code was seen to do something else than all arithmetic here."""
-    found = [finding for finding in case.findings if finding.rule in REFUTING]
+    found = [finding for finding in judged.findings if finding.rule in REFUTING]
     if not found:
         return None
     return Judgement(
@@ -231,13 +235,13 @@ def _refuted(case: Judged) -> Judgement | None:
     )
 
 
-def _proven(case: Judged) -> Judgement | None:
-    proof, placement = case.proof, case.placement
+def _proven(judged: Judged) -> Judgement | None:
+    proof, placement = judged.proof, judged.actual
     if placement is None or proof is None or not proof.holds:
         return None
-    if case.placing is Placing.IN_OWN_AREAS:
+    if judged.placing is Placing.IN_OWN_AREAS:
         return None
-    if case.segments is not None and placement.owner is Owner.NOBODY:
+    if judged.segments is not None and placement.owner is Owner.NOBODY:
         # This very load did not keep what the header asks for; only the machine can tell then.
         return None
     taken = [path for path in proof.paths if path.taken]
@@ -254,27 +258,27 @@ def _proven(case: Judged) -> Judgement | None:
     )
 
 
-def _by_kaslr(case: Judged) -> Judgement | None:
-    if case.kaslr is None:
+def _by_kaslr(judged: Judged) -> Judgement | None:
+    if judged.kaslr is None:
         return None
     from smecheck.checks.kaslr_verdict import by_kaslr
 
-    return by_kaslr(case, missing_around(case))
+    return by_kaslr(judged, missing_around(judged))
 
 
-def _by_machine(case: Judged) -> Judgement:
-    lack = missing(case)
+def _by_machine(judged: Judged) -> Judgement:
+    lack = missing(judged)
     if lack is None:
         return Judgement(
             Verdict.CLEAR,
             Basis.MACHINE,
-            f"on this machine nothing of {_load_name(case)} lies where the workarea is used",
+            f"on this machine nothing of {_load_name(judged)} lies where the workarea is used",
             IF_IT_STILL_DIES,
         )
     why, settle = lack
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
 
 
-def _load_name(case: Judged) -> str:
-    predicted = case.segments is not None and case.segments.predicted
+def _load_name(judged: Judged) -> str:
+    predicted = judged.segments is not None and judged.segments.predicted
     return "the predicted load" if predicted else "this load"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from smecheck.answer import Verdict
 from smecheck.checks.judgement import Change
 from smecheck.load.alternatives import alternatives
-from smecheck.load.predicted_load import PredictedLoad, predict_load
+from smecheck.load.predicted_load import predict_load
+from smecheck.load.request import PredictedLoad
 from smecheck.load.segments import SegmentList
 
 Ask = Callable[[PredictedLoad], Verdict]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.consequence import consequence_of
@@ -11,7 +12,6 @@ from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
     Observation,
-    Situation,
     rule,
     segment_party,
 )
@@ -21,6 +21,9 @@ from smecheck.load.segments import Segment, SegmentRole
 from smecheck.quantity import count_text, size_text
 from smecheck.span import Span, SpanSet
 from smecheck.workarea.placement import Extents
+
+if TYPE_CHECKING:
+    from smecheck.case import Resolved
 
 _LIVE_TABLES_SIZE = 32 * PAGE_SIZE
 """arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12 and v7.3, at the very
@@ -37,7 +40,7 @@ end of the decompressor's image; they are in use while the workarea is set up.""
     needs=(needs.places, needs.segments),
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
-def written_over_segment(situation: Situation) -> Iterator[Observation]:
+def written_over_segment(resolved: Resolved) -> Iterator[Observation]:
     """The surely written extent meets a segment that kexec loaded.
 
     sme_encrypt_kernel() writes a stack page, a copy of its routine, a 2 MiB copy buffer and its
@@ -54,15 +57,15 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_boot.S, sme_encrypt_execute() and __enc_copy, v5.0 to v7.3;
     every page of RAM of guests with emulated SME, compared before and after (docs/evidence.md).
     """
-    extents = situation.extents
+    extents = resolved.extents
     if extents is None:
         return
-    for segment in situation.neighbours:
+    for segment in resolved.neighbours:
         hit = extents.written & segment.span
         if hit:
             yield _overlap(segment, hit, "the surely written part of the workarea")
-            yield from _copied_back_damage(situation, extents, segment)
-    yield from _live_tables(situation, extents)
+            yield from _copied_back_damage(resolved, extents, segment)
+    yield from _live_tables(resolved, extents)
 
 
 @rule(
@@ -76,7 +79,7 @@ def written_over_segment(situation: Situation) -> Iterator[Observation]:
     remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
     "--iomem), or treat it as a collision",
 )
-def worst_case_over_segment(situation: Situation) -> Iterator[Observation]:
+def worst_case_over_segment(resolved: Resolved) -> Iterator[Observation]:
     """Only the worst case of what can be written meets a segment.
 
     The kernel computes a length for its page tables that it hardly ever uses up. How many pages it
@@ -88,11 +91,11 @@ def worst_case_over_segment(situation: Situation) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     sme_pgtable_calc() and workarea_len, v5.0 to v7.3.
     """
-    extents = situation.extents
-    if extents is None or situation.placement.written_is_exact:
+    extents = resolved.extents
+    if extents is None or resolved.placement.written_is_exact:
         return
     rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
-    for segment in situation.neighbours:
+    for segment in resolved.neighbours:
         hit = rest & segment.span
         if hit:
             yield _overlap(
@@ -118,7 +121,7 @@ def _overlap(
 
 
 def _copied_back_damage(
-    situation: Situation, extents: Extents, segment: Segment
+    resolved: Resolved, extents: Extents, segment: Segment
 ) -> Iterator[Observation]:
     """Yield what copying the initrd's first 2 MiB back destroys above the written extent.
 
@@ -126,7 +129,7 @@ def _copied_back_damage(
     (arch/x86/mm/mem_encrypt_boot.S, __enc_copy): from the distance between the two on, the first
     bytes repeat. Measured page for page on a v5.0 kernel.
     """
-    encrypts = all(GENERATION_RULES[g].encrypts_initrd for g in situation.facts.generations)
+    encrypts = all(GENERATION_RULES[g].encrypts_initrd for g in resolved.facts.generations)
     if segment.role is not SegmentRole.INITRD or not encrypts:
         return
     buffer = Span(extents.start + COPY_BUFFER_OFFSET, extents.start + EXECUTE_LEN)
@@ -151,11 +154,11 @@ def live_tables(segment: Segment) -> Span:
     return Span(max(segment.span.start, end - _LIVE_TABLES_SIZE), end)
 
 
-def _live_tables(situation: Situation, extents: Extents) -> Iterator[Observation]:
+def _live_tables(resolved: Resolved, extents: Extents) -> Iterator[Observation]:
     """Yield a hit on the decompressor's page tables, live where KASLR moved the kernel away."""
-    if not situation.kernel_moved or situation.segments is None:
+    if not resolved.kernel_moved or resolved.segments is None:
         return
-    for segment in situation.segments.of(SegmentRole.KERNEL):
+    for segment in resolved.segments.of(SegmentRole.KERNEL):
         hit = extents.written & live_tables(segment)
         if hit:
             yield Observation(

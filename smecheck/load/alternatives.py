@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.evidence import Known
-from smecheck.load.predicted_load import AskedLoad, PredictedLoad
+from smecheck.load.request import AskedLoad, PredictedLoad
 from smecheck.load.segments import Loader
 from smecheck.record import record, replace
 

@@ -11,8 +11,8 @@ from smecheck.kernel.cmdline import last_value
 from smecheck.kernel.image import KernelImage
 from smecheck.load.alternatives import alternatives
 from smecheck.load.compared_segments import ComparedSegment, CrossCheck
-from smecheck.load.predicted_load import PredictedLoad, asked_load, predict_load
-from smecheck.load.request import Machine
+from smecheck.load.predicted_load import asked_load, predict_load
+from smecheck.load.request import Machine, PredictedLoad
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentRole
 from smecheck.record import replace
 from smecheck.span import Span

@@ -5,21 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import BootRequest, Path
+from smecheck.load.request import Obstacle
 from smecheck.load.segments import Mode
 from smecheck.machine.memory import MapKind
-from smecheck.record import record
 
 if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.machine.kernel_log import LogLine
-
-
-@record
-class Obstacle:
-    """Why nothing is predicted, and what would settle it."""
-
-    reason: str
-    settle: str
 
 
 def obstacle_of(question: Case) -> Obstacle | None:

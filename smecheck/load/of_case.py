@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.load.compared_segments import CrossCheck
-    from smecheck.load.log_obstacle import Obstacle
-    from smecheck.load.predicted_load import PredictedLoad
-    from smecheck.load.request import Machine
+    from smecheck.load.request import Machine, Obstacle, PredictedLoad
     from smecheck.load.segments import SegmentList
     from smecheck.machine.host import Host
 

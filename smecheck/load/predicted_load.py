@@ -11,46 +11,22 @@ from smecheck.load.kexec_buffers import PREDICTED_FROM
 from smecheck.load.kexec_cmdline import given_cmdline
 from smecheck.load.kexec_options import KexecOptions, options_of_host
 from smecheck.load.predict import default_loader, predict
-from smecheck.load.request import LoadRequest, Machine, Prediction, Refusal
+from smecheck.load.request import (
+    DEFAULT_LOADER,
+    AskedLoad,
+    LoadRequest,
+    Machine,
+    PredictedLoad,
+    Refusal,
+)
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.load.versions import parse_version
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MapKind, MemoryMap
 from smecheck.quantity import size_text
-from smecheck.record import record, replace
+from smecheck.record import replace
 from smecheck.span import Span
-
-_DEFAULT_LOADER = "default of kexec-tools"
-
-
-@record
-class AskedLoad:
-    """A load to predict, and what had to be chosen for it."""
-
-    request: LoadRequest
-    loader: Known[Loader]
-    mode: Known[Mode]
-    cmdline: Fact[str]
-    """The command line that kexec is given."""
-    assumptions: tuple[str, ...]
-    initrd_assumed: bool
-    """Nobody said whether there is an initrd."""
-
-    @property
-    def loader_assumed(self) -> bool:
-        """Whether nobody said which system call loads."""
-        return self.loader.origin == _DEFAULT_LOADER
-
-
-@record
-class PredictedLoad:
-    """What a load comes to."""
-
-    asked: AskedLoad
-    prediction: Prediction
-    segments: SegmentList | None
-    """``None`` where it cannot be predicted."""
 
 
 def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> AskedLoad | None:
@@ -197,7 +173,7 @@ def _loader(boot: BootRequest, host: Host, assumptions: list[str]) -> Known[Load
     if options_of_host(host).tries_file_load:
         why = "which -a tries first; the running kernel can do it"
     assumptions.append(f"kexec uses {loader.value}, {why} (--loader)")
-    return Known(loader, _DEFAULT_LOADER)
+    return Known(loader, DEFAULT_LOADER)
 
 
 _RSDP_IN_BOOT_PARAMS = (5, 1, 0)

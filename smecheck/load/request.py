@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from smecheck.evidence import Fact, Known
 from smecheck.kernel.image import KernelImage
-from smecheck.load.segments import Loader, Mode, Placing, Segment
+from smecheck.load.segments import Loader, Mode, Placing, Segment, SegmentList
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MemoryMap
@@ -84,3 +85,43 @@ class Prediction:
     def placed(self) -> bool:
         """Whether the whole load was placed."""
         return self.refusal is None and self.unknown is None
+
+
+DEFAULT_LOADER = "default of kexec-tools"
+
+
+@record
+class AskedLoad:
+    """A load to predict, and what had to be chosen for it."""
+
+    request: LoadRequest
+    loader: Known[Loader]
+    mode: Known[Mode]
+    cmdline: Fact[str]
+    """The command line that kexec is given."""
+    assumptions: tuple[str, ...]
+    initrd_assumed: bool
+    """Nobody said whether there is an initrd."""
+
+    @property
+    def loader_assumed(self) -> bool:
+        """Whether nobody said which system call loads."""
+        return self.loader.origin == DEFAULT_LOADER
+
+
+@record
+class PredictedLoad:
+    """What a load comes to."""
+
+    asked: AskedLoad
+    prediction: Prediction
+    segments: SegmentList | None
+    """``None`` where it cannot be predicted."""
+
+
+@record
+class Obstacle:
+    """What a log says that makes it impossible to predict a load, and what would settle it."""
+
+    reason: str
+    settle: str

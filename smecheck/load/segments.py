@@ -10,6 +10,9 @@ from smecheck.record import record
 from smecheck.span import Span
 
 if TYPE_CHECKING:
+    from smecheck.kernel.image import KernelImage
+
+if TYPE_CHECKING:
     from smecheck.machine.firmware import FirmwareMap
 
 
@@ -108,3 +111,10 @@ class SegmentList:
     def of(self, role: SegmentRole) -> tuple[Segment, ...]:
         """Return the segments of that role."""
         return tuple(segment for segment in self.segments if segment.role is role)
+
+
+def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
+    """Tell whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
+    kernel = segments.of(SegmentRole.KERNEL)
+    linked = {load.paddr for load in image.loads}
+    return len(kernel) > 1 and all(segment.span.start in linked for segment in kernel)

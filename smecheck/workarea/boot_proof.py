@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from smecheck.asked import BootRequest, Path
 from smecheck.boot.boot import Boot
 from smecheck.boot.decompressor import landing
-from smecheck.boot.resolve import is_elf_load
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import Scheme
 from smecheck.load.segments import SegmentRole
@@ -18,8 +17,7 @@ from smecheck.workarea.proof import prove
 from smecheck.workarea.proven import Way
 
 if TYPE_CHECKING:
-    from smecheck.workarea.place import Setting
-    from smecheck.workarea.placement import Placement
+    from smecheck.case import Located, Resolved
     from smecheck.workarea.proven import Counterexample, Proof
 
 
@@ -51,20 +49,20 @@ def says_nothing(request: BootRequest) -> bool:
     return all(value is None for value in stated)
 
 
-def _kept_by_the_load(setting: Setting) -> Known[int] | None:
+def _kept_by_the_load(located: Located) -> Known[int] | None:
     """Return what the load at hand keeps from ``_text`` on, where that is less than it should be.
 
     It keeps its kernel segment. A kernel that is loaded where it cannot run runs further up
     (SME018), if KASLR does not move it; and a loader may keep the size of the file only.
     """
-    segments, rules = setting.segments, setting.rules
+    segments, rules = located.segments, located.rules
     kernel = segments.of(SegmentRole.KERNEL) if segments is not None else ()
     if segments is None or not kernel:
         return None
-    is_elf = is_elf_load(setting.image, segments)
+    is_elf = located.without_decompressor
     start, end = kernel[0].span.start, max(segment.span.end for segment in kernel)
     base = Known(start, "a vmlinux") if is_elf else landing(start, rules)
-    should = setting.kept.image_end if is_elf else setting.kept.init_size
+    should = located.kept.image_end if is_elf else located.kept.init_size
     if isinstance(base, Unknown) or isinstance(should, Unknown):
         return None
     left = max(end - base.value, 0)
@@ -76,28 +74,34 @@ def _kept_by_the_load(setting: Setting) -> Known[int] | None:
     return Known(left, why)
 
 
-def proof_of(setting: Setting, asked: BootRequest, actual: Placement | None) -> Proof | None:
+def proof_of(resolved: Resolved) -> Proof | None:
     """Hold the workarea against what is reserved on the ways that this boot can take."""
+    actual = resolved.actual
     if actual is None:
         return None
-    extents = offsets_anywhere(setting, actual.scheme)
+    extents = offsets_anywhere(resolved, actual.scheme)
     if extents is None:
         return None
-    segments = setting.segments
-    is_open = says_nothing(asked) and segments is None and setting.memory is None
-    is_elf = segments is not None and is_elf_load(setting.image, segments)
+    is_open = (
+        says_nothing(resolved.case.boot) and resolved.segments is None and resolved.memory is None
+    )
 
     def counterexample(way: Way, reserved_end: int) -> Counterexample | None:
         from smecheck.workarea.counterexample import Failing
 
-        return Failing(setting, extents).counterexample(way, reserved_end)
+        return Failing(resolved, extents).counterexample(way, reserved_end)
 
     return prove(
         extents,
-        setting.kept,
-        ways_of(setting.boot, actual.scheme, is_elf=is_elf, is_open=is_open),
+        resolved.kept,
+        ways_of(
+            resolved.boot,
+            actual.scheme,
+            is_elf=resolved.without_decompressor,
+            is_open=is_open,
+        ),
         scheme=actual.scheme,
-        of_the_load=_kept_by_the_load(setting),
+        of_the_load=_kept_by_the_load(resolved),
         counterexample=counterexample,
     )
 

@@ -21,7 +21,7 @@ from smecheck.workarea.placement import Extents
 from smecheck.workarea.proven import Counterexample, Way
 
 if TYPE_CHECKING:
-    from smecheck.workarea.place import Setting
+    from smecheck.case import Located
 
 _PLACE = 0x10000000
 """256 MiB: RAM on every machine, above every default of CONFIG_PHYSICAL_START."""
@@ -40,7 +40,7 @@ _UNPACKED_ELSEWHERE = (Way.KASLR, Way.EFI_STUB)
 class Failing:
     """A kernel whose proof fails."""
 
-    setting: Setting
+    located: Located
     extents: Extents
     """Offsets from ``_text``, of any machine."""
 
@@ -57,7 +57,7 @@ class Failing:
         if way is Way.KASLR:
             condition, first_free = self._beyond_needed_size(reserved_end)
             first_free += self._refused_gap()
-        elif way is not Way.ELF and self.setting.kept.init_size_is_bound:
+        elif way is not Way.ELF and self.located.kept.init_size_is_bound:
             condition = "init_size is no more than the least it can be"
         victim = self._victim(base, first_free)
         if victim is None:
@@ -78,13 +78,13 @@ class Failing:
 
     def _base(self, way: Way, reserved_end: int) -> int | None:
         if way is Way.ELF:
-            return min((load.paddr for load in self.setting.image.loads), default=None)
-        lowest = self.setting.rules.load_physical_address
+            return min((load.paddr for load in self.located.image.loads), default=None)
+        lowest = self.located.rules.load_physical_address
         if isinstance(lowest, Unknown):
             return None
-        if not self.setting.rules.relocatable.value:
+        if not self.located.rules.relocatable.value:
             return lowest.value
-        alignment = self.setting.rules.alignment.value
+        alignment = self.located.rules.alignment.value
         packed = 0
         if way in _UNPACKED_ELSEWHERE:
             packed = align_up(lowest.value, alignment) + self._segment_size(reserved_end)
@@ -92,8 +92,8 @@ class Failing:
 
     def _beyond_needed_size(self, needed_size: int) -> tuple[str | None, int]:
         """Return where KASLR keeps nothing any more, and on what condition."""
-        setting = self.setting
-        view = decompressor_view(setting.image, setting.facts, setting.kept).needed_size
+        located = self.located
+        view = decompressor_view(located.image, located.facts, located.kept).needed_size
         most = view.value.most if isinstance(view, Known) else None
         is_exact = isinstance(view, Known) and view.value.value == most
         if most is not None and (is_exact or self._offers_harm(most)):
@@ -102,12 +102,12 @@ class Failing:
 
     def _refused_gap(self) -> int:
         """Return how far beyond the kernel something must lie for the place to be a slot."""
-        rules = kaslr_variants(self.setting.image, self.setting.facts).rules
+        rules = kaslr_variants(self.located.image, self.located.facts).rules
         return 0 if all(rule.keeps_exact_gap for rule in rules) else PAGE_SIZE
 
     def _offers_harm(self, first_free: int) -> bool:
         """Tell whether something that begins at ``first_free`` would be harmed."""
-        generations = self.setting.facts.generations
+        generations = self.located.facts.generations
         encrypts_initrd = any(GENERATION_RULES[g].encrypts_initrd for g in generations)
         end = self.extents.mapped_end if encrypts_initrd else self.extents.written_end
         return first_free < end
@@ -128,7 +128,7 @@ class Failing:
             return _segment(SegmentRole.BOOT_PARAMS, Span.sized(base + start, PAGE_SIZE))
         if (base + start) % PMD_SIZE == 0:
             start += PAGE_SIZE
-        size = self.setting.boot.initrd.size or PAGE_SIZE
+        size = self.located.boot.initrd.size or PAGE_SIZE
         return _segment(SegmentRole.INITRD, Span.sized(base + start, size), size)
 
     def _load(self, way: Way, base: int, reserved_end: int, victim: Segment) -> list[Segment]:
@@ -137,16 +137,16 @@ class Failing:
         segments = [victim]
         if victim.role is SegmentRole.INITRD:
             segments.append(_segment(SegmentRole.BOOT_PARAMS, _LOW_BOOT_PARAMS))
-        elif self.setting.boot.initrd.size:
-            initrd = Span.sized(behind, self.setting.boot.initrd.size)
-            segments.append(_segment(SegmentRole.INITRD, initrd, self.setting.boot.initrd.size))
+        elif self.located.boot.initrd.size:
+            initrd = Span.sized(behind, self.located.boot.initrd.size)
+            segments.append(_segment(SegmentRole.INITRD, initrd, self.located.boot.initrd.size))
             behind = align_up(initrd.end, PMD_SIZE)
         if way is Way.ELF:
-            loads = (Span.sized(load.paddr, load.memsz) for load in self.setting.image.loads)
+            loads = (Span.sized(load.paddr, load.memsz) for load in self.located.image.loads)
             kernel = [span.aligned_out(PAGE_SIZE) for span in loads]
         elif way in _UNPACKED_ELSEWHERE:
             # The packed kernel and its buffer stay where the loader put them: KASLR goes no lower.
-            rules = self.setting.rules
+            rules = self.located.rules
             lowest = align_up(value_of(rules.load_physical_address) or 0, rules.alignment.value)
             kernel = [Span.sized(lowest, self._segment_size(reserved_end))]
         else:
@@ -154,7 +154,7 @@ class Failing:
         return segments + [_segment(SegmentRole.KERNEL, span) for span in kernel]
 
     def _segment_size(self, needed_size: int) -> int:
-        init_size = self.setting.kept.init_size
+        init_size = self.located.kept.init_size
         size = init_size.value if isinstance(init_size, Known) else needed_size
         return max(PAGE_SIZE, align_up(size, PAGE_SIZE))
 

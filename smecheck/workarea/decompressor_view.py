@@ -16,7 +16,7 @@ from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.quantity import address_text
 from smecheck.remembered import remembered
 from smecheck.span import align_up
-from smecheck.workarea.proof import Reservations
+from smecheck.workarea.proven import Reservations
 
 _ROUNDED_SINCE = (5, 4)
 _ROUNDING = "1869dbe87cb9"

@@ -26,11 +26,11 @@ from smecheck.kernel.constants import (
 from smecheck.load.segments import Loader, SegmentList, SegmentRole
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_down
-from smecheck.workarea.placement import Extents, TablesAtEntry
+from smecheck.workarea.ownership import moved_by_kaslr
+from smecheck.workarea.placement import TablesAtEntry
 
 if TYPE_CHECKING:
-    from smecheck.machine.host import Host
-    from smecheck.machine.memory import MemoryMap
+    from smecheck.case import Located
 
 _ISA_SPACE = Span(0, 1 << 20)
 _STARTUP_32 = Span(0, 4 << 30)
@@ -75,40 +75,16 @@ class Meeting:
     """The parts of the workarea in 1 GiB frames without a table."""
 
 
-@record
-class EntryEvidence:
-    """All that bears on the tables at entry."""
+def _enters_32bit(located: Located) -> bool:
+    """Tell whether kexec was told to enter the kernel at startup_32()."""
+    host, segments = located.host, located.segments
+    if host is None or not host.kexec_options:
+        return False
+    if segments is not None and value_of(segments.loader) is Loader.KEXEC_FILE_LOAD:
+        return False
+    from smecheck.load.kexec_options import options_of_host
 
-    base: int
-    """Physical ``_text``."""
-    base_is_certain: bool
-    path: Path
-    extents: Extents
-    levels: tuple[int, ...]
-    """4, 5, or both where that is not known."""
-    segments: SegmentList | None
-    memory: MemoryMap | None
-    moved_by_kaslr: bool
-    without_decompressor: bool
-    """A vmlinux ELF is started as it stands."""
-    may_build_own: bool
-    """The decompressor may be one that always builds its own tables: v5.10, 8570978ea030."""
-    output_size: int
-    """What a decompressor surely maps from ``base`` on, as far as that is known."""
-    host: Host | None
-    """The system that loads the kernel."""
-
-    @property
-    def enters_32bit(self) -> bool:
-        """Whether kexec was told to enter the kernel at startup_32()."""
-        if self.host is None or not self.host.kexec_options:
-            return False
-        loader = value_of(self.segments.loader) if self.segments is not None else None
-        if loader is Loader.KEXEC_FILE_LOAD:
-            return False
-        from smecheck.load.kexec_options import options_of_host
-
-        return options_of_host(self.host).enters_32bit
+    return options_of_host(host).enters_32bit
 
 
 def meet(mapped: SpanSet, workarea: Span, *, levels: int) -> Meeting:
@@ -138,16 +114,30 @@ def meet(mapped: SpanSet, workarea: Span, *, levels: int) -> Meeting:
     return Meeting(added, faults, unreached)
 
 
-def tables_at_entry(evidence: EntryEvidence) -> TablesAtEntry:
-    """Say what mapping the workarea takes, and whether the kernel survives it."""
-    own = SpanSet([Span(evidence.base, evidence.extents.in_place.start).aligned_out(PMD_SIZE)])
-    if _frames(own, PUD_SIZE).covers(evidence.extents.mapped):
+def tables_at_entry(
+    located: Located,
+    image: Span,
+    workarea: Span,
+    *,
+    levels: tuple[int, ...],
+    unpacked: Span,
+    may_build_own: bool,
+) -> TablesAtEntry:
+    """Say what mapping the workarea takes, and whether the kernel survives it.
+
+    Args:
+        located: the boot, the load and the machine.
+        image: from ``_text`` to ``_end``, physical.
+        workarea: what is to be mapped.
+        levels: of the tables: 4, 5, or both where that is not known.
+        unpacked: what a decompressor surely maps of the kernel, as far as that is known.
+        may_build_own: the decompressor may be one that always builds tables of its own.
+    """
+    own = SpanSet([image.aligned_out(PMD_SIZE)])
+    if _frames(own, PUD_SIZE).covers(workarea):
         return reached("it lies in the 1 GiB frames of the kernel itself")
-    outcomes = [
-        _outcome(tables, own, evidence.extents.mapped, levels)
-        for tables in _possible_tables(evidence)
-        for levels in evidence.levels
-    ]
+    possible = _possible_tables(located, unpacked, may_build_own=may_build_own)
+    outcomes = [_outcome(tables, own, workarea, count) for tables in possible for count in levels]
     if not outcomes:
         return _unknown("the page tables that the decompressor builds for KASLR map only the image")
     may_fault = [outcome for outcome in outcomes if outcome.unreached]
@@ -202,24 +192,26 @@ def _fault(tables: EntryTables, met: Meeting, condition: str | None) -> TablesAt
     return TablesAtEntry(Unknown(why), met.unreached, condition, tables.name)
 
 
-def _possible_tables(evidence: EntryEvidence) -> list[EntryTables]:
-    if evidence.path is Path.FIRST_BOOT:
+def _possible_tables(located: Located, unpacked: Span, *, may_build_own: bool) -> list[EntryTables]:
+    boot, segments = located.boot, located.segments
+    if boot.path is Path.FIRST_BOOT:
         return _OF_FIRST_BOOT
-    if evidence.without_decompressor:
-        return [_of_kexec(evidence)]
-    if evidence.moved_by_kaslr and not evidence.enters_32bit:
-        return [_of_decompressor(evidence, "KASLR chose the place")]
-    if not evidence.base_is_certain:
+    if located.without_decompressor:
+        return [_of_kexec(located)]
+    enters_32bit = _enters_32bit(located)
+    if moved_by_kaslr(boot, located.rules) and not enters_32bit:
+        return [_of_decompressor(unpacked, segments, "KASLR chose the place")]
+    if not boot.base_is_certain:
         return []
-    if evidence.enters_32bit:
+    if enters_32bit:
         return [_STARTUP_32_TABLES]
-    if evidence.may_build_own:
-        own = _of_decompressor(evidence, "the decompressor builds tables of its own (v5.10)")
-        return [_of_kexec(evidence), own]
-    return [_of_kexec(evidence)]
+    if may_build_own:
+        why = "the decompressor builds tables of its own (v5.10)"
+        return [_of_kexec(located), _of_decompressor(unpacked, segments, why)]
+    return [_of_kexec(located)]
 
 
-def _of_kexec(evidence: EntryEvidence) -> EntryTables:
+def _of_kexec(located: Located) -> EntryTables:
     """Return what kexec maps: memory and segments (machine_kexec_64.c, init_pgtable()).
 
     With 1 GiB pages a kernel before cc31744a2945 maps a whole GiB where it is asked for a part of
@@ -227,9 +219,9 @@ def _of_kexec(evidence: EntryEvidence) -> EntryTables:
     those of EFI, whose place no memory map tells: they may lie wherever it says "Reserved".
     """
     spans = [_ISA_SPACE]
-    if evidence.segments is not None:
-        spans += [segment.span for segment in evidence.segments.segments]
-    memory = evidence.memory
+    if located.segments is not None:
+        spans += [segment.span for segment in located.segments.segments]
+    memory = located.memory
     if memory is not None:
         spans += memory.system_ram
     if memory is None or not memory.complete:
@@ -240,7 +232,7 @@ def _of_kexec(evidence: EntryEvidence) -> EntryTables:
         # What is nested lies in RAM, or is a bus's.
         if region.depth == 0 and region.name.lower().startswith(_FIRMWARE_TABLES)
     )
-    gbpages = evidence.host.gbpages if evidence.host is not None else None
+    gbpages = located.host.gbpages if located.host is not None else None
     largest_page = PMD_SIZE if gbpages is not None and value_of(gbpages) is False else PUD_SIZE
     return EntryTables(
         "kexec's page tables",
@@ -250,7 +242,7 @@ def _of_kexec(evidence: EntryEvidence) -> EntryTables:
     )
 
 
-def _of_decompressor(evidence: EntryEvidence, condition: str) -> EntryTables:
+def _of_decompressor(unpacked: Span, segments: SegmentList | None, condition: str) -> EntryTables:
     """Return what a decompressor maps in tables of its own.
 
     arch/x86/boot/compressed/kaslr_64.c, add_identity_map(), v4.14 to v5.9, which builds them where
@@ -258,8 +250,7 @@ def _of_decompressor(evidence: EntryEvidence, condition: str) -> EntryTables:
     Since v5.10 (ident_map_64.c) always, and 2 MiB wherever it faults, as it does over all of
     output_len.
     """
-    spans = [Span.sized(evidence.base, evidence.output_size)]
-    segments = evidence.segments
+    spans = [unpacked]
     if segments is not None:
         # The decompressor ends with its buffer; how far down it reaches is not counted on.
         kernel = segments.of(SegmentRole.KERNEL)

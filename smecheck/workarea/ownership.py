@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from smecheck.asked import Path
-from smecheck.boot.boot import Boot
-from smecheck.boot.decompressor import UnpackRules, landing
+from smecheck.boot.boot import Boot, UnpackRules
+from smecheck.boot.decompressor import landing
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet
 from smecheck.workarea.placement import Extents, Owner
-from smecheck.workarea.proof import Reservations
+from smecheck.workarea.proven import Reservations
 
 
 def moved_by_kaslr(boot: Boot, rules: UnpackRules) -> bool:

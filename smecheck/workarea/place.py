@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot, Initrd
-from smecheck.boot.resolve import is_elf_load
 from smecheck.evidence import Fact, Known, Step, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
 from smecheck.kernel.generations import GENERATION_RULES, Generation, GenerationRules
@@ -15,18 +14,15 @@ from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import size_text
 from smecheck.record import record, replace
+from smecheck.span import Span
 from smecheck.workarea.arithmetic import KernelLayout, Reach, reach_anywhere, reach_at
-from smecheck.workarea.entry_tables import EntryEvidence, reached, tables_at_entry
+from smecheck.workarea.entry_tables import reached, tables_at_entry
 from smecheck.workarea.ownership import moved_by_kaslr, owner_by_image, owner_by_load
 from smecheck.workarea.placement import Extents, Owner, Placement, TablesAtEntry
 
 if TYPE_CHECKING:
-    from smecheck.boot.decompressor import UnpackRules
+    from smecheck.case import Located
     from smecheck.kernel.facts import KernelFacts
-    from smecheck.load.segments import SegmentList
-    from smecheck.machine.host import Host
-    from smecheck.machine.memory import MemoryMap
-    from smecheck.workarea.proof import Reservations
 
 _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 """Steps of a derivation that come from the candidate that writes least."""
@@ -34,28 +30,30 @@ _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 _LANDING = "arch/x86/boot/compressed/head_64.S, or where the kernel was seen to run"
 
 
-@record
-class Setting:
-    """All that the placement depends on."""
-
-    image: KernelImage
-    facts: KernelFacts
-    rules: UnpackRules
-    boot: Boot
-    kept: Reservations
-    segments: SegmentList | None
-    memory: MemoryMap | None
-    host: Host | None = None
-    """The system that loads the kernel."""
+def place(located: Located) -> Placement:
+    """Place the workarea under the kernel's own scheme; where that is not known, after its end."""
+    actual = _actual_scheme(located)
+    if actual is None:
+        return _place(located, Scheme.AFTER_END, actual=False)
+    return _place(located, actual, actual=True)
 
 
-def place_both(setting: Setting) -> tuple[Placement, Placement]:
-    """Place the workarea under the after-end scheme and under the section scheme, in this order."""
-    actual = value_of(setting.facts.scheme)
-    after_end = _place(setting, Scheme.AFTER_END, actual=actual is Scheme.AFTER_END)
-    in_section = actual in (Scheme.INIT_SCRATCH, Scheme.SME_SECTION)
-    section_scheme = actual if in_section and actual is not None else Scheme.INIT_SCRATCH
-    return after_end, _place(setting, section_scheme, actual=in_section)
+def place_both(located: Located, placement: Placement) -> tuple[Placement, Placement]:
+    """Return the workarea under the after-end scheme and under the section scheme, in this order.
+
+    Args:
+        located: the kernel.
+        placement: as :func:`place` returns it.
+    """
+    if placement.scheme is not Scheme.AFTER_END:
+        return _place(located, Scheme.AFTER_END, actual=False), placement
+    return placement, _place(located, Scheme.INIT_SCRATCH, actual=False)
+
+
+def _actual_scheme(located: Located) -> Scheme | None:
+    """Return the scheme of the kernel; ``None`` where it is not known, or there is no workarea."""
+    scheme = value_of(located.facts.scheme)
+    return None if scheme is Scheme.NO_SME else scheme
 
 
 @record
@@ -69,7 +67,7 @@ class Reached:
     tables: TablesAtEntry
 
 
-def reached_at(setting: Setting, base: int) -> Reached:
+def reached_at(located: Located, base: int) -> Reached:
     """Tell how far the workarea of the kernel's own scheme reaches from a ``_text`` at ``base``.
 
     It is what a placement there would say, without the words.
@@ -77,14 +75,14 @@ def reached_at(setting: Setting, base: int) -> Reached:
     Raises:
         ValueError: the scheme of the kernel, or its size, is not known.
     """
-    scheme = value_of(setting.facts.scheme)
-    candidates = None if scheme is None else _candidates(setting, scheme, actual=True)
+    scheme = _actual_scheme(located)
+    candidates = None if scheme is None else _candidates(located, scheme, actual=True)
     if candidates is None or isinstance(candidates, Unknown):
         raise ValueError("nothing tells where the workarea of this kernel lies")
     where = Known(base, "a place that was asked for")
-    boot = replace(setting.boot, kernel_base=where, base_is_certain=True)
+    boot = replace(located.boot, kernel_base=where, base_is_certain=True)
     reaches = candidates.reaches(base)
-    tables = _tables_at_entry(replace(setting, boot=boot), _of_all(reaches), base, candidates)
+    tables = _tables_at_entry(replace(located, boot=boot), _of_all(reaches), base, candidates)
     extents, _ = _with_added(_of_all(reaches), tables)
     is_exact = isinstance(_exactness(boot.initrd, reaches, candidates, tables), Known)
     return Reached(extents, is_exact, tables)
@@ -163,34 +161,56 @@ def _exactness(
     return Known(tables.added.origin, "page tables at entry")
 
 
-def offsets_anywhere(setting: Setting, scheme: Scheme) -> Extents | None:
+def placed_anywhere(located: Located) -> Extents | None:
+    """Return the offsets of the workarea from ``_text``, as far as they do not depend on the place.
+
+    ``None`` where the scheme of the kernel, or its size, is not known.
+    """
+    scheme = _actual_scheme(located)
+    candidates = None if scheme is None else _candidates(located, scheme, actual=True)
+    if candidates is None or isinstance(candidates, Unknown):
+        return None
+    return _of_all(candidates.anywhere())
+
+
+def offsets_anywhere(located: Located, scheme: Scheme) -> Extents | None:
     """Return the extents of the kernel's own ``scheme`` as offsets, whatever the machine.
 
     An initrd that nothing is known of may have up to 1 GiB.
     """
-    candidates = _candidates(setting, scheme, actual=True)
+    candidates = _candidates(located, scheme, actual=True)
     if isinstance(candidates, Unknown):
         return None
-    if setting.boot.initrd == NO_INITRD_ASSUMED:
-        candidates = replace(candidates, boot=replace(setting.boot, initrd=ANY_INITRD))
+    if located.boot.initrd == NO_INITRD_ASSUMED:
+        candidates = replace(candidates, boot=replace(located.boot, initrd=ANY_INITRD))
     return _of_all(candidates.anywhere())
 
 
-def _candidates(setting: Setting, scheme: Scheme, *, actual: bool) -> _Candidates | Unknown:
-    layout = _layout(setting.facts, scheme, actual=actual)
+def _candidates(located: Located, scheme: Scheme, *, actual: bool) -> _Candidates | Unknown:
+    layout = _layout(located.facts, scheme, actual=actual)
     if isinstance(layout, Unknown):
         return layout
-    generations = setting.facts.generations if actual else _hypothetical(scheme)
+    generations = located.facts.generations if actual else _hypothetical(scheme)
     rules = tuple(GENERATION_RULES[generation] for generation in generations)
-    return _Candidates(layout, rules, setting.boot)
+    return _Candidates(layout, rules, located.boot)
 
 
-def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
-    candidates = _candidates(setting, scheme, actual=actual)
+def _place(located: Located, scheme: Scheme, *, actual: bool) -> Placement:
+    candidates = _candidates(located, scheme, actual=actual)
     if isinstance(candidates, Unknown):
         why = candidates.reason
-        return Placement(scheme, actual, None, None, False, why, Owner.UNKNOWN, why, ())
-    base = setting.boot.kernel_base
+        return Placement(
+            scheme=scheme,
+            actual=actual,
+            extents=None,
+            offsets=None,
+            written_is_exact=False,
+            reason=why,
+            owner=Owner.UNKNOWN,
+            owner_reason=why,
+            derivation=(),
+        )
+    base = located.boot.kernel_base
     extents: Extents | None = None
     tables: TablesAtEntry | None = None
     if isinstance(base, Unknown):
@@ -200,7 +220,7 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
     else:
         reaches = candidates.reaches(base.value)
         extents = _of_all(reaches)
-        tables = _tables_at_entry(setting, extents, base.value, candidates)
+        tables = _tables_at_entry(located, extents, base.value, candidates)
         extents, added = _with_added(extents, tables)
         offsets = extents.moved(-base.value)
         steps = (
@@ -208,18 +228,27 @@ def _place(setting: Setting, scheme: Scheme, *, actual: bool) -> Placement:
             *_steps_of_all(reaches),
             *added,
         )
-        known = _exactness(setting.boot.initrd, reaches, candidates, tables)
+        known = _exactness(located.boot.initrd, reaches, candidates, tables)
         exact = isinstance(known, Known)
         reason = (
             f"written_end is exact: {known.value}"
             if isinstance(known, Known)
             else f"written_end is a floor: {known.reason}"
         )
-    owner, owner_reason = _owner(setting, offsets, extents, scheme, actual=actual)
+    owner, owner_reason = _owner(located, offsets, extents, scheme, actual=actual)
     if not actual:
-        reason = f"{_would_be(scheme, setting, candidates.layout)}; {reason}"
+        reason = f"{_would_be(scheme, located, candidates.layout)}; {reason}"
     return Placement(
-        scheme, actual, extents, offsets, exact, reason, owner, owner_reason, steps, tables
+        scheme=scheme,
+        actual=actual,
+        extents=extents,
+        offsets=offsets,
+        written_is_exact=exact,
+        reason=reason,
+        owner=owner,
+        owner_reason=owner_reason,
+        derivation=steps,
+        tables=tables,
     )
 
 
@@ -242,29 +271,22 @@ def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
 
 
 def _tables_at_entry(
-    setting: Setting, extents: Extents, base: int, candidates: _Candidates
+    located: Located, extents: Extents, base: int, candidates: _Candidates
 ) -> TablesAtEntry:
-    section, segments = setting.facts.section, setting.segments
-    in_section = all(rules.in_section for rules in candidates.rules)
-    may_build_own = in_section or _is_v5_10_or_later(setting.image)
-    output_len, needed_size = setting.image.header.output_len, setting.kept.needed_size
+    section, in_section = located.facts.section, all(rules.in_section for rules in candidates.rules)
     if in_section and section is not None and section.type == "PROGBITS":
         return reached("the section was unpacked there with the image")
+    # v5.10, 8570978ea030: a decompressor that always builds its own tables.
+    may_build_own = in_section or _is_v5_10_or_later(located.image)
+    output_len, needed_size = located.image.header.output_len, located.kept.needed_size
+    size = value_of(output_len if may_build_own else needed_size) or 0
     return tables_at_entry(
-        EntryEvidence(
-            base=base,
-            base_is_certain=setting.boot.base_is_certain,
-            path=setting.boot.path,
-            extents=extents,
-            levels=candidates.levels,
-            segments=segments,
-            memory=setting.memory,
-            moved_by_kaslr=moved_by_kaslr(setting.boot, setting.rules),
-            without_decompressor=segments is not None and is_elf_load(setting.image, segments),
-            may_build_own=may_build_own,
-            host=setting.host,
-            output_size=value_of(output_len if may_build_own else needed_size) or 0,
-        )
+        located,
+        Span(base, extents.in_place.start),
+        extents.mapped,
+        levels=candidates.levels,
+        unpacked=Span.sized(base, size),
+        may_build_own=may_build_own,
     )
 
 
@@ -289,7 +311,7 @@ def _with_added(extents: Extents, tables: TablesAtEntry) -> tuple[Extents, tuple
 
 
 def _owner(
-    setting: Setting,
+    located: Located,
     offsets: Extents,
     extents: Extents | None,
     scheme: Scheme,
@@ -300,20 +322,20 @@ def _owner(
         if scheme is Scheme.AFTER_END:
             return Owner.NOBODY, "in that scheme nothing reserves it; init_size might by luck"
         return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
-    moved = moved_by_kaslr(setting.boot, setting.rules)
+    moved = moved_by_kaslr(located.boot, located.rules)
     # A boot loader's list need not say where it put the kernel; it keeps init_size all the same.
-    listed = setting.segments
-    if setting.boot.path is Path.FIRST_BOOT and listed and not listed.of(SegmentRole.KERNEL):
+    listed = located.segments
+    if located.boot.path is Path.FIRST_BOOT and listed and not listed.of(SegmentRole.KERNEL):
         listed = None
     if listed is not None and extents is not None and not moved:
         return owner_by_load(extents, listed)
-    return owner_by_image(offsets, setting.kept, by_kaslr=moved)
+    return owner_by_image(offsets, located.kept, by_kaslr=moved)
 
 
-def _would_be(scheme: Scheme, setting: Setting, layout: KernelLayout) -> str:
+def _would_be(scheme: Scheme, located: Located, layout: KernelLayout) -> str:
     if scheme is Scheme.AFTER_END:
         return "what the scheme up to v5.2 would do with this kernel"
-    if value_of(setting.facts.sme_code) is False:
+    if value_of(located.facts.sme_code) is False:
         return "what the section would be if this kernel had SME code"
     added = layout.kernel_size - layout.end_offset + SECTION_SIZE
     return (

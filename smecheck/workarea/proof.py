@@ -9,35 +9,16 @@ from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
 from smecheck.quantity import address_text
-from smecheck.record import record
 from smecheck.remembered import remembered
 from smecheck.span import align_down, align_up
 from smecheck.workarea.placement import Extents
-from smecheck.workarea.proven import Counterexample, Proof, ProofPath, Way
+from smecheck.workarea.proven import Counterexample, Proof, ProofPath, Reservations, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 _DECOMPRESSOR_LINK = "arch/x86/boot/header.S, init_size > z_output_len"
-
-
-@record
-class Reservations:
-    """Ends of what is kept to the kernel, as offsets from ``_text``; each a lower bound."""
-
-    init_size: Fact[int]
-    """What kexec and other boot loaders keep free from the load address on."""
-    needed_size: Fact[int]
-    """What physical KASLR looks for."""
-    image_end: Fact[int]
-    """End of the last LOAD: what ``kexec -l vmlinux`` keeps."""
-    payload_is_bound: bool
-    """z_output_len is not known, only the least it can be."""
-    init_size_is_bound: bool
-    payload_holds_section: bool
-    """The workarea's section is PROGBITS, so that no payload, and no init_size, ends before it."""
-    assumptions: tuple[str, ...]
 
 
 @remembered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from smecheck.evidence import Fact
 from smecheck.load.segments import SegmentList
 from smecheck.machine.memory import Region
 from smecheck.record import record
@@ -22,6 +23,24 @@ class Way(Enum):
     """The EFI stub of v6.6 and later, which unpacks the kernel itself."""
     ELF = "elf"
     """``kexec -l vmlinux``: the LOADs as they stand, without a decompressor."""
+
+
+@record
+class Reservations:
+    """Ends of what is kept to the kernel, as offsets from ``_text``; each a lower bound."""
+
+    init_size: Fact[int]
+    """What kexec and other boot loaders keep free from the load address on."""
+    needed_size: Fact[int]
+    """What physical KASLR looks for."""
+    image_end: Fact[int]
+    """End of the last LOAD: what ``kexec -l vmlinux`` keeps."""
+    payload_is_bound: bool
+    """z_output_len is not known, only the least it can be."""
+    init_size_is_bound: bool
+    payload_holds_section: bool
+    """The workarea's section is PROGBITS, so that no payload, and no init_size, ends before it."""
+    assumptions: tuple[str, ...]
 
 
 @record

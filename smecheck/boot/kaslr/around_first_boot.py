@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from smecheck.boot.decompressor import UnpackRules
+from typing import TYPE_CHECKING
+
 from smecheck.boot.early_boot import EarlyBoot, SetupDataNode
 from smecheck.evidence import Fact, Known, Unknown, first_known
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.machine.kernel_log import KernelLog
-from smecheck.machine.memory import MemoryMap
-from smecheck.record import record, replace
+from smecheck.record import replace
 from smecheck.span import Span
+
+if TYPE_CHECKING:
+    from smecheck.boot.boot import UnpackRules
+    from smecheck.case import Located
 
 _BOOT_PARAMS, _CMDLINE = "boot_params", "the command line"
 
 _NOTHING_GIVEN = Unknown("no boot_params were given")
 
 
-@record
-class FirstBootSource:
-    """What tells of a boot that no kexec loaded."""
-
-    early: EarlyBoot | None
-    """boot_params and a description, as far as they were given."""
-    log: KernelLog | None
-    firmware: FirmwareMap | None
-    memory: MemoryMap | None
-    cmdline: Fact[str]
-    unpack: UnpackRules
-
-
-def first_boot(source: FirstBootSource) -> EarlyBoot:
+def first_boot(located: Located) -> EarlyBoot:
     """Return the memory as the decompressor finds it, and where it unpacks the kernel to."""
-    early = source.early or EarlyBoot("", _NOTHING_GIVEN, _NOTHING_GIVEN, _NOTHING_GIVEN)
-    boot = source.log.boot if source.log is not None else None
+    early = located.early or EarlyBoot("", _NOTHING_GIVEN, _NOTHING_GIVEN, _NOTHING_GIVEN)
+    boot = located.log.boot if located.log is not None else None
     ramdisk = boot.ramdisk if boot is not None else None
     logged_output = (
         boot.decompressor.output
@@ -44,9 +34,9 @@ def first_boot(source: FirstBootSource) -> EarlyBoot:
     return replace(
         early,
         source=early.source or "the machine",
-        e820=first_known(early.e820, _e820(source)),
-        efi=early.efi if isinstance(early.efi, Known) else _efi(source, early.efi),
-        cmdline=first_known(source.cmdline, early.cmdline),
+        e820=first_known(early.e820, _e820(located)),
+        efi=early.efi if isinstance(early.efi, Known) else _efi(located, early.efi),
+        cmdline=first_known(located.boot.cmdline, early.cmdline),
         initrd=early.initrd
         if isinstance(early.initrd, Known) or ramdisk is None
         else Known(ramdisk.span, ramdisk.where),
@@ -56,7 +46,7 @@ def first_boot(source: FirstBootSource) -> EarlyBoot:
             tuple(SetupDataNode(node.span, 0) for node in boot.setup_data),
             boot.setup_data[0].where,
         ),
-        output=first_known(early.output, logged_output, _assumed_output(source.unpack)),
+        output=first_known(early.output, logged_output, _assumed_output(located.rules)),
         output_is_assumed=isinstance(early.output, Unknown) and isinstance(logged_output, Unknown),
     )
 
@@ -69,9 +59,9 @@ def _assumed_output(unpack: UnpackRules) -> Fact[int]:
     return Known(lowest.value, "LOAD_PHYSICAL_ADDR, assumed")
 
 
-def _efi(source: FirstBootSource, otherwise: Unknown) -> Fact[EfiMap | None]:
+def _efi(located: Located, otherwise: Unknown) -> Fact[EfiMap | None]:
     """Return the EFI memory map, or that there is none, as far as a kernel log tells."""
-    boot = source.log.boot if source.log is not None else None
+    boot = located.log.boot if located.log is not None else None
     if boot is None:
         return otherwise
     if boot.efi_map is not None:
@@ -83,13 +73,13 @@ def _efi(source: FirstBootSource, otherwise: Unknown) -> Fact[EfiMap | None]:
     return otherwise
 
 
-def _e820(source: FirstBootSource) -> Fact[FirmwareMap]:
-    boot = source.log.boot if source.log is not None else None
+def _e820(located: Located) -> Fact[FirmwareMap]:
+    boot = located.log.boot if located.log is not None else None
     if boot is not None and boot.firmware_map is not None:
         return Known(boot.firmware_map, boot.firmware_map.source)
-    if source.firmware is not None:
-        return Known(source.firmware, source.firmware.source)
-    memory = source.memory
+    if located.firmware is not None:
+        return Known(located.firmware, located.firmware.source)
+    memory = located.memory
     if memory is None or not memory.complete:
         return Unknown("no e820 table, and no whole memory map, was given")
     name = memory.source

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.boot.boot import Boot
 from smecheck.boot.early_boot import SETUP_KEXEC_KHO, EarlyBoot, SetupDataNode
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.kernel.image import KernelImage
 from smecheck.load.crash_areas import crash_areas
 from smecheck.load.hidden_places import handover_is_active
 from smecheck.load.segments import Loader, SegmentList, SegmentRole
 from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.machine.host import Host
-from smecheck.machine.memory import MemoryMap
-from smecheck.record import record
 from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
+
+if TYPE_CHECKING:
+    from smecheck.case import Located
 
 _SETUP_DATA = (SegmentRole.SETUP_DATA, SegmentRole.RNG_SEED, SegmentRole.E820_EXT)
 """Segments of kexec-tools that begin with a setup_data node; a page each."""
@@ -30,24 +30,14 @@ _EFI_SEGMENTS = (SegmentRole.EFI_MEMMAP, SegmentRole.OTHER)
 """What kexec_load hands an EFI machine over with, and what might be it."""
 
 
-@record
-class KexecSource:
-    """What tells of the load and of the machine."""
+def kexec_boot(located: Located, segments: SegmentList, *, is_efi: Fact[bool]) -> EarlyBoot:
+    """Return the memory as the loaded kernel's decompressor finds it.
 
-    image: KernelImage
-    boot: Boot
-    segments: SegmentList
-    memory: MemoryMap | None
-    firmware: FirmwareMap | None
-    host: Host | None
-    """The system that loads."""
-    is_efi: Fact[bool]
-    """Whether the running kernel has EFI runtime services, which kexec hands on."""
-
-
-def kexec_boot(source: KexecSource) -> EarlyBoot:
-    """Return the memory as the loaded kernel's decompressor finds it."""
-    segments = source.segments
+    Args:
+        located: the boot, and the machine.
+        segments: of the load.
+        is_efi: whether the running kernel has EFI runtime services, which kexec hands on.
+    """
     params = segments.of(SegmentRole.BOOT_PARAMS)
     address: Fact[int] = Unknown(f"{segments.source} names no boot_params")
     cmdline_address = address
@@ -57,7 +47,7 @@ def kexec_boot(source: KexecSource) -> EarlyBoot:
         # boot_params (kexec-bzImage64.c of both).
         behind = PAGE_SIZE
         if isinstance(segments.loader, Known) and segments.loader.value is Loader.KEXEC_LOAD:
-            sectors = source.image.header.other.get("setup_sects", 0)
+            sectors = located.image.header.other.get("setup_sects", 0)
             behind = max(behind, (sectors + 1) * 512)
         cmdline_address = Known(params[0].span.start + behind, params[0].where)
         if cmdline_address.value not in params[0].span:
@@ -67,18 +57,18 @@ def kexec_boot(source: KexecSource) -> EarlyBoot:
         for segment in segments.segments
         if segment.role in _SETUP_DATA
     ]
-    if params and _hands_over(source):
+    if params and _hands_over(located, segments):
         # Where in the segment of boot_params it is does not matter: that is avoided as it is.
         start = params[0].span.start
         nodes.append(SetupDataNode(Span.sized(start, _NODE_HEADER), SETUP_KEXEC_KHO))
     return EarlyBoot(
         source=segments.source,
-        e820=_e820(source),
-        efi=_efi(source),
-        cmdline=source.boot.cmdline,
+        e820=_e820(located, segments),
+        efi=_efi(segments, is_efi),
+        cmdline=located.boot.cmdline,
         cmdline_address=cmdline_address,
         boot_params_address=address,
-        initrd=_initrd(source.boot, segments),
+        initrd=_initrd(located.boot, segments),
         setup_data=Known(tuple(nodes), segments.source),
     )
 
@@ -91,11 +81,11 @@ def _initrd(boot: Boot, segments: SegmentList) -> Fact[Span | None]:
     return Known(None, segments.source)
 
 
-def _e820(source: KexecSource) -> Fact[FirmwareMap]:
-    memory, segments = source.memory, source.segments
+def _e820(located: Located, segments: SegmentList) -> Fact[FirmwareMap]:
+    memory = located.memory
     if segments.table is not None:
         return Known(segments.table, f"{segments.table.source}: E820 memmap")
-    if source.boot.path is Path.KDUMP:
+    if located.boot.path is Path.KDUMP:
         if memory is None or not memory.crash_kernel:
             return Unknown("the crash reservation is not known")
         reserved = SpanSet(region.span for region in memory.crash_kernel)
@@ -103,15 +93,15 @@ def _e820(source: KexecSource) -> Fact[FirmwareMap]:
         # use, without the ELF headers and the copy of low memory.
         kept = (*segments.of(SegmentRole.ELFCOREHDR), *segments.of(SegmentRole.BACKUP))
         usable = reserved - SpanSet(segment.span for segment in kept)
-        areas = _areas(source)
+        areas = _areas(located, segments)
         if isinstance(areas, Unknown):
             return areas
         # An entry each: slots do not straddle what touches.
         table = _table(memory.source, (*usable, *areas.value))
         also = f" and {areas.origin}" if areas.value else ""
         return Known(table, f"{memory.source}: Crash kernel{also}")
-    if source.firmware is not None:
-        return Known(source.firmware, source.firmware.source)
+    if located.firmware is not None:
+        return Known(located.firmware, located.firmware.source)
     if memory is None:
         return Unknown("no memory map was given")
     if not memory.complete:
@@ -119,24 +109,24 @@ def _e820(source: KexecSource) -> Fact[FirmwareMap]:
     return Known(_table(memory.source, memory.system_ram), f"{memory.source}: System RAM")
 
 
-def _hands_over(source: KexecSource) -> bool:
+def _hands_over(located: Located, segments: SegmentList) -> bool:
     """Tell whether kexec handover is known to be active in a kernel that loads by file.
 
     arch/x86/kernel/kexec-bzimage64.c, setup_kho(); not for a crash kernel.
     """
-    loader = source.segments.loader
+    loader = segments.loader
     by_tools = isinstance(loader, Known) and loader.value is Loader.KEXEC_LOAD
-    if by_tools or source.boot.path is Path.KDUMP or source.host is None:
+    if by_tools or located.boot.path is Path.KDUMP or located.host is None:
         return False
-    return value_of(handover_is_active(source.host)) is True
+    return value_of(handover_is_active(located.host)) is True
 
 
-def _areas(source: KexecSource) -> Fact[tuple[Span, ...]]:
+def _areas(located: Located, segments: SegmentList) -> Fact[tuple[Span, ...]]:
     """Return the areas of ``crashkernel=…,cma``, which kexec_file_load alone hands over."""
-    loader = source.segments.loader
+    loader = segments.loader
     if isinstance(loader, Known) and loader.value is Loader.KEXEC_LOAD:
         return Known((), loader.origin)
-    areas = crash_areas(source.host)
+    areas = crash_areas(located.host)
     if isinstance(areas, Known) and areas.value and isinstance(loader, Unknown):
         return Unknown(
             f"whether kexec_file_load, which alone hands over what {areas.origin} tells, loaded it "
@@ -151,13 +141,12 @@ def _table(name: str, ram: Iterable[Span]) -> FirmwareMap:
     return FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges))
 
 
-def _efi(source: KexecSource) -> Fact[EfiMap | None]:
+def _efi(segments: SegmentList, is_efi: Fact[bool]) -> Fact[EfiMap | None]:
     """Tell whether an EFI memory map takes the place of the e820 table: one without free memory.
 
     setup_efi_state(), arch/x86/kernel/kexec-bzimage64.c, and setup_efi_info() of kexec-tools: with
     the signature goes the runtime map only, which holds no conventional memory.
     """
-    segments, is_efi = source.segments, source.is_efi
     if segments.of(SegmentRole.EFI_MEMMAP):
         return Known(EfiMap(segments.source, ()), "kexec hands the EFI runtime map over")
     by_tools = isinstance(segments.loader, Known) and segments.loader.value is Loader.KEXEC_LOAD

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.asked import Path
 from smecheck.boot.crash_memory import premise_of_areas
 from smecheck.boot.decompressor import landing
 from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, EarlyBoot
-from smecheck.boot.kaslr.around_first_boot import FirstBootSource, first_boot
-from smecheck.boot.kaslr.around_kexec_boot import KexecSource, kexec_boot
+from smecheck.boot.kaslr.around_first_boot import first_boot
+from smecheck.boot.kaslr.around_kexec_boot import kexec_boot
 from smecheck.boot.kaslr.places import Places, possible_places
-from smecheck.boot.kaslr.question import KaslrQuestion
 from smecheck.boot.kaslr.variants import release_of
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from smecheck.case import Located
 
 _STUB_PLACES_SINCE = (6, 6)
 """a1b87d54f4e4 and its series: the EFI stub unpacks the kernel itself (efi_random_alloc())."""
@@ -28,45 +32,27 @@ class KaslrAnswer:
     """Why it may stay; ``None`` where it cannot."""
 
 
-def ask(question: KaslrQuestion) -> Fact[KaslrAnswer]:
+def ask(located: Located) -> Fact[KaslrAnswer]:
     """Return where KASLR may put the kernel, or which fact is missing."""
-    boot = question.setting.boot
-    if question.load is not None and boot.path is not Path.FIRST_BOOT:
-        early = _of_load(question, question.load)
-    elif question.early is not None or boot.path is Path.FIRST_BOOT:
-        early = first_boot(
-            FirstBootSource(
-                question.early,
-                question.log,
-                question.firmware,
-                question.setting.memory,
-                boot.cmdline,
-                question.setting.rules,
-            )
-        )
+    boot = located.boot
+    if located.load is not None and boot.path is not Path.FIRST_BOOT:
+        early = _of_load(located, located.load)
+    elif located.early is not None or boot.path is Path.FIRST_BOOT:
+        early = first_boot(located)
     else:
         return Unknown("no load is known: no segments were given")
     if isinstance(boot.paging, Known) and isinstance(early.five_levels, Unknown):
         early = replace(early, five_levels=Known(boot.paging.value == 5, boot.paging.origin))
-    return _answer(question, early)
+    return _answer(located, early)
 
 
-def _of_load(question: KaslrQuestion, segments: SegmentList) -> EarlyBoot:
-    source = KexecSource(
-        question.setting.image,
-        question.setting.boot,
-        segments,
-        question.setting.memory,
-        question.firmware,
-        question.setting.host,
-        _is_efi(question),
-    )
-    early = kexec_boot(source)
+def _of_load(located: Located, segments: SegmentList) -> EarlyBoot:
+    early = kexec_boot(located, segments, is_efi=_is_efi(located))
     kernel = segments.of(SegmentRole.KERNEL)
     output: Fact[int] = Unknown(f"no segment of {segments.source} is known to be the kernel")
     if kernel:
-        output = landing(kernel[0].span.start, question.setting.rules)
-    given = question.early
+        output = landing(kernel[0].span.start, located.rules)
+    given = located.early
     if given is None:
         return replace(early, output=output)
     return replace(
@@ -78,9 +64,9 @@ def _of_load(question: KaslrQuestion, segments: SegmentList) -> EarlyBoot:
     )
 
 
-def _is_efi(question: KaslrQuestion) -> Fact[bool]:
+def _is_efi(located: Located) -> Fact[bool]:
     """Tell whether the running kernel was started by EFI, and so may hand its run time on."""
-    early, log = question.early, question.log
+    early, log = located.early, located.log
     if early is not None and isinstance(early.is_efi, Known):
         return early.is_efi
     boot = log.boot if log is not None else None
@@ -91,33 +77,32 @@ def _is_efi(question: KaslrQuestion) -> Fact[bool]:
     return Unknown("whether kexec hands EFI run time services over is not known (--boot-params)")
 
 
-def _answer(question: KaslrQuestion, early: EarlyBoot) -> Fact[KaslrAnswer]:
+def _answer(located: Located, early: EarlyBoot) -> Fact[KaslrAnswer]:
     may_stay, bound = None, None
     if isinstance(early.efi, Unknown):
-        release = release_of(question.setting.image)
+        release = release_of(located.image)
         if early.loader_type == EFI_STUB_LOADER_TYPE and (
             release is None or release >= _STUB_PLACES_SINCE
         ):
             return Unknown("the EFI stub of v6.6 and later places the kernel itself")
         if isinstance(early.e820, Unknown):
             return Unknown(early.e820.reason)
-        if question.load is not None:
+        if located.load is not None:
             # On an EFI machine there are no slots: the kernel stays.
             may_stay = early.efi.reason
         else:
             bound = f"the e820 table stands for the EFI memory map: {early.efi.reason}"
         early = replace(early, efi=Known(None, "the e820 table is searched"))
-    if isinstance(question.setting.boot.kaslr, Unknown):
-        may_stay = question.setting.boot.kaslr.reason
-    setting = question.setting
-    is_on = isinstance(setting.boot.kaslr, Known) and setting.boot.kaslr.value
-    places = possible_places(setting.image, setting.facts, setting.rules, early, is_on=is_on)
+    if isinstance(located.boot.kaslr, Unknown):
+        may_stay = located.boot.kaslr.reason
+    is_on = isinstance(located.boot.kaslr, Known) and located.boot.kaslr.value
+    places = possible_places(located.image, located.facts, located.rules, early, is_on=is_on)
     if isinstance(places, Unknown):
         return places
     value = places.value
-    load = question.load
+    load = located.load
     if load is not None:
-        premise = premise_of_areas(setting.boot, load, setting.host)
+        premise = premise_of_areas(located.boot, load, located.host)
         premises = value.premises if premise is None else (*value.premises, premise)
         value = replace(value, premises=premises)
     if bound is not None:

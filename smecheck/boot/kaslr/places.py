@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.decompressor import UnpackRules
+from smecheck.boot.boot import UnpackRules
 from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, KEXEC_LOADER_TYPE, EarlyBoot
 from smecheck.boot.kaslr.payload import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.boot.kaslr.ask import ask
-from smecheck.boot.kaslr.question import KaslrQuestion
-from smecheck.boot.kaslr.slots import Slots
+from smecheck.boot.kaslr.slots import PossibleBases
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.record import record
+
+if TYPE_CHECKING:
+    from smecheck.case import Located
 
 
-@record
-class PossibleBases:
-    """All places of ``_text``, by every variant of the search that the kernel may have."""
-
-    slots: tuple[Slots, ...]
-    unmoved: Fact[int]
-    """Where the kernel stays if KASLR does not move it; where it is not known, that is anywhere."""
-    may_stay: bool
-
-    def __contains__(self, address: int) -> bool:
-        if any(address in slots for slots in self.slots):
-            return True
-        if not self.may_stay and all(slots.count for slots in self.slots):
-            return False
-        return isinstance(self.unmoved, Unknown) or address == self.unmoved.value
-
-    @property
-    def count(self) -> int:
-        """How many slots there are, by the likeliest variant."""
-        return self.slots[0].count
-
-
-def possible_bases(question: KaslrQuestion) -> Fact[PossibleBases]:
+def possible_bases(located: Located) -> Fact[PossibleBases]:
     """Return where KASLR may put the kernel or leave it, or which fact is missing.
 
     What bounds the search from above only (an unknown range that is avoided) leaves more places,
     so an address that is none of them is none in truth.
     """
-    answer = ask(question)
+    answer = ask(located)
     if isinstance(answer, Unknown):
         return answer
     places = answer.value.places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from smecheck.evidence import Fact
+from smecheck.evidence import Fact, Unknown
 from smecheck.record import record
 from smecheck.span import Span
 
@@ -131,6 +131,28 @@ class SlotRun:
     def last(self) -> int:
         """The last of them."""
         return self.first + (self.count - 1) * self.step
+
+
+@record
+class PossibleBases:
+    """All places of ``_text``, by every variant of the search that the kernel may have."""
+
+    slots: tuple[Slots, ...]
+    unmoved: Fact[int]
+    """Where the kernel stays if KASLR does not move it; where it is not known, that is anywhere."""
+    may_stay: bool
+
+    def __contains__(self, address: int) -> bool:
+        if any(address in slots for slots in self.slots):
+            return True
+        if not self.may_stay and all(slots.count for slots in self.slots):
+            return False
+        return isinstance(self.unmoved, Unknown) or address == self.unmoved.value
+
+    @property
+    def count(self) -> int:
+        """How many slots there are, by the likeliest variant."""
+        return self.slots[0].count
 
 
 @record

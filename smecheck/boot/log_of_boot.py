@@ -1,0 +1,68 @@
+"""Whether a kernel log is that of the boot asked about, and what it says of that boot then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smecheck.asked import Path
+from smecheck.evidence import Fact, Known, Unknown
+from smecheck.kernel.cmdline import values
+
+if TYPE_CHECKING:
+    from smecheck.case import Identified
+    from smecheck.kernel.image import KernelImage
+    from smecheck.machine.kernel_log import KernelLog
+
+_NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")
+"""choose_random_location(), arch/x86/boot/compressed/kaslr.c: the kernel stays where it is loaded.
+"Virtual KASLR disabled" is about virtual addresses alone."""
+
+
+def said_of_kaslr(log: KernelLog, path: Path) -> Known[bool] | None:
+    """Return what the decompressor of the boot said of KASLR; ``None`` if it said nothing.
+
+    A boot that was loaded is the one behind the log's last boot, if that came to its decompressor.
+    """
+    console = log.boot.decompressor if path is Path.FIRST_BOOT else log.unfinished
+    for line in console.kaslr if console is not None else ():
+        if line.text.startswith(_NOT_MOVED):
+            return Known(False, f"{line.where}: {line.text}")
+    return None
+
+
+def running_cmdline(log: KernelLog, image: KernelImage) -> Fact[str]:
+    """Return the command line of the running kernel, if that is the kernel in hand."""
+    other = another_kernel(log, image)
+    if other is not None:
+        return Unknown(f"another kernel wrote {log.source}: {other.value}")
+    return log.boot.cmdline
+
+
+def another_kernel(log: KernelLog, image: KernelImage) -> Known[str] | None:
+    """Return the release of the kernel that wrote the log, if it is not that of ``image``."""
+    logged, own = log.boot.release, image.release
+    if isinstance(logged, Known) and isinstance(own, Known) and logged.value != own.value:
+        return logged
+    return None
+
+
+def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:
+    """Tell whether the log is that of the boot asked about, not of a kernel before it.
+
+    A crash kernel is known by elfcorehdr= on its command line.
+    """
+    if another_kernel(log, image) is not None:
+        return False
+    cmdline = log.boot.cmdline
+    is_crash = isinstance(cmdline, Known) and bool(values(cmdline.value, "elfcorehdr"))
+    return is_crash if path is Path.KDUMP else path is Path.FIRST_BOOT and not is_crash
+
+
+def log_is_of_this_boot(found: Identified, path: Path) -> bool:
+    """Tell whether the log is that of the boot asked about, started as is asked.
+
+    What is predicted, or asked about with another command line, was not booted.
+    """
+    log, segments = found.log, found.segments
+    is_another = found.asked.cmdline is not None or (segments is not None and segments.predicted)
+    return log is not None and not is_another and is_of_boot(log, path, found.image)
