@@ -14,8 +14,10 @@ from importlib import import_module
 
 import lz4.block
 import lz4.frame
+from lzallright import LZOCompressor
 
-zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+zstd = import_module(ZSTD)
 
 VERSION = "6.1.0-56-amd64 (builder@host) #1 SMP Debian 6.1.192-2"
 X86_XZ = [
@@ -74,11 +76,14 @@ def lzop_header(flags: int = 0x1, version: int = 0x1040, extra: bytes = b"") -> 
 
 
 def pack_lzop(data: bytes) -> bytes:
-    """Return lzop's format with blocks that are stored, as lzop does where lzo gains nothing."""
+    """Return lzop's format; a block by which lzo gains nothing is stored, as lzop does."""
+    compressor = LZOCompressor()
     packed = lzop_header()
     for at in range(0, len(data), LZOP_BLOCK):
         block = data[at : at + LZOP_BLOCK]
-        packed += struct.pack(">III", len(block), len(block), zlib.adler32(block)) + block
+        shorter = compressor.compress(block)
+        stored = shorter if len(shorter) < len(block) else block
+        packed += struct.pack(">III", len(block), len(stored), zlib.adler32(block)) + stored
     return packed + bytes(4)
 
 

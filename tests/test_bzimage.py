@@ -12,7 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bzimage_writer import PACKERS, BzImage, bzimage, lzop_header, pack_gzip, pack_xz, pack_zstd
+from bzimage_writer import (
+    PACKERS,
+    ZSTD,
+    BzImage,
+    bzimage,
+    lzop_header,
+    pack_gzip,
+    pack_xz,
+    pack_zstd,
+)
 from elfwriter import BUILD_ID, TEXT, Elf, Load, Section, vmlinux
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,7 +172,7 @@ def header_alone(image: BzImage) -> str:
 def test_a_damaged_payload_leaves_the_header(compression: str) -> None:
     image = bzimage(stripped(), compression)
     # Of gzip its checksum, for damage inside may unpack to more than output_len, which is refused;
-    # of lzop the size of a block, for its blocks are stored here.
+    # of lzop the size of a block, for what differs in one may unpack to the same size.
     at = {"gzip": -8, "lzo": len(lzop_header())}.get(compression, len(image.payload) // 2)
     damaged = bytes(byte ^ 0x5A for byte in image.payload[at:][:4])
     image.payload = image.payload[:at] + damaged + image.payload[at:][4:]
@@ -210,31 +219,28 @@ def test_a_protocol_without_a_payload_leaves_the_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compression", "module", "remedy"),
+    ("compression", "modules", "program", "remedy"),
     [
-        ("lz4", "lz4.block", "pip install 'lz4'"),
-        (
-            "zstd",
-            "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd",
-            "pip install 'backports.zstd'",
-        ),
+        ("lz4", ("cramjam", "lz4.block"), "lz4", "pip install 'cramjam', or lz4 of"),
+        ("zstd", (ZSTD,), "zstd", "pip install 'backports.zstd', or zstd of"),
+        ("lzo", ("lzallright",), "lzop", "pip install 'smecheck[lzo]', or lzop of"),
     ],
 )
-def test_a_missing_library_is_named(
-    compression: str, module: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_decoder_is_named(
+    compression: str,
+    modules: tuple[str, ...],
+    program: str,
+    remedy: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     reason = header_alone(bzimage(stripped(), compression))
-    assert f"the Python module {module} is missing" in reason
+    assert f"neither the Python module {modules[0]} nor " in reason
+    assert f"the program {program} is installed" in reason
     assert remedy in reason
-
-
-def test_the_extra_for_lzo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lzo", None)
-    image = bzimage(stripped(), "lzo")
-    at = len(lzop_header())
-    image.payload = image.payload[: at + 4] + b"\0\3\0\0" + image.payload[at + 8 :]
-    assert "pip install 'smecheck[lzo]'" in header_alone(image)
 
 
 def test_more_than_output_len_is_refused_at_once(passes: list[int]) -> None:

@@ -74,7 +74,7 @@ def test_the_command_line_alone(folder: Path) -> None:
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_versions_are_told_without_importing_what_they_are_of(option: str, folder: Path) -> None:
     modules = imported(folder, option)
-    assert modules & (THIRD_PARTY | {"lz4", "backports"}) == {"click"}
+    assert modules & (THIRD_PARTY | {"cramjam", "lz4", "backports"}) == {"click"}
     assert not modules & HEAVY
     assert rooms(modules) == {"cli", "errors"}
 

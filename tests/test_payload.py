@@ -6,14 +6,18 @@ import contextlib
 import io
 import itertools
 import lzma
+import os
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 
 import pytest
 from bzimage_writer import (
     PACKERS,
+    ZSTD,
     bzimage,
     lzop_header,
     pack_gzip,
@@ -25,6 +29,7 @@ from bzimage_writer import (
 from elfwriter import TEXT, vmlinux
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lzallright import LZOCompressor
 
 from smecheck import record
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
@@ -33,7 +38,7 @@ from smecheck.read.kernel import compressed_vmlinux
 from smecheck.read.kernel.elf import read_elf
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.kernel.packed import NotUnpacked, PackedBytes
-from smecheck.read.kernel.payload import Payload, compression_of, payload_of
+from smecheck.read.kernel.payload import MAGIC_SIZE, Payload, compression_of, payload_of
 from smecheck.span import Span
 
 ALL = PACKERS | {"lz4 frame": pack_lz4_frame}
@@ -132,14 +137,95 @@ def test_pieces_without_end_are_refused(packed: bytes) -> None:
         unpack(packed)
 
 
-def test_lzo_with_its_library() -> None:
-    lzo = pytest.importorskip("lzo", reason="the extra smecheck[lzo] is not installed")
-    packed = lzo.compress(PATTERN[:50000], 1, False)
+def test_lzo_blocks_that_are_damaged() -> None:
+    packed = bytes(LZOCompressor().compress(PATTERN[:50000]))
     sizes = struct.pack(">II", 50000, len(packed))
     data = lzop_header(0x3) + sizes + bytes(8) + packed + bytes(4)
     assert unpack(data) == PATTERN[:50000]
     with pytest.raises(NotUnpacked, match="it is damaged"):
         unpack(lzop_header(0x3) + sizes + bytes(8) + b"\xff" * len(packed) + bytes(4))
+    longer = struct.pack(">II", 49999, len(packed))
+    with pytest.raises(NotUnpacked, match="an lzo block of 50000, not 49999 bytes"):
+        unpack(lzop_header(0x3) + longer + bytes(8) + packed + bytes(4))
+
+
+MODULES = {
+    "zstd": (ZSTD,),
+    "lz4": ("cramjam", "lz4.block"),
+    "lz4 frame": ("lz4.frame",),
+    "lzo": ("lzallright",),
+}
+"""What unpacks them, none of which Python brings."""
+BY_PROGRAM = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(not which(program), reason=f"no {program} on this machine"),
+    )
+    for name, program in {
+        "zstd": "zstd",
+        "lz4": "lz4",
+        "lz4 frame": "lz4",
+        "lzo": "lzop",
+    }.items()
+]
+
+
+@pytest.fixture
+def without_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in itertools.chain(*MODULES.values()):
+        monkeypatch.setitem(sys.modules, module, None)
+
+
+@pytest.mark.usefixtures("without_modules")
+@pytest.mark.parametrize("name", BY_PROGRAM)
+def test_a_program_takes_the_place_of_a_missing_module(name: str) -> None:
+    for content in (b"x", PATTERN, bytes(9 << 20)):
+        packed = ALL[name](content)
+        assert unpack(packed) == content
+    with pytest.raises(NotUnpacked, match=r"^it is damaged, or something follows it: \w+ ended"):
+        unpack(packed[:-9])
+
+
+@pytest.mark.usefixtures("without_modules")
+@pytest.mark.parametrize("name", BY_PROGRAM)
+def test_a_program_ends_when_no_more_is_wanted(name: str) -> None:
+    packed = ALL[name](PATTERN * 30)
+    blocks = payload_of(PackedBytes(io.BytesIO(packed), Span(0, len(packed))), None).blocks()
+    assert next(blocks).startswith(PATTERN[:251])
+    blocks.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("Thread")]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)  # no child is left
+
+
+class Broken(io.BytesIO):
+    """A file whose first bytes can be read, as their kind is told by them, and no more."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size > MAGIC_SIZE:
+            raise OSError(5, "Input/output error")
+        return super().read(size)
+
+
+@pytest.mark.usefixtures("without_modules")
+@pytest.mark.parametrize("name", BY_PROGRAM)
+def test_what_cannot_be_read_is_no_damage(name: str) -> None:
+    packed = ALL[name](PATTERN)
+
+    payload = payload_of(PackedBytes(Broken(packed), Span(0, len(packed))), None)
+    with pytest.raises(OSError, match="Input/output error"):
+        list(payload.blocks())
+
+
+def test_an_lz4_block_by_either_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = ALL["lz4"](PATTERN * 10)
+    damaged = packed[:8] + b"\xff" * (len(packed) - 8)
+    for missing in ("lz4.block", "cramjam"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, missing, None)
+            assert unpack(packed) == PATTERN * 10
+            with pytest.raises(NotUnpacked, match=r"^it is damaged"):
+                unpack(damaged)
 
 
 def test_a_dictionary_beyond_all_kernels() -> None:
@@ -206,10 +292,11 @@ def test_a_damaged_file_names_its_compression(tmp_path: Path) -> None:
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     path = written(tmp_path / "vmlinux.lz4", pack_lz4_frame(vmlinux().build()))
-    with pytest.raises(InputError, match=r"lz4\.frame is missing") as caught:
+    with pytest.raises(InputError, match=r"lz4\.frame nor the program lz4 is inst") as caught:
         read_kernel(path)
-    assert caught.value.help_text == "install it: pip install 'lz4'"
+    assert caught.value.help_text == "install one: pip install 'lz4', or lz4 of your distribution"
 
 
 def test_more_than_the_ceiling_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,16 @@ import sys
 
 from smecheck import __version__
 
-_PACKAGES = ("pyelftools", "lz4", "backports.zstd", "python-lzo", "PyYAML", "click", "rich")
+_PACKAGES = (
+    "pyelftools",
+    "backports.zstd",
+    "cramjam",
+    "lz4",
+    "lzallright",
+    "PyYAML",
+    "click",
+    "rich",
+)
 _SUFFIX = ".dist-info"
 
 

@@ -1,15 +1,18 @@
 """The decoders of libraries, each as an iterator over blocks of bounded size.
 
-A library is imported when a payload needs it: most runs need none, no run needs two.
+A library is imported when a payload needs it: most runs need none, no run needs two. Where one is
+missing that is not part of Python, a program takes its place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Protocol
 
+from smecheck.read.kernel.decoder_program import DecoderProgram
 from smecheck.read.kernel.packed import NotUnpacked, Packed
 
 _INPUT = 64 << 10
@@ -58,22 +61,16 @@ class _Inflater:
         return block
 
 
-def library(name: str, package: str) -> Any:
-    """Import a library that is not part of Python.
+def installed(*names: str) -> Any:
+    """Import the first of these modules that is there; they are not part of Python.
 
-    Args:
-        name: of the module.
-        package: what to install, as pip has it.
-
-    Raises:
-        NotUnpacked: it is not installed.
+    Returns:
+        ``None`` where none is.
     """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise NotUnpacked(
-            f"the Python module {name} is missing", f"install it: pip install '{package}'"
-        ) from error
+    for name in names:
+        with contextlib.suppress(ImportError):
+            return import_module(name)
+    return None
 
 
 def unpack_gzip(packed: Packed) -> Iterator[bytes]:
@@ -104,13 +101,17 @@ def unpack_lzma(packed: Packed) -> Iterator[bytes]:
 def unpack_zstd(packed: Packed) -> Iterator[bytes]:
     """Unpack zstd; its window is 128 MiB at most, the decoder's own limit."""
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
-    zstd = library(name, "backports.zstd")
+    zstd = installed(name)
+    if zstd is None:
+        return DecoderProgram("zstd", (name,), "backports.zstd").unpack(packed)
     return _blocks(packed, zstd.ZstdDecompressor, zstd.ZstdError)
 
 
 def unpack_lz4_frame(packed: Packed) -> Iterator[bytes]:
     """Unpack lz4 as the lz4 program writes it today; kernels use ``lz4_legacy``."""
-    frame = library("lz4.frame", "lz4")
+    frame = installed("lz4.frame")
+    if frame is None:
+        return DecoderProgram("lz4", ("lz4.frame",), "lz4").unpack(packed)
     return _blocks(packed, frame.LZ4FrameDecompressor, RuntimeError)
 
 

@@ -5,9 +5,11 @@ Layout and limits: lib/decompress_unlz4.c of the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from smecheck.read.kernel.decoders import BLOCK, library
+from smecheck.read.kernel.decoder_program import DecoderProgram
+from smecheck.read.kernel.decoders import BLOCK, installed
 from smecheck.read.kernel.packed import NotUnpacked, Packed
 
 _MAGIC = 0x184C2102
@@ -18,14 +20,44 @@ _SIZE_BYTES = 4
 _BLOCKS = 1024
 """64 of them are 512 MiB; a frame may end with a smaller one."""
 
+_Decode = Callable[[bytes], memoryview]
+
 
 def unpack_lz4_legacy(packed: Packed) -> Iterator[bytes]:
-    """Yield what is unpacked, in pieces: of the blocks of 8 MiB, one is held at a time.
+    """Return an iterator over what is unpacked, in pieces.
 
     Raises:
         NotUnpacked: a block is damaged, or the last ends early.
     """
-    block = library("lz4.block", "lz4")
+    module = installed("cramjam", "lz4.block")
+    if module is None:
+        return DecoderProgram("lz4", ("cramjam", "lz4"), "cramjam").unpack(packed)
+    if module.__name__ == "cramjam":
+        return _unpacked(packed, _Cramjam(module).decode, module.DecompressionError)
+    return _unpacked(packed, _lz4_block(module), module.LZ4BlockError)
+
+
+class _Cramjam:
+    """cramjam's decoder of a block, into one buffer that serves all blocks."""
+
+    def __init__(self, module: Any) -> None:
+        self._into = module.lz4.decompress_block_into
+        self._buffer = bytearray(_BLOCK)
+
+    def decode(self, data: bytes) -> memoryview:
+        size = self._into(data, self._buffer)
+        return memoryview(self._buffer)[:size]
+
+
+def _lz4_block(module: Any) -> _Decode:
+    def decode(data: bytes) -> memoryview:
+        return memoryview(module.decompress(data, uncompressed_size=_BLOCK))
+
+    return decode
+
+
+def _unpacked(packed: Packed, decode: _Decode, damaged: type[Exception]) -> Iterator[bytes]:
+    """Yield what is unpacked: of the blocks of 8 MiB, one is held at a time."""
     packed.read(_SIZE_BYTES)
     for _ in range(_BLOCKS):
         size = _next_size(packed)
@@ -33,14 +65,14 @@ def unpack_lz4_legacy(packed: Packed) -> Iterator[bytes]:
             return
         data = packed.read_all(size, "an lz4 block")
         try:
-            unpacked: bytes = block.decompress(data, uncompressed_size=_BLOCK)
-        except block.LZ4BlockError as error:
+            unpacked = decode(data)
+        except damaged as error:
             raise NotUnpacked(f"it is damaged: {error}") from error
         del data  # before the consumer has its turn: 8 MiB
         if not unpacked:
             raise NotUnpacked("it is damaged: an empty lz4 block")
         for at in range(0, len(unpacked), BLOCK):
-            yield unpacked[at : at + BLOCK]
+            yield bytes(unpacked[at : at + BLOCK])
         del unpacked
     raise NotUnpacked(f"it is in more than {_BLOCKS} pieces")
 

@@ -9,7 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from smecheck.read.kernel.decoders import library
+from smecheck.read.kernel.decoder_program import DecoderProgram
+from smecheck.read.kernel.decoders import installed
 from smecheck.read.kernel.packed import NotUnpacked, Packed
 
 MAGIC = b"\x89LZO\0\r\n\x1a\n"
@@ -25,13 +26,19 @@ _CHECKSUM_SIZE = 4
 
 
 def unpack_lzop(packed: Packed) -> Iterator[bytes]:
-    """Yield the blocks.
+    """Return an iterator over the blocks.
 
     Raises:
-        NotUnpacked: python-lzo is missing, a block is damaged, or the last ends early.
+        NotUnpacked: lzallright and lzop are missing, a block is damaged, or the last ends early.
     """
+    module = installed("lzallright")
+    if module is None:
+        return DecoderProgram("lzop", ("lzallright",), "smecheck[lzo]").unpack(packed)
+    return _unpacked(packed, module)
+
+
+def _unpacked(packed: Packed, module: Any) -> Iterator[bytes]:
     flags = _skip_header(packed)
-    lzo: Any = None
     for _ in range(_BLOCKS):
         (size,) = _numbers(packed, ">I")
         if size == 0:
@@ -44,14 +51,18 @@ def unpack_lzop(packed: Packed) -> Iterator[bytes]:
             checksums += sum(bool(flags & bit) for bit in _OF_PACKED)
         packed.read_all(checksums * _CHECKSUM_SIZE, "a checksum")
         data = packed.read_all(packed_size, "an lzo block")
-        if packed_size < size:
-            lzo = lzo or library("lzo", "smecheck[lzo]")
-            try:
-                data = lzo.decompress(data, False, size)
-            except lzo.error as error:
-                raise NotUnpacked(f"it is damaged: {error}") from error
-        yield data
+        yield _decoded(module, data, size) if packed_size < size else data
     raise NotUnpacked(f"it is in more than {_BLOCKS} pieces")
+
+
+def _decoded(module: Any, data: bytes, size: int) -> bytes:
+    try:
+        decoded: bytes = module.LZOCompressor.decompress(data, size)
+    except module.LZOError as error:
+        raise NotUnpacked(f"it is damaged: {error}") from error
+    if len(decoded) != size:  # it only takes the size as a hint
+        raise NotUnpacked(f"it is damaged: an lzo block of {len(decoded)}, not {size} bytes")
+    return decoded
 
 
 def _skip_header(packed: Packed) -> int:
