@@ -4,6 +4,7 @@ SmecheckError
 ├── InternalError         a bug of smecheck                          exit 70
 ├── UsageError            the options contradict each other          exit 2
 ├── OutputError           a report cannot be written                 exit 2
+├── EngineError           those who do the work cannot be reached    exit 2
 └── InputError            an input cannot be read or understood      exit 3
     ├── UnreadableInput   the file itself: missing, too large, …
     ├── WrongKind         readable, but not what was asked for
@@ -76,6 +77,14 @@ class OutputError(SmecheckError):
     code = "output"
     exit_code = ExitCode.USAGE
     nothing_done = "no report was written"
+
+
+class EngineError(SmecheckError):
+    """The processes or the cluster that do the work of a fleet went away."""
+
+    code = "engine"
+    exit_code = ExitCode.USAGE
+    nothing_done = "not all machines were asked"
 
 
 class InputError(SmecheckError):

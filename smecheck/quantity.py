@@ -63,6 +63,14 @@ def size_text(size: int) -> str:
     return f"{sign}{magnitude} B ({sign}{magnitude:#x})"
 
 
+def short_size_text(size: int) -> str:
+    """Print a size as people speak of memory: ``12 TiB``, ``255.9 GiB``."""
+    for suffix, unit in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= unit:
+            return f"{_in_units(size, unit)} {suffix}"
+    return f"{size} B"
+
+
 def count_text(count: int, noun: str) -> str:
     """Print a count with its noun: ``1 page``, ``4 pages``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

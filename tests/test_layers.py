@@ -27,10 +27,11 @@ NOUNS = {
     *("asked", "case", "answer"),
     *("builds.build_facts", "builds.gate_report", "builds.compared", "builds.policy"),
     "support_case.answer",
+    *("fleets.row", "fleets.classes", "fleets.summary"),
 }
 FLOW = (
     *("machine_code", "kernel", "machine", "load", "boot", "workarea", "checks"),
-    *("inputs_used", "analysis", "advice", "emulation", "builds", "support_case"),
+    *("inputs_used", "analysis", "advice", "emulation", "builds", "support_case", "fleets"),
 )
 """The rooms of the core, in the order in which data flows through them."""
 READERS_KNOW = ("machine_code", "kernel", "machine", "load", "boot")
@@ -84,7 +85,7 @@ def may_import(module: str, name: str) -> bool:
         return room not in GROUND or GROUND.index(target) < GROUND.index(room)
     if room == target or room in ("cli", "api", "__init__", "__main__"):
         return True
-    if room == "programs":
+    if room in ("programs", "engine"):
         return target not in ("report", "cli", "api")
     if is_noun(module) or room in GROUND:
         return is_noun(name) and room not in GROUND
@@ -116,7 +117,7 @@ def test_nouns_are_there() -> None:
 
 
 def test_every_room_is_in_the_flow() -> None:
-    known = {*PURE, "read", "programs", "report", "cli", "api", "__init__", "__main__"}
+    known = {*PURE, "read", "programs", "engine", "report", "cli", "api", "__init__", "__main__"}
     assert {room_of(module) for module in NAMES} <= known
 
 

@@ -11,7 +11,7 @@ from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 
 _SHELLS = ("bash", "zsh", "fish")
-_FILES = {"FILE", "KERNEL", "PATH", "OLD", "NEW"}
+_FILES = {"FILE", "KERNEL", "PATH", "OLD", "NEW", "MACHINE"}
 """Words of a parameter's metavar that say that it takes the name of a file."""
 
 _EPILOG = """

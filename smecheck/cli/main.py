@@ -20,6 +20,7 @@ _COMMANDS = {
     "compare": "smecheck.cli.compare:compare",
     "describe": "smecheck.cli.describe:describe",
     "explain": "smecheck.cli.rules:explain",
+    "fleet": "smecheck.cli.fleet:fleet",
     "gate": "smecheck.cli.gate:gate",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",

@@ -24,7 +24,7 @@ _INPUT_OPTIONS = (
 FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
 """The options that name a file to read beside KERNEL."""
 
-_OPTIONS = (
+_READ = (
     click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root."),
     click.option(
         "--memmap",
@@ -58,6 +58,8 @@ _OPTIONS = (
         metavar="FILE",
         help="What boot_params point to, as YAML (smecheck schema boot-v1).",
     ),
+)
+_BOOT = (
     click.option(
         "--load-address",
         metavar="ADDR",
@@ -84,11 +86,6 @@ _OPTIONS = (
     ),
     enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash)."),
     *host_options,
-    click.option(
-        "--cross-check",
-        is_flag=True,
-        help="Predict the load that --segments tells as well, and show what differs.",
-    ),
     enum_option(
         "--kaslr",
         enum=Switch,
@@ -98,6 +95,23 @@ _OPTIONS = (
     enum_option("--sme", enum=Switch, default="auto", help="Of the kernel that is booted."),
     enum_option("--paging", enum=Paging, default="auto", help="Levels of page tables at entry."),
 )
+
+_OPTIONS = (
+    *_READ,
+    *_BOOT,
+    click.option(
+        "--cross-check",
+        is_flag=True,
+        help="Predict the load that --segments tells as well, and show what differs.",
+    ),
+)
+
+
+def boot_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what is loaded and booted, and by what."""
+    for option in reversed(_BOOT):
+        command = option(command)
+    return command
 
 
 def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,8 +130,16 @@ def case_of(kernel: str | KernelImage, options: dict[str, Any]) -> Case:
     """
     from smecheck.read.case import FILES, SHORT_CUTS, Inputs, LoadingSystem, case
 
+    asked = boot_of(options)
+    inputs = Inputs(**{name: options[name] for name in FILES})
+    loading = LoadingSystem(**{name: options[name] for name in SHORT_CUTS})
+    return case(kernel, inputs, asked, loading, cross_check=options["cross_check"])
+
+
+def boot_of(options: dict[str, Any]) -> BootRequest:
+    """Return what the options say of the boot."""
     initrd = options["initrd"]
-    asked = BootRequest(
+    return BootRequest(
         path=options["path"],
         loader=options["loader"],
         mode=options["mode"],
@@ -129,6 +151,3 @@ def case_of(kernel: str | KernelImage, options: dict[str, Any]) -> Case:
         sme=options["sme"],
         paging=options["paging"],
     )
-    inputs = Inputs(**{name: options[name] for name in FILES})
-    loading = LoadingSystem(**{name: options[name] for name in SHORT_CUTS})
-    return case(kernel, inputs, asked, loading, cross_check=options["cross_check"])

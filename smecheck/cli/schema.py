@@ -11,6 +11,8 @@ SCHEMAS = (
     "boot-v1",
     "comparison-v1",
     "error-v1",
+    "fleet-machine-v1",
+    "fleet-row-v1",
     "gate-v1",
     "host-v1",
     "kernel-v1",

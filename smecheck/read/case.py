@@ -119,6 +119,16 @@ def case(
     )
 
 
+def of_other_kernel(question: Case, image: KernelImage) -> Case:
+    """Return the question about another kernel, of which all else was read already.
+
+    Raises:
+        UsageError: the levels of page tables that are asked for are none of that kernel's.
+    """
+    _refuse_other_paging(question.boot.paging, image)
+    return replace(question, image=image)
+
+
 def _read(given: Given[T], read: Callable[[Source], T]) -> T | None:
     return read(given) if isinstance(given, str | NamedStream) else given
 

@@ -49,6 +49,17 @@ def triage(
     return _answer(Situation(evidence, report), tuple(dict.fromkeys(remarks)))
 
 
+def placement_question(
+    evidence: Evidence, given: KernelImage, ask: Callable[[KernelImage], Case]
+) -> Case:
+    """Return the question about a kernel that evidence, with its stated facts, asks.
+
+    For whoever wants the placement alone, of one kernel after the other; arguments as above.
+    """
+    image = kernel_of(evidence, given).image or given
+    return with_evidence(ask(image), evidence).question
+
+
 def _answer(situation: Situation, remarks: tuple[str, ...]) -> TriageReport:
     evidence, report = situation.evidence, situation.report
     stage = failed_stage(situation)

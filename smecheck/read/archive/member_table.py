@@ -6,9 +6,9 @@ from smecheck.read.archive.member_patterns import BY_NAME, COMPILED, PATTERNS, S
 from smecheck.read.archive.tar_members import Interest
 from smecheck.record import record
 
-_TOPS = frozenset({"boot", "etc", "proc", "sos_commands", "sys", "var"})
+TOPS = frozenset({"boot", "etc", "proc", "sos_commands", "sys", "var"})
 """Folders in the root in which something may be wanted."""
-_LAST_TOP = max(_TOPS)
+_LAST_TOP = max(TOPS)
 _DEEPEST_ROOT = 2
 """Folders above the root of a machine's files: of the report, and ``host`` of a container's."""
 _SNIFFED_LIMIT = 500
@@ -114,6 +114,6 @@ class _Order:
         self._is_sorted = self._is_sorted and top > self._top
         self._left.add(self._top)
         self._top = top
-        if top in _TOPS:
+        if top in TOPS:
             return False
-        return self._left >= _TOPS or (self._is_sorted and top > _LAST_TOP and len(self._left) > 2)
+        return self._left >= TOPS or (self._is_sorted and top > _LAST_TOP and len(self._left) > 2)

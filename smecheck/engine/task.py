@@ -1,0 +1,180 @@
+"""What a worker does: it understands machines, and answers questions. It knows of no other worker.
+
+The two are apart so that a question is answered once, whoever understood the machines that ask it.
+Everything here is called by its name in another process.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from smecheck.analysis import analyze
+from smecheck.checks.tolerance import Tolerance
+from smecheck.errors import InternalError, SmecheckError
+from smecheck.fleets.answered import answer_of, quotes_a_finding
+from smecheck.fleets.canonical import canonical_map, what_counts
+from smecheck.fleets.digest import digest_of_map, digest_of_question
+from smecheck.fleets.row import Answer, failed
+from smecheck.machine.memory import MapKind
+from smecheck.read.case import Inputs, case, of_other_kernel
+from smecheck.read.fleet.described import Described, Said, case_of_described, iomem_of
+from smecheck.read.fleet.machine import Broken, Machine
+from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from smecheck.case import Case
+    from smecheck.kernel.image import KernelImage
+    from smecheck.machine.memory import MemoryMap
+    from smecheck.read.fleet.machine import Collected
+
+_REMEMBERED = 24
+"""Machines and maps that a worker has at hand: a large one takes 1 MiB."""
+
+
+@record
+class Asked:
+    """What is asked of every machine."""
+
+    kernels: tuple[KernelImage, ...]
+    said: Said
+    tolerance: Tolerance
+
+
+@record
+class Understood:
+    """A machine that was read."""
+
+    key: bytes | None
+    """The name of its question, which it may share with others; ``None`` where it has none."""
+    answers: tuple[Answer, ...] | None = None
+    """For each kernel, where they are known already."""
+
+
+@record
+class Answered:
+    """The answers to one question."""
+
+    answers: tuple[Answer, ...]
+    """For each kernel."""
+    is_shared: bool
+    """Whether they are those of every machine with that question."""
+
+
+def understand(asked: Asked, machines: tuple[Machine, ...]) -> tuple[Understood, ...]:
+    """Read machines, and say which of them ask the same.
+
+    What was collected of a machine takes so long to read that it is answered at once.
+    """
+    return tuple(_understood(asked, machine) for machine in machines)
+
+
+def answer(
+    asked: Asked, machines: tuple[Described, ...], *, in_detail: bool = False
+) -> tuple[Answered, ...]:
+    """Answer the questions of machines for each kernel.
+
+    Args:
+        asked: what is asked.
+        machines: described machines, one for each question.
+        in_detail: whether to answer for just this machine.
+    """
+    return tuple(_answered(asked, machine, in_detail=in_detail) for machine in machines)
+
+
+def _understood(asked: Asked, machine: Machine) -> Understood:
+    if isinstance(machine, Broken):
+        return _failed(asked, machine.error)
+    try:
+        if isinstance(machine, Described):
+            return Understood(_canonical(_question(asked, machine), machine)[1])
+        return _collected(asked, machine)
+    except SmecheckError as error:
+        return _failed(asked, error)
+    except Exception as error:
+        return _failed(asked, InternalError.of(error))
+
+
+def _failed(asked: Asked, error: SmecheckError) -> Understood:
+    return Understood(None, (failed(error),) * len(asked.kernels))
+
+
+# Described machines ------------------------------------------------------------------------------
+
+
+def _question(asked: Asked, machine: Described) -> Case:
+    return case_of_described(machine, asked.kernels[0], asked.said)
+
+
+def _canonical(question: Case, machine: Described) -> tuple[Case, bytes]:
+    """Return a question in its canonical form, and the name of it."""
+    memory = question.memory
+    if memory is None or memory.kind is not MapKind.IOMEM:
+        return question, digest_of_question(question, digest_of_map(memory))
+    text = machine.fields.get("iomem")
+    if isinstance(text, str) and "\n" in text:
+        shared, of_map = _known_map(text, *what_counts(question))
+    else:
+        shared = canonical_map(memory, *what_counts(question))
+        of_map = digest_of_map(shared)
+    return replace(question, memory=shared), digest_of_question(question, of_map)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _known_map(text: str, devices: bool, place_of_kernel: bool) -> tuple[MemoryMap, bytes]:
+    shared = canonical_map(iomem_of(text), devices, place_of_kernel)
+    return shared, digest_of_map(shared)
+
+
+def _answered(asked: Asked, machine: Described, *, in_detail: bool) -> Answered:
+    try:
+        question = _question(asked, machine)
+        shared = question if in_detail else _canonical(question, machine)[0]
+    except SmecheckError as error:
+        return Answered((failed(error),) * len(asked.kernels), is_shared=False)
+    except Exception as error:
+        bug = InternalError.of(error)
+        return Answered((failed(bug),) * len(asked.kernels), is_shared=False)
+    found = [_of_kernel(asked, shared, image) for image in asked.kernels]
+    if in_detail or all(is_shared for _, is_shared in found):
+        return Answered(tuple(one for one, _ in found), is_shared=not in_detail)
+    found = [_of_kernel(asked, question, image) for image in asked.kernels]
+    return Answered(tuple(one for one, _ in found), is_shared=False)
+
+
+def _of_kernel(asked: Asked, question: Case, image: KernelImage) -> tuple[Answer, bool]:
+    """Return the answer for one kernel, and whether it is that of all who ask the same."""
+    try:
+        report = analyze(of_other_kernel(question, image))
+        return answer_of(report, asked.tolerance), not quotes_a_finding(report)
+    except SmecheckError as error:
+        return failed(error), True
+    except Exception as error:
+        return failed(InternalError.of(error)), False
+
+
+# Collected machines ------------------------------------------------------------------------------
+
+
+def _collected(asked: Asked, machine: Collected) -> Understood:
+    """Read what was collected of a machine, as triage does, and answer."""
+    from smecheck.read.archive.evidence_reader import read_evidence
+    from smecheck.support_case.stated_facts import with_stated_facts
+    from smecheck.support_case.triage import placement_question
+
+    evidence = with_stated_facts(read_evidence((machine.path,)))
+
+    def of_kernel(image: KernelImage) -> Answer:
+        said = asked.said
+        try:
+            own = Inputs(host=said.host, crash_cma=said.crash_cma)
+            question = placement_question(
+                evidence, image, lambda known: case(known, own, said.boot, said.loading)
+            )
+            return answer_of(analyze(question), asked.tolerance)
+        except SmecheckError as error:
+            return failed(error)
+        except Exception as error:
+            return failed(InternalError.of(error))
+
+    return Understood(None, tuple(of_kernel(image) for image in asked.kernels))

@@ -1,0 +1,1 @@
+"""Reading the machines of a fleet: inventories, archives, folders of them."""

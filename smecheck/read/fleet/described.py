@@ -1,0 +1,308 @@
+"""A machine as an inventory describes it: one object, ``smecheck/fleet-machine-v1``.
+
+Texts (an iomem, a kernel log) stand in the object itself, or in files that it names: what has a
+line break is the text. A key that is not known is an error, as it would be in a description that
+somebody wrote by hand: a machine without its iomem would be answered otherwise, and nobody told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+from pathlib import PurePath
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.errors import InputError, MalformedInput
+from smecheck.load.segments import Loader, Mode
+from smecheck.quantity import parse_integer
+from smecheck.read.case import Inputs, LoadingSystem, case
+from smecheck.read.source import TEXT_LIMIT, NamedStream, Source, open_binary, read_bounded
+from smecheck.read.yaml.nodes import nearest, quoted
+from smecheck.record import record, replace
+
+if TYPE_CHECKING:
+    from smecheck.case import Case
+    from smecheck.kernel.image import KernelImage
+    from smecheck.machine.host import Host
+    from smecheck.machine.memory import MemoryMap
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+SCHEMA = "smecheck/fleet-machine-v1"
+
+TEXTS = ("iomem", "memmap", "e820", "dmesg", "segments", "crash_cma")
+"""Keys whose value is a text, or the name of a file."""
+_BOOT = ("path", "loader", "mode", "load_address", "initrd", "cmdline", "kaslr", "sme", "paging")
+_LOADING = ("kexec_tools", "running_kernel", "cpus", "mem_min", "mem_max")
+KEYS = ("id", "schema", *TEXTS, "host", *_BOOT, *_LOADING, "labels")
+"""All that an inventory may say of a machine; ``labels`` are its owner's own and mean nothing."""
+
+_MAPS_KEPT = 24
+"""Texts of memory maps that are remembered as what was read of them: some 1 MiB each."""
+
+
+@record
+class Described:
+    """A machine of an inventory."""
+
+    name: str
+    where: str
+    """Where it stands: ``inventory.jsonl:12``."""
+    fields: Mapping[str, object]
+    folder: str
+    """What the names of files are relative to."""
+
+
+@record
+class Said:
+    """What the command line says of every machine: it counts more than what a machine says."""
+
+    boot: BootRequest = BootRequest()
+    loading: LoadingSystem = LoadingSystem()
+    host: Host | None = None
+    crash_cma: str | None = None
+    """A file."""
+
+
+NOTHING_SAID = Said()
+
+
+def case_of_described(machine: Described, image: KernelImage, said: Said) -> Case:
+    """Read what a machine says, as the question about a kernel.
+
+    Whether the kernel has page tables of the levels that are asked for is for
+    :func:`~smecheck.read.case.of_other_kernel` to say, of each kernel.
+
+    Raises:
+        InputError: a text cannot be read or understood, or a value is none.
+        UsageError: what is said cannot all be meant.
+    """
+    _refuse_unknown(machine)
+    try:
+        inputs = Inputs(
+            iomem=_iomem(machine),
+            memmap=_text(machine, "memmap") or _text(machine, "e820", called="memmap"),
+            dmesg=_text(machine, "dmesg"),
+            segments=_text(machine, "segments"),
+            crash_cma=said.crash_cma or _text(machine, "crash_cma"),
+            host=said.host or _host(machine),
+        )
+        boot = _boot(machine, said.boot)
+        asked = replace(boot, paging=Paging.AUTO)
+        question = case(image, inputs, asked, _loading(machine, said.loading))
+        return replace(question, boot=boot)
+    except InputError as error:
+        raise _with_file(error, machine) from error
+
+
+def _refuse_unknown(machine: Described) -> None:
+    for key in machine.fields:
+        if key not in KEYS:
+            raise MalformedInput(
+                f"unknown key {quoted(key)}{nearest(key, KEYS)}",
+                where=machine.where,
+                help_text="smecheck schema fleet-machine-v1 lists the keys; put your own into "
+                "labels",
+            )
+    named = machine.fields.get("schema")
+    if named not in (None, SCHEMA):
+        raise MalformedInput(
+            f"schema is {quoted(str(named))}, not {SCHEMA}",
+            where=machine.where,
+            help_text="leave it out, or write what this version of smecheck reads",
+        )
+    if "memmap" in machine.fields and "e820" in machine.fields:
+        raise MalformedInput(
+            "memmap and e820 are two names for one firmware map",
+            where=machine.where,
+            help_text="leave one of them out",
+        )
+
+
+# Texts -------------------------------------------------------------------------------------------
+
+
+def _text(machine: Described, key: str, *, called: str | None = None) -> Source | None:
+    """Return what a text is read from; reports call it by its key, as they are shared."""
+    value = machine.fields.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _bad(machine, key, "a text, or the name of a file, is needed")
+    if not _is_file(value):
+        return NamedStream.of(called or key, _encoded(value))
+    path = _path(machine, value)
+
+    def opened() -> BinaryIO:
+        return open_binary(path)
+
+    return NamedStream(called or key, opened)
+
+
+def _is_file(value: str) -> bool:
+    return "\n" not in value and bool(value.strip())
+
+
+def _path(machine: Described, value: str) -> str:
+    return str(PurePath(machine.folder, value))
+
+
+def _encoded(text: str) -> bytes:
+    """Return the bytes of a text, which may have been none of UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _iomem(machine: Described) -> Source | MemoryMap | None:
+    value = machine.fields.get("iomem")
+    if not isinstance(value, str):
+        return _text(machine, "iomem")
+    if _is_file(value):
+        data = read_bounded(_path(machine, value), TEXT_LIMIT)
+        value = data.decode("utf-8", "surrogateescape")
+    return iomem_of(value)
+
+
+@lru_cache(maxsize=_MAPS_KEPT)
+def iomem_of(text: str) -> MemoryMap:
+    """Read the text of /proc/iomem; many machines share one."""
+    from smecheck.read.machine.iomem import read_iomem
+
+    return read_iomem(NamedStream.of("iomem", _encoded(text)))
+
+
+def _host(machine: Described) -> Host | None:
+    value = machine.fields.get("host")
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise _bad(machine, "host", "an object, as host-v1 describes it, is needed")
+    return _host_of(json.dumps({"schema": "smecheck/host-v1", **value}))
+
+
+@lru_cache(maxsize=_MAPS_KEPT)
+def _host_of(text: str) -> Host:
+    from smecheck.read.machine.host_description import read_host_description
+
+    return read_host_description(text, "host")
+
+
+def _with_file(error: InputError, machine: Described) -> InputError:
+    """Say which file it is, where the text is in a file."""
+    key, colon, place = (error.where or "").partition(":")
+    value = machine.fields.get(key)
+    if key in TEXTS and isinstance(value, str) and _is_file(value):
+        error.where = f"{_path(machine, value)}{colon}{place}"
+    elif key in (*TEXTS, "host"):
+        error.where = f"{machine.where}: {error.where}"
+    return error
+
+
+# Values ------------------------------------------------------------------------------------------
+
+
+def _boot(machine: Described, said: BootRequest) -> BootRequest:
+    """Return what is said of the boot; the command line counts more."""
+    size, is_empty = said.initrd_size, said.empty_initrd
+    if size is None:
+        size, is_empty = _initrd(machine)
+    return replace(
+        said,
+        path=said.path or _member(machine, "path", Path),
+        loader=said.loader or _member(machine, "loader", Loader),
+        mode=said.mode or _member(machine, "mode", Mode),
+        load_address=_first(said.load_address, _integer(machine, "load_address")),
+        initrd_size=size,
+        empty_initrd=is_empty,
+        cmdline=_first(said.cmdline, _line(machine, "cmdline")),
+        kaslr=_or_auto(said.kaslr, machine, "kaslr", Switch.AUTO),
+        sme=_or_auto(said.sme, machine, "sme", Switch.AUTO),
+        paging=_or_auto(said.paging, machine, "paging", Paging.AUTO),
+    )
+
+
+def _loading(machine: Described, said: LoadingSystem) -> LoadingSystem:
+    return LoadingSystem(
+        kexec_tools=_first(said.kexec_tools, _line(machine, "kexec_tools")),
+        running_kernel=_first(said.running_kernel, _line(machine, "running_kernel")),
+        cpus=_first(said.cpus, _integer(machine, "cpus")),
+        mem_min=_first(said.mem_min, _integer(machine, "mem_min")),
+        mem_max=_first(said.mem_max, _integer(machine, "mem_max")),
+    )
+
+
+def _first(said: T | None, own: T | None) -> T | None:
+    return own if said is None else said
+
+
+def _or_auto(said: E, machine: Described, key: str, auto: E) -> E:
+    return said if said is not auto else _member(machine, key, type(auto)) or auto
+
+
+def _member(machine: Described, key: str, kind: type[E]) -> E | None:
+    value = machine.fields.get(key)
+    if value is None:
+        return None
+    members = {str(one.value): one for one in kind}
+    text = str(value)  # paging may well be a number
+    if text not in members:
+        raise _bad(machine, key, f"unknown value {quoted(text)}{nearest(text, members)}")
+    return members[text]
+
+
+def _line(machine: Described, key: str) -> str | None:
+    value = machine.fields.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _bad(machine, key, "a text is needed")
+    return value.strip()
+
+
+def _integer(machine: Described, key: str) -> int | None:
+    """Read an address, a size or a count: a number, or its text in the grammar of the options."""
+    value = machine.fields.get(key)
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64:
+        return value
+    if not isinstance(value, str):
+        raise _bad(machine, key, "a number, or its text such as 0x4000000 or 64M, is needed")
+    try:
+        return parse_integer(value)
+    except ValueError as error:
+        raise _bad(machine, key, f"{quoted(value)}: {error}") from error
+
+
+def _initrd(machine: Described) -> tuple[int | None, bool]:
+    """Read the size of an initrd, or take it from a file; whether that file is empty."""
+    value = machine.fields.get("initrd")
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return parse_integer(value), False
+        path = _path(machine, value)
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 - Path is how the kernel is booted here
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise _bad(
+                machine, "initrd", f"{quoted(value)} is no size, and as a file: {reason}"
+            ) from error
+        return size, size == 0
+    return _integer(machine, "initrd"), False
+
+
+def _bad(machine: Described, key: str, message: str) -> MalformedInput:
+    return MalformedInput(
+        f"{key}: {message}",
+        where=machine.where,
+        help_text="smecheck schema fleet-machine-v1 says what a machine may say",
+    )

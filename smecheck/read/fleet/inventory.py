@@ -1,0 +1,78 @@
+"""An inventory: machines as JSON Lines, one object a line, read as they come.
+
+A line that cannot be understood is a machine that cannot be asked, and never the end of the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import BinaryIO
+
+from smecheck.errors import MalformedInput
+from smecheck.read.fleet.described import Described
+from smecheck.read.fleet.machine import Broken, Machine, ids_of
+from smecheck.read.source import STDIN, display_name, opened_stream
+
+_LONGEST_LINE = 64 << 20
+"""Bytes: a kernel log of 16 MiB, which is all that is read of one, with its line breaks escaped."""
+_HELP = "write one JSON object a line; smecheck schema fleet-machine-v1 describes it"
+
+
+def read_inventory(path: str, watch: Callable[[int], None]) -> Iterator[Machine]:
+    """Yield the machines of an inventory in order; ``-`` is standard input.
+
+    Args:
+        path: of the file.
+        watch: is told of the bytes of each line.
+
+    Raises:
+        UnreadableInput: it cannot be opened.
+    """
+    name = display_name(path)
+    folder = "" if path == STDIN else str(PurePath(path).parent)
+    with opened_stream(path) as stream:
+        for number, line in _lines(stream):
+            where = f"{name}:{number}"
+            watch(len(line or b""))
+            if line is None:
+                too_long = f"is longer than {_LONGEST_LINE >> 20} MiB"
+                yield Broken(where, MalformedInput(too_long, where=where, help_text=_HELP))
+            elif line.strip():
+                yield _machine(line, where, folder)
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the lines by number; ``None`` for one that is too long."""
+    number = 0
+    while line := stream.readline(_LONGEST_LINE):
+        number += 1
+        if len(line) < _LONGEST_LINE or line.endswith(b"\n"):
+            yield number, line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(_LONGEST_LINE)
+        yield number, None
+
+
+def _machine(line: bytes, where: str, folder: str) -> Machine:
+    try:
+        fields = json.loads(line.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", None) or "is nested too deeply"
+        column = getattr(error, "colno", 1)
+        message = f"is no JSON: {reason.lower()} (column {column})"
+        return Broken(where, MalformedInput(message, where=where, help_text=_HELP))
+    return described(fields, where, folder)
+
+
+def described(fields: object, where: str, folder: str) -> Machine:
+    """Return the machine that an object describes."""
+    if not isinstance(fields, dict):
+        return Broken(where, MalformedInput("is no object", where=where, help_text=_HELP))
+    name = ids_of(fields)
+    if name is None:
+        message = "has no id: each machine needs one, a text or a number"
+        return Broken(where, MalformedInput(message, where=where, help_text=_HELP))
+    return Described(name, where, fields, folder)

@@ -1,0 +1,133 @@
+"""What the command line names, as machines: inventories, collections, folders and globs of them."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from smecheck.errors import UnreadableInput
+from smecheck.read.archive.member_patterns import BY_NAME
+from smecheck.read.archive.member_table import TOPS
+from smecheck.read.content_kind import is_archive, kinds_by_content
+from smecheck.read.fleet.inventory import read_inventory
+from smecheck.read.fleet.machine import Broken, Collected, Machine
+from smecheck.read.source import HEAD_SIZE, STDIN, open_binary
+
+PARQUET_MAGIC = b"PAR1"
+_INVENTORIES = (".jsonl", ".ndjson")
+_FLAT = frozenset({"basic-environment.txt", "crash.txt", "boot.txt"})
+
+
+Watch: TypeAlias = "Callable[[int], None]"
+"""Is told of every few bytes that were read."""
+
+
+def machines_of(paths: Iterable[str], watch: Watch = lambda _: None) -> Iterator[Machine]:
+    """Yield the machines that the paths name, in order.
+
+    A machine whose name was there before gets the next one, ``web-1#2``: rows are told apart by it.
+
+    Raises:
+        UnreadableInput: an inventory cannot be opened, or there is nothing of that name.
+        UsageError: Parquet is given, and nothing is installed that reads it.
+    """
+    seen: dict[str, int] = {}
+    for path in paths:
+        for machine in _of(path, watch):
+            count = seen[machine.name] = seen.get(machine.name, 0) + 1
+            yield machine if count == 1 else _renamed(machine, f"{machine.name}#{count}")
+
+
+def _renamed(machine: Machine, name: str) -> Machine:
+    from smecheck.record import replace
+
+    return replace(machine, name=name)
+
+
+def _of(path: str, watch: Watch) -> Iterator[Machine]:
+    if path == STDIN:
+        yield from read_inventory(path, watch)
+    elif os.path.isdir(path):  # noqa: PTH112 - a str is what users give
+        yield from _of_folder(path, watch)
+    elif not os.path.exists(path) and glob.has_magic(path):  # noqa: PTH110
+        found = sorted(glob.glob(path))  # noqa: PTH207 - a str is what users give
+        if not found:
+            raise UnreadableInput("finds nothing", where=path, help_text="check the pattern")
+        for one in found:
+            yield from _of(one, watch)
+    else:
+        yield from _of_file(path, watch)
+
+
+def _of_file(path: str, watch: Watch) -> Iterator[Machine]:
+    with open_binary(path) as stream:
+        head = stream.read(HEAD_SIZE)
+    if head.startswith(PARQUET_MAGIC):
+        from smecheck.read.fleet.parquet import read_parquet
+
+        yield from read_parquet(path, watch)
+    elif path.endswith(_INVENTORIES) or _is_inventory(head):
+        yield from read_inventory(path, watch)
+    else:
+        yield Collected(path, path)
+        watch(os.stat(path).st_size)  # noqa: PTH116 - a str is what users give
+
+
+def _is_inventory(head: bytes) -> bool:
+    """Tell whether a text begins with an object that has an id: no record of a journal has."""
+    first = head.lstrip().partition(b"\n")[0]
+    if not first.startswith(b"{"):
+        return False
+    try:
+        fields = json.loads(first)
+    except (ValueError, RecursionError):
+        # The first machine may be longer than what was read.
+        return b'"id"' in first[:256] or b'"iomem"' in first
+    return isinstance(fields, dict) and "id" in fields
+
+
+def _of_folder(path: str, watch: Watch) -> Iterator[Machine]:
+    """Yield the machine that a folder is of, or those in it."""
+    try:
+        names = sorted(os.listdir(path))  # noqa: PTH208 - a str is what users give
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        problem = UnreadableInput(reason, where=path, help_text="check the permissions")
+        yield Broken(path, problem)
+        return
+    if _is_machine(path, names):
+        yield Collected(path, path)
+        return
+    inside = [os.path.join(path, name) for name in names if not name.startswith(".")]  # noqa: PTH118
+    if not inside:
+        empty = UnreadableInput("is empty", where=path, help_text="collect the machine again")
+        yield Broken(path, empty)
+    for one in inside:
+        yield from _of(one, watch)
+
+
+def _is_machine(path: str, names: list[str]) -> bool:
+    """Tell whether a folder holds what was collected of one machine, rather than several."""
+    if TOPS & set(names) or _FLAT & set(names):
+        return True
+    for name in names:
+        one = os.path.join(path, name)  # noqa: PTH118
+        if os.path.isfile(one) and _is_evidence(one, name):  # noqa: PTH113
+            return True
+    return False
+
+
+def _is_evidence(path: str, name: str) -> bool:
+    if name in BY_NAME:
+        return True
+    try:
+        with open_binary(path) as stream:
+            head = stream.read(HEAD_SIZE)
+    except UnreadableInput:
+        return False
+    if head.startswith(PARQUET_MAGIC) or is_archive(head, name) or _is_inventory(head):
+        return False
+    return bool(kinds_by_content(head, name))
