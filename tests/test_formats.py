@@ -17,6 +17,7 @@ from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import InternalError, MalformedInput, SmecheckError, UnreadableInput
 from smecheck.record import replace
+from smecheck.report import site
 from smecheck.report.options import Format, RenderOptions
 from smecheck.report.render import render, render_error
 
@@ -245,6 +246,32 @@ def test_sarif_rules_have_help() -> None:
     rules = readers.sarif(written(clear(), Format.SARIF))["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == [*RULES, "undecided"]
     assert all(rule["help"]["text"] and rule["help"]["markdown"] for rule in rules)
+    assert all(rule["fullDescription"]["text"] for rule in rules)
+    assert all(re.fullmatch("[A-Z][a-z0-9]+([A-Z][a-z0-9]+)+", rule["name"]) for rule in rules)
+
+
+def test_sarif_links_to_the_site_as_soon_as_it_has_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = readers.sarif(written(clear(), Format.SARIF))["tool"]["driver"]
+    assert "informationUri" not in driver
+    assert not any("helpUri" in rule for rule in driver["rules"])
+    monkeypatch.setattr(site, "SITE", "https://smecheck.example")
+    driver = readers.sarif(written(clear(), Format.SARIF))["tool"]["driver"]
+    assert driver["informationUri"] == "https://smecheck.example/index.html"
+    assert driver["rules"][0]["helpUri"] == "https://smecheck.example/rules.html#sme001"
+    assert all(rule["helpUri"] for rule in driver["rules"])
+
+
+def test_sarif_holds_no_address_that_microsofts_tools_cannot_read() -> None:
+    """Above 31 bits their validator reads nothing of the file, and says nothing."""
+    run = readers.sarif(written(collision(0x17D200000), Format.SARIF))
+    addresses = [
+        result["locations"][0]["physicalLocation"].get("address", {}) for result in run["results"]
+    ]
+    assert not any("absoluteAddress" in address for address in addresses)
+    assert addresses[0]["fullyQualifiedName"] == "[0x17df50000, 0x17df54000)"
+    assert run["results"][0]["properties"]["start"] == "0x17df50000"
 
 
 def test_sarif_fingerprints_are_of_one_finding_and_of_no_address() -> None:

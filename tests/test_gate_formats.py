@@ -7,7 +7,7 @@ from pathlib import Path
 
 import format_readers as readers
 import pytest
-from commandline import run
+from commandline import SAMPLES, run
 from format_cases import OLD, ending, fill
 
 
@@ -78,3 +78,23 @@ def test_markdown_tells_what_failed_from_what_is_noted(folder: Path) -> None:
     headings = re.findall("<h4>(.*?)</h4>", readers.html(noted.out))
     assert "Noted" in headings
     assert "Failed" not in headings
+
+
+def test_one_check_that_fails_on_many_machines_is_one_annotation(tmp_path: Path) -> None:
+    load = (SAMPLES / "founding-failure").as_posix()
+    machines = "".join(
+        f"  - {{name: m{number}, iomem: {load}/iomem.txt, segments: {load}/kexec.log, "
+        "cmdline: nokaslr mem_encrypt=on}\n"
+        for number in range(15)
+    )
+    (tmp_path / "p.yaml").write_text(f"schema: smecheck/policy-v1\nmachines:\n{machines}")
+    found = run("gate", OLD, "--policy", "p.yaml", "--format", "github", cwd=tmp_path)
+    assert found.status == 1
+    commands, _ = readers.github(found.out)
+    assert len(commands) <= 4
+    (collision,) = [c for c in commands if c.properties["title"] == "SME001 on 15 targets"]
+    assert collision.name == "error"
+    lines = collision.message.split("\n")
+    assert [line.split(":")[0] for line in lines] == [*(f"m{n}" for n in range(15)), "next"]
+    assert "boot_params" in lines[0]
+    assert "at: [0x70151000, 0x70155000), all of boot_params" in lines[0]

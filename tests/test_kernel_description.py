@@ -163,7 +163,7 @@ NO_SCHEMA = {
     "~": "1:1: there is no description; it begins with `schema: smecheck/kernel-v1`",
     "\nhello": "2:1: 'hello' is no description; it begins with `schema: smecheck/kernel-v1`",
     "- 1": "1:1: a list is no description; it begins with `schema: smecheck/kernel-v1`",
-    "release: 1\nx: 2": "1:1: 'schema' is missing; add the line `schema: smecheck/kernel-v1`",
+    "y: 1\nx: 2": "1:1: 'schema' is missing; add the line `schema: smecheck/kernel-v1`",
     "x: 1\nschema: kernel": (
         f"2:9: the schema is 'kernel', not 'smecheck/kernel-v1'; known are {KNOWN_SCHEMAS}"
     ),

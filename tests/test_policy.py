@@ -141,6 +141,14 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
+def test_all_problems_are_told_even_without_a_schema() -> None:
+    with pytest.raises(MalformedInput) as caught:
+        parse_policy("fail_on: eror\nmachines:\n  - {iomem: a}\n", "p.yaml", known_rules())
+    first, *others = caught.value.message.split("\n")
+    assert first.startswith("'schema' is missing; add the line")
+    assert [line.split(" ")[0] for line in others[:2]] == ["p.yaml:1:10:", "p.yaml:3:5:"]
+
+
 def test_files_that_are_no_policies(tmp_path: Path) -> None:
     empty = tmp_path / "empty.yaml"
     empty.write_text(" \n")

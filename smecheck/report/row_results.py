@@ -20,23 +20,48 @@ if TYPE_CHECKING:
     from smecheck.report.sarif_log import Json
 
 
+_NEXT = "next: "
+"""How a line begins that all rows of a check have alike."""
+
+
 def rows_as_annotations(report: RowReport) -> str:
-    """Return an annotation for every row that is not fine, and the verdict as a line of the log."""
-    lines = [_annotation(row, report) for row in report.noted]
+    """Return annotations for the rows that are not fine, and the verdict as a line of the log.
+
+    One check that fails on many machines is one annotation: GitHub shows ten of each kind.
+    """
+    lines = [_annotation(rows, report) for rows in _together(report)]
     lines.append(log_line(f"smecheck: {report.verdict}: {report.headline}"))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _annotation(row: GateRow, report: RowReport) -> str:
-    outcome = report.outcome(row)
-    if outcome is Outcome.EXCUSED:
-        command = "notice"
-    elif row.outcome is RowOutcome.FAILED:
-        command = annotation_of(row.severity or Severity.ERROR)
-    else:
-        command = "error"
-    title = f"{row.check} on {row.target}"
-    return annotation(command, row.where or report.build.source, title, row_lines(row))
+def _together(report: RowReport) -> list[list[GateRow]]:
+    """Return the rows that are not fine, those of one check that count alike together."""
+    groups: dict[tuple[str, str], list[GateRow]] = {}
+    for row in report.noted:
+        groups.setdefault((row.check, _command(row, report)), []).append(row)
+    return list(groups.values())
+
+
+def _annotation(rows: list[GateRow], report: RowReport) -> str:
+    first, *others = rows
+    where, command = first.where or report.build.source, _command(first, report)
+    if not others:
+        return annotation(command, where, f"{first.check} on {first.target}", row_lines(first))
+    own, alike = [], []
+    for row in rows:
+        lines = row_lines(row)
+        own.append(f"{row.target}: " + "; ".join(x for x in lines if not x.startswith(_NEXT)))
+        alike += [line for line in lines if line.startswith(_NEXT)]
+    title = f"{first.check} on {len(rows)} targets"
+    return annotation(command, where, title, (*own, *dict.fromkeys(alike)))
+
+
+def _command(row: GateRow, report: RowReport) -> str:
+    if report.outcome(row) is Outcome.EXCUSED:
+        return "notice"
+    if row.outcome is RowOutcome.FAILED:
+        return annotation_of(row.severity or Severity.ERROR)
+    return "error"
 
 
 def rows_as_sarif(report: RowReport, exit_code: int) -> str:

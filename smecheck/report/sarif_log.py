@@ -17,6 +17,7 @@ from smecheck.record import record
 from smecheck.report.file_place import file_and_line
 from smecheck.report.rule_pages import rule_page
 from smecheck.report.safe_text import json_text, printable
+from smecheck.report.site import site_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +36,9 @@ _SCHEMA = (
 )
 _FILE_SYSTEM = "FILESYSTEM"
 """What absolute names are relative to in the document."""
+_READABLE = 1 << 31
+"""Microsoft's SARIF SDK 5.7 keeps addresses in 32 bits with a sign, and its validator then reads
+nothing of a file that has a larger one, without a word. Names and properties have them all."""
 _LINK = re.compile(r"\](?=\()")
 """What makes a link of a text (3.11.6)."""
 _PLACEHOLDER = re.compile(r"\{(\d+)\}")
@@ -82,6 +86,7 @@ def sarif_log(
         "name": "smecheck",
         "version": __version__,
         "semanticVersion": __version__,
+        **_link("informationUri", site_url("index")),
         "rules": descriptors,
     }
     bases = {
@@ -121,9 +126,10 @@ def _descriptor(rule: Rule) -> Json:
     page = rule_page(rule)
     return {
         "id": rule.id,
-        "name": rule.title,
+        "name": _identifier(rule.title),
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.documentation},
+        **_link("helpUri", site_url("rules", rule.id.lower())),
         "help": {"text": page, "markdown": page},
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {"tags": ["linux", "kexec", "sme"]},
@@ -131,13 +137,26 @@ def _descriptor(rule: Rule) -> Json:
 
 
 def _short_descriptor(rule: str, title: str) -> Json:
-    help_text = f"{printable(title)}; the message says more."
+    shown = printable(title)
+    help_text = f"{shown}; the message says more."
     return {
         "id": rule,
-        "name": printable(title),
-        "shortDescription": {"text": printable(title)},
+        "name": _identifier(shown),
+        "shortDescription": {"text": shown},
+        "fullDescription": {"text": help_text},
+        **_link("helpUri", site_url("gate", "the-checks")),
         "help": {"text": help_text, "markdown": help_text},
     }
+
+
+def _identifier(title: str) -> str:
+    """Return a title as one identifier, without its articles: validators want that (SARIF2012)."""
+    words = re.findall("[A-Za-z0-9]+", title.replace("'", ""))
+    return "".join(word.capitalize() for word in words if word not in ("a", "an", "the")) or "Check"
+
+
+def _link(name: str, url: str | None) -> Json:
+    return {} if url is None else {name: url}
 
 
 def _result(result: Result, index: int) -> Json:
@@ -167,11 +186,10 @@ def _properties(finding: Finding) -> Json:
 def _address(finding: Finding | None) -> Json:
     if finding is None or finding.span is None:
         return {}
-    address: Json = {
-        "absoluteAddress": finding.span.start,
-        "length": finding.span.size,
-        "kind": "physical memory",
-    }
+    span = finding.span
+    address: Json = {"kind": "physical memory", "fullyQualifiedName": f"{span!r}"}
+    if span.start < _READABLE and span.size < _READABLE:
+        address |= {"absoluteAddress": span.start, "length": span.size}
     if finding.other is not None:
         address["name"] = printable(finding.other.name)
     return {"address": address}

@@ -208,17 +208,22 @@ def open_description(text: str, name: str, schema: str, keys: Collection[str]) -
         found = kind_of(root)
         problems.add(root, f"{found} is no description; it begins with `schema: {schema}`")
         problems.tell()
-    _check_schema(root, schema, problems)
+    _check_schema(root, schema, keys, problems)
     return Fields(root, ("schema", *keys), problems)
 
 
-def _check_schema(root: MappingNode, schema: str, problems: Problems) -> None:
-    # First and alone: in a description of another kind nearly every key would be unknown.
+def _check_schema(
+    root: MappingNode, schema: str, keys: Collection[str], problems: Problems
+) -> None:
+    # First and alone: in a description of another kind nearly every key would be unknown. Where it
+    # is just missing, one key that this kind has shows that the rest is meant.
     node = next((value for key, value in root.pairs if _is_text(key, "schema")), None)
     if node is not None and _is_text(node, schema):
         return
     if node is None:
         problems.add(root, f"'schema' is missing; add the line `schema: {schema}`")
+        if any(_is_text(key, known) for key, _ in root.pairs for known in keys):
+            return
     elif any(_is_text(node, other) for other in SCHEMAS):
         problems.add(node, f"the schema is {kind_of(node)} where {schema!r} is needed")
     else:
