@@ -89,6 +89,7 @@ BZIMAGES = {
     ),
 }
 RECORDED = sorted(path.stem for path in (DATA / "kernels").glob("*.yaml"))
+NOT_DESCRIBED = "not in the description"
 REQUESTS = {
     "alone": BootRequest(),
     "placed": BootRequest(load_address=0x7C000000, kaslr=Switch.OFF),
@@ -124,8 +125,6 @@ def report(
     for placement in document["placements"]:
         for step in placement["derivation"]:
             del step["source"]
-    for result in document["checks"]:  # why a field of the header is not known is the file's to say
-        result["reason"] = (result["reason"] or "").partition(" is not known: ")[0]
     return document
 
 
@@ -137,6 +136,12 @@ def check(
 ) -> None:
     expected = report(image, request, segments, memory)
     found = report(read_back(image), request, segments, memory)
+    for told, told_again in zip(expected["checks"], found["checks"], strict=True):
+        what, because, why = (told["reason"] or "").partition(" is not known: ")
+        # Why a field is not known is the file's own to say: a description has no word for it.
+        if because and why != NOT_DESCRIBED:
+            assert told_again["reason"] in (told["reason"], f"{what}{because}{NOT_DESCRIBED}")
+            told["reason"] = told_again["reason"]
     for key, value in expected.items():
         assert found[key] == value, key
     assert found.keys() == expected.keys()

@@ -23,6 +23,9 @@ COLLISION = sample("founding-failure")
 CLEAR = sample("founding-fixed")
 CRASH = sample("crash-leaves-reservation")
 UNDECIDED = ("analyze", "vmlinux")
+"""With notes (SME046): no real code is in it."""
+OPEN = ("analyze", str(DATA / "symbols" / "5.0-old.System.map"))
+"""Undecided, without any finding."""
 BESIDE = COLLISION[:2]
 """The old kernel alone: nobody owns its workarea (an error), and what is hit is open."""
 _EDGE = DATA / "founding" / "old-l-c-2g-edge-out"
@@ -46,7 +49,9 @@ REPORTS = {
     "one of two ignored": ((*CRASH, "--ignore", "SME001"), "collision", 1),
     "both ignored": ((*CRASH, "--ignore", "SME001", "--ignore", "SME006"), "collision", 0),
     "undecided": (UNDECIDED, "undecided", 4),
-    "undecided --fail-on warning": ((*UNDECIDED, "--fail-on", "warning"), "undecided", 4),
+    "undecided --fail-on note": ((*OPEN, "--fail-on", "note"), "undecided", 4),
+    "undecided, note --fail-on warning": ((*UNDECIDED, "--fail-on", "warning"), "undecided", 4),
+    "undecided, note --fail-on note": ((*UNDECIDED, "--fail-on", "note"), "undecided", 1),
     "undecided --allow-undecided": ((*UNDECIDED, "--allow-undecided"), "undecided", 0),
     "undecided --exit-zero": ((*UNDECIDED, "--exit-zero"), "undecided", 0),
     "error beside": (BESIDE, "undecided", 1),

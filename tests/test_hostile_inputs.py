@@ -156,7 +156,8 @@ def test_a_fifo_that_somebody_writes_to_is_read() -> None:
             ["/bin/bash", "-c", program], capture_output=True, env=environment(), check=False
         )
         same = spend(str(KERNEL), "--iomem", str(IOMEM))
-        assert (done.returncode, done.stderr) == (same.status, b"")
+        # The machine's memory is known, its load is not: an open question, and a warning.
+        assert (done.returncode, done.stderr) == (same.status, b"") == (4, b"")
         assert re.sub(rb"/dev/fd/\d+", bytes(IOMEM), done.stdout) == same.out
 
 
