@@ -105,6 +105,8 @@ class LoggedBoot:
     """Whether its first line is there: the ring buffer has not wrapped."""
     is_up: bool
     """Whether it goes on to where all of the early messages have been written."""
+    host: LogLine | None = None
+    """The name of the host that the log gives its lines."""
     release: Fact[str] = _NOT_SAID
     cmdline: Fact[str] = _NOT_SAID
     cpus: Fact[int] = _NOT_SAID

@@ -8,7 +8,7 @@ from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import value_of
 from smecheck.kernel.cmdline import last_value
 from smecheck.load.segments import Mode, SegmentList
-from smecheck.machine.kernel_log import KernelLog
+from smecheck.machine.kernel_log import KernelLog, LoggedBoot
 from smecheck.read.archive.log_signs import kept_lines, log_signs
 from smecheck.read.archive.member_patterns import MemberKind
 from smecheck.read.source import NamedStream
@@ -63,7 +63,7 @@ class MemberLogs:
             self.facts.append(_first_line(name, data))
         loads: tuple[SegmentList, ...] = ()
         if log is not None or kind is not MemberKind.JOURNAL or not self._has_whole_log():
-            loads = self.loads_in(name, data, 1 if log is None else log.boot.line)
+            loads = self.loads_in(name, data, None if log is None else log.boot)
         if log is None:
             self.loads += loads
             return bool(signs.signs or signs.facts or loads) or kind is MemberKind.CRASH_LOG
@@ -71,8 +71,10 @@ class MemberLogs:
         self._logs.append(LogEvidence(log, loads, is_crash, is_running))
         return True
 
-    def loads_in(self, name: str, data: bytes, first_line: int = 1) -> tuple[SegmentList, ...]:
-        """Return the last load of each mode that a text tells, from a line on."""
+    def loads_in(
+        self, name: str, data: bytes, boot: LoggedBoot | None = None
+    ) -> tuple[SegmentList, ...]:
+        """Return the last load of each mode that a text tells, or one boot in it."""
         if not any(word in data for word in _ABOUT_LOADS):
             return ()
         from smecheck.read.load.segments import read_segments
@@ -84,7 +86,7 @@ class MemberLogs:
             if found and mode in (None, value_of(found[0].mode)):
                 continue
             try:
-                found.append(read_segments(source, mode, first_line=first_line))
+                found.append(read_segments(source, mode, boot=boot))
             except WrongKind:
                 if mode is None:
                     break

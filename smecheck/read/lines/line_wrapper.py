@@ -1,15 +1,15 @@
 """What a program put before every line of a text: ``grep -n``, ``cat -n``, a console server.
 
 It is learned from the beginning of the text, where each line has it: a known beginning comes after
-the same marks, apart from their digits, everywhere. Marks that only some lines have are no wrapper:
-those lines are another's.
+the same marks, apart from times and line numbers, everywhere. Marks that only some lines have are
+no wrapper: those lines are another's.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.line_prefix import OUTER, RING
@@ -24,7 +24,13 @@ _NUMBERED = re.compile(
 )
 """Of grep -n, with the name of the file or without, and cat -n; no time of the day."""
 _MARKS = re.compile(rb"[ \t]{0,8}(?:> ?)+")
-_DIGITS = re.compile(rb"[0-9]+")
+_VARYING = re.compile(
+    rb"(?P<time>(?<![\w.:-])(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}(?::[0-9]{2})?"
+    rb"(?:[.,][0-9]{1,9})?)(?![\w.-]))"
+    rb"| *(?<![\w.:,-])[0-9]{1,9}(?![\w.,-])"
+)
+"""What may differ from line to line: a date, a time, a number that counts the lines. A number in a
+name is none of them: ``node17|``, ``10.0.0.17:``."""
 
 
 def unwrapped(
@@ -68,14 +74,14 @@ def _learned(head: bytes, known: KnownLines) -> re.Pattern[bytes] | None:
     sample = [line for line in head.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
     if _are_numbered(sample, beginning):
         return _NUMBERED
-    shapes: Counter[bytes] = Counter()
+    marks: list[bytes] = []
     for line in sample:
         if beginning.match(line, _end_of_marks(line)):
             return None
         found = beginning.search(line[: _LONGEST + 40])
         if found is not None and found.start() <= _LONGEST:
-            shapes[line[: found.start()].rstrip(b" ")] += 1
-    return _pattern(shapes)
+            marks.append(line[: found.start()].rstrip(b" "))
+    return _pattern(marks)
 
 
 def _end_of_marks(line: bytes) -> int:
@@ -99,12 +105,16 @@ def _are_numbered(sample: list[bytes], beginning: re.Pattern[bytes]) -> bool:
     return begins
 
 
-def _pattern(found: Counter[bytes]) -> re.Pattern[bytes] | None:
+def _pattern(marks: list[bytes]) -> re.Pattern[bytes] | None:
     """Return what all that stands before known lines has in common, if all of it has one form."""
-    if not found:
+    shapes = {_VARYING.sub(b"\n", one) for one in marks}
+    if len(shapes) != 1 or len(marks) < _LEAST:
         return None
-    shapes = {_DIGITS.sub(b"0", marks) for marks in found}
-    if len(shapes) != 1 or sum(found.values()) < _LEAST:
+    counters = zip(*map(_counters, marks), strict=True)
+    if any(one >= other for numbers in counters for one, other in pairwise(numbers)):
         return None
-    escaped = re.escape(shapes.pop()).replace(b"0", rb"[0-9]+")
-    return re.compile(escaped)
+    return re.compile(rb"[ 0-9:.,-]+".join(map(re.escape, shapes.pop().split(b"\n"))))
+
+
+def _counters(marks: bytes) -> list[int]:
+    return [int(found[0]) for found in _VARYING.finditer(marks) if not found["time"]]

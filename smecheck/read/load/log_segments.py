@@ -25,7 +25,7 @@ def segments_in_log(
     if source == STDIN:
         return _saying(log, "segments that it may tell were not looked for: it came by a pipe")
     try:
-        segments = read_segments(source, mode, first_line=log.boot.line)
+        segments = read_segments(source, mode, boot=log.boot)
     except WrongKind:
         return log, None
     except MalformedInput as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.read.lines.hosts import Hosts
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.log_lines import opened
 from smecheck.read.lines.messages import log_messages
@@ -20,6 +21,7 @@ from smecheck.read.source import TEXT_LIMIT, Source, decode_text
 from smecheck.record import replace
 
 if TYPE_CHECKING:
+    from smecheck.machine.kernel_log import LoggedBoot
     from smecheck.read.lines.log_lines import OpenedText
 
 _DESCRIPTION = re.compile(
@@ -33,21 +35,23 @@ RELEVANT_LIMIT = 30_000
 """Lines of a log that are looked at: a load, with all that is said of it, has 200 of them."""
 
 
-def read_segments(source: Source, mode: Mode | None = None, *, first_line: int = 1) -> SegmentList:
+def read_segments(
+    source: Source, mode: Mode | None = None, *, boot: LoggedBoot | None = None
+) -> SegmentList:
     """Read the segments of a load.
 
-    Where a log holds several loads, the last one is taken; with ``mode``, the last of that mode.
-    Lines of a log before ``first_line`` do not count.
+    Where a log holds several loads, the last one is taken; with ``mode``, the last of that mode;
+    with ``boot``, the last that this boot of the log logged.
 
     Raises:
         UnreadableInput: the file cannot be read.
         WrongKind: it holds no segments, or none of ``mode``; the help says how to get some.
-        MalformedInput: a list of segments is cut off, or broken.
+        MalformedInput: a list of segments is cut off, or broken; or several hosts log loads.
     """
     with opened(source) as text:
         if _DESCRIPTION.search(text.head):
             return _read_description(text)
-        return _read_log(text, mode, first_line)
+        return _read_log(text, mode, boot)
 
 
 def _read_description(text: OpenedText) -> SegmentList:
@@ -63,9 +67,10 @@ def _read_description(text: OpenedText) -> SegmentList:
     return read_segments_description(decode_text(data, text.name), text.name)
 
 
-def _read_log(text: OpenedText, mode: Mode | None, first_line: int) -> SegmentList:
+def _read_log(text: OpenedText, mode: Mode | None, boot: LoggedBoot | None) -> SegmentList:
     name = text.name
     tools, kernel = KexecDebugReader(name), KernelLogReader(name)
+    hosts, first_line = (Hosts(), 1) if boot is None else (Hosts(boot.host), boot.line)
     relevant = 0
     for message in log_messages(text, _KNOWN, lambda: tools.wants_next):
         if message.line < first_line:
@@ -78,11 +83,13 @@ def _read_log(text: OpenedText, mode: Mode | None, first_line: int) -> SegmentLi
                 help_text="give the part of it with the load that matters",
             )
         if message.kind in _OF_KERNEL:
+            hosts.hear(message, f"{name}:{message.line}")
             kernel.feed(message)
         else:
             tools.feed(message)
     tools.finish()
     kernel.finish()
+    hosts.refuse_two()
     history = _history(tools, kernel)
     load = history.last(mode)
     if load is not None:

@@ -9,6 +9,7 @@ from smecheck.evidence import value_of
 from smecheck.kernel.cmdline import last_value
 from smecheck.machine.kernel_log import Decompressor, KernelLog, LoggedBoot
 from smecheck.quantity import count_text
+from smecheck.read.lines.hosts import Hosts, are_two
 from smecheck.read.lines.known_lines import About, KnownLine
 from smecheck.read.lines.messages import Message
 from smecheck.read.log import decompressor_lines, dmesg_draft
@@ -86,6 +87,10 @@ class BootReader:
         self._decompressor: Decompressor | None = None
         self._foreign: tuple[str, str] | None = None
         """Where the boot that counts shows that its kernel cannot have SME, and what it is."""
+        self._hosts = Hosts()
+        """Whose words the boot that counts is made of."""
+        self._is_of_many = False
+        """Whether other hosts' boots are in the log as well."""
 
     @property
     def wants_next(self) -> bool:
@@ -121,6 +126,8 @@ class BootReader:
             draft.foreign = draft.foreign or (where, _FOREIGN[kind])
         else:
             (draft or self._begin(line, begins=False)).feed(where, message)
+        if self._draft is not None:
+            self._draft.hosts.hear(message, where)
 
     def _is_another_map(self, draft: BootDraft, row: E820Line) -> bool:
         """Tell whether a firmware's map begins again; one of its lines may be quoted twice."""
@@ -157,6 +164,9 @@ class BootReader:
             return
         before, self._done = self._done, draft.finish()
         self._foreign = draft.foreign
+        one, other = self._hosts.first, draft.hosts.first
+        self._is_of_many |= one is not None and other is not None and are_two(one, other)
+        self._hosts = draft.hosts
         if before is not None and _tells(before) == _tells(self._done):
             self._copies += 1
             self._lines[-1] = draft.line
@@ -170,8 +180,10 @@ class BootReader:
 
         Raises:
             WrongKind: it is the log of a kernel that cannot have SME.
+            MalformedInput: kernels of two hosts wrote what would be one boot.
         """
         self._close()
+        self._hosts.refuse_two()
         boot = self._done
         if boot is None and self._decompressor is not None:
             boot = LoggedBoot(self._decompressor.line, begins=False, is_up=False)
@@ -195,10 +207,12 @@ class BootReader:
         name, remarks = self._name, []
         if self._count > 1:
             shown = ", ".join(map(str, self._lines))
+            host = self._hosts.first
+            whose = f", of host {host.text}," if host is not None and self._is_of_many else ","
             remarks.append(
                 f"{name}: the log holds {self._count} boots (from lines {shown}"
                 f"{', and more' if self._count > len(self._lines) else ''}); the last one, from "
-                f"line {boot.line}, counts"
+                f"line {boot.line}{whose} counts"
             )
         if self._copies:
             copies = count_text(self._copies, "boot")

@@ -25,6 +25,7 @@ from smecheck.machine.kernel_log import (
     LogLine,
     LogSpan,
 )
+from smecheck.read.lines.hosts import Hosts
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
 from smecheck.read.log import contiguous_lines, crashkernel_lines, e820_lines, efi_lines
@@ -158,6 +159,7 @@ class BootDraft:
         self.release: tuple[int, str] | None = None
         self.foreign: tuple[str, str] | None = None
         """Where it shows that the kernel cannot have SME, and what it is."""
+        self.hosts = Hosts()
         self.tables: dict[str, list[FirmwareRange]] = {}
         """The ranges of each printed table, in the order in which the tables were printed."""
         self._later: dict[str, set[tuple[Span, int]]] = {}
@@ -448,6 +450,7 @@ class BootDraft:
             line=self.line,
             begins=self._begins,
             is_up=self._is_up,
+            host=self.hosts.first,
             release=release,
             cmdline=self._cmdlines.settled(Unknown(f"{name} has no line Command line")),
             cpus=self._cpus,
