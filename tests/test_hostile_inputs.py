@@ -27,7 +27,7 @@ from commandline import PROGRAM, SAMPLES, environment
 from early_code_writer import EarlyKernel
 from elfwriter import Elf, Load, Section, vmlinux
 
-from smecheck.read.load.segments import RELEVANT_LIMIT
+from smecheck.read.lines.messages import RELEVANT_LIMIT
 from smecheck.read.machine.iomem import LINES_LIMIT
 
 CPU_LIMIT = 2.0
@@ -191,6 +191,36 @@ TEXTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     ),
     "names of loads": (
         "--segments", lambda: b"# kexec -l a\n# kexec -l b\n" * 500_000, f":{RELEVANT_LIMIT + 1}: "
+    ),
+    "boots without end": (
+        "--dmesg",
+        lambda: b"".join(
+            b"[    0.000000] Linux version 6.1.%d (x)\n[    0.000000] Command line: a=%d\n" % (n, n)
+            for n in range(60_000)
+        ),
+        f":{RELEVANT_LIMIT + 1}: ",
+    ),
+    "commands without end": (
+        "--segments",
+        lambda: b"".join(
+            b"# kexec -l --noefi -p --x%d -s%d vmlinuz --append=a\n" % (n, n) for n in range(60_000)
+        ),
+        f":{RELEVANT_LIMIT + 1}: ",
+    ),
+    "broken lines without end": (
+        "--segments",
+        lambda: b"".join(
+            b"[    1.0] kexec_file: segment[0]: buf=0x0 bufsz=%#x\na\nb\nc\n" % n
+            for n in range(60_000)
+        ),
+        "cannot be put together",
+    ),
+    "broken reservations without end": (
+        "--dmesg",
+        lambda: b"".join(
+            b"[    0.0] crashkernel reserved: 0x%016x -\na\nb\nc\n" % n for n in range(60_000)
+        ),
+        "cannot be put together",
     ),
     "segments without end": (
         "--segments",

@@ -84,8 +84,8 @@ def _long(
 
 
 def _named(name: str, word: str, position: int, options: Sequence[KexecOption]) -> KexecOption:
-    exact = [option for option in options if option.name == name]
-    found = exact or [option for option in options if option.name.startswith(name)]
+    begins = [option for option in options if option.name.startswith(name)]
+    found = [option for option in begins if option.name == name] or begins
     if not found:
         raise BadOptionError(position, f"unrecognized option '{word}'")
     if len(found) > 1:

@@ -79,6 +79,10 @@ _FACILITY_HERE = re.compile(rf"(?=([a-z0-7]+)){_FACILITY}")
 _XEN_HERE = re.compile(_XEN)
 _RING_HERE = re.compile(rf"(?:{_RING})(?: ?\[ {{0,8}}[TC][0-9]{{1,9}}\])?")  # CONFIG_PRINTK_CALLER
 _DATE_HERE = re.compile(rf"(\[?){_DATE}\]?")
+_STAMPED_HERE = re.compile(
+    rf"(?:{_MONTH} {{1,2}}[0-9]{{1,2}} {_TIME} (?P<host>[^\s\[\]:]{{1,253}}) kernel: )?"
+    r"\[ {0,12}[0-9]{1,10}\.[0-9]{6}\] "
+)
 _TAG_HERE = re.compile(
     r"(?:(?P<host>[^\s\[\]]{1,253}) )??"
     r"(?:[a-z0-7]{3,8}\.[a-z]{3,7} )?"  # busybox: kern.info
@@ -104,6 +108,9 @@ def prefix_of(text: str, begins: re.Pattern[str]) -> Prefix:
         text: the line, without the marks of a mail.
         begins: how a message may begin that a reader knows. What looks like a tag may be that.
     """
+    stamped = _STAMPED_HERE.match(text)
+    if stamped is not None and begins.match(text, stamped.end()):  # as most lines are
+        return Prefix(stamped.end(), Speaker.KERNEL, "", stamped["host"] or "")
     found = _behind_facility(text, begins)
     if found.speaker is Speaker.PROGRAM or begins.match(text, found.end):
         return found
@@ -165,7 +172,7 @@ def _behind_ring(text: str, before: Prefix) -> Prefix:
     at, speaker = before.end, before.speaker
     while found := _RING_HERE.match(text, at):
         at, speaker = _skip(text, found.end()), Speaker.KERNEL
-    return before._replace(end=at, speaker=speaker)
+    return Prefix(at, speaker, before.tag, before.host)
 
 
 def _skip(text: str, at: int) -> int:

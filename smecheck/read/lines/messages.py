@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
+from smecheck.errors import MalformedInput
 from smecheck.read.lines.journal_records import form_of, lines_of_records
 from smecheck.read.lines.known_lines import KnownLine, KnownLines, Trait
 from smecheck.read.lines.line_prefix import KERNEL_TAG, OUTER, RING, Prefix, Speaker, prefix_of
@@ -21,6 +22,11 @@ from smecheck.read.lines.log_lines import OpenedText, plain, text_lines
 
 MESSAGE_LIMIT = 4 << 10
 """Bytes of a line that can matter: a prefix, and a command line of 2 KiB at most."""
+
+RELEVANT_LIMIT = 50_000
+"""Messages of known kinds that are taken from a text: a boot has 300 of them, a load 200."""
+_RELEVANT_SIZE = 8 << 20
+"""Characters of these messages."""
 
 _MARKS = r"[ \t]{0,40}(?:[>|][ \t>|]{0,40})?"
 """The marks of a quoting mail, and indentation."""
@@ -33,6 +39,9 @@ _FOLLOWERS = 24
 """Lines that a message may go on in: a command line of 2 KiB, broken at 80 columns."""
 _JOINED = 3
 """Lines that a message other than a command line may go on in."""
+_TRIES_LIMIT = 30_000
+"""Ways of putting lines together that are tried in one text: of 10,000 lines that were wrapped, or
+of 2,000 that are not whole with all that follows."""
 
 
 class Message(NamedTuple):
@@ -74,6 +83,7 @@ def log_messages(
 
     Raises:
         UnreadableInput: it is UTF-16, or cannot be read.
+        MalformedInput: too many of its lines matter, or are broken.
     """
     rows: Iterable[tuple[int, bytes]] = text_lines(text)
     head = plain(text.head)
@@ -81,12 +91,13 @@ def log_messages(
     form = form_of(bare_head)
     if form is not None:
         rows = lines_of_records(bare, form, known.sieve)
-        return messages(rows, known, wants_next)
+        return messages(rows, known, wants_next, name=text.name)
     sample = unwrapped(enumerate(head.split(b"\n"), 1), head, known)
     return messages(
         unwrapped(rows, head, known),
         known,
         wants_next,
+        name=text.name,
         bare=is_bare([line for _, line in sample], known),
     )
 
@@ -114,6 +125,7 @@ def messages(
     known: KnownLines,
     wants_next: Callable[[], bool] = lambda: False,
     *,
+    name: str,
     bare: bool = False,
 ) -> Iterator[Message]:
     """Yield the messages of the kinds in ``known``.
@@ -122,18 +134,32 @@ def messages(
         rows: the lines of a text, numbered.
         known: the kinds of lines.
         wants_next: whether the next message matters, whatever it says.
+        name: of the text.
         bare: whether the kernel's lines have no prefix; see :func:`is_bare`.
+
+    Raises:
+        MalformedInput: too many lines matter, or are broken.
     """
     has_prefixes = False
+    joiner = _Joiner(known, name)
+    lines = size = 0
     for group in _groups(rows, known, bare=bare):
         has_prefixes = has_prefixes or group.framed
         wanted = wants_next()
         if wanted or _is_relevant(group, known):
-            message = _message(group, known)
+            message = joiner.message(group)
             if message is None and wanted:
                 message = _any_message(group, known)
-            if message is not None and _counts(message, has_prefixes=has_prefixes):
-                yield message
+            if message is None or not _counts(message, has_prefixes=has_prefixes):
+                continue
+            lines, size = lines + 1, size + len(message.text)
+            if lines > RELEVANT_LIMIT or size > _RELEVANT_SIZE:
+                raise MalformedInput(
+                    f"is line {lines} of those that matter: they are too many",
+                    where=f"{name}:{message.line}",
+                    help_text="give the part with the boot, or the load, that is asked about",
+                )
+            yield message
 
 
 def _counts(message: Message, *, has_prefixes: bool) -> bool:
@@ -152,51 +178,103 @@ def _is_relevant(group: _Group, known: KnownLines) -> bool:
     return any(known.sieve.search(text) for text in joined)
 
 
-def _message(group: _Group, known: KnownLines) -> Message | None:
-    """Return the message of a group, whole if some of its lines together make it so."""
-    parts = [_text(group.head), *map(_text, group.followers)]
-    begun: Message | None = None
-    for count in range(1, min(len(parts), _JOINED + 1) + 1):
-        for text in _joined(parts[:count]):
-            prefix = prefix_of(text, known.begins)
-            kind = known.kind_at(text, prefix.end)
-            if kind is None:
-                continue
-            message = text[prefix.end :]
-            begun = begun or Message(group.number, message, kind, None, prefix, group.framed)
-            match = kind.whole.fullmatch(message) if Trait.FREE in kind.traits else None
-            if match is not None:
-                rest = tuple(parts[count:])
-                return Message(group.number, message, kind, match, prefix, group.framed, rest)
-    if begun is None or not _begins(parts[: _JOINED + 1], known):
-        return None
-    for count in range(min(len(parts), _JOINED + 1), 0, -1):
-        whole = list(_whole(group, parts[:count], known))
-        if len({message.match.groups() for message in whole if message.match}) == 1:
-            return whole[0]._replace(rest=tuple(parts[count:]))
-        if whole:
-            break
-    return begun
+class _Tried(NamedTuple):
+    """What lines are if they are put together in one way."""
+
+    text: str
+    prefix: Prefix
+    kind: KnownLine | None
+    """The first kind that it begins like."""
+
+    @property
+    def message(self) -> str:
+        return self.text[self.prefix.end :]
 
 
-def _begins(parts: list[str], known: KnownLines) -> bool:
-    """Tell whether lines together still begin like a known one: the first alone may be any."""
-    return any(
-        known.kind_at(text, prefix_of(text, known.begins).end) is not None
-        for text in _joined(parts)
-    )
+class _Joiner:
+    """Puts the lines of groups together, each break having been a blank or nothing."""
 
+    def __init__(self, known: KnownLines, name: str) -> None:
+        self._known = known
+        self._name = name
+        self._left = _TRIES_LIMIT
 
-def _whole(group: _Group, parts: list[str], known: KnownLines) -> Iterator[Message]:
-    """Yield what lines are together, if all of them are one complete message."""
-    for text in _joined(parts):
-        prefix = prefix_of(text, known.begins)
-        message = text[prefix.end :]
-        for kind in known.kinds_at(message, 0):
-            match = kind.whole.fullmatch(message)
-            if match:
-                yield Message(group.number, message, kind, match, prefix, group.framed)
+    def message(self, group: _Group) -> Message | None:
+        """Return the message of a group, whole if some of its lines together make it so.
+
+        Raises:
+            MalformedInput: too many lines were broken before.
+        """
+        if not group.followers:
+            return _message_of_one(group, self._known)
+        parts = [_text(group.head), *map(_text, group.followers)]
+        most = min(len(parts), _JOINED + 1)
+        ways: list[list[_Tried]] = []
+        begun: Message | None = None
+        while len(ways) < most:
+            count = len(ways) + 1
+            ways.append([self._tried(text, group.number) for text in _joined(parts[:count])])
+            for one in ways[-1]:
+                if one.kind is None:
+                    continue
+                match = one.kind.whole.fullmatch(one.message)
+                found = self._message(group, one, one.kind, match)
+                if match and Trait.FREE in one.kind.traits:
+                    return found._replace(rest=tuple(parts[count:]))
+                begun = begun or found._replace(match=None)
+                if match and count == 1:
+                    most = min(most, 2)  # what is whole goes on in one more line at most
+        # Together they must still begin like a known one: the first alone may be any.
+        if begun is None or all(one.kind is None for one in ways[-1]):
+            return None
+        for count in range(most, 0, -1):
+            whole = [it for one in ways[count - 1] if (it := self._whole(group, one)) is not None]
+            if len({it.match.groups() for it in whole if it.match}) == 1:
+                return whole[0]._replace(rest=tuple(parts[count:]))
+            if whole:
                 break
+        return begun
+
+    def _tried(self, text: str, line: int) -> _Tried:
+        self._left -= 1
+        if self._left < 0:
+            raise MalformedInput(
+                "is broken, and so many lines before it that they cannot be put together",
+                where=f"{self._name}:{line}",
+                help_text="give the part that matters, as a file that no program has wrapped",
+            )
+        prefix = prefix_of(text, self._known.begins)
+        return _Tried(text, prefix, self._known.kind_at(text, prefix.end))
+
+    def _whole(self, group: _Group, tried: _Tried) -> Message | None:
+        """Return what lines are together, if all of them are one complete message."""
+        if tried.kind is None:
+            return None
+        message = tried.message
+        for kind in self._known.kinds_at(message, 0):
+            if match := kind.whole.fullmatch(message):
+                return self._message(group, tried, kind, match)
+        return None
+
+    def _message(
+        self, group: _Group, tried: _Tried, kind: KnownLine, match: re.Match[str] | None
+    ) -> Message:
+        return Message(group.number, tried.message, kind, match, tried.prefix, group.framed)
+
+
+def _message_of_one(group: _Group, known: KnownLines) -> Message | None:
+    """Return the message of a single line, of the first kind that it is whole of."""
+    text = _text(group.head)
+    prefix = prefix_of(text, known.begins)
+    message = text[prefix.end :]
+    first: KnownLine | None = None
+    for kind in known.kinds_at(message, 0):
+        if match := kind.whole.fullmatch(message):
+            return Message(group.number, message, kind, match, prefix, group.framed)
+        first = first or kind
+    if first is None:
+        return None
+    return Message(group.number, message, first, None, prefix, group.framed)
 
 
 def _any_message(group: _Group, known: KnownLines) -> Message:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.getopt_long import BadOptionError, GivenOption, getopt_long
@@ -116,9 +118,8 @@ def parse_command(text: str, line: int) -> KexecCommand | None:
         return None
     arguments = text[command.end() :]
     rest, cmdline = _take_values(arguments)
-    options = KexecOptions()
-    for given in _options(_SHELL_OPERATOR.split(rest, maxsplit=1)[0].split()):
-        options = with_option(options, given)
+    words = _SHELL_OPERATOR.split(rest, maxsplit=1)[0].split()
+    options = _options(tuple(word for word in words if word.startswith("-") and _given(word)))
     if options.mode is None and rest == arguments:
         return None
     if options.reuses_cmdline:
@@ -127,21 +128,28 @@ def parse_command(text: str, line: int) -> KexecCommand | None:
     return KexecCommand(line, options.mode, is_file_load, cmdline, options.debug)
 
 
-def _options(words: list[str]) -> Iterator[GivenOption]:
-    """Yield the options among the words, one word at a time.
+@lru_cache(maxsize=256)
+def _options(words: tuple[str, ...]) -> KexecOptions:
+    """Return what the options among the words of a command say, one word at a time.
 
     What the shell makes of the line is not known in full, nor is the version of kexec.
     """
-    for word in words:
-        if not word.startswith("-"):
-            continue
-        try:
-            found = [*getopt_long((word, ""), KEXEC_OPTIONS)]
-        except BadOptionError:
-            continue
-        yield from (
-            given for given in found if isinstance(given, GivenOption) and given.value is None
-        )
+    options = KexecOptions()
+    for given in chain.from_iterable(map(_given, words)):
+        options = with_option(options, given)
+    return options
+
+
+@lru_cache(maxsize=4096)
+def _given(word: str) -> tuple[GivenOption, ...]:
+    """Return the options of a word, as far as they have no value."""
+    if "=" in word:
+        return ()
+    try:
+        found = [*getopt_long((word, ""), KEXEC_OPTIONS)]
+    except BadOptionError:
+        return ()
+    return tuple(one for one in found if isinstance(one, GivenOption) and one.value is None)
 
 
 def _take_values(arguments: str) -> tuple[str, str | None]:

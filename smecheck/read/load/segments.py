@@ -31,8 +31,6 @@ _DESCRIPTION = re.compile(
 _KNOWN = KnownLines(kernel_log.LINES, kexec_debug.LINES)
 _OF_KERNEL = frozenset(kernel_log.LINES)
 _FILE_LOAD_REFUSED = "kexec_file_load failed:"
-RELEVANT_LIMIT = 30_000
-"""Lines of a log that are looked at: a load, with all that is said of it, has 200 of them."""
 
 
 def read_segments(
@@ -71,17 +69,9 @@ def _read_log(text: OpenedText, mode: Mode | None, boot: LoggedBoot | None) -> S
     name = text.name
     tools, kernel = KexecDebugReader(name), KernelLogReader(name)
     hosts, first_line = (Hosts(), 1) if boot is None else (Hosts(boot.host), boot.line)
-    relevant = 0
     for message in log_messages(text, _KNOWN, lambda: tools.wants_next):
         if message.line < first_line:
             continue
-        relevant += 1
-        if relevant > RELEVANT_LIMIT:
-            raise MalformedInput(
-                f"is line {RELEVANT_LIMIT + 1} of those that may be about a load",
-                where=f"{name}:{message.line}",
-                help_text="give the part of it with the load that matters",
-            )
         if message.kind in _OF_KERNEL:
             hosts.hear(message, f"{name}:{message.line}")
             kernel.feed(message)

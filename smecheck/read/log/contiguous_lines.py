@@ -61,13 +61,24 @@ class ContiguousMemory:
         self.ignored: LogLine | None = None
         """The words of the command line that the kernel does not know."""
 
-    def on_area(self, where: str, match: re.Match[str]) -> None:
+    def feed(self, kind: KnownLine, where: str, match: re.Match[str]) -> None:
+        """Take in a line of one of :data:`LINES`."""
+        if kind is AREA:
+            self._on_area(where, match)
+        elif kind is OF_CRASH_KERNEL:
+            self._on_crash_kernel(where, match)
+        elif kind is OF_HUGE_PAGES:
+            del self.areas[-1:]
+        else:
+            self.ignored = LogLine(match[1].strip(), where)
+
+    def _on_area(self, where: str, match: re.Match[str]) -> None:
         """Take in an area."""
         start, size = int(match[2], 16), int(match[1]) * _MIB
         if size and start + size <= _ADDRESS_END and len(self.areas) < _AREAS_LIMIT:
             self.areas.append(LogSpan(Span.sized(start, size), where))
 
-    def on_crash_kernel(self, where: str, match: re.Match[str]) -> None:
+    def _on_crash_kernel(self, where: str, match: re.Match[str]) -> None:
         """Take away the last areas, if they are what is summed up."""
         if match[1]:
             self.crash = CrashCma((), where)
@@ -79,11 +90,3 @@ class ContiguousMemory:
             return
         del self.areas[first:]
         self.crash = CrashCma(tuple(area.span for area in last), where)
-
-    def on_huge_pages(self, _where: str, _match: re.Match[str]) -> None:
-        """Take away the last area."""
-        del self.areas[-1:]
-
-    def on_ignored(self, where: str, match: re.Match[str]) -> None:
-        """Take in words that mean nothing to the kernel."""
-        self.ignored = LogLine(match[1].strip(), where)

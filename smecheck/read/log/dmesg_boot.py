@@ -9,7 +9,7 @@ from smecheck.evidence import value_of
 from smecheck.kernel.cmdline import last_value
 from smecheck.machine.kernel_log import Decompressor, KernelLog, LoggedBoot
 from smecheck.quantity import count_text
-from smecheck.read.lines.hosts import Hosts, are_two
+from smecheck.read.lines.hosts import are_two
 from smecheck.read.lines.known_lines import About, KnownLine
 from smecheck.read.lines.messages import Message
 from smecheck.read.log import decompressor_lines, dmesg_draft
@@ -77,7 +77,7 @@ class BootReader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._draft: BootDraft | None = None
-        self._done: LoggedBoot | None = None
+        self._done: BootDraft | None = None
         """The last boot before the draft that tells anything."""
         self._lines: list[int] = []
         """Where the boots begin; of many, the first ones and the last one."""
@@ -85,10 +85,6 @@ class BootReader:
         self._copies = 0
         """Boots that tell the same as the one before: a supportconfig holds a boot twice."""
         self._decompressor: Decompressor | None = None
-        self._foreign: tuple[str, str] | None = None
-        """Where the boot that counts shows that its kernel cannot have SME, and what it is."""
-        self._hosts = Hosts()
-        """Whose words the boot that counts is made of."""
         self._is_of_many = False
         """Whether other hosts' boots are in the log as well."""
 
@@ -162,15 +158,14 @@ class BootReader:
         draft, self._draft = self._draft, None
         if draft is None or not draft.tells:
             return
-        before, self._done = self._done, draft.finish()
-        self._foreign = draft.foreign
-        one, other = self._hosts.first, draft.hosts.first
-        self._is_of_many |= one is not None and other is not None and are_two(one, other)
-        self._hosts = draft.hosts
-        if before is not None and _tells(before) == _tells(self._done):
-            self._copies += 1
-            self._lines[-1] = draft.line
-            return
+        before, self._done = self._done, draft
+        if before is not None:
+            one, other = before.hosts.first, draft.hosts.first
+            self._is_of_many |= one is not None and other is not None and are_two(one, other)
+            if before.signature() == draft.signature():
+                self._copies += 1
+                self._lines[-1] = draft.line
+                return
         self._count += 1
         del self._lines[_SHOWN_LINES - 1 :]
         self._lines.append(draft.line)
@@ -183,14 +178,16 @@ class BootReader:
             MalformedInput: kernels of two hosts wrote what would be one boot.
         """
         self._close()
-        self._hosts.refuse_two()
-        boot = self._done
+        done = self._done
+        if done is not None:
+            done.hosts.refuse_two()
+        boot = None if done is None else done.finish()
         if boot is None and self._decompressor is not None:
             boot = LoggedBoot(self._decompressor.line, begins=False, is_up=False)
         if boot is None:
             return None
-        if self._foreign is not None:
-            where, whose = self._foreign
+        if done is not None and done.foreign is not None:
+            where, whose = done.foreign
             raise WrongKind(
                 f"is the log of {whose}",
                 where=where,
@@ -207,8 +204,8 @@ class BootReader:
         name, remarks = self._name, []
         if self._count > 1:
             shown = ", ".join(map(str, self._lines))
-            host = self._hosts.first
-            whose = f", of host {host.text}," if host is not None and self._is_of_many else ","
+            host = boot.host if self._is_of_many else None
+            whose = "," if host is None else f", of host {host.text},"
             remarks.append(
                 f"{name}: the log holds {self._count} boots (from lines {shown}"
                 f"{', and more' if self._count > len(self._lines) else ''}); the last one, from "
@@ -237,14 +234,3 @@ class BootReader:
                 "kernel nothing"
             )
         return remarks
-
-
-def _tells(boot: LoggedBoot) -> tuple[object, ...]:
-    """Return what two boots must have in common to be told as one."""
-    firmware = boot.firmware_map.ranges if boot.firmware_map is not None else ()
-    return (
-        value_of(boot.release),
-        value_of(boot.cmdline),
-        tuple((entry.span, entry.type) for entry in firmware),
-        tuple(reservation.span for reservation in boot.crash_reservations),
-    )

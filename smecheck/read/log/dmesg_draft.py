@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import ClassVar
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
@@ -191,31 +192,6 @@ class BootDraft:
         self._broken: list[LogLine] = []
         self._open_lines = 0
         self._is_up = False
-        self._readers: dict[KnownLine, Callable[[str, re.Match[str]], None]] = {
-            e820_lines.UPDATE: self._on_update,
-            e820_lines.REMOVE: self._on_remove,
-            e820_lines.RAM_BUFFER: self._on_buffer,
-            efi_lines.RANGE: self._on_efi_range,
-            efi_lines.TABLES: self._on_efi_tables,
-            efi_lines.ESRT: self._on_esrt,
-            crashkernel_lines.IN_MIB: self._on_reserved_in_mib,
-            crashkernel_lines.BY_ADDRESS: self._on_reserved_by_address,
-            crashkernel_lines.FAILURE: self._on_failure,
-            contiguous_lines.AREA: self._contiguous.on_area,
-            contiguous_lines.OF_CRASH_KERNEL: self._contiguous.on_crash_kernel,
-            contiguous_lines.OF_HUGE_PAGES: self._contiguous.on_huge_pages,
-            contiguous_lines.IGNORED: self._contiguous.on_ignored,
-            RSDP: self._on_rsdp,
-            KEYS: self._on_keys,
-            RAMDISK: self._on_ramdisk,
-            CPU_IDS: self._on_cpu_ids,
-            ALLOWED: self._on_allowed,
-            MEMORY: self._on_memory,
-            HYPERVISOR: self._on_hypervisor,
-            PARAVIRTUALIZED: self._on_paravirtualized,
-            OLD_FEATURE: self._on_old_feature,
-            FEATURES: self._on_features,
-        }
 
     @property
     def firmware(self) -> bool:
@@ -298,8 +274,10 @@ class BootDraft:
             self._is_up = True
         elif message.kind is CMDLINE:
             self._cmdlines.add(where, message, message.match[1], message.match[2])
+        elif message.kind in contiguous_lines.LINES:
+            self._contiguous.feed(message.kind, where, message.match)
         elif message.kind in self._readers:
-            self._readers[message.kind](where, message.match)
+            self._readers[message.kind](self, where, message.match)
 
     def _on_broken(self, where: str, kind: KnownLine, text: str) -> None:
         """Take note of a line that is not whole, and of what is not known because of it."""
@@ -428,6 +406,18 @@ class BootDraft:
             (*before.features, *words), f"{before.text} {match[1]}", before.where
         )
 
+    def signature(self) -> tuple[object, ...]:
+        """Return what two boots must have in common to be told as one."""
+        table = next(
+            (self.tables[one] for one in reversed(self.tables) if one in FIRMWARE_TABLES), []
+        )
+        return (
+            self.release and self.release[1],
+            tuple(copy.told for copy in self._cmdlines.copies),
+            tuple((entry.span, entry.type) for entry in table),
+            tuple(reservation.span for reservation in self._reservations.values()),
+        )
+
     def finish(self) -> LoggedBoot:
         """Return the boot."""
         name = self._name
@@ -492,6 +482,28 @@ class BootDraft:
         if table is None:
             return None
         return FirmwareMap(self._name, FirmwareMapKind.E820_LOG, tuple(self.tables[table]))
+
+    _readers: ClassVar[dict[KnownLine, Callable[[BootDraft, str, re.Match[str]], None]]] = {
+        e820_lines.UPDATE: _on_update,
+        e820_lines.REMOVE: _on_remove,
+        e820_lines.RAM_BUFFER: _on_buffer,
+        efi_lines.RANGE: _on_efi_range,
+        efi_lines.TABLES: _on_efi_tables,
+        efi_lines.ESRT: _on_esrt,
+        crashkernel_lines.IN_MIB: _on_reserved_in_mib,
+        crashkernel_lines.BY_ADDRESS: _on_reserved_by_address,
+        crashkernel_lines.FAILURE: _on_failure,
+        RSDP: _on_rsdp,
+        KEYS: _on_keys,
+        RAMDISK: _on_ramdisk,
+        CPU_IDS: _on_cpu_ids,
+        ALLOWED: _on_allowed,
+        MEMORY: _on_memory,
+        HYPERVISOR: _on_hypervisor,
+        PARAVIRTUALIZED: _on_paravirtualized,
+        OLD_FEATURE: _on_old_feature,
+        FEATURES: _on_features,
+    }
 
 
 def broken(where: str, text: str) -> MalformedInput:

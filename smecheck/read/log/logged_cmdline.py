@@ -115,12 +115,15 @@ class CommandLines:
 
     def add(self, where: str, message: Message, words: str, first: str) -> None:
         """Take in a message that tells the command line."""
+        before = self.copies[-1] if self.copies else None
+        goes_on = before is not None and before.goes_on and before.words == words
+        if not goes_on and len(self.copies) >= _COPIES_LIMIT:
+            return
         ahead = len(words) + 2
         copy = command_line(first, message.rest, where, words, framed=message.framed, ahead=ahead)
-        before = self.copies[-1] if self.copies else None
-        if before is not None and before.goes_on and before.words == words:
+        if before is not None and goes_on:
             self.copies[-1] = before.continued(copy)
-        elif len(self.copies) < _COPIES_LIMIT:
+        else:
             self.copies.append(copy)
 
     def settled(self, otherwise: Unknown) -> Fact[str]:

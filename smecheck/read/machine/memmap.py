@@ -101,7 +101,7 @@ def _feed_folder(listing: ListingReader, path: str) -> None:
             help_text="name a file, or /sys/firmware/memmap",
         )
     lines = enumerate(map(str.encode, rows), 1)
-    for message in messages(lines, KnownLines(sysfs_memmap.LINES)):
+    for message in messages(lines, KnownLines(sysfs_memmap.LINES), name=path):
         listing.feed(message)
 
 
