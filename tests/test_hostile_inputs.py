@@ -28,6 +28,7 @@ from early_code_writer import EarlyKernel
 from elfwriter import Elf, Load, Section, vmlinux
 
 from smecheck.read.lines.messages import RELEVANT_LIMIT
+from smecheck.read.load.kexec_debug import COMMANDS_LIMIT
 from smecheck.read.machine.iomem import LINES_LIMIT
 
 CPU_LIMIT = 2.0
@@ -190,7 +191,7 @@ TEXTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         f":{RELEVANT_LIMIT + 1}: ",
     ),
     "names of loads": (
-        "--segments", lambda: b"# kexec -l a\n# kexec -l b\n" * 500_000, f":{RELEVANT_LIMIT + 1}: "
+        "--segments", lambda: b"# kexec -l a\n# kexec -l b\n" * 500_000, f":{COMMANDS_LIMIT + 1}: "
     ),
     "boots without end": (
         "--dmesg",
@@ -205,7 +206,7 @@ TEXTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"".join(
             b"# kexec -l --noefi -p --x%d -s%d vmlinuz --append=a\n" % (n, n) for n in range(60_000)
         ),
-        f":{RELEVANT_LIMIT + 1}: ",
+        f":{COMMANDS_LIMIT + 1}: ",
     ),
     "broken lines without end": (
         "--segments",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from smecheck.errors import MalformedInput
 from smecheck.load.segments import SegmentRole
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
@@ -108,6 +109,8 @@ _KEXECS = re.compile(
     r"\(?k(?:exec|dump)[\w.-]*\)?|dracut[\w.-]*|systemd|sudo|(?:ba|da|k|z)?sh|[\w.-]+\.sh"
 )
 """Programs that run kexec, or let it speak in their name; what others print is none of it."""
+COMMANDS_LIMIT = 20_000
+"""Commands in a text; what each of them means is found out word by word."""
 _QUOTE_LIMIT = 300
 _LINES_UNTIL_CMDLINE = 4
 
@@ -123,6 +126,7 @@ class KexecDebugReader:
         """The last command that was pasted."""
         self._name = name
         self._draft = KexecDebugLoad()
+        self._commands = 0
         self._waits = 0
         """Messages among which the command line is to come."""
         self._readers: dict[KnownLine, Callable[[int, re.Match[str]], None]] = {
@@ -146,7 +150,7 @@ class KexecDebugReader:
         """Take in a message of one of :data:`LINES`, or the one after a command line's heading.
 
         Raises:
-            MalformedInput: it holds a number that is no address.
+            MalformedInput: it holds a number that is no address, or is one command too many.
         """
         kind, match = message.kind, message.match
         tag = message.prefix.tag
@@ -171,6 +175,13 @@ class KexecDebugReader:
             else:
                 self._waits = _LINES_UNTIL_CMDLINE
         elif kind is COMMAND:
+            self._commands += 1
+            if self._commands > COMMANDS_LIMIT:
+                raise MalformedInput(
+                    f"is command {self._commands} that may load something: they are too many",
+                    where=f"{self._name}:{message.line}",
+                    help_text="give the part with the load that is asked about",
+                )
             if command := parse_command_lines(message.text, message.rest, message.line):
                 self._begin_if(self._draft.has_begun)
                 self._draft.command = self.command = command
