@@ -175,22 +175,25 @@ class KexecDebugReader:
             else:
                 self._waits = _LINES_UNTIL_CMDLINE
         elif kind is COMMAND:
-            self._commands += 1
-            if self._commands > COMMANDS_LIMIT:
-                raise MalformedInput(
-                    f"is command {self._commands} that may load something: they are too many",
-                    where=f"{self._name}:{message.line}",
-                    help_text="give the part with the load that is asked about",
-                )
-            if command := parse_command_lines(message.text, message.rest, message.line):
-                self._begin_if(self._draft.has_begun)
-                self._draft.command = self.command = command
+            self._on_command(message)
         elif kind in self._readers:
             self._readers[kind](message.line, match)
 
     def finish(self) -> None:
         """Take note that the text is at its end."""
         self._begin_if(self._draft.has_begun)
+
+    def _on_command(self, message: Message) -> None:
+        self._commands += 1
+        if self._commands > COMMANDS_LIMIT:
+            raise MalformedInput(
+                f"is command {self._commands} that may load something: they are too many",
+                where=f"{self._name}:{message.line}",
+                help_text="give the part with the load that is asked about",
+            )
+        if command := parse_command_lines(message.text, message.rest, message.line):
+            self._begin_if(self._draft.has_begun)
+            self._draft.command = self.command = command
 
     def _on_cmdline(self, message: Message, told: tuple[str, ...]) -> None:
         where = f"{self._name}:{message.line}"
