@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         VerifyReport,
         analyze,
         compare,
+        fleet,
         gate,
         parse_iomem,
         parse_log,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.checks.finding import Finding, Severity
     from smecheck.errors import (
+        EngineError,
         InputError,
         MalformedInput,
         SmecheckError,
@@ -49,15 +51,15 @@ _HOMES = {
     "smecheck.answer": ("Basis", "Verdict"),
     "smecheck.api": (
         *("Comparison", "GateReport", "Report", "TriageReport", "VerifyReport"),
-        *("analyze", "compare", "gate", "triage", "verify"),
+        *("analyze", "compare", "fleet", "gate", "triage", "verify"),
         *("parse_iomem", "parse_log", "parse_segments"),
         *("read_host", "read_iomem", "read_kernel", "read_log", "read_memmap", "read_segments"),
     ),
     "smecheck.case": ("Case",),
     "smecheck.checks.finding": ("Finding", "Severity"),
     "smecheck.errors": (
-        *("InputError", "MalformedInput", "SmecheckError", "UnreadableInput", "UsageError"),
-        "WrongKind",
+        *("EngineError", "InputError", "MalformedInput", "SmecheckError", "UnreadableInput"),
+        *("UsageError", "WrongKind"),
     ),
     "smecheck.span": ("Span",),
 }
@@ -66,6 +68,7 @@ __all__ = [
     "Basis",
     "Case",
     "Comparison",
+    "EngineError",
     "Finding",
     "GateReport",
     "InputError",
@@ -82,6 +85,7 @@ __all__ = [
     "WrongKind",
     "analyze",
     "compare",
+    "fleet",
     "gate",
     "parse_iomem",
     "parse_log",

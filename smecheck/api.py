@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -29,6 +29,7 @@ from smecheck.support_case.answer import TriageReport as TriageAnswer
 
 if TYPE_CHECKING:
     import datetime
+    from concurrent.futures import Executor
 
     from smecheck.kernel.image import KernelImage
     from smecheck.load.segments import SegmentList
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from smecheck.machine.host import Host
     from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.memory import MemoryMap
+    from smecheck.read.fleet.machine import Machine
 
 E = TypeVar("E", bound=Enum)
 File: TypeAlias = "str | os.PathLike[str] | IO[bytes] | IO[str]"
@@ -175,14 +177,14 @@ def analyze(
 
     asked = _request(
         initrd,
-        path=_chosen(Path, path),
-        loader=_chosen(Loader, loader),
-        mode=_chosen(Mode, mode),
+        path=path,
+        loader=loader,
+        mode=mode,
         load_address=load_address,
         cmdline=cmdline,
-        kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
-        sme=_chosen(Switch, sme) or Switch.AUTO,
-        paging=_chosen(Paging, paging) or Paging.AUTO,
+        kaslr=kaslr,
+        sme=sme,
+        paging=paging,
     )
     inputs = Inputs(
         bzimage=bzimage,
@@ -300,14 +302,14 @@ def triage(
 
     asked = _request(
         initrd,
-        path=_chosen(Path, path),
-        loader=_chosen(Loader, loader),
-        mode=_chosen(Mode, mode),
+        path=path,
+        loader=loader,
+        mode=mode,
         load_address=load_address,
         cmdline=cmdline,
-        kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
-        sme=_chosen(Switch, sme) or Switch.AUTO,
-        paging=_chosen(Paging, paging) or Paging.AUTO,
+        kaslr=kaslr,
+        sme=sme,
+        paging=paging,
     )
     found = answer(
         [os.fspath(one) for one in paths],
@@ -335,6 +337,113 @@ def verify(
     from smecheck.read.kernel.complements import Complements
 
     return _public(VerifyReport, answer(os.fspath(kernel), Complements(bzimage, symbols, config)))
+
+
+def fleet(
+    machines: Iterable[Mapping[str, Any] | str | os.PathLike[str]],
+    kernels: Sequence[str | os.PathLike[str] | KernelImage],
+    *,
+    executor: Executor | None = None,
+    ordered: bool = True,
+    fail_on: Severity | str = Severity.ERROR,
+    allow_undecided: bool = False,
+    ignore: Sequence[str] = (),
+    host: File | Host | None = None,
+    initrd: int | str | os.PathLike[str] | None = None,
+    cmdline: str | None = None,
+    load_address: int | None = None,
+    path: Path | str | None = None,
+    loader: Loader | str | None = None,
+    mode: Mode | str | None = None,
+    kaslr: Switch | str = Switch.AUTO,
+    sme: Switch | str = Switch.AUTO,
+    paging: Paging | str = Paging.AUTO,
+    kexec_tools: str | None = None,
+    running_kernel: str | None = None,
+    cpus: int | None = None,
+    mem_min: int | None = None,
+    mem_max: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Ask each kernel about every machine, and yield a row for each, as ``smecheck fleet`` does.
+
+    ``machines`` are objects as an inventory holds them (``fleet-machine-v1``), and paths of
+    whatever the command takes: inventories, archives, folders. They are taken as they are needed.
+    ``kernels`` are paths, or what :func:`read_kernel` returned; each is read once. ``executor``
+    does the work: any of ``concurrent.futures``, or one that is like these, as Dask's
+    ``client.get_executor()`` is; by default it is this process. With ``ordered``, rows come in the
+    order of the machines, otherwise as they are there. The other parameters are the options of
+    ``smecheck fleet`` by the same names: what they say counts for every machine.
+
+    Yields:
+        Rows, ``smecheck/fleet-row-v1``: for each machine one for each kernel. A machine that cannot
+        be read is a row with its error.
+
+    Raises:
+        UsageError: what is said cannot all be meant.
+        InputError: a kernel, or an inventory, cannot be read.
+        EngineError: the executor does no more work.
+    """
+    from smecheck.engine.run import FleetRun, Tally
+    from smecheck.engine.task import Asked
+    from smecheck.engine.workers import Given, InThisProcess
+    from smecheck.fleets.row import Row
+    from smecheck.read.fleet.described import Said
+    from smecheck.read.fleet.sources import named_once
+    from smecheck.report.fleet_row_json import row_object
+
+    images = _kernels(kernels)
+    asked = _request(
+        initrd,
+        path=path,
+        loader=loader,
+        mode=mode,
+        load_address=load_address,
+        cmdline=cmdline,
+        kaslr=kaslr,
+        sme=sme,
+        paging=paging,
+    )
+    loading = LoadingSystem(kexec_tools, running_kernel, cpus, mem_min, mem_max)
+    said = Said(asked, loading, None if host is None else _host(host))
+    severity = _chosen(Severity, fail_on) or Severity.ERROR
+    tolerance = Tolerance(severity, allow_undecided, ignored=tuple(ignore))
+    engine = InThisProcess() if executor is None else Given(executor)
+    run = FleetRun(Asked(images, said, tolerance), engine, Tally(), in_order=ordered)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for name, answers in run.answers(named_once(_machines(machines))):
+            for image, one in zip(images, answers, strict=True):
+                yield row_object(Row(name, image.source, one))
+
+    return rows()
+
+
+def _kernels(
+    given: Sequence[str | os.PathLike[str] | KernelImage],
+) -> tuple[KernelImage, ...]:
+    images = tuple(read_kernel(k) if isinstance(k, str | os.PathLike) else k for k in given)
+    if not images:
+        raise UsageError("no kernel is given", help_text="name one, or give one that was read")
+    if len({image.source for image in images}) < len(images):
+        raise UsageError("a kernel is given twice", help_text="leave one of them out")
+    return images
+
+
+def _host(given: File | Host) -> Host:
+    from smecheck.machine.host import Host
+
+    return given if isinstance(given, Host) else read_host(given)
+
+
+def _machines(given: Iterable[Mapping[str, Any] | str | os.PathLike[str]]) -> Iterator[Machine]:
+    from smecheck.read.fleet.inventory import described
+    from smecheck.read.fleet.sources import machines_at
+
+    for number, one in enumerate(given):
+        if isinstance(one, str | os.PathLike):
+            yield from machines_at(os.fspath(one))
+        else:
+            yield described(one, f"machines[{number}]", "")
 
 
 def read_kernel(kernel: File) -> KernelImage:
@@ -404,8 +513,11 @@ class _Named(io.StringIO):
 
 def _given(given: Any, name: str) -> Any:
     """Return where an input is read from; what was read already stays what it is."""
-    is_file = isinstance(given, str | os.PathLike | io.IOBase) or hasattr(given, "read")
-    return _source(given, name) if is_file else given
+    return _source(given, name) if _is_file(given) else given
+
+
+def _is_file(given: Any) -> bool:
+    return isinstance(given, str | os.PathLike | io.IOBase) or hasattr(given, "read")
 
 
 def _source(file: File, name: str) -> Source:
@@ -430,9 +542,32 @@ def _chosen(kind: type[E], value: E | str | None) -> E | None:
         ) from None
 
 
-def _request(initrd: int | str | os.PathLike[str] | None, **said: Any) -> BootRequest:
+def _request(
+    initrd: int | str | os.PathLike[str] | None,
+    *,
+    path: Path | str | None,
+    loader: Loader | str | None,
+    mode: Mode | str | None,
+    load_address: int | None,
+    cmdline: str | None,
+    kaslr: Switch | str,
+    sme: Switch | str,
+    paging: Paging | str,
+) -> BootRequest:
+    """Return what the parameters say of the boot, with words for members of their enums."""
     size, is_file = _initrd(initrd)
-    return BootRequest(initrd_size=size, empty_initrd=is_file and size == 0, **said)
+    return BootRequest(
+        path=_chosen(Path, path),
+        loader=_chosen(Loader, loader),
+        mode=_chosen(Mode, mode),
+        load_address=load_address,
+        initrd_size=size,
+        empty_initrd=is_file and size == 0,
+        cmdline=cmdline,
+        kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
+        sme=_chosen(Switch, sme) or Switch.AUTO,
+        paging=_chosen(Paging, paging) or Paging.AUTO,
+    )
 
 
 def _day(today: datetime.date | None) -> str:

@@ -21,7 +21,8 @@ EXPORTED = {
     *("Basis", "Case", "Finding", "Report", "Severity", "Span", "Verdict"),
     *("Comparison", "GateReport", "TriageReport", "VerifyReport"),
     *("InputError", "MalformedInput", "SmecheckError", "UnreadableInput", "UsageError"),
-    *("WrongKind", "analyze", "compare", "gate", "triage", "verify"),
+    *("EngineError", "WrongKind"),
+    *("analyze", "compare", "fleet", "gate", "triage", "verify"),
     *("parse_iomem", "parse_log", "parse_segments"),
     *("read_host", "read_iomem", "read_kernel", "read_log", "read_memmap", "read_segments"),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -332,3 +334,38 @@ def test_loads_are_all_asked_for() -> None:
     assert found == set(LOADS)
     assert call("schema", "fleet-row-v1").status == 0
     assert (ROOT / "docs" / "fleet.md").exists()
+
+
+# From Python -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor, ProcessPoolExecutor])
+def test_rows_from_python_are_those_of_the_command(
+    inventory: Path, executor: Callable[[int], Executor] | None
+) -> None:
+    printed = run("fleet", "--kernel", SMALL[0], "--kernel", SMALL[1], str(inventory), "-q")
+    with contextlib.ExitStack() as stack:
+        working = stack.enter_context(executor(2)) if executor else None
+        rows = list(smecheck.fleet([inventory], SMALL, executor=working))
+    assert rows == rows_of(printed.out)
+
+
+def test_machines_may_be_objects_as_they_come() -> None:
+    taken = []
+
+    def given() -> Iterator[dict[str, Any]]:
+        for number in range(3):
+            taken.append(number)
+            yield small(id=number)
+
+    rows = smecheck.fleet(given(), [smecheck.read_kernel(PROVEN[0])], mode="load")
+    assert taken == []
+    assert [row["machine"] for row in rows] == ["0", "1", "2"]
+    broken = list(smecheck.fleet([{"iomem": "x"}, "/no/such"], [PROVEN[0]]))
+    assert [row["machine"] for row in broken] == ["machines[0]", "/no/such"]
+    with pytest.raises(smecheck.UsageError, match="twice"):
+        smecheck.fleet([], [PROVEN[0], PROVEN[0]])
+    with pytest.raises(smecheck.UsageError, match="no kernel"):
+        smecheck.fleet([], [])
+    with pytest.raises(smecheck.UsageError, match="'dump' is no Mode"):
+        smecheck.fleet([], [PROVEN[0]], mode="dump")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -195,15 +196,14 @@ class _Run:
 
         in_order = not self._options["unordered"]
         run = FleetRun(self._asked, engine, self._tally, in_order=in_order)
-        first = self._written.last if self._written and in_order else ()
-        """The last machine of an earlier run is asked again, to see that this is the same run."""
+        again = deque(self._written.last if self._written and in_order else ())
+        """The last machines of an earlier run are asked again, to see that this is the same."""
         for name, answers in run.answers(self._left()):
             rows = tuple(
                 Row(name, kernel, one) for kernel, one in zip(self._names, answers, strict=True)
             )
-            if first:
-                self._expect_same(first, rows)
-                first = ()
+            if again:
+                self._expect_same(again.popleft(), rows)
                 self._tally.machines -= 1
                 continue
             self._summary.add(rows)
@@ -215,11 +215,12 @@ class _Run:
         """Yield the machines of this shard that no earlier run has done."""
         done = self._written.machines if self._written else ()
         in_order, left = not self._options["unordered"], set(done)
+        again = len(self._written.last) if self._written else 0
         for number, machine in enumerate(self._of_shard()):
             if in_order and number < len(done):
                 if machine.name != done[number]:
                     raise self._another_run(f"has {done[number]} where this run has {machine.name}")
-                if number == len(done) - 1:
+                if number >= len(done) - again:
                     yield machine
             elif machine.name not in left:
                 yield machine

@@ -6,7 +6,7 @@ A line that cannot be understood is a machine that cannot be asked, and never th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import BinaryIO
 
@@ -69,7 +69,7 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
 
 def described(fields: object, where: str, folder: str) -> Machine:
     """Return the machine that an object describes."""
-    if not isinstance(fields, dict):
+    if not isinstance(fields, Mapping):
         return Broken(where, MalformedInput("is no object", where=where, help_text=_HELP))
     name = ids_of(fields)
     if name is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from smecheck.record import record
 from smecheck.span import Span
 
 SCHEMA = "smecheck/fleet-row-v1"
+_LAST = 16
+"""Machines that are asked again, to see whether a file is of the same run."""
 _HELP = "give the file that an earlier run of the same machines and kernels wrote"
 
 
@@ -24,8 +27,8 @@ class Written:
     """Bytes up to the last row of the last machine that has all its rows."""
     machines: tuple[str, ...]
     """Those that have, in the order of the file."""
-    last: tuple[Row, ...]
-    """The rows of the last of them."""
+    last: tuple[tuple[Row, ...], ...]
+    """The rows of the last few of them, in order."""
 
 
 def read_rows(
@@ -43,7 +46,7 @@ def read_rows(
     """
     names: list[str] = []
     pending: list[Row] = []
-    last: tuple[Row, ...] = ()
+    last: deque[tuple[Row, ...]] = deque(maxlen=_LAST)
     end = at = 0
     with open_binary(path) as stream:
         for number, line in enumerate(stream, 1):
@@ -54,10 +57,11 @@ def read_rows(
             pending.append(row)
             at += len(line)
             if len(pending) == len(kernels):
-                last, pending, end = tuple(pending), [], at
+                rows, pending, end = tuple(pending), [], at
                 names.append(row.machine)
-                each(last)
-    return Written(end, tuple(names), last)
+                last.append(rows)
+                each(rows)
+    return Written(end, tuple(names), tuple(last))
 
 
 def _expect(row: Row, pending: list[Row], kernels: Sequence[str], where: str) -> None:

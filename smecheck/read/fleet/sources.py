@@ -8,13 +8,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from smecheck.errors import UnreadableInput
+from smecheck.errors import InputError, UnreadableInput
 from smecheck.read.archive.member_patterns import BY_NAME
 from smecheck.read.archive.member_table import TOPS
 from smecheck.read.content_kind import is_archive, kinds_by_content
 from smecheck.read.fleet.inventory import read_inventory
 from smecheck.read.fleet.machine import Broken, Collected, Machine
 from smecheck.read.source import HEAD_SIZE, STDIN, open_binary
+from smecheck.record import replace
 
 PARQUET_MAGIC = b"PAR1"
 _INVENTORIES = (".jsonl", ".ndjson")
@@ -26,28 +27,33 @@ Watch: TypeAlias = "Callable[[int], None]"
 
 
 def machines_of(paths: Iterable[str], watch: Watch = lambda _: None) -> Iterator[Machine]:
-    """Yield the machines that the paths name, in order.
+    """Yield the machines that the paths name, in order, each with a name of its own.
 
-    A machine whose name was there before gets the next one, ``web-1#2``: rows are told apart by it.
+    What cannot be opened, or is not there, is a machine that cannot be asked.
 
     Raises:
-        UnreadableInput: an inventory cannot be opened, or there is nothing of that name.
         UsageError: Parquet is given, and nothing is installed that reads it.
     """
+    return named_once(machine for path in paths for machine in machines_at(path, watch))
+
+
+def named_once(machines: Iterable[Machine]) -> Iterator[Machine]:
+    """Yield machines with names of their own, by which rows are told apart.
+
+    One whose name was there before gets a number: ``web-1#2``.
+    """
     seen: dict[str, int] = {}
-    for path in paths:
-        for machine in _of(path, watch):
-            count = seen[machine.name] = seen.get(machine.name, 0) + 1
-            yield machine if count == 1 else _renamed(machine, f"{machine.name}#{count}")
+    for machine in machines:
+        count = seen[machine.name] = seen.get(machine.name, 0) + 1
+        yield machine if count == 1 else _renamed(machine, f"{machine.name}#{count}")
 
 
 def _renamed(machine: Machine, name: str) -> Machine:
-    from smecheck.record import replace
-
     return replace(machine, name=name)
 
 
-def _of(path: str, watch: Watch) -> Iterator[Machine]:
+def machines_at(path: str, watch: Watch = lambda _: None) -> Iterator[Machine]:
+    """Yield the machines that one path names; see :func:`machines_of`."""
     if path == STDIN:
         yield from read_inventory(path, watch)
     elif os.path.isdir(path):  # noqa: PTH112 - a str is what users give
@@ -55,16 +61,21 @@ def _of(path: str, watch: Watch) -> Iterator[Machine]:
     elif not os.path.exists(path) and glob.has_magic(path):  # noqa: PTH110
         found = sorted(glob.glob(path))  # noqa: PTH207 - a str is what users give
         if not found:
-            raise UnreadableInput("finds nothing", where=path, help_text="check the pattern")
+            nothing = UnreadableInput("finds nothing", where=path, help_text="check the pattern")
+            yield Broken(path, nothing)
         for one in found:
-            yield from _of(one, watch)
+            yield from machines_at(one, watch)
     else:
         yield from _of_file(path, watch)
 
 
 def _of_file(path: str, watch: Watch) -> Iterator[Machine]:
-    with open_binary(path) as stream:
-        head = stream.read(HEAD_SIZE)
+    try:
+        with open_binary(path) as stream:
+            head = stream.read(HEAD_SIZE)
+    except (InputError, OSError) as error:
+        yield Broken(path, _unreadable(error, path))
+        return
     if head.startswith(PARQUET_MAGIC):
         from smecheck.read.fleet.parquet import read_parquet
 
@@ -74,6 +85,13 @@ def _of_file(path: str, watch: Watch) -> Iterator[Machine]:
     else:
         yield Collected(path, path)
         watch(os.stat(path).st_size)  # noqa: PTH116 - a str is what users give
+
+
+def _unreadable(error: InputError | OSError, path: str) -> InputError:
+    if isinstance(error, InputError):
+        return error
+    reason = (error.strerror or str(error)).lower()
+    return UnreadableInput(reason, where=path, help_text="check the permissions")
 
 
 def _is_inventory(head: bytes) -> bool:
@@ -94,9 +112,7 @@ def _of_folder(path: str, watch: Watch) -> Iterator[Machine]:
     try:
         names = sorted(os.listdir(path))  # noqa: PTH208 - a str is what users give
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        problem = UnreadableInput(reason, where=path, help_text="check the permissions")
-        yield Broken(path, problem)
+        yield Broken(path, _unreadable(error, path))
         return
     if _is_machine(path, names):
         yield Collected(path, path)
@@ -106,7 +122,7 @@ def _of_folder(path: str, watch: Watch) -> Iterator[Machine]:
         empty = UnreadableInput("is empty", where=path, help_text="collect the machine again")
         yield Broken(path, empty)
     for one in inside:
-        yield from _of(one, watch)
+        yield from machines_at(one, watch)
 
 
 def _is_machine(path: str, names: list[str]) -> bool:
