@@ -9,7 +9,7 @@ that is not asked for, since a kernel has 100,000 to 200,000 of them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from enum import Enum
 from mmap import mmap
 
@@ -222,10 +222,12 @@ class Kallsyms:
         return int.from_bytes(self._data[at : at + _SEQ_SIZE], "big")
 
     def _walked(self, wanted: dict[bytes, str]) -> dict[bytes, list[int]]:
-        """Find names by a walk over all of them; two tokens tell most apart from those wanted."""
+        """Find names by a walk over all of them; three tokens tell most apart from those wanted."""
         data, tokens = self._data, self._tables.tokens
         at, end = self._tables.names, len(data) - 2
-        begins: dict[int, bool] = {}
+        parts = {name[:size] for name in wanted for size in range(len(name) + 1)}
+        seconds = self._seconds(wanted, parts)
+        begins: dict[bytes, bool] = {}
         found: dict[bytes, list[int]] = {}
         budget = _EXPANDED_LIMIT
         for index in range(self._tables.count):
@@ -236,21 +238,40 @@ class Kallsyms:
             if size >= _LONG_NAME:
                 size = _long_size(size, data[at])
                 at += 1
-            two = data[at] << 8 | data[at + 1]
-            may_be = begins.get(two)
-            if may_be is None:
-                # The second token may be of the next name: where it differs, one of the first
-                # must match alone.
-                first, second = tokens[two >> 8][1:], tokens[two & 0xFF]
-                may_be = any(name == first or name.startswith(first + second) for name in wanted)
-                begins[two] = may_be
-            if may_be and budget > 0:
-                name = self._expanded(at, size)[1:]
-                budget -= len(name)
-                if name in wanted:
-                    found.setdefault(name, []).append(index)
+            if (second := seconds[data[at]]) and data[at + 1] in second:
+                three = data[at : at + min(size, 3)]
+                may_be = begins.get(three)
+                if may_be is None:
+                    may_be = b"".join([tokens[byte] for byte in three])[1:] in parts
+                    begins[three] = may_be
+                if may_be and budget > 0:
+                    name = self._expanded(at, size)[1:]
+                    budget -= len(name)
+                    if name in wanted:
+                        found.setdefault(name, []).append(index)
             at += size
         return found
+
+    def _seconds(self, names: Container[bytes], parts: Container[bytes]) -> list[frozenset[int]]:
+        """Return, for each token that names may begin with, those that may follow it.
+
+        Any may follow one that is the whole of a name, with its type: that is of the next name.
+
+        Args:
+            names: the names, without their types.
+            parts: what names begin with.
+        """
+        tokens = self._tables.tokens
+        return [
+            frozenset(
+                number
+                for number, token in enumerate(tokens)
+                if first[1:] in names or first[1:] + token in parts
+            )
+            if first[1:] in parts
+            else frozenset()
+            for first in tokens
+        ]
 
 
 def _encoded(name: str) -> bytes:

@@ -12,6 +12,7 @@ multiple of 8 bytes, in 7.1 and later of 4. Markers are words of 8 bytes in 4.14
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import re
 from array import array
@@ -250,15 +251,32 @@ def _names_of(data: bytes | mmap, end: int, markers: tuple[int, ...]) -> Iterato
     least, most = (len(markers) - 1) * MARKED + 1, len(markers) * MARKED
     last = max(end - markers[-1], 0) // 4 * 4
     lowest = max(last - _LONGEST_NAME * MARKED // 4 * 4, 0)
-    words = array("I", data[lowest:last])
-    places = (at for at in range(len(words) - 1, -1, -1) if least <= words[at] <= most)
-    for index in itertools.islice(places, _COUNTS):
-        at = lowest + 4 * index
+    for at, count in itertools.islice(_words_within(data, lowest, last, least, most), _COUNTS):
         # Names follow at once in 7.1. Padding, or the other half of the count, is zero.
         for start in (at + 4,) if any(data[at + 4 : at + 8]) else (at + 4, at + 8):
-            names = _Names(at, words[index], start, markers, None)
+            names = _Names(at, count, start, markers, None)
             if _end_where_they_must(data, names, end):
                 yield names
+
+
+def _words_within(
+    data: bytes | mmap, lowest: int, last: int, least: int, most: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the words of 4 bytes of a range of values, and where they are, the last ones first.
+
+    They are found by their upper bytes, of which so narrow a range has one or two.
+    """
+
+    def with_upper_bytes(upper: int) -> Iterator[tuple[int, int]]:
+        pattern = upper.to_bytes(3, "little")
+        at = data.rfind(pattern, lowest + 1, last)
+        while at >= 0:
+            if at % 4 == 1 and least <= (value := upper << 8 | data[at - 1]) <= most:
+                yield at - 1, value
+            at = data.rfind(pattern, lowest + 1, at + 2)
+
+    uppers = {least >> 8, most >> 8}
+    return heapq.merge(*(with_upper_bytes(upper) for upper in uppers), reverse=True)
 
 
 def _names_and_numbers(data: bytes | mmap, end: int) -> Iterator[_Names]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.kernel.image import KernelImage, LoadSegment
@@ -257,21 +257,32 @@ class _Following:
 
             symbols = symbols_of_early_code(self._kallsyms.found)
             at_hand, missing = pages_of_early_code(symbols, Code(self._page))
-            for address in at_hand | missing:
-                self._keep(place_of(self._loads, address))
+            self._keep([place_of(self._loads, address) for address in at_hand | missing])
         self._kallsyms.forget()
 
     def _page(self, address: int) -> bytes | None:
         span = place_of(self._loads, address)
         return self._kallsyms.at_hand(span.start, span.end) if span else b""
 
-    def _keep(self, span: Span) -> None:
-        """Keep a page that went by, or that will."""
-        data = self._kallsyms.at_hand(span.start, span.end)
-        if data is not None:
-            self._kept.add(span.start, data)
-        elif span.start >= self._kept.size:
-            self._kept.want([span])
+    def _keep(self, pages: list[Span]) -> None:
+        """Keep pages that went by, as far as they are at hand, and those that will."""
+        now = self._kept.size
+        for page in pages:
+            data = self._kallsyms.at_hand(page.start, page.end) if page.start < now else None
+            if data is not None:
+                self._kept.add(page.start, data)
+        self._kept.want(_joined(page for page in pages if page.start >= now))
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Return spans in ascending order, those that follow one another as one."""
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if joined and span.start == joined[-1].end:
+            joined[-1] = Span(joined[-1].start, span.end)
+        else:
+            joined.append(span)
+    return joined
 
 
 def _kind_of(head: bytes) -> str:
