@@ -161,7 +161,8 @@ class _Trial:
         try:
             runs.extend(in_child(partial(self._runs, starts)))
         except ChildEnded as ended:
-            reasons.append(f"in run {len(runs) + 1}, {starts[len(runs)].text}: {ended}")
+            where = f"in run {len(runs) + 1}, {starts[len(runs)].text}" if len(runs) < len(starts) else ""
+            reasons.append(f"{where}: {ended}" if where else f"after the last run: {ended}")
         unable = [run for run in runs if run.result is Result.NOT_RECOGNIZED]
         reasons += [f"in run {run.number}, {run.start}: {run.reason}" for run in unable]
         return Verification(

@@ -18,6 +18,7 @@ from smecheck.evidence import Fact, Known
 from smecheck.kernel.image import KernelConfig, KernelImage
 from smecheck.kernel.same_build import config_contradiction, contradiction, merge, with_config
 from smecheck.kernel.symbols import Symbols
+from smecheck.kernel.verification import Result, VerifyReport
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.machine.firmware import FirmwareMap
@@ -32,6 +33,7 @@ from smecheck.report.options import Format, RenderOptions
 from smecheck.report.redaction import redacted
 from smecheck.report.render import render
 from smecheck.report.triage_render import render_triage
+from smecheck.report.verify_render import render_verify
 from smecheck.support_case.answer import Evidence
 from smecheck.support_case.triage import triage
 
@@ -50,6 +52,23 @@ def of_kernel(image: KernelImage) -> None:
     for key in ("verdict", "basis", "image", "placements", "findings", "proof"):
         if told[key] != described[key]:
             raise AssertionError(f"{key} of the description differs: {told[key]}, {described[key]}")
+
+
+def of_machine_code(report: VerifyReport) -> None:
+    """Hold what came of the runs together, report it, and judge the kernel by it."""
+    found = report.verification
+    if bool(found.differences) != found.is_refuted:
+        raise AssertionError(f"{found.result} with {len(found.differences)} differences")
+    if found.result is Result.NOT_RECOGNIZED and not found.reasons:
+        raise AssertionError("not recognized, and no reason")
+    if found.result is Result.AGREES and found.count(Result.AGREES) != found.planned:
+        raise AssertionError(f"it agrees in {found.share} of {found.planned} runs")
+    for chosen in (Format.TEXT, Format.PLAIN):
+        _printable(render_verify(report, chosen, OPTIONS))
+    json.loads(render_verify(report, Format.JSON, OPTIONS))
+    told = _report(Case(report.image, PLACED, verification=found))
+    if found.is_refuted and told["verdict"] == "clear":
+        raise AssertionError("clear, and its machine code does something else")
 
 
 def of_all_symbols(found: Fact[Symbols]) -> None:

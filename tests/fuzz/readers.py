@@ -18,7 +18,10 @@ import seeds
 
 from smecheck.boot.early_boot import EarlyBoot
 from smecheck.evidence import Fact
+from smecheck.kernel.identity import identify
 from smecheck.kernel.symbols import Symbols
+from smecheck.kernel.verification import VerifyReport
+from smecheck.programs.verify import verification_of
 from smecheck.read.archive.evidence_reader import read_evidence
 from smecheck.read.kernel.config import read_config
 from smecheck.read.kernel.elf_file import ElfFile
@@ -46,6 +49,10 @@ class Reader:
     read: Callable[[str], Any]
     make: Callable[[Random], bytes]
     use: Callable[[Any], object] = lambda _: None
+    cost: int = 1
+    """How many inputs of another reader one of these stands for."""
+    seconds: float = 2.0
+    """Of CPU, that an input may take."""
 
 
 def read_boot(path: str) -> EarlyBoot:
@@ -59,6 +66,11 @@ def read_all_symbols(path: str) -> Fact[Symbols]:
         return kernel_symbols(elf, elf.read_sections())
 
 
+def run_code(path: str) -> VerifyReport:
+    image = read_kernel(path)
+    return VerifyReport(image, identify(image), verification_of([path], image, quick=True))
+
+
 def read_report(path: str) -> Evidence:
     return read_evidence([path])
 
@@ -68,6 +80,9 @@ READERS = (
     Reader("bzimage", read_kernel, seeds.bzimage, answers.of_kernel),
     Reader("kallsyms", read_kernel, seeds.kallsyms, answers.of_kernel),
     Reader("early-code", read_kernel, seeds.early_code, answers.of_kernel),
+    Reader(
+        "machine-code", run_code, seeds.machine_code, answers.of_machine_code, cost=5, seconds=20
+    ),
     Reader("all-symbols", read_all_symbols, seeds.symbols, answers.of_all_symbols),
     Reader("payload", read_kernel, seeds.payload, answers.of_kernel),
     Reader("compressed", read_kernel, seeds.compressed, answers.of_kernel),

@@ -19,8 +19,10 @@ import archive_writer
 import bzimage_writer
 import collected
 import elfwriter
+import sme_program
 from bzimage_writer import PACKERS, BzImage, PeSection, pe_program
 from early_code_writer import OF_LINK_ADDRESS, RET, EarlyKernel
+from elfwriter import TEXT
 from kallsyms_writer import END, FORMS, made_up, with_kallsyms
 from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
@@ -217,6 +219,49 @@ def early_code(random: Random) -> bytes:
     code.data = mutated(random, code.data, text=False)[:size].ljust(size, b"\xcc")
     content = made.build()
     return content if random.random() < 0.5 else _bzimage(random, content).build()
+
+
+def machine_code(random: Random) -> bytes:
+    """Return a kernel whose code that sets SME up is another, or broken."""
+    code = bytearray(sme_program.listing()[0])
+    labels = list(sme_program.listing()[1].values())
+    for _ in range(random.choice((0, 1, 1, 2, 4))):
+        at = random.choice(labels) if random.random() < 0.6 else random.randrange(0x400)
+        size = random.choice((1, 2, 8))
+        put = bytes.fromhex(random.choice(UNEXPECTED)) if at % 3 else random.randbytes(size)
+        code[at : at + len(put)] = put
+    moved = {
+        name: TEXT + random.choice((random.randrange(0x1000), *NUMBERS))
+        for name in sme_program.NAMED
+        if random.random() < 0.02
+    }
+    made = bytearray(
+        sme_program.elf(
+            bytes(code),
+            in_section=random.random() < 0.1,
+            five_levels=random.random() < 0.7,
+            symbols={name: at % (1 << 64) for name, at in moved.items()},
+            without=tuple(name for name in sme_program.NAMED if random.random() < 0.02),
+            entry=random.choice(sme_program.NAMED) if random.random() < 0.05 else "startup_64",
+        )
+    )
+    if random.random() < 0.2:
+        headers = 64 + 56
+        made[:headers] = mutated(random, bytes(made[:headers]), text=False)
+    return bytes(made)
+
+
+UNEXPECTED = (
+    *("ebfe", "c3", "0f0b", "f4", "cc", "90909090", "f1", "0f05", "0f34", "48cf", "cb", "0f01f8"),
+    *("f3a4", "f3ab", "f348a5", "f348ab", "48c7c1ffffffff31f6f3ac", "48c7c1ffffff7f31fff348ab"),
+    *("31ff4889074881c700100000ebf4", "b800000020ffe0", "48b80090785634120000ffe0", "c5fdefc0"),
+    *("31d231c0f7f0", "0f22d8", "0f20d8", "0f22e0", "0f22c0", "0f30", "0f32", "0fa2", "0f31"),
+    *("0f011425000000ff", "0f0f", "ea", "9a", "e4ff", "eeed", "fa", "fb", "0fae38", "0fc7f0"),
+    *("488b0425000000c0", "48890425f0ffffff", "0f001d", "0f0105", "8ed8", "0fa1", "660f38f6c0"),
+    *("4831e4", "50ebfd", "e8fbffffff", "ff2425c0ffffff", "ff1500000000", "4c8b24250000ff81"),
+)
+"""What no such code has: loops, ends, privileged and undefined instructions, jumps and writes out
+of everything, other page tables, a stack without end."""
 
 
 def symbols(random: Random) -> bytes:

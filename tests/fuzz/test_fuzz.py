@@ -47,7 +47,6 @@ sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!
 import time
 import campaign
 from readers import Reader
-campaign.CPU_LIMIT = 1.0
 
 def read(path):
     kind = open(path, "rb").read()
@@ -64,7 +63,7 @@ def read(path):
         os.abort()
 
 numbers = iter(range(100))
-reader = Reader("buggy", read, lambda random: str(next(numbers)).encode())
+reader = Reader("buggy", read, lambda random: str(next(numbers)).encode(), seconds=1)
 outcome = campaign.run_batch(reader, 1, range(6))
 print(outcome.taken)
 for failure in outcome.failures:
