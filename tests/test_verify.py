@@ -48,6 +48,16 @@ def one_page_up() -> dict[str, bytes]:
     return {"workarea": code[:3] + (distance + 0x1000).to_bytes(4, "little")}
 
 
+def all_to_root() -> dict[str, bytes]:
+    """Return a change by which all entries of the new top-level table refer to that table."""
+    code, labels, _ = listing()
+    before = code[labels["map_live"] : labels["clear_root"]]
+    zeros = bytes.fromhex("31c0b900020000")  # xor %eax, %eax; mov $512, %ecx
+    assert before.endswith(zeros)
+    itself = bytes.fromhex("8d470331c9b502")  # lea 3(%rdi), %eax; xor %ecx, %ecx; mov $2, %ch
+    return {"map_live": before.removesuffix(zeros) + itself}
+
+
 PATCHES: dict[str, tuple[dict[str, bytes], Aspect, str]] = {
     "the tables begin 8 MiB behind": (
         immediate("execute_end", 0x202000, 0x802000),
@@ -298,6 +308,7 @@ NOT_RECOGNIZED = {
         "executes 0x123456789000",
     ),
     "an instruction of AVX": ({"map_live": bytes.fromhex("c5fdefc0")}, "does not know: c5fdefc0"),
+    "tables that refer to themselves": (all_to_root(), "maps more than any such code does"),
     "an unknown copy loop": (
         nops("copy_to_buffer") | nops("copy_back"),
         "nothing was seen to be moved",
@@ -328,6 +339,26 @@ def test_no_symbol_no_answer(tmp_path: Path) -> None:
         "no symbol sme_encrypt_execute: it has no SME code, or the compiler inlined it",
     )
     assert found.runs == ()
+
+
+@pytest.mark.parametrize("name", ["sme_encrypt_kernel", "sme_encrypt_execute"])
+@pytest.mark.parametrize("address", [0x80FFFFFF, TEXT - 0x1000, TEXT + (64 << 20)], ids=hex)
+def test_a_symbol_outside_the_image_is_no_place_to_run(
+    name: str, address: int, tmp_path: Path
+) -> None:
+    found = verified(elf(symbols={name: address}), tmp_path)
+    assert found.result is Result.NOT_RECOGNIZED
+    assert found.reasons == (f"{name} is at {address:#x}, outside the image",)
+
+
+def test_an_entry_outside_the_image_is_no_place_to_run(tmp_path: Path) -> None:
+    kernel = bytearray(elf())
+    kernel[24:32] = (0x7654321000).to_bytes(8, "little")
+    found = verified(bytes(kernel), tmp_path)
+    assert found.result is Result.NOT_RECOGNIZED
+    assert "the entry point is at 0x" in found.reasons[0]
+    kernel[24:32] = TEXT.to_bytes(8, "little")
+    assert verified(bytes(kernel), tmp_path).result is Result.AGREES
 
 
 def test_a_return_is_not_understood_where_nothing_says_that_sme_was_on(tmp_path: Path) -> None:

@@ -123,6 +123,13 @@ def _code(program: KernelProgram) -> Fact[_Code]:
     if encrypt_kernel is None or encrypt_execute is None:
         name = ENCRYPT_KERNEL if encrypt_kernel is None else ENCRYPT_EXECUTE
         return Unknown(f"no symbol {name}: it has no SME code, or the compiler inlined it")
+    for what, address in (
+        (ENCRYPT_KERNEL, encrypt_kernel),
+        (ENCRYPT_EXECUTE, encrypt_execute),
+        ("the entry point", program.entry_address),
+    ):
+        if not program.holds(address):
+            return Unknown(f"{what} is at {address_text(address)}, outside the image")
     enabled, size = program.address((_ENABLED,)), program.size_of(encrypt_kernel)
     return Known(_Code(encrypt_kernel, encrypt_execute, enabled, size), "its symbols")
 
@@ -161,8 +168,9 @@ class _Trial:
         try:
             runs.extend(in_child(partial(self._runs, starts)))
         except ChildEnded as ended:
-            where = f"in run {len(runs) + 1}, {starts[len(runs)].text}" if len(runs) < len(starts) else ""
-            reasons.append(f"{where}: {ended}" if where else f"after the last run: {ended}")
+            later = starts[len(runs) :]
+            where = f"in run {len(runs) + 1}, {later[0].text}" if later else "after the last run"
+            reasons.append(f"{where}: {ended}")
         unable = [run for run in runs if run.result is Result.NOT_RECOGNIZED]
         reasons += [f"in run {run.number}, {run.start}: {run.reason}" for run in unable]
         return Verification(
@@ -256,11 +264,11 @@ class _Trial:
 
     def _observation(self, arena: Arena, start: Start, *, traced: bool = False) -> Observation:
         moved = start.base - self._text
-        code, entry = self._code, self._program.entry
+        code, entry = self._code, self._program.entry_address
         first = code.encrypt_kernel - START_KERNEL_MAP + moved
         enabled = None if code.enabled is None else code.enabled - START_KERNEL_MAP + moved
         entries = Entries(
-            entry=(entry - START_KERNEL_MAP if entry >= START_KERNEL_MAP else entry) + moved,
+            entry=entry - START_KERNEL_MAP + moved,
             encrypt_kernel=first,
             encrypt_execute=code.encrypt_execute - START_KERNEL_MAP + moved,
             own=Span.sized(first, code.size),

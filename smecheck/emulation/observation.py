@@ -157,7 +157,7 @@ class Observation:
         except MemoryUsedUp:
             stop = Stop(StopKind.STUCK, 0, "refers to more memory than any such code does")
         except TooManyTables:
-            stop = Stop(StopKind.STUCK, 0, "makes page tables without end")
+            stop = Stop(StopKind.STUCK, 0, "maps more than any such code does")
         return Seen(Figures(), (), (), stop, f"the code {stop.message}")
 
     def _run(self) -> Seen:

@@ -30,9 +30,15 @@ _LARGEST_LEAF_LEVEL = 3
 _TABLES_LIMIT = 4096
 """Tables of a tree that are read; the code under test needs a few dozen."""
 
+_ENTRIES_LIMIT = 8192
+"""Entries of a tree that map something; the code under test needs a thousand."""
+
+_RANGES_LIMIT = 512
+"""Ranges that they join to; the code under test maps five."""
+
 
 class TooManyTables(Exception):
-    """A tree of page tables has more of them than anything that maps a kernel."""
+    """A tree of page tables has more of them, or maps more, than anything that maps a kernel."""
 
 
 @record
@@ -118,7 +124,10 @@ class TableReader:
 
     def pieces(self, cr3: int) -> Iterator[Piece]:
         """Yield what each entry maps, by virtual address; raises as :meth:`mappings` does."""
-        return self._pieces(self.root(cr3), 0, 0, [0])
+        for count, piece in enumerate(self._pieces(self.root(cr3), 0, 0, [0])):
+            if count == _ENTRIES_LIMIT:
+                raise TooManyTables
+            yield piece
 
     def _pieces(self, table: int, depth: int, virtual: int, count: list[int]) -> Iterator[Piece]:
         count[0] += 1
@@ -144,7 +153,11 @@ class TableReader:
 
 
 def joined(pieces: Iterable[Piece]) -> tuple[Mapping, ...]:
-    """Return mappings by virtual address, as one where a piece continues the one before."""
+    """Return mappings by virtual address, as one where a piece continues the one before.
+
+    Raises:
+        TooManyTables: they are more than any real ones.
+    """
     whole: list[Piece] = []
     for piece in sorted(pieces):
         virtual, physical, size, *attributes = piece
@@ -154,6 +167,8 @@ def joined(pieces: Iterable[Piece]) -> tuple[Mapping, ...]:
                 whole[-1] = (start, memory, length + size, piece[3], piece[4])
                 continue
         whole.append(piece)
+    if len(whole) > _RANGES_LIMIT:
+        raise TooManyTables
     return tuple(
         Mapping(Span.sized(virtual, size), physical, encrypted, writable)
         for virtual, physical, size, encrypted, writable in whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.kernel.constants import START_KERNEL_MAP
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ class KernelProgram:
     symbols: Symbols
     read: Callable[[int, int], bytes]
     """Reads bytes of the ELF file: offset and size; fewer where the file ends."""
+
+    @property
+    def entry_address(self) -> int:
+        """The same as a link address; a file may have that in place of the physical one."""
+        return self.entry if self.entry >= START_KERNEL_MAP else self.entry + START_KERNEL_MAP
+
+    def holds(self, address: int) -> bool:
+        """Tell whether the file has bytes of the image at an address."""
+        return any(0 <= address - load.vaddr < load.filesz for load in self.loads)
 
     def page(self, physical: int) -> bytes:
         """Return the page of the image at a physical link address; zeros where there is nothing."""
