@@ -19,7 +19,7 @@ from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.path_asked_about import with_path
 from smecheck.boot.resolve import resolve_boot
 from smecheck.case import Case, Identified, Located, Resolved
-from smecheck.checks.apply import contradicting, findings_of, rule_results
+from smecheck.checks.apply import contradicting, deciding_findings, findings_of, rule_results
 from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Judged, Judgement
 from smecheck.checks.kaslr_places import bases_of_kaslr, places_of_kaslr
@@ -47,11 +47,13 @@ from smecheck.workarea.proof import reservations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from smecheck.checks.finding import RuleResult
+    from smecheck.boot.boot import Boot
+    from smecheck.checks.finding import Finding, RuleResult
     from smecheck.kernel.decompressor_sizes import DecompressorView
     from smecheck.load.request import PredictedLoad
     from smecheck.load.segments import SegmentList
     from smecheck.span import SpanSet
+    from smecheck.workarea.proven import Proof
 
 
 def analyze(case: Case) -> Report:
@@ -88,7 +90,10 @@ def answer(case: Case, *, first_only: bool = False) -> Report:
 
 def _verdict(case: Case, predicted: PredictedLoad) -> Verdict:
     """Return the verdict on another load than the one that was predicted, and nothing else."""
-    judged, _ = _judged(_resolved(case, predicted, first_only=True))
+    resolved = _resolved(case, predicted, first_only=True)
+    findings = deciding_findings(resolved)
+    proof = _proof(resolved, findings, with_examples=False)
+    judged = extended(Judged, resolved, proof=proof, findings=findings, changes=())
     return judge(judged).verdict
 
 
@@ -125,7 +130,8 @@ def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
 def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool = False) -> Resolved:
     """Find out which boot it is and where its kernel runs, and place its workarea."""
     identified = _identified(case, predicted)
-    located = extended(Located, identified, boot=resolve_boot(identified))
+    boot = resolve_boot(identified)
+    located = extended(Located, identified, boot=boot, crash_memory=_crash_memory(identified, boot))
     bases, places = bases_of_kaslr(located), places_of_kaslr(located, first_only=first_only)
     if isinstance(places, Known):
         from smecheck.boot.kaslr.example_slot import at_a_slot
@@ -136,7 +142,6 @@ def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool =
         located,
         placement=place(located),
         kernel_moved=moved_by_kaslr(located.boot, located.rules),
-        crash_memory=_crash_memory(located),
         places=places,
         bases=bases,
     )
@@ -146,13 +151,21 @@ def _judged(resolved: Resolved) -> tuple[Judged, tuple[RuleResult, ...]]:
     """Hold the rules against the case, and work the proof out."""
     checks = rule_results(resolved)
     findings = findings_of(checks)
-    proof = proof_of(resolved)
+    proof = _proof(resolved, findings)
+    return extended(Judged, resolved, proof=proof, findings=findings, changes=()), checks
+
+
+def _proof(
+    resolved: Resolved, findings: tuple[Finding, ...], *, with_examples: bool = True
+) -> Proof | None:
+    """Work the proof out; it counts for nothing where what it rests on is not as it is said."""
+    proof = proof_of(resolved, with_examples=with_examples)
     contradiction, verification = contradicting(findings), resolved.verification
     if contradiction is not None:
-        proof = voided(proof, contradiction.message)
-    elif verification is not None and verification.is_refuted:
-        proof = voided(proof, verification.premise)
-    return extended(Judged, resolved, proof=proof, findings=findings, changes=()), checks
+        return voided(proof, contradiction.message)
+    if verification is not None and verification.is_refuted:
+        return voided(proof, verification.premise)
+    return proof
 
 
 def _report(judged: Judged, checks: tuple[RuleResult, ...]) -> Report:
@@ -238,13 +251,13 @@ def _around_first_boot(case: Case, listed: SegmentList | None) -> SegmentList | 
     return None if case.early is None else around_first_boot(case.early)
 
 
-def _crash_memory(located: Located) -> SpanSet | None:
+def _crash_memory(identified: Identified, boot: Boot) -> SpanSet | None:
     """Return what the crash kernel may write to; ``None`` where it is none, or not known."""
-    if located.boot.path is not Path.KDUMP or located.memory is None:
+    if boot.path is not Path.KDUMP or identified.memory is None:
         return None
     from smecheck.boot.crash_memory import crash_memory
 
-    return crash_memory(located)
+    return crash_memory(identified, boot)
 
 
 def _decompressor(judged: Judged) -> DecompressorView | None:

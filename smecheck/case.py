@@ -138,6 +138,8 @@ class Located(Identified):
     """An identified case of which is known which boot it is, and where its kernel runs."""
 
     boot: Boot
+    crash_memory: SpanSet | None
+    """What a crash kernel may write to, where the boot is that of one and it is known."""
 
 
 @record
@@ -148,8 +150,6 @@ class Resolved(Located):
     """Of the kernel's own scheme; of the after-end scheme where it has none."""
     kernel_moved: bool
     """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
-    crash_memory: SpanSet | None
-    """What a crash kernel may write to, where the boot is that of one and it is known."""
     places: Fact[KaslrSweep]
     """The places that KASLR may choose, and what it meets there; or why that is no question."""
     bases: Fact[PossibleBases] | None

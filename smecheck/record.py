@@ -12,7 +12,9 @@ factories and ordering, which nothing here needs, do not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
+from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, TypeVar, dataclass_transform
 
@@ -73,14 +75,20 @@ def record(cls: type[T]) -> type[T]:
 
 def replace(instance: T, **changes: Any) -> T:
     """Return a record like ``instance`` with some fields changed."""
-    kept = {name: getattr(instance, name) for name in field_names(instance)}
-    return type(instance)(**kept | changes)
+    cls: Any = type(instance)
+    values = list(_values(instance))
+    places = _places(cls)
+    for name, value in changes.items():
+        if name not in places:
+            raise TypeError(f"{cls.__name__} has no {name}")
+        values[places[name]] = value
+    made: T = cls(*values)
+    return made
 
 
 def extended(kind: type[T], instance: object, **more: Any) -> T:
     """Return a record of a class that adds fields to those of ``instance``, with these values."""
-    kept = {name: getattr(instance, name) for name in field_names(instance)}
-    return kind(**kept | more)
+    return kind(*_values(instance), **more)
 
 
 def field_names(instance: object) -> tuple[str, ...]:
@@ -89,8 +97,31 @@ def field_names(instance: object) -> tuple[str, ...]:
     return names
 
 
+_READ: dict[type, Callable[[object], tuple[object, ...]]] = {}
+"""How the values of a class are read at once."""
+_PLACES: dict[type, dict[str, int]] = {}
+"""Where each field of a class stands among its values."""
+
+
 def _values(instance: object) -> tuple[object, ...]:
-    return tuple(getattr(instance, name) for name in field_names(instance))
+    cls = type(instance)
+    read = _READ.get(cls)
+    if read is None:
+        names = field_names(instance)
+        read = attrgetter(*names) if len(names) > 1 else partial(_one_by_one, names)
+        _READ[cls] = read
+    return read(instance)
+
+
+def _one_by_one(names: tuple[str, ...], instance: object) -> tuple[object, ...]:
+    return tuple(getattr(instance, name) for name in names)
+
+
+def _places(cls: Any) -> dict[str, int]:
+    places = _PLACES.get(cls)
+    if places is None:
+        places = _PLACES[cls] = {name: place for place, name in enumerate(cls.__match_args__)}
+    return places
 
 
 def _init(self: Any, *positional: object, **named: object) -> None:

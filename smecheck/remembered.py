@@ -29,8 +29,14 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
     def ask(*args: P.args, **named: P.kwargs) -> R:
         if named:
             return function(*args, **named)
+        count = len(args)
         for known, result in kept:
-            if len(known) == len(args) and all(map(_is_same, known, args)):
+            if len(known) != count:
+                continue
+            for one, other in zip(known, args):  # noqa: B905 - they are as long
+                if one is not other and not _are_equal(one, other):
+                    break
+            else:
                 return result
         result = function(*args, **named)
         kept.insert(0, (args, result))
@@ -40,8 +46,8 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
     return ask
 
 
-def _is_same(one: object, other: object) -> bool:
-    return one is other or (type(one) is type(other) and _is_small(one) and one == other)
+def _are_equal(one: object, other: object) -> bool:
+    return type(one) is type(other) and _is_small(one) and one == other
 
 
 def _is_small(value: object) -> bool:

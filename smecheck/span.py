@@ -7,7 +7,7 @@ carries no meaning; what it is for is said by the name of the field that holds i
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ class Span:
 
     def overlaps(self, other: Span) -> bool:
         """Tell whether the two spans share a byte."""
-        return bool(self & other)
+        return max(self.start, other.start) < min(self.end, other.end)
 
     def __and__(self, other: Span) -> Span:
         start = max(self.start, other.start)
@@ -96,7 +96,7 @@ class Span:
         return f"[{self.start:#x}, {self.end:#x})"
 
 
-_START = attrgetter("start")
+_START, _END = attrgetter("start"), attrgetter("end")
 
 
 class SpanSet:
@@ -105,8 +105,13 @@ class SpanSet:
     __slots__ = ("_spans",)
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
+        kept = [span for span in spans if span.end > span.start]
+        if len(kept) < 2:
+            self._spans = tuple(kept)
+            return
+        kept.sort(key=_START)
         merged: list[Span] = []
-        for span in sorted((s for s in spans if s.end > s.start), key=_START):
+        for span in kept:
             if merged and span.start <= merged[-1].end:
                 merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
             else:
@@ -137,14 +142,21 @@ class SpanSet:
         return SpanSet((*self._spans, *other._spans))
 
     def __and__(self, other: SpanSet) -> SpanSet:
-        return self - (self - other)
+        both: list[Span] = []
+        others = other._spans
+        for span in self._spans:
+            index = bisect_right(others, span.start, key=_END)
+            while index < len(others) and others[index].start < span.end:
+                both.append(span & others[index])
+                index += 1
+        return self._in_order(both)
 
     def __sub__(self, other: SpanSet) -> SpanSet:
         kept: list[Span] = []
         holes = other._spans
         for span in self._spans:
             start = span.start
-            index = bisect_right(holes, start, key=attrgetter("end"))
+            index = bisect_right(holes, start, key=_END)
             while index < len(holes) and holes[index].start < span.end:
                 if holes[index].start > start:
                     kept.append(Span(start, holes[index].start))
@@ -152,19 +164,36 @@ class SpanSet:
                 index += 1
             if start < span.end:
                 kept.append(Span(start, span.end))
-        # What is left of spans in order is in order, and does not touch.
-        rest = SpanSet()
-        rest._spans = tuple(kept)
-        return rest
+        return self._in_order(kept)
 
     def covers(self, span: Span) -> bool:
         """Tell whether every byte of ``span`` is in the set."""
-        return not SpanSet([span]) - self
+        if not span:
+            return True
+        index = bisect_right(self._spans, span.start, key=_END)
+        return index < len(self._spans) and self._spans[index].covers(span)
 
     def overlaps(self, span: Span) -> bool:
         """Tell whether the set holds a byte of ``span``."""
         return any(own.overlaps(span) for own in self._spans)
 
+    def reached_by(self, span: Span) -> tuple[Span, ...]:
+        """Return the spans of the set that ``span`` shares a byte with, whole."""
+        spans = self._spans
+        if not spans or span.end <= spans[0].start or spans[-1].end <= span.start or not span:
+            return ()
+        if len(spans) == 1:
+            return spans
+        first = bisect_right(spans, span.start, key=_END)
+        return spans[first : bisect_left(spans, span.end, lo=first, key=_START)]
+
     def holding(self, address: int) -> Span | None:
         """Return the span of the set that holds ``address``, if one does."""
         return next((span for span in self._spans if address in span), None)
+
+    @classmethod
+    def _in_order(cls, spans: list[Span]) -> SpanSet:
+        """Return the set of spans that are in order and do not touch, as parts of a set are."""
+        made = cls()
+        made._spans = tuple(spans)
+        return made

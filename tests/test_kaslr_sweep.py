@@ -16,6 +16,8 @@ from smecheck.answer import Basis, Verdict
 from smecheck.asked import BootRequest, Path, Switch
 from smecheck.boot.kaslr.slots import KaslrSweep
 from smecheck.case import Case
+from smecheck.checks import needs
+from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Effect
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
@@ -258,3 +260,13 @@ def test_an_initrd_that_no_machine_holds_takes_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 64 * MIB
     finally:
         tracemalloc.stop()
+
+
+def test_a_rule_about_the_place_says_once_what_it_forbids() -> None:
+    """Whatever collides at one address is asked of all places; SME020 is where a place faults."""
+    about_places = {
+        rule.id
+        for rule in RULES.values()
+        if rule.effect is Effect.COLLISION and {needs.places, needs.entry_tables} & {*rule.needs}
+    }
+    assert about_places == {rule.id for rule in RULES.values() if rule.forbids} | {"SME020"}

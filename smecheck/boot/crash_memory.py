@@ -12,14 +12,14 @@ from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
-    from smecheck.case import Located
+    from smecheck.case import Identified
     from smecheck.load.segments import SegmentList
     from smecheck.machine.host import Host
 
 _LOW_MEMORY = SpanSet([Span(0, 1 << 20)])
 
 
-def crash_memory(located: Located) -> SpanSet | None:
+def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
     """Return the memory that is not of the kernel that crashed, nor in its vmcore.
 
     ``None`` where the boot is not that of a crash kernel, or where it is not known.
@@ -28,15 +28,15 @@ def crash_memory(located: Located) -> SpanSet | None:
     kexec_file_load hands areas of ``crashkernel=…,cma`` over as RAM, and leaves them out of the
     vmcore. kexec-tools does neither.
     """
-    memory, segments, loader = located.memory, located.segments, located.boot.loader
-    if located.boot.path is not Path.KDUMP or memory is None:
+    memory, segments, loader = found.memory, found.segments, boot.loader
+    if boot.path is not Path.KDUMP or memory is None:
         return None
     spans = [region.span for region in memory.crash_kernel]
     if segments is not None and segments.table is not None:
         # The low 1 MiB is handed over as well, and is of the kernel that crashed.
         spans += SpanSet(ram_of(segments)) - _LOW_MEMORY
     elif isinstance(loader, Known) and loader.value is Loader.KEXEC_FILE_LOAD:
-        areas = crash_areas(located.host)
+        areas = crash_areas(found.host)
         spans += areas.value if isinstance(areas, Known) else ()
     return SpanSet(spans) or None
 

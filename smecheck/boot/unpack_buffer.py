@@ -16,6 +16,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import SegmentRole, is_elf_load
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span, align_down
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class UnpackBuffer:
     origin: str
 
 
+@remembered
 def unpack_buffer(
     image: KernelImage, facts: KernelFacts, segments: SegmentList
 ) -> Fact[UnpackBuffer]:

@@ -19,19 +19,52 @@ def rule_results(resolved: Resolved) -> tuple[RuleResult, ...]:
 
     Where no workarea is used, or none is known, that is only of those about the build and the load.
     """
-    results: dict[str, RuleResult] = {}
-    no_workarea = _no_workarea(resolved)
-    for rule in applicable(resolved):
-        results[rule.id] = _result(rule, resolved, no_workarea, results)
+    results = {
+        rule.id: rule.result(came.outcome, came.reason)
+        if isinstance(came, Lack)
+        else rule.found(came)
+        for rule, came in _applied(resolved, applicable(resolved))
+    }
     return tuple(results[rule_id] for rule_id in sorted(results))
+
+
+def deciding_findings(resolved: Resolved) -> tuple[Finding, ...]:
+    """Return what the rules find whose errors a verdict may depend on, and nothing of the others.
+
+    A rule of a milder kind has no errors, so that no other rule is skipped because of it either.
+    """
+    rules = (rule for rule in applicable(resolved) if rule.severity is Severity.ERROR)
+    applied = (came for _, came in _applied(resolved, rules) if not isinstance(came, Lack))
+    return _in_order(finding for came in applied for finding in came)
+
+
+def _applied(
+    resolved: Resolved, rules: Iterable[Rule]
+) -> Iterator[tuple[Rule, Lack | list[Finding]]]:
+    """Yield of each rule what it finds, or why it cannot be asked; in the order of ``rules``."""
+    no_workarea = _no_workarea(resolved)
+    failed: set[str] = set()
+    for rule in rules:
+        lack = no_workarea if rule.needs_workarea else None
+        lack = lack or _broken_ground(rule, failed) or rule.lack(resolved)
+        if lack is not None:
+            yield rule, lack
+            continue
+        found = rule.findings(resolved)
+        if any(finding.severity is Severity.ERROR for finding in found):
+            failed.add(rule.id)
+        yield rule, found
 
 
 def findings_of(results: Iterable[RuleResult]) -> tuple[Finding, ...]:
     """Return all findings; the worst first, then by rule and address."""
-    found = [finding for result in results for finding in result.findings]
+    return _in_order(finding for result in results for finding in result.findings)
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(
         sorted(
-            found,
+            findings,
             key=lambda finding: (
                 finding.severity.rank,
                 finding.rule,
@@ -46,20 +79,10 @@ def contradicting(findings: Iterable[Finding]) -> Finding | None:
     return next((one for one in findings if one.effect is Effect.CONTRADICTION), None)
 
 
-def _result(
-    rule: Rule, resolved: Resolved, no_workarea: Lack | None, before: dict[str, RuleResult]
-) -> RuleResult:
-    lack = no_workarea if rule.needs_workarea else None
-    lack = lack or _broken_ground(rule, before) or rule.lack(resolved)
-    if lack is not None:
-        return rule.result(lack.outcome, lack.reason)
-    return rule.applied(resolved)
-
-
-def _broken_ground(rule: Rule, before: dict[str, RuleResult]) -> Lack | None:
+def _broken_ground(rule: Rule, failed: set[str]) -> Lack | None:
     """Return why ``rule`` has nothing to stand on, if one that it builds on has failed."""
     for rule_id in rule.after:
-        if before[rule_id].severity is Severity.ERROR:
+        if rule_id in failed:
             return Lack(Outcome.SKIPPED, f"skipped because {rule_id} failed")
     return None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.forbidden import EVERYWHERE, Forbidden, Part, met
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
@@ -21,7 +22,15 @@ from smecheck.quantity import count_text
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
-    from smecheck.case import Resolved
+    from smecheck.case import Located, Resolved
+
+
+def _memory_of_the_crashed_kernel(located: Located) -> Iterator[Forbidden]:
+    """Forbid to use what is not the crash kernel's, where that is known."""
+    if located.memory is not None and located.crash_memory is not None:
+        outside = EVERYWHERE - located.crash_memory
+        for part in (Part.TOUCHED, Part.AT_WORST):
+            yield Forbidden("outside Crash kernel", part, outside)
 
 
 @rule(
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     effect=Effect.COLLISION,
     phrase="leaves the crash reservation",
     needs=(needs.crash_kernel, needs.places, needs.memory),
+    forbids=_memory_of_the_crashed_kernel,
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def past_crash_reservation(resolved: Resolved) -> Iterator[Observation]:
@@ -50,16 +60,9 @@ def past_crash_reservation(resolved: Resolved) -> Iterator[Observation]:
     Sources: kexec list, 2019-06-04, "The current SME implementation fails kexec/kdump kernel
     booting"; experiments old-p-* (docs/evidence.md).
     """
-    extents, reserved = resolved.extents, resolved.crash_memory
-    if extents is None or reserved is None:
-        return
-    surely = Span(extents.in_place.start, max(extents.in_place.start, extents.written_end))
-    for span in SpanSet([surely]) - reserved:
-        yield _outside(span, None)
-    if not resolved.placement.written_is_exact:
-        rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
-        for span in SpanSet([rest]) - reserved:
-            yield _outside(span, "the page tables take more than the fewest pages")
+    at_worst = "the page tables take more than the fewest pages"
+    for forbidden, span in met(resolved, _memory_of_the_crashed_kernel):
+        yield _outside(span, at_worst if forbidden.part is Part.AT_WORST else None)
 
 
 @rule(

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.forbidden import Part, met, neighbours_in
 from smecheck.checks.rule import Observation, rule, segment_party
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Known
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
+
+
+_IN_THE_IMAGE = neighbours_in(Part.IMAGE)
 
 
 @rule(
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     brief="is encrypted in place",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
+    forbids=_IN_THE_IMAGE,
     remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
     "usually covers it, or move the segment",
 )
@@ -40,19 +45,21 @@ def segment_in_slack(resolved: Resolved) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     kernel_end = ALIGN(_end, PMD_SIZE), v4.14 to v7.3; Documentation/arch/x86/boot.rst, init_size.
     """
-    extents, base = resolved.extents, resolved.boot.kernel_base
-    if extents is None or isinstance(base, Unknown):
+    extents = resolved.extents
+    if extents is None:
         return
-    image = Span(base.value, extents.in_place.start)
-    parts = [("the kernel image", image), ("its last 2 MiB frame", extents.in_place)]
-    for segment in resolved.neighbours:
-        for what, span in parts:
-            hit = span & segment.span
+    for forbidden, met_span in met(resolved, _IN_THE_IMAGE):
+        if forbidden.segment is None:
+            continue
+        image = Span(met_span.start, max(met_span.start, extents.in_place.start))
+        for what, span in (("the kernel image", image), ("its last 2 MiB frame", extents.in_place)):
+            hit = span & met_span
             if hit:
                 yield Observation(
-                    message=f"{size_text(hit.size)} of {segment.role.value} lie in {what}",
+                    message=f"{size_text(hit.size)} of {forbidden.segment.role.value} lie in "
+                    f"{what}",
                     span=hit,
-                    other=segment_party(segment),
+                    other=segment_party(forbidden.segment),
                 )
 
 

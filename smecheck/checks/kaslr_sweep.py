@@ -16,11 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from smecheck.boot.kaslr.slots import Collisions, SlotArea, SlotCollision, SlotRun, Slots
-from smecheck.checks.forbidden import forbidden, frames_of_the_load
+from smecheck.checks import crash_reservation, in_place, mapped, ram, written
+from smecheck.checks.forbidden import Forbidden, Part, parts_of
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule
 from smecheck.kernel.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
-from smecheck.record import record
+from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_up
 from smecheck.workarea.place import placed_anywhere, reached_at
 
@@ -41,7 +42,8 @@ _WHOLE = 1 << 64
 class _Kind:
     """Slots that are alike: how far the workarea reaches, from ``_text``."""
 
-    extents: dict[str, Span]
+    parts: dict[Part, Span]
+    """Of what it uses, as offsets from ``_text``."""
     faults: bool
     """Mapping the workarea faults there, whatever lies in memory."""
 
@@ -57,15 +59,35 @@ class _Hit:
     name: str
 
 
-def sweep(
-    slots: Slots, located: Located, crash_memory: SpanSet | None, *, first_only: bool = False
-) -> Collisions | None:
+_RULES = tuple(
+    rule
+    for rule in (
+        *written.RULES,
+        *mapped.RULES,
+        *ram.RULES,
+        *in_place.RULES,
+        *crash_reservation.RULES,
+    )
+    if rule.forbids is not None
+)
+"""The rules that are asked of all places."""
+
+_COUNTED_WITH = {written.worst_case_over_segment.id: written.written_over_segment}
+"""What is met at worst counts as what is surely met: it depends on the slot which it is."""
+
+
+def _forbidden(located: Located) -> Iterator[tuple[Rule, Forbidden]]:
+    for rule in _RULES:
+        for forbidden in rule.forbids(located) if rule.forbids is not None else ():
+            yield _COUNTED_WITH.get(rule.id, rule), forbidden
+
+
+def sweep(slots: Slots, located: Located, *, first_only: bool = False) -> Collisions | None:
     """Count the slots at which a rule would find a collision.
 
     Args:
         slots: all places that KASLR may choose.
         located: what the rules look at; where the kernel runs in it does not matter.
-        crash_memory: what a crash kernel may write to.
         first_only: whether the first collision is enough; the others are not counted then.
 
     Returns:
@@ -74,28 +96,23 @@ def sweep(
     offsets = placed_anywhere(located)
     if offsets is None:
         return None
-    return _Sweep(slots, located, offsets, crash_memory).collisions(1 if first_only else None)
+    return _Sweep(slots, located, offsets).collisions(1 if first_only else None)
 
 
 class _Sweep:
-    def __init__(
-        self, slots: Slots, located: Located, offsets: Extents, crash_memory: SpanSet | None
-    ) -> None:
+    def __init__(self, slots: Slots, located: Located, offsets: Extents) -> None:
         self._slots = slots
         self._located = located
         self._kinds: dict[tuple[int, ...], _Kind] = {}
         self._image_end = offsets.in_place.start
         self._reach = max(offsets.mapped_end, offsets.worst_end)
-        self._fixed = tuple(forbidden(located, crash_memory))
-        written = Span.sized(offsets.start, EXECUTE_LEN)
-        self._least = {
-            "image": Span(0, offsets.in_place.end),
-            "written": written,
-            "reached": written,
-            "mapped": Span(offsets.start, offsets.start + SECTION_SIZE),
-            "touched": Span(offsets.in_place.start, written.end),
-        }
-        self._special = frames_of_the_load(located)
+        self._fixed = tuple(_forbidden(located))
+        written_end = offsets.start + EXECUTE_LEN
+        least = replace(offsets, written_end=written_end, mapped_end=offsets.start + SECTION_SIZE)
+        self._least = parts_of(least, 0, is_exact=True)
+        segments = located.segments.segments if located.segments else ()
+        self._own_frames = SpanSet(segment.span.aligned_out(PUD_SIZE) for segment in segments)
+        """1 GiB frames that have page tables of their own, or share them."""
         initrd = located.boot.initrd.span
         self._initrd_frames = initrd.frames(P4D_SIZE) if initrd else range(0)
 
@@ -103,7 +120,8 @@ class _Sweep:
         hits: list[_Hit] = []
         count, lowest, highest = 0, [], []
         for area in self._slots.areas:
-            found = list(islice(self._hits_in(area), most_hits))
+            hits_in_area = self._hits_in(area, at_once=most_hits is not None)
+            found = list(islice(hits_in_area, most_hits))
             hits += found
             runs = _runs(found, self._slots.alignment)
             count += sum(run.count for run in runs)
@@ -135,11 +153,19 @@ class _Sweep:
                     runs,
                 )
 
-    def _hits_in(self, area: SlotArea) -> Iterator[_Hit]:
-        """Yield the hits of one area, on the grid of its slots."""
+    def _hits_in(self, area: SlotArea, *, at_once: bool) -> Iterator[_Hit]:
+        """Yield the hits of one area, on the grid of its slots.
+
+        Args:
+            area: of slots.
+            at_once: whether what is met whatever kind a slot is of comes first, for whoever needs
+                no more than one hit.
+        """
         step = self._slots.alignment
         whole = Span(area.start, self._slots.last_of(area) + 1)
         near = SpanSet(self._windows(whole))
+        if at_once:
+            yield from self._surely(whole, area.start)
         for window in near:
             sure = list(self._surely(window, area.start)) if window.size > _LARGE else []
             yield from sure
@@ -155,17 +181,18 @@ class _Sweep:
         Only maps that contradict each other have such windows. Slots are counted right all the
         same; what else they meet is not.
         """
-        for fixed in self._fixed:
-            for met in fixed.met_by(self._least[fixed.extent], window):
+        for rule, forbidden in self._fixed:
+            for met in forbidden.met_by(self._least[forbidden.part], window):
                 slots = _on_grid(met, origin, self._slots.alignment)
                 if slots:
-                    yield _Hit(slots, self._slots.alignment, fixed.rule, fixed.name)
+                    yield _Hit(slots, self._slots.alignment, rule, forbidden.name)
 
     def _windows(self, area: Span) -> Iterator[Span]:
         """Yield where in the area anything fixed is within reach."""
-        everything = Span(0, self._reach)
-        for fixed in (*self._fixed, self._special):
-            yield from fixed.met_by(everything, area)
+        reached = {id(forbidden.spans): forbidden for _, forbidden in self._fixed}
+        frames = Forbidden("frames", Part.MAPPED, self._own_frames)
+        for forbidden in (*reached.values(), frames):
+            yield from forbidden.met_by(Span(0, self._reach), area)
         # Borders of 512 GiB add tables, but nothing lies there that they could be written over.
         if area.start <= _LOW_MEMORY_END < area.end + self._reach:
             border = Span(max(0, _LOW_MEMORY_END - self._reach), _LOW_MEMORY_END + 1)
@@ -196,14 +223,11 @@ class _Sweep:
         kind = self._kind(piece.start)
         if kind.faults:
             yield _Hit(piece, step, not_mapped_at_entry, "page tables at entry")
-        for fixed in self._fixed:
-            extent = kind.extents[fixed.extent]
-            if not fixed.within_reach(piece.start + extent.start, piece.end + extent.end):
-                continue
-            for met in fixed.met_by(extent, piece):
+        for rule, forbidden in self._fixed:
+            for met in forbidden.met_by(kind.parts[forbidden.part], piece):
                 slots = _on_grid(met, origin, step)
                 if slots:
-                    yield _Hit(slots, step, fixed.rule, fixed.name)
+                    yield _Hit(slots, step, rule, forbidden.name)
 
     def _far(self, slots: Span) -> Iterator[_Hit]:
         """Yield the faults far from everything: every GiB has them at the same places."""
@@ -223,7 +247,8 @@ class _Sweep:
         first_frame, last_frame = base // PUD_SIZE, last // PUD_SIZE
         is_crossing = (base + self._image_end - 1) // PUD_SIZE < last_frame
         key: tuple[int, ...]
-        if self._special.holds(first_frame * PUD_SIZE, (last_frame + 1) * PUD_SIZE):
+        frames = Span(first_frame * PUD_SIZE, (last_frame + 1) * PUD_SIZE)
+        if self._own_frames.reached_by(frames):
             key = (base if is_crossing else first_frame, last_frame - first_frame)
         else:
             key = (
@@ -241,17 +266,9 @@ class _Sweep:
 
     def _placed(self, base: int) -> _Kind:
         reached = reached_at(self._located, base)
-        own = reached.extents.moved(-base)
-        end = own.written_end if reached.is_exact else own.worst_end
+        offsets = reached.extents.moved(-base)
         return _Kind(
-            {
-                "image": Span(0, own.in_place.end),
-                "written": own.written,
-                "reached": Span(own.start, max(own.start, end)),
-                "mapped": own.mapped,
-                "touched": Span(own.in_place.start, max(own.in_place.start, end)),
-            },
-            faults=bool(reached.tables.unreached),
+            parts_of(offsets, 0, is_exact=reached.is_exact), faults=bool(reached.tables.unreached)
         )
 
 

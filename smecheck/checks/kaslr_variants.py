@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.crash_memory import crash_memory
 from smecheck.boot.kaslr.ask import KaslrAnswer, ask
 from smecheck.boot.kaslr.search import SlotSearch
 from smecheck.boot.kaslr.slots import Collisions, KaslrSweep
@@ -26,10 +25,10 @@ def swept(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
 
 def _sweep_places(answer: KaslrAnswer, located: Located, *, first_only: bool) -> KaslrSweep:
     """Hold every variant's slots against the rules; the one with the most collisions counts."""
-    places, memory = answer.places, crash_memory(located)
+    places = answer.places
     searches = [("", places.search), *places.alternatives]
     found_by = [
-        (name, search, sweep(search.slots, located, memory, first_only=first_only))
+        (name, search, sweep(search.slots, located, first_only=first_only))
         for name, search in searches
     ]
     worst = max(found_by, key=lambda one: one[2].count if one[2] is not None else 0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.forbidden import Forbidden, Part, met
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
@@ -16,14 +17,25 @@ from smecheck.checks.rule import (
 )
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.kernel.generations import GENERATION_RULES
-from smecheck.load.segments import Segment, SegmentRole
+from smecheck.load.segments import SegmentRole
 from smecheck.quantity import size_text
 from smecheck.span import Span, SpanSet
 from smecheck.workarea.page_tables import page_aligned_initrd, partial_frames
-from smecheck.workarea.placement import Extents
 
 if TYPE_CHECKING:
-    from smecheck.case import Resolved
+    from smecheck.case import Located, Resolved
+
+
+def _frames_shared_with_initrd(located: Located) -> Iterator[Forbidden]:
+    """Forbid to map the 2 MiB frames that an initrd covers in part."""
+    if not any(GENERATION_RULES[g].encrypts_initrd for g in located.facts.generations):
+        return
+    for segment in located.neighbours:
+        is_unnamed = segment.role is SegmentRole.OTHER and located.boot.initrd.size > 0
+        if segment.role is SegmentRole.INITRD or is_unnamed:
+            numbers = partial_frames(page_aligned_initrd(segment.span))
+            frames = SpanSet(Span.sized(number * PMD_SIZE, PMD_SIZE) for number in numbers)
+            yield Forbidden(segment.role.value, Part.MAPPED, frames, segment)
 
 
 @rule(
@@ -34,6 +46,7 @@ if TYPE_CHECKING:
     brief="loses its encryption bit",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
+    forbids=_frames_shared_with_initrd,
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def initrd_loses_encryption(resolved: Resolved) -> Iterator[Observation]:
@@ -51,23 +64,18 @@ def initrd_loses_encryption(resolved: Resolved) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c, sme_map_range_decrypted(), v5.0;
     experiments old-l-c-2g-mmC and old-l-c-2g-mmC-garble (docs/evidence.md).
     """
-    extents = resolved.extents
-    if extents is None or not _initrd_is_encrypted_here(resolved):
-        return
-    for segment in resolved.neighbours:
-        if segment.role not in (SegmentRole.INITRD, SegmentRole.OTHER):
+    for forbidden, hit in met(resolved, _frames_shared_with_initrd):
+        if forbidden.segment is None:
             continue
-        certain = segment.role is SegmentRole.INITRD
-        if not certain and resolved.boot.initrd.size == 0:
-            continue
-        for lost in _plain_parts(extents, segment):
-            yield Observation(
-                message=f"{size_text(lost.size)} of the initrd share a 2 MiB frame with the mapped "
-                "workarea: they stay unencrypted and are read as encrypted",
-                span=lost,
-                other=segment_party(segment),
-                condition=None if certain else "this unnamed segment is the initrd",
-            )
+        lost = hit & page_aligned_initrd(forbidden.segment.span)
+        certain = forbidden.segment.role is SegmentRole.INITRD
+        yield Observation(
+            message=f"{size_text(lost.size)} of the initrd share a 2 MiB frame with the mapped "
+            "workarea: they stay unencrypted and are read as encrypted",
+            span=lost,
+            other=segment_party(forbidden.segment),
+            condition=None if certain else "this unnamed segment is the initrd",
+        )
 
 
 @rule(
@@ -136,17 +144,6 @@ def unaligned_initrd(resolved: Resolved) -> Iterator[Observation]:
 
 def _distance(size: int) -> str:
     return f"{size_text(size)} behind" if size else "directly behind"
-
-
-def _initrd_is_encrypted_here(resolved: Resolved) -> bool:
-    return any(GENERATION_RULES[g].encrypts_initrd for g in resolved.facts.generations)
-
-
-def _plain_parts(extents: Extents, segment: Segment) -> SpanSet:
-    """Return the parts of an initrd that lie in mapped frames it covers only partly."""
-    initrd = page_aligned_initrd(segment.span)
-    frames = (Span.sized(number * PMD_SIZE, PMD_SIZE) for number in partial_frames(initrd))
-    return SpanSet(frame & initrd for frame in frames if extents.mapped.covers(frame))
 
 
 RULES = (initrd_loses_encryption, neighbour_in_mapped_part, unaligned_initrd)

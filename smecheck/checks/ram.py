@@ -7,15 +7,30 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
+from smecheck.checks.forbidden import EVERYWHERE, Forbidden, Part, met
 from smecheck.checks.rule import OWN_SECTION, Observation, rule
 from smecheck.kernel.constants import EXECUTE_LEN, PUD_SIZE
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet, align_down
 from smecheck.workarea.placement import Extents
 
 if TYPE_CHECKING:
-    from smecheck.case import Resolved
+    from smecheck.case import Located, Resolved
+
+
+def _what_is_no_ram(located: Located) -> Iterator[Forbidden]:
+    """Forbid to use what is neither System RAM nor, most likely, memory."""
+    if located.memory is not None:
+        outside = _outside_ram(located.memory)
+        for part in (Part.TOUCHED, Part.AT_WORST):
+            yield Forbidden("no System RAM", part, outside)
+
+
+@remembered
+def _outside_ram(memory: MemoryMap) -> SpanSet:
+    return EVERYWHERE - memory.system_ram - memory.ram_buffer
 
 
 @rule(
@@ -27,6 +42,7 @@ if TYPE_CHECKING:
     effect=Effect.COLLISION,
     phrase="is not all System RAM",
     needs=(needs.places, needs.memory),
+    forbids=_what_is_no_ram,
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )
@@ -48,10 +64,11 @@ def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     extents, memory = resolved.extents, resolved.memory
     if extents is None or memory is None:
         return
-    exact = resolved.placement.written_is_exact
+    exact, missed = resolved.placement.written_is_exact, list(met(resolved, _what_is_no_ram))
+    for forbidden, span in missed:
+        if forbidden.part is Part.TOUCHED:
+            yield _finding(span, memory, _consequence(span, extents), Severity.ERROR)
     written = Span(extents.in_place.start, max(extents.in_place.start, extents.written_end))
-    for span in _not_ram(written, memory):
-        yield _finding(span, memory, _consequence(span, extents), Severity.ERROR)
     for span in SpanSet([written]) & memory.ram_buffer - memory.system_ram:
         yield _finding(
             span,
@@ -60,9 +77,8 @@ def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
             Severity.WARNING,
             condition="there is no memory behind it",
         )
-    rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
-    if not exact:
-        for span in _not_ram(rest, memory):
+    for forbidden, span in missed:
+        if forbidden.part is Part.AT_WORST:
             yield _finding(
                 span,
                 memory,
@@ -71,7 +87,8 @@ def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
                 condition="the page tables take more than the fewest pages",
             )
     reached = extents.written_end if exact else extents.worst_end
-    for span in _not_ram(Span(min(reached, extents.mapped_end), extents.mapped_end), memory):
+    unwritten = Span(min(reached, extents.mapped_end), extents.mapped_end)
+    for span in SpanSet([unwritten]) & _outside_ram(memory):
         yield _finding(span, memory, "mapped, not written: no harm", Severity.NOTE)
 
 
@@ -120,10 +137,6 @@ def not_mapped_at_entry(resolved: Resolved) -> Iterator[Observation]:
             span=span,
             condition=tables.condition,
         )
-
-
-def _not_ram(span: Span, memory: MemoryMap) -> SpanSet:
-    return SpanSet([span]) - memory.system_ram - memory.ram_buffer
 
 
 def _consequence(span: Span, extents: Extents) -> str:

@@ -11,6 +11,7 @@ from smecheck.record import record, replace
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
+    from smecheck.checks.forbidden import Forbids
     from smecheck.load.segments import Segment
     from smecheck.span import Span
 
@@ -81,6 +82,9 @@ class Rule:
     remedy: str
     """The next step, for findings that do not name a better one."""
     check: Check
+    forbids: Forbids | None
+    """What must not lie where the kernel and its workarea are, where the rule is about that; then
+    it is asked of all places that KASLR may choose as well."""
     documentation: str
     """Its page: what it looks at, why that matters, where it is known from."""
 
@@ -91,8 +95,11 @@ class Rule:
 
     def lack(self, resolved: Resolved) -> Lack | None:
         """Return the first need that is not met."""
-        lacks = (need(resolved) for need in self.needs)
-        return next((lack for lack in lacks if lack is not None), None)
+        for need in self.needs:
+            lack = need(resolved)
+            if lack is not None:
+                return lack
+        return None
 
     def result(self, outcome: Outcome, reason: str = "") -> RuleResult:
         """Return the outcome of a rule that found nothing, or was not asked."""
@@ -106,11 +113,11 @@ class Rule:
             of_workarea=self.needs_workarea,
         )
 
-    def applied(self, resolved: Resolved) -> RuleResult:
-        """Apply the rule to a case that meets its needs."""
-        found = tuple(self.findings(resolved))
-        outcome = Outcome.FAILED if found else Outcome.PASSED
-        return replace(self.result(outcome), findings=found)
+    def found(self, findings: list[Finding]) -> RuleResult:
+        """Return the outcome of a rule that was asked."""
+        if not findings:
+            return self.result(Outcome.PASSED)
+        return replace(self.result(Outcome.FAILED), findings=tuple(findings))
 
     def findings(self, resolved: Resolved) -> list[Finding]:
         """Return the findings; each carries the case's premise and a next step."""
@@ -162,6 +169,7 @@ def rule(
     static: bool = False,
     needs: tuple[Need, ...] = (),
     after: tuple[str, ...] = (),
+    forbids: Forbids | None = None,
     remedy: str,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a check function; its docstring is the rule's documentation."""
@@ -182,6 +190,7 @@ def rule(
             after=after,
             remedy=remedy,
             check=check,
+            forbids=forbids,
             documentation=_page(check.__doc__ or ""),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from smecheck.answer import Verdict
 from smecheck.checks.judgement import Change
+from smecheck.evidence import value_of
 from smecheck.load.alternatives import alternatives
 from smecheck.load.predicted_load import predict_load
 from smecheck.load.request import PredictedLoad
@@ -41,6 +42,7 @@ def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[C
     if segments is None:
         return
     seen = set()
+    verdicts: dict[object, Verdict] = {}
     for other in alternatives(predicted):
         load = predict_load(other.asked)
         changed = load.segments
@@ -50,13 +52,29 @@ def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[C
         if changed.refusal is not None and segments.refusal is None:
             outcome = f"the load would be refused: {changed.refusal}"
         else:
-            found = ask(load)
+            found = _verdict_on(load, changed, verdicts, ask)
             if found is verdict:
                 continue
             outcome = f"the verdict would be {found.value}"
         if (other.fact, outcome) not in seen:
             seen.add((other.fact, outcome))
             yield Change(other.fact, other.value, found, outcome)
+
+
+def _verdict_on(
+    load: PredictedLoad, segments: SegmentList, known: dict[object, Verdict], ask: Ask
+) -> Verdict:
+    """Return the verdict on a load; of several equal ones, one is asked about."""
+    key = (
+        tuple((part.role, part.span.start, part.span.end) for part in segments.segments),
+        tuple(part.buffer_size for part in segments.segments),
+        value_of(segments.loader),
+        value_of(segments.cmdline),
+        segments.refusal,
+    )
+    if key not in known:
+        known[key] = ask(load)
+    return known[key]
 
 
 def _is_same(one: SegmentList, other: SegmentList) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from smecheck.checks import needs
 from smecheck.checks.consequence import consequence_of
 from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.forbidden import Forbidden, Part, met, neighbours_in
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
@@ -20,14 +21,23 @@ from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.load.segments import Segment, SegmentRole
 from smecheck.quantity import count_text, size_text
 from smecheck.span import Span, SpanSet
-from smecheck.workarea.placement import Extents
 
 if TYPE_CHECKING:
-    from smecheck.case import Resolved
+    from smecheck.case import Located, Resolved
 
 _LIVE_TABLES_SIZE = 32 * PAGE_SIZE
 """arch/x86/include/asm/boot.h, BOOT_PGT_SIZE: 17 pages in v5.0, 32 in v6.12 and v7.3, at the very
 end of the decompressor's image; they are in use while the workarea is set up."""
+
+
+def _under_what_is_written(located: Located) -> Iterator[Forbidden]:
+    """Forbid to write over segments, and over the page tables of a decompressor while in use."""
+    yield from neighbours_in(Part.WRITTEN)(located)
+    for segment in located.segments.of(SegmentRole.KERNEL) if located.segments else ():
+        tables = SpanSet([_live_tables(segment)])
+        yield Forbidden(
+            "page tables of the decompressor", Part.WRITTEN, tables, segment, if_moved=True
+        )
 
 
 @rule(
@@ -38,6 +48,7 @@ end of the decompressor's image; they are in use while the workarea is set up.""
     brief="is overwritten",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
+    forbids=_under_what_is_written,
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def written_over_segment(resolved: Resolved) -> Iterator[Observation]:
@@ -57,15 +68,17 @@ def written_over_segment(resolved: Resolved) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_boot.S, sme_encrypt_execute() and __enc_copy, v5.0 to v7.3;
     every page of RAM of guests with emulated SME, compared before and after (docs/evidence.md).
     """
-    extents = resolved.extents
-    if extents is None:
-        return
-    for segment in resolved.neighbours:
-        hit = extents.written & segment.span
-        if hit:
-            yield _overlap(segment, hit, "the surely written part of the workarea")
-            yield from _copied_back_damage(resolved, extents, segment)
-    yield from _live_tables(resolved, extents)
+    for forbidden, hit in met(resolved, _under_what_is_written):
+        if forbidden.segment is None:
+            continue
+        if forbidden.if_moved:
+            yield _over_live_tables(forbidden.segment, hit)
+            continue
+        yield _overlap(forbidden.segment, hit, "the surely written part of the workarea")
+        yield from _copied_back_damage(resolved, forbidden.segment)
+
+
+_AT_WORST = neighbours_in(Part.AT_WORST)
 
 
 @rule(
@@ -76,6 +89,7 @@ def written_over_segment(resolved: Resolved) -> Iterator[Observation]:
     brief="may be overwritten",
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
+    forbids=_AT_WORST,
     remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
     "--iomem), or treat it as a collision",
 )
@@ -91,15 +105,10 @@ def worst_case_over_segment(resolved: Resolved) -> Iterator[Observation]:
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     sme_pgtable_calc() and workarea_len, v5.0 to v7.3.
     """
-    extents = resolved.extents
-    if extents is None or resolved.placement.written_is_exact:
-        return
-    rest = Span(extents.written_end, max(extents.written_end, extents.worst_end))
-    for segment in resolved.neighbours:
-        hit = rest & segment.span
-        if hit:
+    for forbidden, hit in met(resolved, _AT_WORST):
+        if forbidden.segment is not None:
             yield _overlap(
-                segment,
+                forbidden.segment,
                 hit,
                 "the part of the workarea that is written at worst",
                 condition="the page tables take more than the fewest pages",
@@ -120,9 +129,7 @@ def _overlap(
     )
 
 
-def _copied_back_damage(
-    resolved: Resolved, extents: Extents, segment: Segment
-) -> Iterator[Observation]:
+def _copied_back_damage(resolved: Resolved, segment: Segment) -> Iterator[Observation]:
     """Yield what copying the initrd's first 2 MiB back destroys above the written extent.
 
     Source and destination of the copy overlap, and rep movsb runs upwards
@@ -130,7 +137,8 @@ def _copied_back_damage(
     bytes repeat. Measured page for page on a v5.0 kernel.
     """
     encrypts = all(GENERATION_RULES[g].encrypts_initrd for g in resolved.facts.generations)
-    if segment.role is not SegmentRole.INITRD or not encrypts:
+    extents = resolved.extents
+    if extents is None or segment.role is not SegmentRole.INITRD or not encrypts:
         return
     buffer = Span(extents.start + COPY_BUFFER_OFFSET, extents.start + EXECUTE_LEN)
     # Chunks of 2 MiB: exactly one begins inside the buffer, which has that size.
@@ -148,26 +156,21 @@ def _copied_back_damage(
         )
 
 
-def live_tables(segment: Segment) -> Span:
+def _live_tables(segment: Segment) -> Span:
     """Return where the decompressor that runs in a kernel segment keeps its page tables."""
     end = segment.span.end
     return Span(max(segment.span.start, end - _LIVE_TABLES_SIZE), end)
 
 
-def _live_tables(resolved: Resolved, extents: Extents) -> Iterator[Observation]:
-    """Yield a hit on the decompressor's page tables, live where KASLR moved the kernel away."""
-    if not resolved.kernel_moved or resolved.segments is None:
-        return
-    for segment in resolved.segments.of(SegmentRole.KERNEL):
-        hit = extents.written & live_tables(segment)
-        if hit:
-            yield Observation(
-                message="the workarea is written where the decompressor keeps its page tables, "
-                f"the last {size_text(_LIVE_TABLES_SIZE)} of the kernel segment",
-                span=hit,
-                other=segment_party(segment),
-                condition="the tables in use at that moment are the decompressor's",
-            )
+def _over_live_tables(segment: Segment, hit: Span) -> Observation:
+    """Say that they are hit: they are live where KASLR moved the kernel away."""
+    return Observation(
+        message="the workarea is written where the decompressor keeps its page tables, "
+        f"the last {size_text(_LIVE_TABLES_SIZE)} of the kernel segment",
+        span=hit,
+        other=segment_party(segment),
+        condition="the tables in use at that moment are the decompressor's",
+    )
 
 
 RULES = (written_over_segment, worst_case_over_segment)

@@ -5,7 +5,7 @@ kexec-tools, kexec/arch/i386/kexec-x86-common.c, get_memory_ranges().
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -31,6 +31,8 @@ IOMEM_TYPES = {
     "Persistent Memory": E820Type.PMEM,
 }
 """Names in /proc/iomem that kexec-tools knows, besides "reserved"."""
+
+_RESERVED = "reserved"
 
 _FIRMWARE_TYPES = {
     E820Type.RAM: E820Type.RAM,
@@ -78,6 +80,13 @@ class RamRanges:
     in_order: bool
     """Whether each lies above the one before it, without sharing a byte."""
 
+    def reached_by(self, window: Span) -> tuple[int, int]:
+        """Return the first span that overlaps a window, and the first behind it, if in order."""
+        first = bisect_right(self.starts, window.start)
+        if first and self.spans[first - 1].end > window.start:
+            first -= 1
+        return first, max(first, bisect_left(self.starts, window.end))
+
     def holding(self, address: int) -> Sequence[int]:
         """Return the places of those that hold an address."""
         if not self.in_order:
@@ -111,7 +120,6 @@ def reads_firmware_map(host_cmdline: str) -> bool:
     return b"add_efi_memmap" not in read
 
 
-@remembered
 def candidates_of(
     memory: MemoryMap | None, firmware: FirmwareMap | None, tools: Version
 ) -> Candidates:
@@ -125,28 +133,38 @@ def candidates_of(
     Raises:
         ValueError: neither is known.
     """
+    in_any_case = ToolsChange.RESERVED_IN_ANY_CASE.is_in(tools)
+    vectors_end = 0x400 if ToolsChange.WHOLE_VECTOR_TABLE.is_in(tools) else 0x100
+    return _candidates_of(memory, firmware, in_any_case, vectors_end)
+
+
+@remembered
+def _candidates_of(
+    memory: MemoryMap | None, firmware: FirmwareMap | None, in_any_case: bool, vectors_end: int
+) -> Candidates:
+    """Read the ranges; versions that read them alike share what they come to."""
     if firmware is not None and len(firmware.ranges) <= RANGES_LIMIT:
         ranges, in_order = _without_overlaps(_of_firmware(firmware))
         source = firmware.source
     elif memory is not None:
-        ranges, in_order = of_iomem(memory, tools), True
+        ranges, in_order = _of_iomem(memory, in_any_case=in_any_case), True
         source = memory.source
         if firmware is not None:
             ranges, in_order = _without_overlaps(ranges)
     else:
         raise ValueError("no memory map that kexec-tools would read")
     if in_order:
-        ranges = _without_vectors(ranges, tools)
+        ranges = _without_vectors(ranges, vectors_end)
     return Candidates(tuple(ranges), source, in_order)
 
 
-def of_iomem(memory: MemoryMap, tools: Version) -> list[MemoryRange]:
+def _of_iomem(memory: MemoryMap, *, in_any_case: bool) -> list[MemoryRange]:
     """Return the lines of /proc/iomem that kexec-tools takes, at whatever depth, by their names."""
-    in_any_case = ToolsChange.RESERVED_IN_ANY_CASE.is_in(tools)
     ranges = []
     for region in memory.regions:
-        kind = IOMEM_TYPES.get(region.name)
-        if (region.name.lower() if in_any_case else region.name) == "reserved":
+        name = region.name
+        kind = IOMEM_TYPES.get(name)
+        if len(name) == len(_RESERVED) and (name.lower() if in_any_case else name) == _RESERVED:
             kind = E820Type.RESERVED
         if kind is not None:
             ranges.append(MemoryRange(region.span, kind))
@@ -216,9 +234,8 @@ def _without_overlaps(ranges: list[MemoryRange]) -> tuple[list[MemoryRange], boo
     return ranges[:count], True
 
 
-def _without_vectors(ranges: list[MemoryRange], tools: Version) -> list[MemoryRange]:
+def _without_vectors(ranges: list[MemoryRange], end: int) -> list[MemoryRange]:
     """Begin the first RAM that reaches into the interrupt vector table behind that table."""
-    end = 0x400 if ToolsChange.WHOLE_VECTOR_TABLE.is_in(tools) else 0x100
     for index, one in enumerate(ranges):
         if one.is_ram and one.span.start < end:
             cut = replace(one, span=Span(end, max(end, one.span.end)))

@@ -12,6 +12,7 @@ from smecheck.load.versions import Version
 from smecheck.machine.firmware import E820Type
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span, align_down, align_up
 
 _RANGES_LIMIT = 32768
@@ -52,15 +53,24 @@ class CrashRange:
 
 def ranges_to_dump(
     memory: MemoryMap, reserved: tuple[Span, ...], tools: Version
-) -> list[CrashRange] | None:
+) -> tuple[CrashRange, ...] | None:
     """Return what elfcorehdr describes: memory without the reservations and the GART aperture.
 
     ``None`` where there are more ranges than kexec-tools has room for.
     """
-    ranges: list[CrashRange] = []
-    aperture = None
     any_ram = ToolsChange.HOTPLUGGED_RAM.is_in(tools)
     limit = _RANGES_LIMIT if ToolsChange.MORE_CRASH_RANGES.is_in(tools) else _RANGES_LIMIT_BEFORE
+    borders = tuple(border for span in reserved for border in (span.start, span.end))
+    return _ranges_to_dump(memory, borders, any_ram, limit)
+
+
+@remembered
+def _ranges_to_dump(
+    memory: MemoryMap, reserved: tuple[int, ...], any_ram: bool, limit: int
+) -> tuple[CrashRange, ...] | None:
+    """Work it out; ``reserved`` holds start and end of each reservation."""
+    ranges: list[CrashRange] = []
+    aperture = None
     for region in memory.regions:
         name = region.name
         kind = E820Type.RAM if any_ram and "System RAM" in name else _TYPES.get(name)
@@ -70,18 +80,26 @@ def ranges_to_dump(
             aperture = region.span
         elif kind is not None:
             ranges.append(CrashRange(region.span.start, region.span.end, kind))
-    for span in (*reserved, *([aperture] if aperture is not None else [])):
+    excluded = [Span(*borders) for borders in zip(reserved[::2], reserved[1::2], strict=True)]
+    for span in (*excluded, *([aperture] if aperture is not None else [])):
         if not _exclude(ranges, span, limit):
             return None
-    return ranges
+    return tuple(ranges)
 
 
-def backup_source(ranges: list[CrashRange]) -> Span:
+@remembered
+def backup_source(ranges: tuple[CrashRange, ...]) -> Span:
     """Return the low memory that is backed up for the crash kernel."""
     for one in ranges:
         if one.type is E820Type.RAM and one.end - 1 <= _LOW_MEMORY_END and one.start <= one.end:
             return Span(one.start, one.end)
     return _DEFAULT_BACKUP
+
+
+@remembered
+def not_ram(ranges: tuple[CrashRange, ...]) -> tuple[CrashRange, ...]:
+    """Return those that are no RAM: a crash kernel is told of them too."""
+    return tuple(one for one in ranges if one.type is not E820Type.RAM)
 
 
 class UsableMap:

@@ -101,8 +101,9 @@ class KexecBuffers:
         spare, taken, ram = 0 if counts_last else 1, self._taken, self._ram.spans
         if not self._ram.in_order:
             return find_hole(free_pieces(ram, taken), wanted, spare=spare)
-        for span in reversed(ram) if wanted.from_top else ram:
-            if span.size < wanted.size or not span.overlaps(wanted.within):
+        first, behind = self._ram.reached_by(wanted.within)
+        for span in reversed(ram[first:behind]) if wanted.from_top else ram[first:behind]:
+            if span.end - span.start < wanted.size:
                 continue
             inside = [other for other in taken if other.start in span]
             hole = find_hole(free_pieces((span,), inside), wanted, spare=spare)

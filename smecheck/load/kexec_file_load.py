@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.evidence import Known, Step
+from smecheck.evidence import Step, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import BzImageFacts, bzimage_facts
@@ -32,6 +32,7 @@ from smecheck.load.versions import Version
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet, align_down, align_up
 
 _LOCATE = "kernel/kexec_file.c, locate_mem_hole_callback()"
@@ -283,14 +284,11 @@ def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
     cpus = load.assumptions.take(
         "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (elfcorehdr has a page up to some 65)"
     )
-    excluded = [region.span for region in load.memory.crash_kernel]
-    if KernelChange.NO_BACKUP.is_in(load.kernel):
-        excluded.append(Span(0, _LOW_MEMORY_END))
+    areas: tuple[Span, ...] = ()
     if KernelChange.CRASH_CMA.is_in(load.kernel):
-        areas = crash_areas(host)
-        excluded += areas.value if isinstance(areas, Known) else ()
-    ranges = SpanSet(system_ram(load.memory)) - SpanSet(excluded)
-    headers = cpus + 1 + len(ranges) + 1
+        areas = value_of(crash_areas(host)) or ()
+    low_end = _LOW_MEMORY_END if KernelChange.NO_BACKUP.is_in(load.kernel) else 0
+    headers = cpus + 1 + _ranges_to_dump(load.memory, low_end, areas) + 1
     content = align_up(headers_size(headers), PAGE_SIZE)
     if not KernelChange.CRASH_HOTPLUG.is_in(load.kernel):
         return content, content
@@ -301,6 +299,13 @@ def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
         HOTPLUG_ASSUMED,
     )
     return content, max(size, content)
+
+
+@remembered
+def _ranges_to_dump(memory: MemoryMap, low_end: int, areas: tuple[Span, ...]) -> int:
+    """Count the ranges that elfcorehdr describes: RAM from ``low_end`` on, but for these areas."""
+    reserved = (region.span for region in memory.crash_kernel)
+    return len(SpanSet(system_ram(memory)) - SpanSet([*reserved, Span(0, low_end), *areas]))
 
 
 def _parameters_size(load: _Load) -> int:

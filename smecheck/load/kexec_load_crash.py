@@ -6,7 +6,7 @@ kexec-tools, kexec/arch/i386/crashdump-x86.c, load_crashdump_segments().
 from __future__ import annotations
 
 from smecheck.load.core_headers import CPUS, headers_size
-from smecheck.load.crash_map import CrashRange, backup_source, ranges_to_dump
+from smecheck.load.crash_map import CrashRange, backup_source, not_ram, ranges_to_dump
 from smecheck.load.hotplug import size_for_hotplug
 from smecheck.load.kexec_buffers import Buffer, LoadRefused
 from smecheck.load.kexec_tools import ToolsChange
@@ -67,9 +67,8 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
     if not (hands_over_efi and load.efi_entries and not load.options.no_efi):
         cmdline = _with_rsdp(load, cmdline)
     cmdline = with_word(cmdline, f"elfcorehdr={header.start // _ALIGN}K")
-    for one in ranges:
-        if one.type is not E820Type.RAM:
-            usable.add(one.start, one.end, one.type)
+    for one in not_ram(ranges):
+        usable.add(one.start, one.end, one.type)
     if load.options.memmap_on_cmdline:
         for word in usable.cmdline_words():
             cmdline = with_word(cmdline, word)
@@ -100,7 +99,7 @@ def _not_usable(span: Span, load: LoadState) -> Refusal:
     )
 
 
-def _elfcorehdr_content(load: LoadState, ranges: list[CrashRange]) -> int:
+def _elfcorehdr_content(load: LoadState, ranges: tuple[CrashRange, ...]) -> int:
     """Return the size of the ELF headers: a note per CPU, vmcoreinfo, the kernel, and the ranges.
 
     kexec-tools, kexec/crashdump-elf.c.

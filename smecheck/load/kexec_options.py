@@ -25,6 +25,7 @@ from smecheck.load.strtoul import strtoul
 from smecheck.load.versions import Version, parse_version, version_text
 from smecheck.machine.host import Host
 from smecheck.record import record, replace
+from smecheck.remembered import remembered
 
 _LOSES_CMDLINE = ("noefi", "pass-memmap-cmdline", "reuse-video-type")
 """Options that make the loaders forget an earlier command line: their codes are above OPT_ARCH_MAX
@@ -133,9 +134,13 @@ def parse_options(words: Sequence[str], version: Version | None = None) -> Kexec
 
 def options_of_host(host: Host) -> KexecOptions:
     """Read the options of a host, as its version of kexec-tools reads them where that is known."""
-    words = host.kexec_options
+    return _options_as_read(host.kexec_options, version_of_tools(host.kexec_tools))
+
+
+@remembered
+def _options_as_read(words: tuple[str, ...], version: Version | None) -> KexecOptions:
     try:
-        return parse_options(words, version_of_tools(host.kexec_tools))
+        return parse_options(words, version)
     except BadOptionError as error:
         refusal = error.message
     try:

@@ -74,8 +74,13 @@ def _kept_by_the_load(located: Located) -> Known[int] | None:
     return Known(left, why)
 
 
-def proof_of(resolved: Resolved) -> Proof | None:
-    """Hold the workarea against what is reserved on the ways that this boot can take."""
+def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
+    """Hold the workarea against what is reserved on the ways that this boot can take.
+
+    Args:
+        resolved: the boot, the load and the workarea.
+        with_examples: whether to make a counterexample for each way that fails.
+    """
     actual = resolved.actual
     if actual is None:
         return None
@@ -87,6 +92,8 @@ def proof_of(resolved: Resolved) -> Proof | None:
     )
 
     def counterexample(way: Way, reserved_end: int) -> Counterexample | None:
+        if not with_examples:
+            return None
         from smecheck.workarea.counterexample import Failing
 
         return Failing(resolved, extents).counterexample(way, reserved_end)

@@ -133,9 +133,9 @@ def tables_at_entry(
         unpacked: what a decompressor surely maps of the kernel, as far as that is known.
         may_build_own: the decompressor may be one that always builds tables of its own.
     """
-    own = SpanSet([image.aligned_out(PMD_SIZE)])
-    if _frames(own, PUD_SIZE).covers(workarea):
+    if image.aligned_out(PUD_SIZE).covers(workarea):
         return reached("it lies in the 1 GiB frames of the kernel itself")
+    own = SpanSet([image.aligned_out(PMD_SIZE)])
     possible = _possible_tables(located, unpacked, may_build_own=may_build_own)
     outcomes = [_outcome(tables, own, workarea, count) for tables in possible for count in levels]
     if not outcomes:

@@ -15,6 +15,7 @@ from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import KernelImage
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import align_up
 
 _EXTRA_BYTES = {65536: "v4.14 to v5.8", 131072: "since v5.9"}
@@ -44,6 +45,7 @@ class InputBounds:
         return self.lowest == self.highest
 
 
+@remembered
 def payload_place(image: KernelImage, kernel_size: int | None) -> Fact[InputBounds]:
     """Return where the payload begins, as a distance from the start of the buffer.
 
