@@ -353,6 +353,14 @@ def test_the_order_of_ranges_and_their_last_byte() -> None:
     assert one(new, SegmentRole.KERNEL).span.start == 0x13DE00000
 
 
+def test_each_range_from_the_highest_on_is_tried() -> None:
+    small = "200000000-2000fffff : System RAM\n"
+    memory = parse_iomem(IOMEM + small, "iomem")
+    found = predict(kernel(KernelChange.FROM_HIGHEST_RANGE.since, memory=memory))
+    assert one(found, SegmentRole.PURGATORY).span.end == 0x200100000
+    assert one(found, SegmentRole.KERNEL).span.start == 0x13E000000
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [

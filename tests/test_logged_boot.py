@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.span import Span
 
@@ -84,3 +86,32 @@ def test_that_the_size_of_the_runtime_map_is_assumed_is_said(name: str, is_efi: 
         told = [text for text in said if "the EFI runtime map that kexec hands over" in text]
         assert bool(told) is is_efi
         assert all("dmesg.txt:21 tells of EFI" in text for text in told)
+
+
+BIOS = (LOGS / "k612-1g-bios-nokaslr-crash-s.boot1.dmesg.txt").read_text().splitlines()
+LEAVES_EFI_OPEN = "the e820 table stands for the EFI memory map"
+
+
+def places_of_first_boot(lines: list[str]) -> tuple[int, bool]:
+    """Return how many places KASLR has, and whether it is open if there is an EFI memory map."""
+    log = read_dmesg(NamedStream.of("dmesg", "\n".join(lines).encode()))
+    asked = BootRequest(path=boots.Path.FIRST_BOOT, cmdline="")
+    report = analyze(Case(kernel("6.1.0-56-amd64"), asked, log=log))
+    assert report.kaslr is not None
+    return report.kaslr.slots.count, any(LEAVES_EFI_OPEN in text for text in report.not_checked)
+
+
+def test_a_whole_log_without_efi_shows_that_there_is_none() -> None:
+    assert places_of_first_boot(BIOS) == (433, False)
+
+
+@pytest.mark.parametrize("left_out", ["Linux version", "smp: Brought up|Freeing unused|as init"])
+def test_a_log_that_is_cut_off_shows_no_such_thing(left_out: str) -> None:
+    lines = [line for line in BIOS if not re.search(left_out, line)]
+    assert len(lines) < len(BIOS)
+    assert places_of_first_boot(lines) == (433, True)
+
+
+def test_the_ramdisk_of_the_log_is_avoided() -> None:
+    lines = [line for line in BIOS if "RAMDISK" not in line]
+    assert places_of_first_boot(lines) == (440, False)

@@ -574,6 +574,7 @@ CASES = [
     ),
     sources("SME043", "this one", log=died(0x10000000, 0xA16000)),
     sources("SME043", "another place", error(), log=died(0x10200000, 0xA16000)),
+    sources("SME043", "a kernel elsewhere", log=died(0x10000000, 0xA16000), request=ELSEWHERE),
     sources("SME043", "another kernel", error(), log=died(0x10000000, 0xA17000)),
     sources("SME045", "SEV in one line", error(), log=log_of(ACTIVE + "SME SEV SEV-ES")),
     sources("SME045", "SEV in another", error(), log=log_of(ACTIVE + "SEV", OLD_ACTIVE)),

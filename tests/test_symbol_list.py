@@ -19,6 +19,7 @@ from smecheck.evidence import Known, value_of
 from smecheck.kernel.generations import Generation
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, KernelKind, Scheme
+from smecheck.kernel.link_address import physical_align
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.kernel.symbol_list import (
     SIZE_LIMIT,
@@ -357,3 +358,8 @@ def test_where_both_spellings_are_listed_the_plain_one_counts() -> None:
     image = read(listed({"__pi_sme_encrypt_kernel": TEXT + 0x40} | OLD))
     assert image.symbols["sme_encrypt_kernel"] == OLD["sme_encrypt_kernel"]
     assert image.symbol_origin("sme_encrypt_kernel") == "syms:5: symbol sme_encrypt_kernel"
+
+
+@pytest.mark.parametrize(("text", "align"), [("0x1000", 0x1000), ("0x800", None), ("0x3000", None)])
+def test_an_alignment_is_a_page_at_least(text: str, align: int | None) -> None:
+    assert value_of(physical_align({"CONFIG_PHYSICAL_ALIGN": text})) == align
