@@ -52,7 +52,7 @@ def test_nothing_is_assumed_of_a_whole_header() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("kernel_alignment", "kernel_alignment is 2.0 MiB (0x200000), the default"),
+        ("kernel_alignment", "kernel_alignment is 2 MiB (0x200000), the default"),
         ("cmdline_size", "cmdline_size of the setup header is 0x7ff, as is usual"),
         ("initrd_addr_max", "initrd_addr_max of the setup header is 0x7fffffff, as is usual"),
     ],
