@@ -75,10 +75,10 @@ class GateReport(GateAnswer):
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the answer as JSON has it, ``smecheck/gate-v1``."""
-        from smecheck.programs.gate import exit_status as status_of
-        from smecheck.report.gate_json import render_gate_json
+        from smecheck.report.options import Format
+        from smecheck.report.row_render import render_gate
 
-        return _document(render_gate_json(self, _options(status_of(self))))
+        return _document(render_gate(self, Format.JSON, _options(self.verdict.exit_code())))
 
     def __repr__(self) -> str:
         return f"<GateReport {self.verdict.value}: {self.headline}>"

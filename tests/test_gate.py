@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import format_readers as readers
 import pytest
 import yaml
-from commandline import ROOT, SAMPLES, Run, run
+from commandline import ROOT, SAMPLES, Run, run, validator
 from mutations import description
 from recorded import DATA
 
@@ -547,3 +548,88 @@ def test_the_build_in_the_document_is_that_of_the_kernel() -> None:
     assert json.dumps(build["section"]) == json.dumps(
         {"name": ".init.scratch", "start": "0x2a00000", "size": 0x400000, "type": "PROGBITS"}
     )
+
+
+# Several kernels, --ignore, --min-slack
+
+
+def test_several_kernels_have_one_summary_and_the_worst_decides() -> None:
+    found = gate(NEW, OLD)
+    assert found.status == 1
+    document = found.document
+    assert (document["schema"], document["verdict"]) == ("smecheck/gates-v1", "fail")
+    assert document["headline"].startswith(f"1 of 2 kernels: {OLD}: SME007 on kernel: ")
+    gates = document["gates"]
+    assert [(one["build"]["source"], one["exit_code"]) for one in gates] == [(NEW, 0), (OLD, 1)]
+    for one, kernel in zip(gates, (NEW, OLD), strict=True):
+        validator("smecheck/gate-v1").validate(one)
+        assert one == gate(kernel).document
+
+
+@pytest.mark.parametrize("form", [form.value for form in Format])
+def test_several_kernels_in_every_format(form: str) -> None:
+    found = gate(NEW, OLD, form=form)
+    assert (found.status, found.err) == (1, "")
+    for kernel in (NEW, OLD):
+        name = kernel.removeprefix("/") if form == "sarif" else kernel
+        clean = kernel == NEW and form in ("sarif", "kcidb")
+        assert clean or name in found.out or form == "kcidb"
+    one = gate(NEW, NEW, form=form)
+    assert one.status == 0
+
+
+def test_several_kernels_have_suites_and_rows_of_their_own() -> None:
+    suites = list(readers.junit(gate(NEW, OLD, form="junit").out))
+    assert [suite.name for suite in suites] == [f"{NEW}: kernel", f"{OLD}: kernel"]
+    kcidb = readers.kcidb(gate(NEW, OLD, form="kcidb").out)
+    assert len({row["build_id"] for row in kcidb}) == 2
+    assert len({row["id"] for row in kcidb}) == len(kcidb)
+    lines = gate(NEW, OLD, form="plain").out.split("\n")
+    assert lines[:2] == ["gate: fail", "exit-code: 1"]
+    assert lines[3].startswith(f"kernel: {NEW} pass: ")
+    assert lines.count("") == 3
+    results = readers.sarif(gate(OLD, LUCKY, form="sarif").out)["results"]
+    prints = [result["partialFingerprints"]["smecheck/v1"] for result in results]
+    assert len(set(prints)) == len(prints) > 1
+
+
+@pytest.mark.parametrize("option", [("--bzimage", NEW), ("--bisect",), ("--kcidb-build", "a:b")])
+def test_what_is_of_one_kernel_is_refused_of_several(option: tuple[str, ...]) -> None:
+    found = gate(NEW, OLD, *option)
+    assert found.problem[0].startswith(f"{option[0]} is of one kernel, and 2 are given")
+
+
+def test_an_ignored_failure_is_shown_and_does_not_count() -> None:
+    assert gate(OLD).status == 1
+    found = gate(OLD, "--ignore", "SME007")
+    assert found.document["ignored"] == ["SME007"]
+    row = rows(found)["kernel", "SME007"]
+    assert (row["outcome"], row["fails"]) == ("failed", False)
+    # Nothing is proven by not looking: as with analyze, the question is open then.
+    assert (found.status, rows(found)["kernel", "proof"]["outcome"]) == (4, "undecided")
+    assert run("analyze", OLD, "--ignore", "SME007").status == 4
+    assert gate(OLD, "--ignore", "SME007", "--allow-undecided").status == 0
+    assert (
+        "IGNORED  1 (does not count: --ignore)" in gate(OLD, "--ignore", "SME007", form="text").out
+    )
+    assert gate(OLD, "--ignore", "SME999").problem[0].startswith("--ignore 'SME999'")
+
+
+def test_an_ignored_failure_on_a_machine_does_not_count(tmp_path: Path) -> None:
+    machines = policy(tmp_path, machines=[MACHINE])
+    ignored = ("--ignore", "SME001", "--ignore", "SME006", "--ignore", "SME007")
+    found = gate(OLD, "--policy", machines, *ignored, "--allow-undecided")
+    assert found.status == 0
+    assert rows(found)["kdump", "SME001"]["outcome"] == "failed"
+    results = readers.sarif(gate(OLD, "--policy", machines, *ignored, form="sarif").out)["results"]
+    for result in results:
+        is_ignored = result["ruleId"] in ignored
+        assert ("suppressions" in result) is is_ignored
+
+
+def test_slack_of_the_command_line_goes_before_the_policys(tmp_path: Path) -> None:
+    assert rows(gate(NEW, "--min-slack", "1M"))["kernel", "slack"]["outcome"] == "passed"
+    assert gate(NEW, "--min-slack", "1G").status == 1
+    lenient = policy(tmp_path, thresholds=[{"flavour": "*", "min_slack": "1G"}])
+    assert gate(NEW, "--policy", lenient).status == 1
+    assert gate(NEW, "--policy", lenient, "--min-slack", "1M").status == 0

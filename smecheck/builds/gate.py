@@ -54,6 +54,10 @@ class GateQuestion:
     fail_on: Severity | None = None
     """Goes before what the policy says."""
     allow_undecided: bool | None = None
+    ignored: tuple[str, ...] = ()
+    """Ids of rules whose failures do not count."""
+    min_slack: int | None = None
+    """What init_size must leave past the workarea; goes before what the policy says."""
     verification: Verification | None = None
     """What running the kernel's own code came to, where that is asked for."""
 
@@ -64,9 +68,9 @@ def gate(question: GateQuestion) -> GateReport:
     kernel = analyze(Case(question.image, BootRequest(), verification=question.verification))
     build = build_facts(kernel)
     targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, TargetAnswer.of(kernel))]
-    rows = list(kernel_rows(kernel, policy))
+    rows = list(kernel_rows(kernel, policy, question.ignored))
+    rows += threshold_rows(build, policy, question.baseline, question.min_slack)
     if policy is not None:
-        rows += threshold_rows(build, policy, question.baseline)
         for target, of_machine in _machines(question, policy):
             targets.append(target)
             rows += of_machine
@@ -87,7 +91,7 @@ def _machines(question: GateQuestion, policy: Policy) -> Iterator[tuple[GateTarg
             continue
         what = replace(what, image=question.image, verification=question.verification)
         report = analyze(what)
-        rows = list(machine_rows(machine.name, report, policy))
+        rows = list(machine_rows(machine.name, report, policy, question.ignored))
         yield replace(target, answer=TargetAnswer.of(report)), rows
 
 
@@ -109,6 +113,7 @@ def _summed_up(
         policy=policy.source if policy else None,
         fail_on=fail_on,
         allow_undecided=allowed,
+        ignored=question.ignored,
         build=build,
         kernel=kernel,
         targets=targets,

@@ -8,6 +8,8 @@ from smecheck.answer import Basis, Report, Verdict
 from smecheck.builds.build_facts import BuildFacts
 from smecheck.builds.policy import Waiver
 from smecheck.checks.finding import Finding, Severity
+from smecheck.errors import ExitCode
+from smecheck.quantity import count_text
 from smecheck.record import record
 
 KERNEL_TARGET = "kernel"
@@ -41,6 +43,20 @@ class GateVerdict(Enum):
     UNDECIDED = "undecided"
     ERROR = "error"
     """An input could not be read; what could be is answered all the same."""
+
+    def exit_code(self, *, exit_zero: bool = False) -> ExitCode:
+        """Return the exit status of such an answer."""
+        status = _EXIT_CODES[self]
+        return ExitCode.OK if exit_zero and status is not ExitCode.INPUT else status
+
+
+_EXIT_CODES = {
+    GateVerdict.ERROR: ExitCode.INPUT,
+    GateVerdict.FAIL: ExitCode.FINDINGS,
+    GateVerdict.UNDECIDED: ExitCode.UNDECIDED,
+    GateVerdict.PASS: ExitCode.OK,
+}
+"""The worst first: of several answers that one is the answer to all."""
 
 
 class TargetKind(Enum):
@@ -125,6 +141,8 @@ class GateReport:
     fail_on: Severity
     """From which severity on what failed makes the gate fail."""
     allow_undecided: bool
+    ignored: tuple[str, ...]
+    """Ids of rules whose failures do not make the gate fail."""
     build: BuildFacts
     """The kernel in short, to be compared with later builds."""
     kernel: Report
@@ -145,7 +163,32 @@ class GateReport:
     def fails(self, row: GateRow) -> bool:
         """Tell whether the row makes the gate fail, or leaves it without an answer."""
         if row.outcome is RowOutcome.FAILED:
+            if row.check in self.ignored:
+                return False
             return row.severity is None or row.severity.rank <= self.fail_on.rank
         if row.outcome is RowOutcome.UNDECIDED:
             return not self.allow_undecided
         return row.outcome is RowOutcome.ERROR
+
+
+@record
+class GatesReport:
+    """Several builds, each held against the same."""
+
+    gates: tuple[GateReport, ...]
+
+    @property
+    def verdict(self) -> GateVerdict:
+        """The worst of all."""
+        found = {gate.verdict for gate in self.gates}
+        return next(verdict for verdict in _EXIT_CODES if verdict in found)
+
+    @property
+    def headline(self) -> str:
+        """How many of the builds it is the answer to, and why of the first."""
+        kernels = count_text(len(self.gates), "kernel")
+        those = [gate for gate in self.gates if gate.verdict is self.verdict]
+        if self.verdict is GateVerdict.PASS:
+            return f"all of {kernels} pass"
+        first = those[0]
+        return f"{len(those)} of {kernels}: {first.build.source}: {first.headline}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.builds.gate_report import KERNEL_TARGET, GateRow, RowOutcome, Unreadable
@@ -47,16 +47,22 @@ def rule_row(target: str, result: RuleResult, policy: Policy | None) -> GateRow:
     )
 
 
-def deciding_failure(report: Report, policy: Policy | None) -> str | None:
+def deciding_failure(
+    report: Report, policy: Policy | None, ignored: Collection[str] = ()
+) -> str | None:
     """Return the rule whose failure says what a verdict would say again.
 
     A rule that the policy makes milder than an error does not: what it found is then no failure,
-    and the verdict has to say that nothing is clear.
+    and the verdict has to say that nothing is clear. No more does one that is ignored, where the
+    verdict is open.
     """
     contradiction = contradicting_rule(report)
     if contradiction is not None:
         return contradiction
+    is_open = report.verdict is Verdict.UNDECIDED
     for finding in report.findings:
+        if is_open and finding.rule in ignored:
+            continue
         collides = finding.effect in (Effect.COLLISION, Effect.LOSS)
         decides = collides or finding.rule in DECIDING
         if decides and _severity_in(policy, finding) is Severity.ERROR:
@@ -89,16 +95,20 @@ PROOF = "proof"
 MACHINE_CODE = "verify"
 
 
-def kernel_rows(report: Report, policy: Policy | None) -> Iterator[GateRow]:
+def kernel_rows(
+    report: Report, policy: Policy | None, ignored: Collection[str] = ()
+) -> Iterator[GateRow]:
     """Yield a row for every rule that needs no machine, and one for the proof."""
     for result in report.checks:
         yield rule_row(KERNEL_TARGET, result, policy)
     if report.verification is not None:
-        yield _machine_code_row(report, report.verification, policy)
-    yield _proof_row(report, policy)
+        yield _machine_code_row(report, report.verification, policy, ignored)
+    yield _proof_row(report, policy, ignored)
 
 
-def _machine_code_row(report: Report, verification: Verification, policy: Policy | None) -> GateRow:
+def _machine_code_row(
+    report: Report, verification: Verification, policy: Policy | None, ignored: Collection[str]
+) -> GateRow:
     outcome, message, remedy = RowOutcome.PASSED, verification.premise, ""
     if report.verdict is Verdict.NOT_APPLICABLE:
         outcome, message = RowOutcome.NOT_APPLICABLE, report.headline
@@ -106,25 +116,27 @@ def _machine_code_row(report: Report, verification: Verification, policy: Policy
         outcome = RowOutcome.UNDECIDED
         remedy = "smecheck verify KERNEL shows all runs; give the vmlinux with its symbols"
     elif verification.is_refuted:
-        failed = deciding_failure(report, policy)
+        failed = deciding_failure(report, policy, ignored)
         outcome = RowOutcome.SKIPPED if failed else RowOutcome.UNDECIDED
         message = f"skipped because {failed} failed" if failed else verification.premise
     title = "the machine code computes as predicted"
     return GateRow(KERNEL_TARGET, MACHINE_CODE, title, outcome, message, remedy=remedy)
 
 
-def _proof_row(report: Report, policy: Policy | None) -> GateRow:
-    outcome, message, remedy = _proven(report, policy)
+def _proof_row(report: Report, policy: Policy | None, ignored: Collection[str]) -> GateRow:
+    outcome, message, remedy = _proven(report, policy, ignored)
     title = "the workarea is reserved for the kernel on every machine"
     return GateRow(KERNEL_TARGET, PROOF, title, outcome, message, remedy=remedy)
 
 
-def _proven(report: Report, policy: Policy | None) -> tuple[RowOutcome, str, str]:
+def _proven(
+    report: Report, policy: Policy | None, ignored: Collection[str]
+) -> tuple[RowOutcome, str, str]:
     if report.verdict is Verdict.NOT_APPLICABLE:
         return RowOutcome.NOT_APPLICABLE, report.headline, ""
     if report.verdict is Verdict.CLEAR and report.basis is Basis.PROOF:
         return RowOutcome.PASSED, report.headline, ""
-    failed = deciding_failure(report, policy)
+    failed = deciding_failure(report, policy, ignored)
     if failed is not None:
         return RowOutcome.SKIPPED, f"skipped because {failed} failed", ""
     return RowOutcome.UNDECIDED, report.headline, report.next_step
@@ -133,7 +145,9 @@ def _proven(report: Report, policy: Policy | None) -> tuple[RowOutcome, str, str
 VERDICT, INPUTS = "verdict", "inputs"
 
 
-def machine_rows(name: str, report: Report, policy: Policy | None) -> Iterator[GateRow]:
+def machine_rows(
+    name: str, report: Report, policy: Policy | None, ignored: Collection[str] = ()
+) -> Iterator[GateRow]:
     """Yield a row for every rule that may say something else here, and one for the verdict.
 
     What the static rules say is the same on every machine; the kernel's own rows tell it. Where
@@ -148,7 +162,7 @@ def machine_rows(name: str, report: Report, policy: Policy | None) -> Iterator[G
             reason = f"skipped because {contradiction} failed"
             row = GateRow(name, row.check, row.title, RowOutcome.SKIPPED, reason)
         yield row
-    yield _verdict_row(name, report, policy)
+    yield _verdict_row(name, report, policy, ignored)
 
 
 def unreadable_row(name: str, problem: Unreadable) -> GateRow:
@@ -164,20 +178,24 @@ def unreadable_row(name: str, problem: Unreadable) -> GateRow:
     )
 
 
-def _verdict_row(name: str, report: Report, policy: Policy | None) -> GateRow:
+def _verdict_row(
+    name: str, report: Report, policy: Policy | None, ignored: Collection[str]
+) -> GateRow:
     title = "the workarea is clear of everything on this machine"
-    outcome, message, remedy = _judged(report, policy)
+    outcome, message, remedy = _judged(report, policy, ignored)
     return GateRow(name, VERDICT, title, outcome, message, remedy=remedy)
 
 
-def _judged(report: Report, policy: Policy | None) -> tuple[RowOutcome, str, str]:
+def _judged(
+    report: Report, policy: Policy | None, ignored: Collection[str]
+) -> tuple[RowOutcome, str, str]:
     match report.verdict:
         case Verdict.CLEAR:
             return RowOutcome.PASSED, report.headline, ""
         case Verdict.NOT_APPLICABLE:
             return RowOutcome.NOT_APPLICABLE, report.headline, ""
         case Verdict.COLLISION | Verdict.UNDECIDED:
-            failed = deciding_failure(report, policy)
+            failed = deciding_failure(report, policy, ignored)
             if failed is not None:
                 return RowOutcome.SKIPPED, f"skipped because {failed} failed", ""
             return RowOutcome.UNDECIDED, report.headline, report.next_step

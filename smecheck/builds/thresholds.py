@@ -23,10 +23,22 @@ def thresholds_for(policy: Policy, release: Fact[str]) -> Thresholds | None:
 
 
 def threshold_rows(
-    new: BuildFacts, policy: Policy, baseline: BuildFacts | Unreadable | None
+    new: BuildFacts,
+    policy: Policy | None,
+    baseline: BuildFacts | Unreadable | None,
+    min_slack: int | None = None,
 ) -> Iterator[GateRow]:
-    """Yield the rows of the thresholds that the policy has for this flavour."""
-    if not policy.thresholds:
+    """Yield the rows of the thresholds that the policy has for this flavour.
+
+    Args:
+        new: the build.
+        policy: if there is one.
+        baseline: what its growth is held against.
+        min_slack: least slack, where that is not the policy's.
+    """
+    if min_slack is not None:
+        yield slack_row(new, min_slack)
+    if policy is None or not policy.thresholds:
         return
     limits = thresholds_for(policy, new.release)
     if limits is None:
@@ -39,7 +51,7 @@ def threshold_rows(
             f"no flavour of {policy.source} is that of {name}",
         )
         return
-    if limits.min_slack is not None:
+    if limits.min_slack is not None and min_slack is None:
         yield replace(slack_row(new, limits.min_slack), where=limits.where)
     if limits.max_growth is None:
         return

@@ -10,6 +10,7 @@ import click
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.file_command import FileCommand
+from smecheck.cli.outcome import min_slack_option
 from smecheck.cli.parameters import HELP_NAMES, size
 from smecheck.cli.reporting import reporting_of, reporting_options
 
@@ -35,12 +36,7 @@ Exit codes, the same for every format:
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @complement_options
-@click.option(
-    "--min-slack",
-    metavar="SIZE",
-    callback=size,
-    help="What init_size must leave behind the mapped end of the workarea.",
-)
+@min_slack_option
 @click.option(
     "--max-growth",
     metavar="SIZE",

@@ -12,8 +12,10 @@ from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.machine_code import verify_option
+from smecheck.cli.outcome import ignore_option, known_rules_only, min_slack_option
 from smecheck.cli.parameters import HELP_NAMES, day, enum_option
 from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.errors import UsageError
 
 if TYPE_CHECKING:
     from smecheck.builds.policy import Policy
@@ -25,6 +27,7 @@ Examples:
   smecheck gate vmlinux --bzimage bzImage --config .config
   smecheck gate vmlinuz --policy smecheck.yaml --report json=smecheck.json
   smecheck gate vmlinuz --policy smecheck.yaml --today 2026-12-31
+  smecheck gate vmlinuz-* --policy smecheck.yaml --report markdown=summary.md
   smecheck gate vmlinux --verify
   git bisect run smecheck gate -q --bisect vmlinux
 
@@ -40,7 +43,7 @@ Exit codes, the same for every format:
 
 
 @click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
-@click.argument("kernel", metavar="KERNEL")
+@click.argument("kernels", metavar="KERNEL...", nargs=-1, required=True)
 @complement_options
 @click.option(
     "--policy",
@@ -61,6 +64,8 @@ Exit codes, the same for every format:
 )
 @click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
 @click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
+@ignore_option
+@min_slack_option
 @verify_option
 @click.option(
     "--bisect",
@@ -68,42 +73,73 @@ Exit codes, the same for every format:
     help="Exit as git bisect run wants it: 0 good, 1 bad, 125 for what cannot be read or decided, "
     "128 and above for what must stop it.",
 )
-def gate(kernel: str, **options: Any) -> int:
+def gate(kernels: tuple[str, ...], **options: Any) -> int:
     """Check a build of KERNEL: static rules, the proof, and every machine of a policy.
 
     KERNEL is whatever analyze takes. Without a policy, the rules that need no machine are asked,
     and whether the workarea is proven to be the kernel's own on every machine. Each check has an
     outcome of its own; what could not be asked says why. A --bzimage, --symbols or --config of
-    another build is a failure here (SME026), where analyze refuses it.
+    another build is a failure here (SME026), where analyze refuses it. Of several kernels, each is
+    held against the same policy, and the worst decides.
     """
     reporting = reporting_of(options)
     with reporting.failures():
-        from smecheck.programs.gate import GateOptions, exit_status, read_policy
+        from smecheck.builds.gate_report import GatesReport
+        from smecheck.programs.gate import GateOptions, read_policy
         from smecheck.programs.gate import gate as answer
         from smecheck.read.kernel.complements import read_with_misfits
-        from smecheck.report.row_render import render_gate
+        from smecheck.report.row_render import render_gates
 
-        complements = complements_of(kernel, options, options["policy"])
+        _refuse_of_several(kernels, options)
+        complements = complements_of(kernels[0], options, options["policy"], *kernels[1:])
         policy = read_policy(options["policy"]) if options["policy"] is not None else None
-        reporting.refuse_overwriting(_inputs(kernel, options, policy))
-        image = read_with_misfits(kernel, complements)
-        verification = None
-        if options["verify"]:
-            from smecheck.programs.verify import verification_of
+        reporting.refuse_overwriting(_inputs(kernels, options, policy))
+        said = GateOptions(
+            options["today"],
+            options["fail_on"],
+            options["allow_undecided"] or None,
+            known_rules_only(options["ignore"]),
+            options["min_slack"],
+        )
+        gates = []
+        for kernel in kernels:
+            image = read_with_misfits(kernel, complements)
+            verification = None
+            if options["verify"]:
+                from smecheck.programs.verify import verification_of
 
-            verification = verification_of((kernel, options["bzimage"]), image, quick=True)
-        said = GateOptions(options["today"], options["fail_on"], options["allow_undecided"] or None)
-        report = answer(image, policy, said, verification)
-        status = exit_status(report, exit_zero=options["exit_zero"])
-        tolerance = Tolerance(report.fail_on, report.allow_undecided, options["exit_zero"])
-        reporting.deliver(partial(render_gate, report), status, tolerance)
+                verification = verification_of((kernel, options["bzimage"]), image, quick=True)
+            gates.append(answer(image, policy, said, verification))
+        report = GatesReport(tuple(gates))
+        status = report.verdict.exit_code(exit_zero=options["exit_zero"])
+        first = report.gates[0]
+        tolerance = Tolerance(first.fail_on, first.allow_undecided, options["exit_zero"])
+        reporting.deliver(partial(render_gates, report), status, tolerance)
         return int(status)
 
 
-def _inputs(kernel: str, options: dict[str, Any], policy: Policy | None) -> list[str | None]:
+def _refuse_of_several(kernels: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Refuse what can be meant of one kernel only.
+
+    Raises:
+        UsageError: it was given with several.
+    """
+    of_one = (*COMPLEMENT_NAMES, "bisect", "kcidb_build")
+    given = [name for name in of_one if options[name]]
+    if len(kernels) > 1 and given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise UsageError(
+            f"{option} is of one kernel, and {len(kernels)} are given",
+            help_text="run the gate for that kernel by itself",
+        )
+
+
+def _inputs(
+    kernels: tuple[str, ...], options: dict[str, Any], policy: Policy | None
+) -> list[str | None]:
     """Return every file that is read, so that none is written to."""
     machines = policy.machines if policy else ()
     named = [file.path for machine in machines for file in machine.files.values()]
     baselines = [t.baseline.path for t in (policy.thresholds if policy else ()) if t.baseline]
     given = [options[name] for name in (*COMPLEMENT_NAMES, "policy")]
-    return [kernel, *given, *named, *baselines]
+    return [*kernels, *given, *named, *baselines]

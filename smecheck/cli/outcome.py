@@ -9,8 +9,18 @@ import click
 
 from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
-from smecheck.cli.parameters import enum_option
+from smecheck.cli.parameters import enum_option, size
 from smecheck.errors import UsageError
+
+ignore_option = click.option(
+    "--ignore", metavar="RULE", multiple=True, help="Findings of RULE do not count; repeatable."
+)
+min_slack_option = click.option(
+    "--min-slack",
+    metavar="SIZE",
+    callback=size,
+    help="What init_size must leave past the mapped end of the workarea.",
+)
 
 _OPTIONS = (
     enum_option(
@@ -21,9 +31,7 @@ _OPTIONS = (
     ),
     click.option("--allow-undecided", is_flag=True, help="An open question is no failure."),
     click.option("--exit-zero", is_flag=True, help="Findings and open questions are no failure."),
-    click.option(
-        "--ignore", metavar="RULE", multiple=True, help="Findings of RULE do not count; repeatable."
-    ),
+    ignore_option,
 )
 
 
@@ -44,11 +52,16 @@ def tolerance_of(options: dict[str, Any]) -> Tolerance:
         fail_on=options["fail_on"],
         allow_undecided=options["allow_undecided"],
         exit_zero=options["exit_zero"],
-        ignored=_known_rules(options["ignore"]),
+        ignored=known_rules_only(options["ignore"]),
     )
 
 
-def _known_rules(names: tuple[str, ...]) -> tuple[str, ...]:
+def known_rules_only(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the values of ``--ignore``.
+
+    Raises:
+        UsageError: one names no rule.
+    """
     if names:
         from smecheck.checks.catalogue import RULES
 

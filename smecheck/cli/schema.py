@@ -14,6 +14,7 @@ SCHEMAS = (
     "fleet-machine-v1",
     "fleet-row-v1",
     "gate-v1",
+    "gates-v1",
     "host-v1",
     "kernel-v1",
     "policy-v1",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from smecheck.builds.gate import GateQuestion
 from smecheck.builds.gate import gate as answer
-from smecheck.builds.gate_report import GateReport, GateVerdict, Unreadable
+from smecheck.builds.gate_report import GateReport, Unreadable
 from smecheck.builds.policy import KnownRules, Policy, PolicyMachine
-from smecheck.errors import ExitCode, InputError, UsageError
+from smecheck.errors import InputError, UsageError
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class GateOptions:
     fail_on: Severity | None = None
     allow_undecided: bool | None = None
     """Where given, these go before what the policy says."""
+    ignored: tuple[str, ...] = ()
+    """Ids of rules whose failures do not count."""
+    min_slack: int | None = None
+    """What init_size must leave past the workarea, whatever the policy says."""
 
 
 def read_policy(path: str) -> Policy:
@@ -73,20 +77,11 @@ def gate(
             baseline=_baseline(image, policy) if policy else None,
             fail_on=options.fail_on,
             allow_undecided=options.allow_undecided,
+            ignored=options.ignored,
+            min_slack=options.min_slack,
             verification=verification,
         )
     )
-
-
-def exit_status(report: GateReport, *, exit_zero: bool = False) -> ExitCode:
-    """Return the exit status of a gate's answer."""
-    status = {
-        GateVerdict.PASS: ExitCode.OK,
-        GateVerdict.FAIL: ExitCode.FINDINGS,
-        GateVerdict.UNDECIDED: ExitCode.UNDECIDED,
-        GateVerdict.ERROR: ExitCode.INPUT,
-    }[report.verdict]
-    return ExitCode.OK if exit_zero and status is not ExitCode.INPUT else status
 
 
 def _asker(image: KernelImage, policy: Policy) -> Callable[[PolicyMachine], Case | Unreadable]:

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
-from smecheck.builds.gate_report import GateReport, GateRow, GateTarget, RowOutcome
+from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, GateTarget, RowOutcome
 from smecheck.builds.policy import Waiver
 from smecheck.report.build_json import build_object
+from smecheck.report.gate_words import options_for
 from smecheck.report.json_report import finding_object
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
@@ -19,29 +20,45 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, object]
 
 GATE_SCHEMA = "smecheck/gate-v1"
+GATES_SCHEMA = "smecheck/gates-v1"
 
 
-def render_gate_json(gate: GateReport, options: RenderOptions) -> str:
-    """Return the ``smecheck/gate-v1`` document."""
-    counts = Counter(row.outcome for row in gate.rows)
+def render_gates_json(report: GatesReport, options: RenderOptions) -> str:
+    """Return the ``smecheck/gate-v1`` document, or ``smecheck/gates-v1`` of several builds."""
+    documents = [_document(gate, options_for(gate, options)) for gate in report.gates]
+    if len(documents) == 1:
+        return json_text(documents[0])
     return json_text(
         {
-            "schema": GATE_SCHEMA,
+            "schema": GATES_SCHEMA,
             "tool": {"name": "smecheck", "version": __version__},
-            "verdict": gate.verdict.value,
+            "verdict": report.verdict.value,
             "exit_code": options.exit_code,
-            "headline": gate.headline,
-            "policy": gate.policy,
-            "fail_on": gate.fail_on.value,
-            "allow_undecided": gate.allow_undecided,
-            "build": build_object(gate.build),
-            "counts": {outcome.value: counts[outcome] for outcome in RowOutcome},
-            "targets": [_target(target) for target in gate.targets],
-            "results": [row_object(row, fails=gate.fails(row)) for row in gate.rows],
-            "assumptions": list(gate.kernel.assumptions),
-            "not_checked": list(gate.kernel.not_checked),
+            "headline": report.headline,
+            "gates": documents,
         }
     )
+
+
+def _document(gate: GateReport, options: RenderOptions) -> Json:
+    counts = Counter(row.outcome for row in gate.rows)
+    return {
+        "schema": GATE_SCHEMA,
+        "tool": {"name": "smecheck", "version": __version__},
+        "verdict": gate.verdict.value,
+        "exit_code": options.exit_code,
+        "headline": gate.headline,
+        "policy": gate.policy,
+        "fail_on": gate.fail_on.value,
+        "allow_undecided": gate.allow_undecided,
+        "ignored": list(gate.ignored),
+        "build": build_object(gate.build),
+        "counts": {outcome.value: counts[outcome] for outcome in RowOutcome},
+        "targets": [_target(target) for target in gate.targets],
+        "results": [row_object(row, fails=gate.fails(row)) for row in gate.rows],
+        "assumptions": list(gate.kernel.assumptions),
+        "not_checked": list(gate.kernel.not_checked),
+    }
 
 
 def row_object(row: GateRow, *, fails: bool) -> Json:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.builds.gate_report import GateReport, GateRow, RowOutcome, TargetKind
-from smecheck.report.gate_words import NOTED, context_text, counts_text, label_of
+from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, RowOutcome, TargetKind
+from smecheck.report.gate_words import (
+    IGNORED,
+    NOTED,
+    context_text,
+    counts_text,
+    label_of,
+    options_for,
+)
 from smecheck.report.markdown_text import words
 from smecheck.report.row_cases import row_lines
 
@@ -19,14 +26,31 @@ _TITLES = {
     RowOutcome.FAILED.value: "Failed",
     RowOutcome.UNDECIDED.value: "Undecided",
     NOTED: "Noted",
+    IGNORED: "Ignored",
     RowOutcome.WAIVED.value: "Waived",
 }
 """Of what is shown in full, by its label."""
 
 
-def render_gate_markdown(gate: GateReport, options: RenderOptions) -> str:
-    """Return verdict, what is not fine, the targets, and the premises."""
-    return "".join(f"{line}\n" for line in _lines(gate, options))
+def render_gates_markdown(report: GatesReport, options: RenderOptions) -> str:
+    """Return verdict, what is not fine, the targets, and the premises.
+
+    Of several builds there is a summary first.
+    """
+    blocks = [_lines(gate, options_for(gate, options)) for gate in report.gates]
+    if len(blocks) > 1:
+        blocks.insert(0, _summary(report, options))
+    return "\n".join("".join(f"{line}\n" for line in block) for block in blocks)
+
+
+def _summary(report: GatesReport, options: RenderOptions) -> Iterator[str]:
+    yield f"## smecheck gate: {report.verdict.value.upper()}"
+    yield ""
+    yield f"**{words(report.headline)}** (exit {options.exit_code})"
+    yield from ("", "| kernel | verdict | why |", "|---|---|---|")
+    for gate in report.gates:
+        verdict = gate.verdict.value
+        yield f"| {words(gate.build.source)} | {verdict} | {words(gate.headline)} |"
 
 
 def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:

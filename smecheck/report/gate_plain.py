@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.builds.gate_report import GateReport, GateRow, GateTarget
-from smecheck.report.gate_words import counts_text, waiver_text
+from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, GateTarget
+from smecheck.report.gate_words import counts_text, options_for, waiver_text
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
@@ -14,9 +14,23 @@ if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
 
 
-def render_gate_plain(gate: GateReport, options: RenderOptions) -> str:
-    """Return the answer as ``key: value`` lines; the first is the verdict."""
-    return "".join(f"{printable(line)}\n" for line in _lines(gate, options))
+def render_gates_plain(report: GatesReport, options: RenderOptions) -> str:
+    """Return the answer as ``key: value`` lines; the first is the verdict.
+
+    Of several builds there is a summary first, and an empty line before each.
+    """
+    blocks = [_lines(gate, options_for(gate, options)) for gate in report.gates]
+    if len(blocks) > 1:
+        blocks.insert(0, _summary(report, options))
+    return "\n".join("".join(f"{printable(line)}\n" for line in block) for block in blocks)
+
+
+def _summary(report: GatesReport, options: RenderOptions) -> Iterator[str]:
+    yield f"gate: {report.verdict.value}"
+    yield f"exit-code: {options.exit_code}"
+    yield f"headline: {report.headline}"
+    for gate in report.gates:
+        yield f"kernel: {gate.build.source} {gate.verdict.value}: {gate.headline}"
 
 
 def row_line(row: GateRow) -> str:
@@ -39,6 +53,7 @@ def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:
     yield f"headline: {gate.headline}"
     yield f"counts: {counts_text(gate, gate.rows)}"
     yield f"fail-on: {gate.fail_on.value}"
+    yield from (f"ignored: {rule}" for rule in gate.ignored)
     if gate.policy is not None:
         yield f"policy: {gate.policy}"
     yield f"kernel.source: {gate.build.source}"

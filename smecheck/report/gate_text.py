@@ -10,16 +10,19 @@ from smecheck.builds.gate_report import (
     KERNEL_TARGET,
     GateReport,
     GateRow,
+    GatesReport,
     GateVerdict,
     RowOutcome,
     TargetKind,
 )
 from smecheck.report.gate_words import (
+    IGNORED,
     NOTED,
     OUTCOME_ORDER,
     context_text,
     counts_text,
     label_of,
+    options_for,
     waiver_text,
 )
 from smecheck.report.text_findings import SEVERITY_STYLES
@@ -46,6 +49,7 @@ _TOLD_IN_FULL = {
     RowOutcome.FAILED.value: "smecheck explain RULE tells more",
     RowOutcome.UNDECIDED.value: "a fact is missing",
     NOTED: "less bad than what makes the gate fail",
+    IGNORED: "does not count: --ignore",
     RowOutcome.WAIVED.value: "let pass by the policy",
 }
 _STYLES = {
@@ -55,18 +59,44 @@ _STYLES = {
 }
 
 
-def render_gate_text(gate: GateReport, options: RenderOptions) -> str:
-    """Return the answer as text of ``options.width`` columns; the verdict is in its first line."""
-    return page(lambda words, _width: _parts(gate, options, words), options)
+def render_gates_text(report: GatesReport, options: RenderOptions) -> str:
+    """Return the answer as text of ``options.width`` columns; the verdict is in its first line.
+
+    Of several builds there is a summary first.
+    """
+
+    def parts(words: Words, _width: int) -> Iterator[RenderableType]:
+        if len(report.gates) == 1:
+            yield from _parts(report.gates[0], options, words)
+            return
+        yield _head(report.verdict, report.headline, f"exit {options.exit_code}", words)
+        yield from section("KERNELS", "each by itself below", _kernels(report, words))
+        for gate in report.gates:
+            yield Text()
+            yield from _parts(gate, options_for(gate, options), words)
+
+    return page(parts, options)
+
+
+def _kernels(report: GatesReport, words: Words) -> Table:
+    table = grid(3, gap=2)
+    for gate in report.gates:
+        verdict = Text(gate.verdict.value.upper(), _VERDICT_STYLES[gate.verdict])
+        told = Text.assemble(words(gate.headline), "\n", (counts_text(gate, gate.rows), "dim"))
+        table.add_row(Text(words(gate.build.source)), verdict, told)
+    return table
+
+
+def _head(verdict: GateVerdict, headline: str, context: str, words: Words) -> Table:
+    word = Text(verdict.value.upper(), _VERDICT_STYLES[verdict])
+    head = titled(Text("GATE", "bold"), Text.assemble(word, "  ", (words(headline), "bold")))
+    head.add_row("", Text(words(context), "dim"))
+    return head
 
 
 def _parts(gate: GateReport, options: RenderOptions, words: Words) -> Iterator[RenderableType]:
-    verdict = Text(gate.verdict.value.upper(), _VERDICT_STYLES[gate.verdict])
-    head = titled(
-        Text("GATE", "bold"), Text.assemble(verdict, "  ", (words(gate.headline), "bold"))
-    )
-    head.add_row("", Text(words(f"{context_text(gate)}; exit {options.exit_code}"), "dim"))
-    yield head
+    context = f"{context_text(gate)}; exit {options.exit_code}"
+    yield _head(gate.verdict, gate.headline, context, words)
     for label, title in _TOLD_IN_FULL.items():
         rows = [row for row in gate.rows if label_of(gate, row) == label]
         if rows:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from smecheck.builds.gate_report import GateReport, GateRow, RowOutcome
 from smecheck.evidence import Known
+from smecheck.record import replace
+from smecheck.report.options import RenderOptions
 
 OUTCOME_ORDER = (
     RowOutcome.ERROR,
@@ -24,8 +26,20 @@ NOTED = "noted"
 """What failed, but less badly than makes the gate fail."""
 
 
+IGNORED = "ignored"
+"""What failed, and an option says that it does not count."""
+
+
+def options_for(gate: GateReport, options: RenderOptions) -> RenderOptions:
+    """Return the options for one build of several: it has an exit status of its own."""
+    status = gate.verdict.exit_code(exit_zero=options.tolerance.exit_zero)
+    return replace(options, exit_code=int(status))
+
+
 def label_of(gate: GateReport, row: GateRow) -> str:
     """Return the outcome of a row in a word."""
+    if row.outcome is RowOutcome.FAILED and row.check in gate.ignored:
+        return IGNORED
     is_noted = row.outcome is RowOutcome.FAILED and not gate.fails(row)
     return NOTED if is_noted else row.outcome.value
 
@@ -34,7 +48,8 @@ def counts_text(gate: GateReport, rows: Iterable[GateRow]) -> str:
     """Return how many rows there are of each outcome: ``1 failed, 20 passed``."""
     counts = Counter(label_of(gate, row) for row in rows)
     order = [outcome.value for outcome in OUTCOME_ORDER]
-    order.insert(order.index(RowOutcome.WAIVED.value), NOTED)
+    at = order.index(RowOutcome.WAIVED.value)
+    order[at:at] = [NOTED, IGNORED]
     return ", ".join(f"{counts[label]} {label}" for label in order if counts[label])
 
 

@@ -55,12 +55,12 @@ def render_kcidb(report: Report, options: RenderOptions) -> str:
     }
     suite = suite_of(report, options.tolerance)
     inputs = (f"{source.kind} {source.path}" for source in report.inputs)
-    return kcidb_document([((), suite)], build, misc, inputs)
+    return kcidb_document(kcidb_rows([((), suite)], build, misc, inputs))
 
 
-def kcidb_document(
+def kcidb_rows(
     suites: Iterable[tuple[Path, Suite]], build: str, misc: Json, inputs: Iterable[str]
-) -> str:
+) -> list[Json]:
     """Return the rows of all cases.
 
     Args:
@@ -70,8 +70,7 @@ def kcidb_document(
         inputs: what tells this run from others of the same build.
     """
     key = "\n".join([build, *inputs])
-    rows = [_row(case, path, build, key, misc) for path, suite in suites for case in suite.cases]
-    return _document(rows)
+    return [_row(case, path, build, key, misc) for path, suite in suites for case in suite.cases]
 
 
 def kcidb_error(error: SmecheckError) -> str:
@@ -83,10 +82,11 @@ def kcidb_error(error: SmecheckError) -> str:
         "comment": printable(error.message),
         "misc": {"smecheck_version": __version__, "exit_code": int(error.exit_code)},
     }
-    return _document([row])
+    return kcidb_document([row])
 
 
-def _document(rows: list[Json]) -> str:
+def kcidb_document(rows: list[Json]) -> str:
+    """Return a document of rows."""
     return json_text({"version": _VERSION, "tests": rows})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import assert_never
 
@@ -32,12 +32,16 @@ class RowReport:
     """Whether a row makes the exit status one of failure, if nothing is excused."""
     exit_zero: bool
     """Only what cannot be read does."""
+    ignored: tuple[str, ...] = ()
+    """Rules whose failures do not count."""
 
     def outcome(self, row: GateRow) -> Outcome:
         """Return the outcome of a row as that of a test case."""
         match row.outcome:
             case RowOutcome.PASSED:
                 return Outcome.PASSED
+            case RowOutcome.FAILED if row.check in self.ignored:
+                return Outcome.EXCUSED
             case RowOutcome.FAILED if not self.fails(row):
                 return Outcome.PASSED
             case RowOutcome.FAILED:
@@ -55,7 +59,12 @@ class RowReport:
 
     def excuse(self, row: GateRow) -> str | None:
         """Return why a row does not count that would."""
-        return waiver_text(row) or ("--exit-zero" if self.exit_zero else None)
+        waiver = waiver_text(row)
+        if waiver:
+            return waiver
+        if row.check in self.ignored:
+            return f"--ignore {row.check}"
+        return "--exit-zero" if self.exit_zero else None
 
     @property
     def noted(self) -> tuple[GateRow, ...]:
@@ -66,10 +75,15 @@ class RowReport:
 _FINE = (RowOutcome.PASSED, RowOutcome.SKIPPED, RowOutcome.NOT_APPLICABLE)
 
 
-def suites_of(report: RowReport) -> tuple[Suite, ...]:
-    """Return a suite for every target, in their order."""
+def suites_of(reports: Sequence[RowReport]) -> tuple[Suite, ...]:
+    """Return a suite for every target, in their order; of several builds each with its build."""
+    several = len(reports) > 1
     return tuple(
-        Suite(printable(target), tuple(_case(row, report) for row in rows))
+        Suite(
+            printable(f"{report.build.source}: {target}" if several else target),
+            tuple(_case(row, report) for row in rows),
+        )
+        for report in reports
         for target, rows in groupby(report.rows, key=lambda row: row.target)
     )
 
@@ -86,7 +100,8 @@ def row_lines(row: GateRow) -> tuple[str, ...]:
 
 
 def _case(row: GateRow, report: RowReport) -> Case:
-    summary = ": ".join(text for text in (waiver_text(row), row.message) if text)
+    excuse = report.excuse(row) if report.outcome(row) is Outcome.EXCUSED else waiver_text(row)
+    summary = ": ".join(text for text in (excuse, row.message) if text)
     details = () if row.outcome in _FINE else row_lines(row)
     return Case(
         printable(row.check),

@@ -9,11 +9,13 @@ from smecheck.report.options import Format, RenderOptions
 from smecheck.report.row_cases import RowReport, suites_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from smecheck.report.kcidb_report import Json
 
 
-def render_rows(report: RowReport, chosen: Format, options: RenderOptions) -> str:
-    """Write the rows in a format of CI systems.
+def render_rows(reports: Sequence[RowReport], chosen: Format, options: RenderOptions) -> str:
+    """Write the rows of one answer, or of one for each of several builds, for a CI system.
 
     Raises:
         ValueError: the format is none of them.
@@ -22,36 +24,40 @@ def render_rows(report: RowReport, chosen: Format, options: RenderOptions) -> st
         case Format.JUNIT:
             from smecheck.report.junit_report import junit_document
 
-            properties = {"verdict": report.verdict, "exit-code": str(options.exit_code)}
-            return junit_document(suites_of(report), properties)
+            verdicts = ", ".join(report.verdict for report in reports)
+            properties = {"verdict": verdicts, "exit-code": str(options.exit_code)}
+            return junit_document(suites_of(reports), properties)
         case Format.KTAP:
             from smecheck.report.ktap_report import ktap_document
 
-            return ktap_document(suites_of(report))
+            return ktap_document(suites_of(reports))
         case Format.KCIDB:
-            return _kcidb(report, options)
+            return _kcidb(reports, options)
         case Format.GITHUB:
             from smecheck.report.row_results import rows_as_annotations
 
-            return rows_as_annotations(report)
+            return rows_as_annotations(reports)
         case Format.SARIF:
             from smecheck.report.row_results import rows_as_sarif
 
-            return rows_as_sarif(report, options.exit_code)
+            return rows_as_sarif(reports, options.exit_code)
         case _:
             raise ValueError(f"{chosen.value} is no format of rows")
 
 
-def _kcidb(report: RowReport, options: RenderOptions) -> str:
-    from smecheck.report.kcidb_report import build_named, kcidb_document
+def _kcidb(reports: Sequence[RowReport], options: RenderOptions) -> str:
+    from smecheck.report.kcidb_report import build_named, kcidb_document, kcidb_rows
 
-    built = report.build
-    build = options.kcidb_build or build_named(built.build_id, built.release, built.source)
-    misc: Json = {
-        "smecheck_version": __version__,
-        "verdict": report.verdict,
-        "exit_code": options.exit_code,
-        "against": list(report.against),
-    }
-    suites = [((suite.name,), suite) for suite in suites_of(report)]
-    return kcidb_document(suites, build, misc, report.against)
+    rows = []
+    for report in reports:
+        built = report.build
+        build = options.kcidb_build or build_named(built.build_id, built.release, built.source)
+        misc: Json = {
+            "smecheck_version": __version__,
+            "verdict": report.verdict,
+            "exit_code": options.exit_code,
+            "against": list(report.against),
+        }
+        suites = [((suite.name,), suite) for suite in suites_of([report])]
+        rows += kcidb_rows(suites, build, misc, report.against)
+    return kcidb_document(rows)

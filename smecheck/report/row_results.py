@@ -15,7 +15,7 @@ from smecheck.report.sarif_log import Result, notification, sarif_log
 from smecheck.report.sarif_report import about_of, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from smecheck.report.sarif_log import Json
 
@@ -24,13 +24,15 @@ _NEXT = "next: "
 """How a line begins that all rows of a check have alike."""
 
 
-def rows_as_annotations(report: RowReport) -> str:
-    """Return annotations for the rows that are not fine, and the verdict as a line of the log.
+def rows_as_annotations(reports: Sequence[RowReport]) -> str:
+    """Return annotations for the rows that are not fine, and each verdict as a line of the log.
 
     One check that fails on many machines is one annotation: GitHub shows ten of each kind.
     """
-    lines = [_annotation(rows, report) for rows in _together(report)]
-    lines.append(log_line(f"smecheck: {report.verdict}: {report.headline}"))
+    lines = [_annotation(rows, report) for report in reports for rows in _together(report)]
+    for report in reports:
+        of = f"{report.build.source}: " if len(reports) > 1 else ""
+        lines.append(log_line(f"smecheck: {of}{report.verdict}: {report.headline}"))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -64,32 +66,45 @@ def _command(row: GateRow, report: RowReport) -> str:
     return "error"
 
 
-def rows_as_sarif(report: RowReport, exit_code: int) -> str:
+def rows_as_sarif(reports: Sequence[RowReport], exit_code: int) -> str:
     """Return the log of a run whose results are the rows that are not fine.
 
     What could not be read is no result but a notification, and the run no success then.
     """
-    source = report.build.source
-    unread = [row for row in report.noted if row.outcome is RowOutcome.ERROR]
+    noted = [(row, report) for report in reports for row in report.noted]
+    unread = [(row, report) for row, report in noted if row.outcome is RowOutcome.ERROR]
     invocation: Json = {"executionSuccessful": not unread, "exitCode": exit_code}
     if unread:
-        told = [notification(row_lines(row), row.where or source) for row in unread]
+        told = [
+            notification(row_lines(row), row.where or report.build.source) for row, report in unread
+        ]
         invocation["toolExecutionNotifications"] = told
-    others = {row.check: row.title for row in report.noted if row.check not in RULES}
-    properties: Json = {"verdict": report.verdict, "headline": report.headline}
-    return sarif_log(_results(report), invocation, properties, others)
+    others = {row.check: row.title for row, _ in noted if row.check not in RULES}
+    properties: Json = {
+        "verdict": ", ".join(report.verdict for report in reports),
+        "headline": "; ".join(report.headline for report in reports),
+    }
+    several = len(reports) > 1
+    results = [
+        result
+        for report in reports
+        for result in _results(report, f"{report.build.source}\n" if several else "")
+    ]
+    return sarif_log(results, invocation, properties, others)
 
 
-def _results(report: RowReport) -> Iterator[Result]:
+def _results(report: RowReport, build: str) -> Iterator[Result]:
+    """Yield the results of one build; ``build`` tells them from those of others."""
     seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in report.noted:
         if row.outcome is RowOutcome.ERROR:
             continue
         excuse = report.excuse(row)
         for finding in row.findings:
-            about = f"{row.target}\n{about_of(finding, seen[row.target])}"
+            about = f"{build}{row.target}\n{about_of(finding, seen[row.target])}"
             yield result_of(finding, report.build.source, about, excuse)
         if not row.findings:
             level = "none" if row.severity is None else row.severity.value
             where = row.where or report.build.source
-            yield Result(row.check, level, row_lines(row), where, row.target, excuse=excuse)
+            about = f"{build}{row.target}"
+            yield Result(row.check, level, row_lines(row), where, about, excuse=excuse)
