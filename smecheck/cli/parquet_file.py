@@ -59,6 +59,7 @@ class ParquetFile:
                         ]
                     ),
                 ),
+                ("remarks", pyarrow.list_(text)),
                 (
                     "error",
                     pyarrow.struct([(n, text) for n in ("code", "message", "where", "help")]),

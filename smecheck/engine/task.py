@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _REMEMBERED = 24
 """Machines and maps that a worker has at hand: a large one takes 1 MiB."""
 
+_MOST_REMARKS = 8
+
 
 @record
 class Asked:
@@ -171,7 +173,8 @@ def _collected(asked: Asked, machine: Collected) -> Understood:
             question = placement_question(
                 evidence, image, lambda known: case(known, own, said.boot, said.loading)
             )
-            return answer_of(analyze(question), asked.tolerance)
+            found = answer_of(analyze(question), asked.tolerance)
+            return replace(found, remarks=evidence.remarks[:_MOST_REMARKS])
         except SmecheckError as error:
             return failed(error)
         except Exception as error:

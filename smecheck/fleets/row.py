@@ -57,6 +57,8 @@ class Answer:
     """The same for all answers that are the same for the same reason."""
     traits: Traits | None = None
     error: RowError | None = None
+    remarks: tuple[str, ...] = ()
+    """What of the machine was not read, and why."""
 
 
 @record

@@ -34,6 +34,7 @@ def row_object(row: Row) -> Json:
         "rules": list(answer.rules),
         "class": answer.class_id,
         "traits": None if answer.traits is None else _traits(answer.traits),
+        "remarks": list(answer.remarks),
         "error": None if answer.error is None else _error(answer.error),
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import BinaryIO
 
-from smecheck.errors import MalformedInput
+from smecheck.errors import MalformedInput, UnreadableInput
 from smecheck.read.fleet.described import Described
 from smecheck.read.fleet.machine import Broken, Machine, ids_of
 from smecheck.read.source import STDIN, display_name, opened_stream
@@ -32,15 +32,19 @@ def read_inventory(path: str, watch: Callable[[int], None]) -> Iterator[Machine]
     """
     name = display_name(path)
     folder = "" if path == STDIN else str(PurePath(path).parent)
-    with opened_stream(path) as stream:
-        for number, line in _lines(stream):
-            where = f"{name}:{number}"
-            watch(len(line or b""))
-            if line is None:
-                too_long = f"is longer than {_LONGEST_LINE >> 20} MiB"
-                yield Broken(where, MalformedInput(too_long, where=where, help_text=_HELP))
-            elif line.strip():
-                yield _machine(line, where, folder)
+    try:
+        with opened_stream(path) as stream:
+            for number, line in _lines(stream):
+                where = f"{name}:{number}"
+                watch(len(line or b""))
+                if line is None:
+                    too_long = f"is longer than {_LONGEST_LINE >> 20} MiB"
+                    yield Broken(where, MalformedInput(too_long, where=where, help_text=_HELP))
+                elif line.strip():
+                    yield _machine(line, where, folder)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        yield Broken(name, UnreadableInput(reason, where=name, help_text="read it again"))
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:

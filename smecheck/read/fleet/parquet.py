@@ -8,14 +8,14 @@ from typing import Any
 
 from smecheck.errors import MalformedInput, UsageError
 from smecheck.read.fleet.inventory import described
-from smecheck.read.fleet.machine import Machine
+from smecheck.read.fleet.machine import Broken, Machine
 
 _ROWS = 64
 """Read at a time."""
 
 
 def read_parquet(path: str, watch: Callable[[int], None]) -> Iterator[Machine]:
-    """Yield the machines of a Parquet file in order.
+    """Yield the machines of a Parquet file in order; where it is broken, the last one is as well.
 
     Args:
         path: of the file.
@@ -23,7 +23,6 @@ def read_parquet(path: str, watch: Callable[[int], None]) -> Iterator[Machine]:
 
     Raises:
         UsageError: pyarrow is not installed.
-        MalformedInput: it is no Parquet file.
     """
     try:
         import pyarrow.lib
@@ -43,11 +42,12 @@ def read_parquet(path: str, watch: Callable[[int], None]) -> Iterator[Machine]:
                 watch(batch.nbytes)
     except (pyarrow.lib.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
-        raise MalformedInput(
+        problem = MalformedInput(
             f"is no Parquet file that can be read: {reason}",
             where=path,
             help_text="write it again, or convert it to JSON Lines",
-        ) from error
+        )
+        yield Broken(path, problem)
 
 
 def _given(value: Any) -> Any:

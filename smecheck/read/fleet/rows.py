@@ -103,6 +103,7 @@ def row_of(fields: dict[str, Any]) -> Row:
         headline=fields["headline"],
         rules=tuple(fields["rules"]),
         class_id=fields["class"],
+        remarks=tuple(fields["remarks"]),
         traits=None if traits is None else _traits(traits),
         error=None
         if error is None
