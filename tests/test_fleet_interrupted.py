@@ -288,5 +288,7 @@ class Unreachable(InThisProcess):
 
 
 def test_a_cluster_that_went_away_is_an_error() -> None:
-    with pytest.raises(smecheck.EngineError, match="cannot be reached any more: OSError: Timed"):
+    with pytest.raises(
+        smecheck.EngineError, match="workers cannot be reached any more: OSError: Timed"
+    ):
         dict(of_fleet(Unreachable()))

@@ -17,7 +17,7 @@ from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.output import STDOUT
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question import boot_of, boot_options
-from smecheck.errors import ExitCode, UsageError
+from smecheck.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from smecheck.checks.tolerance import Tolerance
@@ -150,11 +150,12 @@ class _Run:
         try:
             with self._engine() as engine:
                 self._ask(engine, sink)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, EngineError) as error:
             self._progress.clear()
             if sink is not None:
                 sink.close()
-            self._say_what_is_kept()
+            if isinstance(error, KeyboardInterrupt):
+                self._say_what_is_kept()
             raise
         finally:
             self._progress.clear()

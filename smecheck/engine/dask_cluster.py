@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ def dask_cluster(address: str) -> Iterator[Given]:
             "--dask needs Dask, which is not installed",
             help_text="pip install 'smecheck[fleet]', here and on every worker",
         ) from error
+    # What it would say of a scheduler that goes away, with a traceback, is said in a line here.
+    logging.disable()
     made: Any = distributed.Client  # it is typed in part
     try:
         client = made(address, timeout=_TIMEOUT, set_as_default=False)

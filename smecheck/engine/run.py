@@ -413,7 +413,7 @@ def _remember(known: OrderedDict[bytes, Any], key: bytes, value: object) -> None
 
 def _lost(error: BaseException) -> EngineError:
     return EngineError(
-        f"who works on the machines cannot be reached any more: {type(error).__name__}"
+        f"the workers cannot be reached any more: {type(error).__name__}"
         + (f": {error}" if str(error) else ""),
-        help_text="start them again, and go on with --resume FILE",
+        help_text="start the cluster again, and go on with --resume FILE",
     )
