@@ -1,12 +1,50 @@
-"""Sphinx configuration: ``pip install -e '.[docs]' && sphinx-build docs build/docs``."""
+"""Sphinx configuration: ``pip install -e '.[docs]' && sphinx-build -W docs build/docs``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
 
 from smecheck import __version__
+from smecheck.report.site import SITE
 
 project = "smecheck"
 author = "The smecheck developers"
 release = __version__
 extensions = ["myst_parser"]
 html_theme = "furo"
+html_baseurl = SITE
 myst_heading_anchors = 3
-# Links to files of the repository (samples, schemas) lead out of the documentation.
-suppress_warnings = ["myst.xref_missing"]
+suppress_warnings = [
+    "myst.xref_missing",  # links to files of the repository (samples, schemas) lead out of the site
+    "misc.highlighting_failure",  # excerpts with […] are neither JSON nor XML
+]
+
+
+class CommandHelp(Directive):
+    """The help of a command, as it prints it."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Ask the command."""
+        shown = subprocess.run(  # noqa: S603 - only commands that the pages name
+            [sys.executable, "-m", "smecheck", *self.arguments, "--help"],
+            cwd=Path(__file__).parents[1],
+            env={"PATH": "", "COLUMNS": "100", "PYTHONUTF8": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        text = shown.stdout.replace("python -m smecheck", "smecheck")
+        return [nodes.literal_block(text, text, language="text")]
+
+
+def setup(app: Any) -> None:
+    """Add what the pages use."""
+    app.add_directive("command-help", CommandHelp)

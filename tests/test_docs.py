@@ -1,4 +1,7 @@
-"""The documentation says what the program does. Run this file to write docs/rules.md again."""
+"""The documentation says what the program does.
+
+Run this file to write docs/rules.md and the pictures again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import run
+from commandline import run, sample
 
 from smecheck.checks.catalogue import RULES
 from smecheck.report import site
@@ -100,5 +103,23 @@ def test_gate_begins_with_the_readmes_test_command() -> None:
     assert all(line.startswith(("#", "set ", "cd ")) or not line for line in before)
 
 
+PICTURES = ("founding-failure", "founding-fixed")
+"""Samples whose pictures are in the documents."""
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_are_those_that_the_program_draws(name: str, tmp_path: Path) -> None:
+    drawn = tmp_path / "picture.svg"
+    draw(name, drawn)
+    kept = ROOT / "docs" / "pictures" / drawn.with_stem(name).name
+    assert kept.read_text() == drawn.read_text(), "python tests/test_docs.py draws them again"
+
+
+def draw(name: str, file: Path) -> None:
+    run(*sample(name, Path("samples")), "-q", "--save-svg", str(file), cwd=ROOT)
+
+
 if __name__ == "__main__":
     RULES_PAGE.write_text(rules_document(RULES.values()))
+    for picture in PICTURES:
+        draw(picture, ROOT / "docs" / "pictures" / f"{picture}.svg")
