@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -369,3 +371,72 @@ def test_machines_may_be_objects_as_they_come() -> None:
         smecheck.fleet([], [])
     with pytest.raises(smecheck.UsageError, match="'dump' is no Mode"):
         smecheck.fleet([], [PROVEN[0]], mode="dump")
+
+
+# The page ----------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a page consists of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+
+def test_the_page_draws_the_memory_of_each_class(tmp_path: Path) -> None:
+    path, html = tmp_path / "i.jsonl", tmp_path / "fleet.html"
+    hostile = small(id="<script>alert(1)</script>")
+    found = [*machines(12, 12, ranges=(64, 70)), *({**hostile, "id": f"{n}"} for n in range(16))]
+    found = [hostile, {"id": "<b>", "iomem": "nothing"}, *found]
+    write_inventory(path, iter(found))
+    kernels = [word for kernel in SMALL for word in ("--kernel", kernel)]
+    done = run("fleet", *kernels, str(path), "-o", str(tmp_path / "rows"), "--save-html", str(html))
+    page = Page(html.read_text())
+    classes = {(row["kernel"], row["class"]) for row in rows_of((tmp_path / "rows").read_text())}
+    assert page.counts["figure"] == len(classes - {(kernel, None) for kernel in SMALL})
+    assert len(page.ids) == len(set(page.ids))
+    assert "script" not in page.counts
+    assert "b" not in page.counts
+    assert "Content-Security-Policy" in html.read_text()
+    assert "What changes from" in html.read_text()
+    assert "1 machine" in html.read_text()
+    assert done.out.startswith("FLEET")
+    again = tmp_path / "again.html"
+    run("fleet", *kernels, str(path), "--resume", str(tmp_path / "rows"), "--save-html", str(again))
+    assert Page(again.read_text()).counts["figure"] == page.counts["figure"]
+    piped = tmp_path / "piped.html"
+    command = (
+        "fleet",
+        *kernels,
+        "-",
+        "--resume",
+        str(tmp_path / "rows"),
+        "--save-html",
+        str(piped),
+    )
+    text = path.read_text().replace('"nothing"', f'"{tmp_path / "nothing"}"')
+    assert run(*command, stdin=text.encode()).status == 3
+    assert 0 < Page(piped.read_text()).counts["figure"] < page.counts["figure"]
+    assert "came through a pipe, in an earlier run" in piped.read_text()
+
+
+def test_the_table_names_what_changes_for_whom(tmp_path: Path) -> None:
+    path = tmp_path / "i.jsonl"
+    write_inventory(path, machines(12, 12, ranges=(64, 70)))
+    rows = tmp_path / "rows"
+    old, new = SMALL
+    for kernels, label in (((old, new), "BETTER"), ((new, old), "WORSE")):
+        named = [word for kernel in kernels for word in ("--kernel", kernel)]
+        done = run("fleet", *named, str(path), "-o", str(rows))
+        verdicts = [row["verdict"] for row in rows_of(rows.read_text())]
+        changed = sum(a != b for a, b in zip(verdicts[::2], verdicts[1::2], strict=True))
+        counts = re.findall(rf"^  {label} +([0-9,]+)  \w+ becomes", done.out, re.MULTILINE)
+        assert sum(map(int, counts)) == changed
+        assert f"of {12 - changed} machine" in done.out

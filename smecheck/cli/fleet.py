@@ -20,6 +20,7 @@ from smecheck.cli.question import boot_of, boot_options
 from smecheck.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from smecheck.answer import Report
     from smecheck.checks.tolerance import Tolerance
     from smecheck.cli.row_file import RowSink
     from smecheck.engine.run import Engine
@@ -136,6 +137,7 @@ class _Run:
         self._names: tuple[str, ...] = options["kernels"]
         self._summary = Summary(self._names)
         self._tally = Tally()
+        self._examples: dict[tuple[int, str], Machine] = {}
         self._written = self._read_written()
         self._progress = FleetProgress(
             paths,
@@ -197,6 +199,7 @@ class _Run:
 
         in_order = not self._options["unordered"]
         run = FleetRun(self._asked, engine, self._tally, in_order=in_order)
+        self._examples = run.examples
         again = deque(self._written.last if self._written and in_order else ())
         """The last machines of an earlier run are asked again, to see that this is the same."""
         for name, answers in run.answers(self._left()):
@@ -317,6 +320,48 @@ class _Run:
                 click.echo(text, err=True, nl=False)
             else:
                 write_stdout(text)
+        if options["save_html"] is not None:
+            from smecheck.cli.output_file import write_file
+            from smecheck.report.fleet_page import fleet_page
+
+            page = fleet_page(self._summary, work, self._drawn(), status)
+            if options["save_html"] == STDOUT:
+                write_stdout(page, encoding="utf-8")
+            else:
+                write_file(options["save_html"], page)
+
+    def _drawn(self) -> dict[tuple[str, str], tuple[str, Report]]:
+        """Return, for the classes that are shown, a machine of each and the report on it."""
+        from smecheck.engine.task import report_on
+        from smecheck.report.fleet_words import CLASSES_SHOWN
+
+        shown = [
+            (number, one)
+            for number, name in enumerate(self._names)
+            for one in self._summary.classes(name)[:CLASSES_SHOWN]
+        ]
+        machines = self._examples
+        lacking = {
+            one.machines.example for number, one in shown if (number, one.id) not in machines
+        }
+        named = self._named(lacking)
+        found = {}
+        for number, one in shown:
+            machine = machines.get((number, one.id)) or named.get(one.machines.example)
+            report = None
+            if machine is not None:
+                report = report_on(self._asked, machine, self._asked.kernels[number])
+            if machine is not None and report is not None:
+                found[one.kernel, one.id] = machine.name, report
+        return found
+
+    def _named(self, names: set[str]) -> dict[str, Machine]:
+        """Read the machines of these names again: an earlier run had them."""
+        from smecheck.read.fleet.sources import machines_of
+
+        if not names or STDOUT in self._paths:
+            return {}
+        return {one.name: one for one in machines_of(self._paths) if one.name in names}
 
     def _rows_are_printed(self) -> bool:
         if self._options["resume"] is not None or self._options["output"] not in (None, STDOUT):

@@ -36,6 +36,8 @@ _CHUNK_MACHINES, _CHUNK_BYTES = 16, 2 << 20
 _CHUNK_QUESTIONS = 4
 _REMEMBERED = 250_000
 """Questions whose answers are kept: some 200 MiB where no two have the same answer."""
+_EXAMPLES = 128
+"""Classes of which a machine is kept, to be drawn."""
 _TRIES = 2
 """How often a chunk may lose its worker before its machines are tried one by one."""
 
@@ -128,6 +130,8 @@ class FleetRun:
         self._again: deque[_Chunk] = deque()
         self._suspects: deque[tuple[str, _Entry]] = deque()
         self._futures: dict[Future[Any], _Chunk] = {}
+        self.examples: dict[tuple[int, str], Machine] = {}
+        """For a kernel, by number, and a class: one of its machines."""
         self._order: deque[_Entry] = deque()
         self._done: deque[_Entry] = deque()
         self._held = 0
@@ -341,6 +345,10 @@ class FleetRun:
 
     def _settle(self, entry: _Entry, answers: Answers) -> None:
         """Give a machine its answers, and all others that say the same."""
+        if entry.machine is not None and len(self.examples) < _EXAMPLES:
+            for number, one in enumerate(answers):
+                if one.class_id is not None:
+                    self.examples.setdefault((number, one.class_id), entry.machine)
         if entry.raw is not None:
             self._leaders.pop(entry.raw, None)
             self._held -= entry.size

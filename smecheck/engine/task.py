@@ -23,10 +23,12 @@ from smecheck.read.fleet.machine import Broken, Machine
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
+    from smecheck.answer import Report
     from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.machine.memory import MemoryMap
     from smecheck.read.fleet.machine import Collected
+    from smecheck.support_case.answer import Evidence
 
 _REMEMBERED = 24
 """Machines and maps that a worker has at hand: a large one takes 1 MiB."""
@@ -155,29 +157,50 @@ def _of_kernel(asked: Asked, question: Case, image: KernelImage) -> tuple[Answer
         return failed(InternalError.of(error)), False
 
 
+def report_on(asked: Asked, machine: Machine, image: KernelImage) -> Report | None:
+    """Return the whole report on a machine and a kernel; ``None`` where it cannot be asked."""
+    try:
+        if isinstance(machine, Described):
+            return analyze(of_other_kernel(_question(asked, machine), image))
+        if isinstance(machine, Broken):
+            return None
+        return analyze(_placement(asked, _evidence(machine), image))
+    except SmecheckError:
+        return None
+
+
 # Collected machines ------------------------------------------------------------------------------
 
 
 def _collected(asked: Asked, machine: Collected) -> Understood:
     """Read what was collected of a machine, as triage does, and answer."""
-    from smecheck.read.archive.evidence_reader import read_evidence
-    from smecheck.support_case.stated_facts import with_stated_facts
-    from smecheck.support_case.triage import placement_question
-
-    evidence = with_stated_facts(read_evidence((machine.path,)))
+    evidence = _evidence(machine)
+    remarks = evidence.remarks[:_MOST_REMARKS]
 
     def of_kernel(image: KernelImage) -> Answer:
-        said = asked.said
         try:
-            own = Inputs(host=said.host, crash_cma=said.crash_cma)
-            question = placement_question(
-                evidence, image, lambda known: case(known, own, said.boot, said.loading)
-            )
-            found = answer_of(analyze(question), asked.tolerance)
-            return replace(found, remarks=evidence.remarks[:_MOST_REMARKS])
+            found = answer_of(analyze(_placement(asked, evidence, image)), asked.tolerance)
+            return replace(found, remarks=remarks)
         except SmecheckError as error:
             return failed(error)
         except Exception as error:
             return failed(InternalError.of(error))
 
     return Understood(None, tuple(of_kernel(image) for image in asked.kernels))
+
+
+def _evidence(machine: Collected) -> Evidence:
+    from smecheck.read.archive.evidence_reader import read_evidence
+    from smecheck.support_case.stated_facts import with_stated_facts
+
+    return with_stated_facts(read_evidence((machine.path,)))
+
+
+def _placement(asked: Asked, evidence: Evidence, image: KernelImage) -> Case:
+    from smecheck.support_case.triage import placement_question
+
+    said = asked.said
+    own = Inputs(host=said.host, crash_cma=said.crash_cma)
+    return placement_question(
+        evidence, image, lambda known: case(known, own, said.boot, said.loading)
+    )

@@ -101,11 +101,11 @@ def figures(picture: MemoryPicture) -> Iterator[str]:
     yield "<figure>"
     yield f"<figcaption>{whole}</figcaption>"
     label = "all memory, and where the lens is"
-    yield from _svg(overview(picture, "lens-window"), label, "overview", PATTERNS)
+    yield from svg(overview(picture, "lens-window"), label, "overview", PATTERNS)
     if picture.places is not None:
         yield f"<figcaption>{safe(places_caption(picture.places))}</figcaption>"
         strip = places_strip(picture.places, picture)
-        yield from _svg(strip, "positions that KASLR may choose, and those that collide", "strip")
+        yield from svg(strip, "positions that KASLR may choose, and those that collide", "strip")
     yield "<figcaption>Around the workarea</figcaption>"
     yield '<div class="controls" hidden>'
     for action, text in _BUTTONS:
@@ -122,7 +122,7 @@ def figures(picture: MemoryPicture) -> Iterator[str]:
         'move, down and up go from mark to mark">'
     )
     yield from ('<g id="lens-rows">', *drawn.elements, "</g></svg>")
-    yield from _svg(legend(picture), "legend")
+    yield from svg(legend(picture), "legend")
     yield '<div id="shown" aria-live="polite" hidden>Point at a mark to see what it is.</div>'
     yield "</figure>"
 
@@ -165,7 +165,15 @@ def heading(verdict: str, kind: str, headline: str) -> str:
     return f'<h1><span class="{f"verdict {kind}".strip()}">{verdict}</span> {safe(headline)}</h1>'
 
 
-def _svg(drawing: Drawing, label: str, identity: str = "", before: str = "") -> Iterator[str]:
+def svg(drawing: Drawing, label: str, identity: str = "", before: str = "") -> Iterator[str]:
+    """Yield a drawing as an element of a page.
+
+    Args:
+        drawing: what is drawn.
+        label: what it shows, for who cannot see it.
+        identity: of the element; empty where there may be several.
+        before: what marks are filled with, in the first drawing of a page.
+    """
     named = f' id="{identity}"' if identity else ""
     yield (
         f'<svg class="memory"{named} viewBox="0 0 {WIDTH} {drawing.height}" role="img" '
