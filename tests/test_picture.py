@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from commandline import SAMPLES as SAMPLES_FOLDER
 from commandline import run, sample
 from report_samples import SAMPLES, collision, retold
 
@@ -234,3 +235,29 @@ def test_pictures_are_the_same_everywhere(picture: Picture, tmp_path: Path) -> N
 def test_pictures_overwrite_neither_inputs_nor_reports(tmp_path: Path) -> None:
     found = run(*sample("no-sme"), "-o", "x", "--save-svg", "./x", cwd=tmp_path)
     assert (found.status, list(tmp_path.iterdir())) == (2, [])
+
+
+def test_a_policy_of_thousands_of_machines_is_a_small_page(tmp_path: Path) -> None:
+    load = SAMPLES_FOLDER / "founding-failure"
+    row = (
+        f"  - {{name: m%d, iomem: {load}/iomem.txt, segments: {load}/kexec.log, "
+        "cmdline: nokaslr mem_encrypt=on}\n"
+    )
+    machines = "".join(row % number for number in range(400))
+    (tmp_path / "p.yaml").write_text(f"schema: smecheck/policy-v1\nmachines:\n{machines}")
+    kernel = str(load / "kernel.yaml")
+    found = run("gate", kernel, "--policy", "p.yaml", "-q", "--save-html", "g.html", cwd=tmp_path)
+    assert found.status == 1
+    drawn = (tmp_path / "g.html").read_text(encoding="utf-8")
+    assert len(drawn.encode()) < LARGEST
+    assert "and 201 more targets, 201 of them not fine" in drawn
+
+
+def test_a_gate_and_a_comparison_have_pages_and_no_drawing(tmp_path: Path) -> None:
+    kernel = str(SAMPLES_FOLDER / "no-sme" / "kernel.yaml")
+    for command in (("gate", kernel), ("compare", kernel, kernel)):
+        found = run(*command, "--save-html", "page.html", cwd=tmp_path)
+        assert (found.status, found.err) == (0, "")
+        assert "<h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert run(*command, "--save-svg", "drawing.svg", cwd=tmp_path).status == 2
+        assert run(*command, "--save-html", kernel, cwd=tmp_path).status == 2

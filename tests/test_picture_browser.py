@@ -6,6 +6,7 @@ its Python client (pip install -e '.[browser]'); without them they are skipped, 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zlib
@@ -115,7 +116,7 @@ def test_a_founding_failure_is_zoomed_and_moved(opened: Callable[..., Any], page
     assert (closer[0], closer[-1]) == ("0x6fe80000", "0x70380000")
     page.get_by_role("button", name="Higher").click()
     assert ticks(page)[0] == "0x6ffc0000"
-    page.get_by_role("button", name="All memory").click()
+    page.get_by_role("button", name="All of it").click()
     assert (ticks(page)[0], ticks(page)[-1]) == ("0x0", "0x80000000")
     page.get_by_role("button", name="Workarea").click()
     assert ticks(page) == first
@@ -217,7 +218,7 @@ def test_16_tib_in_2048_ranges_are_usable_within_a_second(
 ) -> None:
     assert large.stat().st_size < LARGEST
     page = opened(large)
-    page.get_by_role("button", name="All memory").click()
+    page.get_by_role("button", name="All of it").click()
     assert ticks(page)[-1] == "0x100000000000"
     page.locator("#lens").focus()
     page.keyboard.press("+")
@@ -308,6 +309,49 @@ def _glyphs(pdf: bytes) -> int:
         except zlib.error:
             continue
     return total
+
+
+HOSTILE_MACHINE = "<img src=x onerror=alert(1)> </script> & 'm'"
+
+
+def test_a_gate_and_a_comparison_are_pages(opened: Callable[..., Any], tmp_path: Path) -> None:
+    load = SAMPLES / "founding-failure"
+    machine = {
+        "name": HOSTILE_MACHINE,
+        "iomem": str(load / "iomem.txt"),
+        "segments": str(load / "kexec.log"),
+        "cmdline": "nokaslr mem_encrypt=on",
+    }
+    policy = {"schema": "smecheck/policy-v1", "machines": [machine]}
+    (tmp_path / "policy.yaml").write_text(json.dumps(policy))
+    old, new = str(load / "kernel.yaml"), str(SAMPLES / "debian-6.1-kexec" / "kernel.yaml")
+    for name, command in {
+        "gate": ("gate", old, "--policy", "policy.yaml"),
+        "gates": ("gate", old, new, "--policy", "policy.yaml"),
+        "compare": ("compare", new, old),
+    }.items():
+        assert run(*command, "-q", "--save-html", f"{name}.html", cwd=tmp_path).status == 1
+    page = opened(tmp_path / "gate.html")
+    row = page.locator("table.matrix tr", has=page.get_by_role("rowheader", name=HOSTILE_MACHINE))
+    assert "✕ failed" in row.inner_text()
+    assert page.locator("h1").inner_text().startswith("FAIL SME007 on kernel")
+    assert f"error SME001 on {HOSTILE_MACHINE}" in page.locator("main").inner_text()
+    page.locator("#lens .kept").last.hover()
+    assert "reserved for the kernel by kaslr" in shown(page)
+    page = opened(tmp_path / "gates.html")
+    assert page.locator("section").count() == 2
+    page.get_by_role("link", name="debian-6.1-kexec").click()
+    assert page.locator("#kernel-1 h2").first.is_visible()
+    page = opened(tmp_path / "compare.html")
+    assert page.locator("h1").inner_text().startswith("WORSE")
+    labels = page.locator("#lens .label").all_text_contents()
+    assert labels[:6] == [
+        *("old kernel", "old workarea", "old init_size"),
+        *("new kernel", "new workarea", "new init_size"),
+    ]
+    page.locator("#lens").focus()
+    page.keyboard.press("ArrowDown")
+    assert "kernel, _text to _end" in shown(page)
 
 
 @pytest.mark.parametrize("name", ["founding-failure", "kaslr-gamble"])

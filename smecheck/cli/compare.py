@@ -12,7 +12,7 @@ from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, compl
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import min_slack_option
 from smecheck.cli.parameters import HELP_NAMES, size
-from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.cli.reporting import page_option, reporting_of, reporting_options
 
 _EPILOG = """
 \b
@@ -44,6 +44,7 @@ Exit codes, the same for every format:
     help="By how much _end - _text may exceed that of OLD.",
 )
 @reporting_options
+@page_option
 @click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
 @click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
 def compare(old: str, new: str, **options: Any) -> int:
@@ -57,7 +58,7 @@ def compare(old: str, new: str, **options: Any) -> int:
         from smecheck.builds.comparison import Limits
         from smecheck.programs.compare import compare as answer
         from smecheck.programs.compare import exit_status
-        from smecheck.report.row_render import render_comparison
+        from smecheck.report.row_render import draw_comparison, render_comparison
 
         given = [options[name] for name in COMPLEMENT_NAMES]
         reporting.refuse_overwriting([old, new, *given])
@@ -68,5 +69,10 @@ def compare(old: str, new: str, **options: Any) -> int:
             allow_undecided=options["allow_undecided"], exit_zero=options["exit_zero"]
         )
         status = exit_status(comparison, tolerance)
-        reporting.deliver(partial(render_comparison, comparison), status, tolerance)
+        reporting.deliver(
+            partial(render_comparison, comparison),
+            status,
+            tolerance,
+            draw=partial(draw_comparison, comparison),
+        )
         return int(status)

@@ -14,7 +14,7 @@ from smecheck.cli.file_command import FileCommand
 from smecheck.cli.machine_code import verify_option
 from smecheck.cli.outcome import ignore_option, known_rules_only, min_slack_option
 from smecheck.cli.parameters import HELP_NAMES, day, enum_option
-from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.cli.reporting import page_option, reporting_of, reporting_options
 from smecheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ Exit codes, the same for every format:
     help="The day that waivers are held against, as 2026-12-31; default: today.",
 )
 @reporting_options
+@page_option
 @enum_option(
     "--fail-on",
     enum=Severity,
@@ -88,7 +89,7 @@ def gate(kernels: tuple[str, ...], **options: Any) -> int:
         from smecheck.programs.gate import GateOptions, read_policy
         from smecheck.programs.gate import gate as answer
         from smecheck.read.kernel.complements import read_with_misfits
-        from smecheck.report.row_render import render_gates
+        from smecheck.report.row_render import draw_gates, render_gates
 
         _refuse_of_several(kernels, options)
         complements = complements_of(kernels[0], options, options["policy"], *kernels[1:])
@@ -114,7 +115,9 @@ def gate(kernels: tuple[str, ...], **options: Any) -> int:
         status = report.verdict.exit_code(exit_zero=options["exit_zero"])
         first = report.gates[0]
         tolerance = Tolerance(first.fail_on, first.allow_undecided, options["exit_zero"])
-        reporting.deliver(partial(render_gates, report), status, tolerance)
+        reporting.deliver(
+            partial(render_gates, report), status, tolerance, draw=partial(draw_gates, report)
+        )
         return int(status)
 
 

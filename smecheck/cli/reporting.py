@@ -80,6 +80,11 @@ def reporting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def page_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command whose answer is no one memory the option for a page of it."""
+    return _PICTURES[-1](command)
+
+
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options for pictures of its report."""
     for option in reversed(_PICTURES):

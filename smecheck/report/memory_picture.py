@@ -42,6 +42,7 @@ class Ink(Enum):
     WRITTEN = "written"
     WORST = "worst"
     MAPPED = "mapped"
+    WORKAREA = "workarea"
     HYPOTHETICAL = "hypothetical"
     RESERVED_FOR_KERNEL = "kept"
     PLACES = "places"
@@ -62,6 +63,7 @@ INK_MEANINGS = {
     Ink.WRITTEN: "surely written",
     Ink.WORST: "written at worst",
     Ink.MAPPED: "mapped only",
+    Ink.WORKAREA: "workarea",
     Ink.HYPOTHETICAL: "the other scheme (hypothetical)",
     Ink.RESERVED_FOR_KERNEL: "reserved for the kernel",
     Ink.PLACES: "possible KASLR position",

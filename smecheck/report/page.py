@@ -43,7 +43,7 @@ _BUTTONS = (
     ("left", "◂ Lower"),
     ("right", "Higher ▸"),
     ("reset", "Workarea"),
-    ("whole", "All memory"),
+    ("whole", "All of it"),
 )
 
 

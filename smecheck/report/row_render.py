@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from smecheck.builds.gate_report import GatesReport
-from smecheck.report.options import Format, RenderOptions
+from smecheck.report.options import Format, Picture, RenderOptions
 
 if TYPE_CHECKING:
     from smecheck.builds.compared import Comparison
@@ -94,3 +94,17 @@ def render_comparison(comparison: Comparison, chosen: Format, options: RenderOpt
                 exit_zero=options.tolerance.exit_zero,
             )
             return render_rows([rows], chosen, options)
+
+
+def draw_gates(report: GatesReport, _picture: Picture, options: RenderOptions) -> str:
+    """Return what came of one build or of several as a page, the one picture there is of it."""
+    from smecheck.report.gate_page import gate_page
+
+    return gate_page(report, options)
+
+
+def draw_comparison(comparison: Comparison, _picture: Picture, options: RenderOptions) -> str:
+    """Return a comparison as a page, the one picture there is of it."""
+    from smecheck.report.comparison_page import comparison_page
+
+    return comparison_page(comparison, options)
