@@ -139,6 +139,8 @@ class SpanSet:
         return sum(span.size for span in self._spans)
 
     def __or__(self, other: SpanSet) -> SpanSet:
+        if not other or not self:
+            return self or other
         return SpanSet((*self._spans, *other._spans))
 
     def __and__(self, other: SpanSet) -> SpanSet:

@@ -6,18 +6,20 @@ what is met at one address, and all addresses at which it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import Unknown
 from smecheck.kernel.constants import PMD_SIZE
+from smecheck.load.segments import SegmentRole
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet, align_down, align_up
 
 if TYPE_CHECKING:
     from smecheck.case import Located, Resolved
-    from smecheck.load.segments import Segment
+    from smecheck.load.segments import Segment, SegmentList
     from smecheck.workarea.placement import Extents
 
 EVERYWHERE = SpanSet([Span(0, 1 << 64)])
@@ -63,7 +65,8 @@ Forbids = Callable[["Located"], Iterable[Forbidden]]
 """What a rule forbids, wherever the kernel runs."""
 
 
-def parts_of(extents: Extents, base: int, *, is_exact: bool) -> dict[Part, Span]:
+@remembered
+def parts_of(extents: Extents, base: int, is_exact: bool) -> Mapping[Part, Span]:
     """Return the parts of a kernel whose ``_text`` is at ``base``.
 
     Args:
@@ -90,7 +93,7 @@ def met(resolved: Resolved, forbids: Forbids) -> Iterator[tuple[Forbidden, Span]
     extents, base = resolved.extents, resolved.boot.kernel_base
     if extents is None or isinstance(base, Unknown):
         return
-    parts = parts_of(extents, base.value, is_exact=resolved.placement.written_is_exact)
+    parts = parts_of(extents, base.value, resolved.placement.written_is_exact)
     for forbidden in forbids(resolved):
         if forbidden.if_moved and not resolved.kernel_moved:
             continue
@@ -102,8 +105,16 @@ def met(resolved: Resolved, forbids: Forbids) -> Iterator[tuple[Forbidden, Span]
 def neighbours_in(part: Part) -> Forbids:
     """Forbid a part to meet what is loaded beside the kernel."""
 
-    def forbids(located: Located) -> Iterator[Forbidden]:
-        for segment in located.neighbours:
-            yield Forbidden(segment.role.value, part, SpanSet([segment.span]), segment)
+    def forbids(located: Located) -> Iterable[Forbidden]:
+        return () if located.segments is None else _each_neighbour(located.segments, part)
 
     return forbids
+
+
+@remembered
+def _each_neighbour(segments: SegmentList, part: Part) -> tuple[Forbidden, ...]:
+    return tuple(
+        Forbidden(segment.role.value, part, SpanSet([segment.span]), segment)
+        for segment in segments.segments
+        if segment.role is not SegmentRole.KERNEL
+    )

@@ -11,7 +11,7 @@ grows with the number of ranges, not with the memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ _WHOLE = 1 << 64
 class _Kind:
     """Slots that are alike: how far the workarea reaches, from ``_text``."""
 
-    parts: dict[Part, Span]
+    parts: Mapping[Part, Span]
     """Of what it uses, as offsets from ``_text``."""
     faults: bool
     """Mapping the workarea faults there, whatever lies in memory."""
@@ -109,12 +109,14 @@ class _Sweep:
         self._fixed = tuple(_forbidden(located))
         written_end = offsets.start + EXECUTE_LEN
         least = replace(offsets, written_end=written_end, mapped_end=offsets.start + SECTION_SIZE)
-        self._least = parts_of(least, 0, is_exact=True)
+        self._least = parts_of(least, 0, True)
         segments = located.segments.segments if located.segments else ()
         self._own_frames = SpanSet(segment.span.aligned_out(PUD_SIZE) for segment in segments)
         """1 GiB frames that have page tables of their own, or share them."""
         initrd = located.boot.initrd.span
-        self._initrd_frames = initrd.frames(P4D_SIZE) if initrd else range(0)
+        self._initrd_frames = {
+            size: initrd.frames(size) if initrd else range(0) for size in (PUD_SIZE, P4D_SIZE)
+        }
 
     def collisions(self, most_hits: int | None) -> Collisions:
         hits: list[_Hit] = []
@@ -246,17 +248,19 @@ class _Sweep:
         last = base + self._reach - 1
         first_frame, last_frame = base // PUD_SIZE, last // PUD_SIZE
         is_crossing = (base + self._image_end - 1) // PUD_SIZE < last_frame
-        key: tuple[int, ...]
         frames = Span(first_frame * PUD_SIZE, (last_frame + 1) * PUD_SIZE)
-        if self._own_frames.reached_by(frames):
-            key = (base if is_crossing else first_frame, last_frame - first_frame)
+        key: tuple[int, ...]
+        if is_crossing and self._own_frames.reached_by(frames):
+            key = (base,)
         else:
+            # Inside the frames of the image nothing but the number of tables can differ.
             key = (
                 last_frame - first_frame,
                 base % PUD_SIZE if is_crossing else -1,
-                (base < _LOW_MEMORY_END) + (last < _LOW_MEMORY_END),
-                base // P4D_SIZE in self._initrd_frames,
-                last // P4D_SIZE in self._initrd_frames,
+                (base < _LOW_MEMORY_END) + (last < _LOW_MEMORY_END) if is_crossing else 0,
+                _in_common(range(first_frame, last_frame + 1), self._initrd_frames[PUD_SIZE]),
+                base // P4D_SIZE in self._initrd_frames[P4D_SIZE],
+                last // P4D_SIZE in self._initrd_frames[P4D_SIZE],
                 last // P4D_SIZE - base // P4D_SIZE,
             )
         known = self._kinds.get(key)
@@ -267,9 +271,11 @@ class _Sweep:
     def _placed(self, base: int) -> _Kind:
         reached = reached_at(self._located, base)
         offsets = reached.extents.moved(-base)
-        return _Kind(
-            parts_of(offsets, 0, is_exact=reached.is_exact), faults=bool(reached.tables.unreached)
-        )
+        return _Kind(parts_of(offsets, 0, reached.is_exact), faults=bool(reached.tables.unreached))
+
+
+def _in_common(one: range, other: range) -> int:
+    return max(0, min(one.stop, other.stop) - max(one.start, other.start))
 
 
 def _on_grid(span: Span, origin: int, step: int) -> Span:
