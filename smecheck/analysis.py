@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 def analyze(case: Case) -> Report:
     """Answer the question; where no load was recorded and one is asked about, predict it."""
-    case = _as_asked(case)
+    case = as_asked(case)
     predicted = predicted_load(case)
     judged, checks = _judged(_resolved(case, predicted))
     report = _report(judged, checks)
@@ -68,7 +68,7 @@ def analyze(case: Case) -> Report:
         return report
     from smecheck.checks.what_if import changes, told
 
-    found = changes(predicted, report.verdict, lambda other: _verdict(case, other))
+    found = changes(predicted, report.verdict, lambda other: verdict_on(case, other))
     report = replace(report, assumptions=(*report.assumptions, *told(found, report.verdict)))
     return _worded(report, judge(replace(judged, changes=found)))
 
@@ -83,13 +83,20 @@ def answer(case: Case, *, first_only: bool = False) -> Report:
         first_only: whether it is enough to know if there is a place of KASLR at which something is
             hit; the places are not counted then.
     """
-    case = _as_asked(case)
+    case = as_asked(case)
     resolved = _resolved(case, predicted_load(case), first_only=first_only)
     return _report(*_judged(resolved))
 
 
-def _verdict(case: Case, predicted: PredictedLoad) -> Verdict:
-    """Return the verdict on another load than the one that was predicted, and nothing else."""
+def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
+    """Return the verdict on a predicted load, and nothing else.
+
+    It is that of :func:`report_on`, without what only a reader of a report needs.
+
+    Args:
+        case: as :func:`as_asked` returns it.
+        predicted: for that case, or one that differs in what was assumed.
+    """
     resolved = _resolved(case, predicted, first_only=True)
     findings = deciding_findings(resolved)
     proof = _proof(resolved, findings, with_examples=False)
@@ -97,9 +104,19 @@ def _verdict(case: Case, predicted: PredictedLoad) -> Verdict:
     return judge(judged).verdict
 
 
-def _as_asked(case: Case) -> Case:
+def as_asked(case: Case) -> Case:
     """Return the case with all that follows from what was given."""
     return with_path(with_memory(with_kexec_options(case)))
+
+
+def report_on(case: Case, predicted: PredictedLoad | None) -> Report:
+    """Answer the question for one load, without trying others.
+
+    Args:
+        case: as :func:`as_asked` returns it.
+        predicted: the load, where none was recorded and it can be predicted.
+    """
+    return _report(*_judged(_resolved(case, predicted)))
 
 
 def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:

@@ -32,10 +32,24 @@ def deciding_findings(resolved: Resolved) -> tuple[Finding, ...]:
     """Return what the rules find whose errors a verdict may depend on, and nothing of the others.
 
     A rule of a milder kind has no errors, so that no other rule is skipped because of it either.
+    Where all places of KASLR were asked, one of them says nothing new.
     """
-    rules = (rule for rule in applicable(resolved) if rule.severity is Severity.ERROR)
+    are_all_asked = _decide_by_places(resolved)
+    rules = (
+        rule
+        for rule in applicable(resolved)
+        if rule.severity is Severity.ERROR and not (are_all_asked and rule.is_of_places)
+    )
     applied = (came for _, came in _applied(resolved, rules) if not isinstance(came, Lack))
     return _in_order(finding for came in applied for finding in came)
+
+
+def _decide_by_places(resolved: Resolved) -> bool:
+    """Tell whether the kernel surely is at one of the places of KASLR, or may be hit at one."""
+    kaslr, boot = resolved.kaslr, resolved.boot
+    if kaslr is None or kaslr.collisions is None or not kaslr.slots.count or boot.base_is_certain:
+        return False
+    return kaslr.collisions.count > 0 or kaslr.may_stay is None
 
 
 def _applied(

@@ -101,6 +101,7 @@ def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     effect=Effect.COLLISION,
     phrase="is not mapped at entry",
     needs=(needs.entry_tables,),
+    faults_at_entry=True,
     remedy="at once: boot it with mem_encrypt=off, or load it lower in memory (kexec --mem-max); "
     "for good: " + OWN_SECTION,
 )

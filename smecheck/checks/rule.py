@@ -85,6 +85,8 @@ class Rule:
     forbids: Forbids | None
     """What must not lie where the kernel and its workarea are, where the rule is about that; then
     it is asked of all places that KASLR may choose as well."""
+    faults_at_entry: bool
+    """Whether it is about the page tables at entry, of which the sweep over those places asks."""
     documentation: str
     """Its page: what it looks at, why that matters, where it is known from."""
 
@@ -92,6 +94,11 @@ class Rule:
     def needs_workarea(self) -> bool:
         """Whether it is about the workarea, so that there must be one that is used."""
         return not (self.about_load or self.about_build)
+
+    @property
+    def is_of_places(self) -> bool:
+        """Whether all places that KASLR may choose are asked, not only where the kernel is."""
+        return self.forbids is not None or self.faults_at_entry
 
     def lack(self, resolved: Resolved) -> Lack | None:
         """Return the first need that is not met."""
@@ -170,6 +177,7 @@ def rule(
     needs: tuple[Need, ...] = (),
     after: tuple[str, ...] = (),
     forbids: Forbids | None = None,
+    faults_at_entry: bool = False,
     remedy: str,
 ) -> Callable[[Check], Rule]:
     """Make a rule of a check function; its docstring is the rule's documentation."""
@@ -191,6 +199,7 @@ def rule(
             remedy=remedy,
             check=check,
             forbids=forbids,
+            faults_at_entry=faults_at_entry,
             documentation=_page(check.__doc__ or ""),
         )
 
