@@ -165,9 +165,9 @@ class _Sweep:
         """
         step = self._slots.alignment
         whole = Span(area.start, self._slots.last_of(area) + 1)
-        near = SpanSet(self._windows(whole))
         if at_once:
             yield from self._surely(whole, area.start)
+        near = SpanSet(self._windows(whole))
         for window in near:
             sure = list(self._surely(window, area.start)) if window.size > _LARGE else []
             yield from sure

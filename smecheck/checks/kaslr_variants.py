@@ -27,10 +27,12 @@ def _sweep_places(answer: KaslrAnswer, located: Located, *, first_only: bool) ->
     """Hold every variant's slots against the rules; the one with the most collisions counts."""
     places = answer.places
     searches = [("", places.search), *places.alternatives]
-    found_by = [
-        (name, search, sweep(search.slots, located, first_only=first_only))
-        for name, search in searches
-    ]
+    found_by: list[tuple[str, SlotSearch, Collisions | None]] = []
+    for name, search in searches:
+        found = sweep(search.slots, located, first_only=first_only)
+        found_by.append((name, search, found))
+        if first_only and found is not None and found.count:
+            break
     worst = max(found_by, key=lambda one: one[2].count if one[2] is not None else 0)
     differences = [
         f"KASLR: {_counted(search, found)}, if {name or 'it is as is likeliest'}"
