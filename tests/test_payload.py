@@ -154,8 +154,11 @@ MODULES = {
     "lz4": ("cramjam", "lz4.block"),
     "lz4 frame": ("lz4.frame",),
     "lzo": ("lzallright",),
+    "bzip2": ("bz2",),
+    "xz": ("lzma",),
+    "lzma": ("lzma",),
 }
-"""What unpacks them, none of which Python brings."""
+"""What unpacks them; a Python may be without any of it."""
 BY_PROGRAM = [
     pytest.param(
         name,
@@ -166,6 +169,9 @@ BY_PROGRAM = [
         "lz4": "lz4",
         "lz4 frame": "lz4",
         "lzo": "lzop",
+        "bzip2": "bzip2",
+        "xz": "xz",
+        "lzma": "xz",
     }.items()
 ]
 

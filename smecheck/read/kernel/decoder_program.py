@@ -1,4 +1,4 @@
-"""A program as decoder, where Python has no module for a compression: ``zstd``, ``lz4``, ``lzop``.
+"""A program as decoder, where Python has no module for a compression: ``zstd``, ``lz4`` and others.
 
 It reads a pipe and writes a pipe: nothing is written to disk. No more is taken from it than is
 wanted; it ends when its output is no longer read.
@@ -26,8 +26,8 @@ class DecoderProgram:
     name: str
     modules: tuple[str, ...]
     """Python modules that unpack the same, none of which is installed."""
-    requirement: str
-    """What pip installs one of them by."""
+    requirement: str = ""
+    """What pip installs one of them by; nothing where they are part of Python."""
     options: tuple[str, ...] = ("-d", "-c", "-q")
 
     def unpack(self, packed: Packed) -> Iterator[bytes]:
@@ -41,10 +41,10 @@ class DecoderProgram:
         path = shutil.which(self.name)
         if path is None:
             modules = " nor ".join(self.modules)
+            by_pip = f"pip install '{self.requirement}', or " if self.requirement else ""
             raise NotUnpacked(
                 f"neither the Python module {modules} nor the program {self.name} is installed",
-                f"install one: pip install '{self.requirement}', or {self.name} of your "
-                "distribution",
+                f"install one: {by_pip}{self.name} of your distribution",
             )
         return self._run(path, packed)
 

@@ -1,7 +1,7 @@
 """The decoders of libraries, each as an iterator over blocks of bounded size.
 
 A library is imported when a payload needs it: most runs need none, no run needs two. Where one is
-missing that is not part of Python, a program takes its place.
+missing, a program takes its place.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Inflater:
 
 
 def installed(*names: str) -> Any:
-    """Import the first of these modules that is there; they are not part of Python.
+    """Import the first of these modules that is there.
 
     Returns:
         ``None`` where none is.
@@ -83,8 +83,9 @@ def unpack_gzip(packed: Packed) -> Iterator[bytes]:
 
 def unpack_bzip2(packed: Packed) -> Iterator[bytes]:
     """Unpack bzip2."""
-    import bz2
-
+    bz2 = installed("bz2")  # a Python that was built without the library has no such module
+    if bz2 is None:
+        return DecoderProgram("bzip2", ("bz2",)).unpack(packed)
     return _blocks(packed, bz2.BZ2Decompressor, OSError)
 
 
@@ -116,8 +117,10 @@ def unpack_lz4_frame(packed: Packed) -> Iterator[bytes]:
 
 
 def _lzma(packed: Packed, file_format: str) -> Iterator[bytes]:
-    import lzma
-
+    lzma = installed("lzma")
+    if lzma is None:
+        options = ("-d", "-c", "-q", f"--memlimit={_MEMORY_LIMIT}")
+        return DecoderProgram("xz", ("lzma",), options=options).unpack(packed)
     container = getattr(lzma, file_format)
     return _blocks(packed, lambda: lzma.LZMADecompressor(container, _MEMORY_LIMIT), lzma.LZMAError)
 
