@@ -26,6 +26,7 @@ from elfwriter import TEXT
 from kallsyms_writer import END, FORMS, made_up, with_kallsyms
 from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
+from text_changes import changed
 
 SAMPLES = DATA.parents[1] / "samples"
 HARMLESS = ("90", "f30f1efa", "488d0425058f8a81", "8b442408", "65488b042528000000", "7402")
@@ -110,6 +111,17 @@ def texts(pattern: str) -> Callable[[Random], bytes]:
 
     def make(random: Random) -> bytes:
         return mutated(random, random.choice(_contents(pattern)), text=True)
+
+    return make
+
+
+def sent(pattern: str) -> Callable[[Random], bytes]:
+    """Return a maker of recorded texts as they arrive in a ticket, and of broken ones."""
+
+    def make(random: Random) -> bytes:
+        raw = random.choice(_contents(pattern)).decode()
+        sent, _, _ = changed(raw, random)
+        return mutated(random, sent, text=True) if random.random() < 0.5 else sent
 
     return make
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from changes import changed
 from subjects import SAFE, Answer, Subject, ask, subjects
+from text_changes import changed
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from campaign import Variation, vary
-from changes import STAGES
 from subjects import Answer, ask, subjects
+from text_changes import STAGES
 
 SAMPLE = 400
 
