@@ -123,6 +123,10 @@ def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
     """Identify the kernel, and name the load: that of the case, or one that was predicted."""
     image, asked = case.image, case.boot
     load = named(case.segments, image)
+    if load is not None and not all(segment.size_is_known for segment in load.segments):
+        from smecheck.load.unsized import with_initrd_of
+
+        load = with_initrd_of(load, asked.initrd_size)
     if predicted is not None and predicted.segments is not None:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ

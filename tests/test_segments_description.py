@@ -15,6 +15,7 @@ from smecheck.errors import MalformedInput
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.read.load.segments_description import read_segments_description
+from smecheck.record import replace
 from smecheck.span import Span, align_up
 
 EXAMPLE = """\
@@ -45,7 +46,7 @@ def schema_accepts(text: str) -> bool:
     return bool(Draft202012Validator(SCHEMA).is_valid(yaml.safe_load(text)))
 
 
-def segment(role: SegmentRole, start: int, end: int, size: int, line: int) -> Segment:
+def segment(role: SegmentRole, start: int, end: int, size: int | None, line: int) -> Segment:
     return Segment(role, Span(start, end), size, SegmentOrigin.DESCRIPTION, f"s.yaml:{line}")
 
 
@@ -69,6 +70,15 @@ def test_an_end_instead_of_a_size() -> None:
     assert load.segments == (segment(SegmentRole.OTHER, 0x100000, 0x101000, 1, 4),)
     assert load.cmdline == Known("", "s.yaml:2: cmdline")
     assert (load.loader, load.mode) == (Unknown("not in the description"),) * 2
+
+
+def test_an_address_without_a_size_is_a_page_at_least() -> None:
+    text = f"{HEAD}segments: [{{name: initrd, start: 0x20000000}}]"
+    load = read(text)
+    assert load.segments == (
+        replace(segment(SegmentRole.INITRD, 0x20000000, 0x20001000, None, 2), size_is_known=False),
+    )
+    assert schema_accepts(text)
 
 
 @pytest.mark.parametrize("role", SegmentRole)

@@ -101,7 +101,13 @@ def _overridden(found: Identified) -> Iterator[str]:
     ):
         if stated is not None and isinstance(loaded, Known) and loaded.value != stated:
             yield f"{option} counts, not what the load says ({loaded.origin})"
-    if asked.initrd_size is not None and segments.of(SegmentRole.INITRD):
+    if not all(segment.size_is_known for segment in segments.segments):
+        from smecheck.load.unsized import sizes_not_told
+
+        yield from sizes_not_told(segments)
+    load = found.case.segments
+    told = () if load is None else load.of(SegmentRole.INITRD)
+    if asked.initrd_size is not None and any(segment.size_is_known for segment in told):
         yield "the initrd is the load's: --initrd does not count"
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _ADDRESSES_END = 1 << 64
 
+_INITRD_OR_LIST = (
+    "give the initrd that was loaded, or its size (--initrd), or the whole list of segments"
+)
 _WHOLE_LIST = "give the whole list: kexec -d, a kernel log, or a description with every segment"
 
 
@@ -121,7 +124,7 @@ def _missing_in_list(judged: Judged, segments: SegmentList) -> tuple[str, str] |
         return (
             f"no segment that is known is hit, but how far {reaching.role.value} reaches from "
             f"{address_text(reaching.span.start)} on is not known ({reaching.where})",
-            _WHOLE_LIST,
+            _INITRD_OR_LIST if reaching.role is SegmentRole.INITRD else _WHOLE_LIST,
         )
     of_load = judged.boot.path is not Path.FIRST_BOOT
     if of_load and not segments.of(SegmentRole.BOOT_PARAMS):

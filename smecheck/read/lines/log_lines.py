@@ -34,6 +34,8 @@ _COLOUR = re.compile(rb"\x1b(?:\[[0-9;?]*+[A-Za-z]|\][^\x07\x1b\n]{0,200}\x07|\(
 _BLANK = re.compile(
     rb"\xc2\xa0|\xe2\x80[\x80-\x8a\xaf]|\xe2\x81\x9f"  # no-break space, U+2000 to U+200A, …
 )
+_LATIN_BLANK = re.compile(rb"(?<![\x80-\xff])\xa0+(?![\x80-\xbf])")
+"""No-break spaces of a text that is not UTF-8: ISO 8859, Windows-1252."""
 _NOTHING = re.compile(rb"\xef\xbb\xbf|\xe2\x80[\x8b-\x8d]|\xe2\x81\xa0|\xc2\xad")
 """Byte order mark, zero-width space and joiners, soft hyphen: web pages and editors put them in."""
 
@@ -151,4 +153,6 @@ def plain(text: bytes) -> bytes:
         text = _COLOUR.sub(b"", text)
     if not text.isascii():
         text = _NOTHING.sub(b"", _BLANK.sub(b" ", text))
+        if b"\xa0" in text:
+            text = _LATIN_BLANK.sub(lambda found: b" " * len(found[0]), text)
     return text

@@ -140,7 +140,7 @@ def messages(
     Raises:
         MalformedInput: too many lines matter, or are broken.
     """
-    has_prefixes = False
+    has_prefixes = has_tags = False
     joiner = _Joiner(known, name)
     lines = size = 0
     for group in _groups(rows, known, bare=bare):
@@ -150,7 +150,11 @@ def messages(
             message = joiner.message(group)
             if message is None and wanted:
                 message = _any_message(group, known)
-            if message is None or not _counts(message, has_prefixes=has_prefixes):
+            is_tagged = _is_tagged(group.head)
+            has_tags = has_tags or is_tagged
+            if message is None or not _counts(
+                message, has_prefixes=has_prefixes, is_foreign=has_tags and not is_tagged
+            ):
                 continue
             lines, size = lines + 1, size + len(message.text)
             if lines > RELEVANT_LIMIT or size > _RELEVANT_SIZE:
@@ -162,12 +166,28 @@ def messages(
             yield message
 
 
-def _counts(message: Message, *, has_prefixes: bool) -> bool:
-    """Tell whether whoever wrote a message is one whose word it is."""
+def _is_tagged(line: bytes) -> bool:
+    """Tell whether a line names the kernel as whose it is."""
+    return (
+        _OUTER.match(line) is not None and KERNEL_TAG.match(line, _end_of_marks(line)) is not None
+    )
+
+
+def _counts(message: Message, *, has_prefixes: bool, is_foreign: bool) -> bool:
+    """Tell whether whoever wrote a message is one whose word it is.
+
+    Args:
+        message: the message.
+        has_prefixes: whether a line before it has a prefix.
+        is_foreign: whether a line before it names the kernel, and its own does not: it may be of
+            another machine, such as the console of a guest in the log of its host.
+    """
     speaker, traits = message.prefix.speaker, message.kind.traits if message.kind else Trait.NONE
     if speaker is Speaker.HYPERVISOR or (speaker is Speaker.PROGRAM and Trait.OF_KERNEL in traits):
         return False
-    return message.framed or not has_prefixes or Trait.WITH_PREFIX not in traits
+    if Trait.WITH_PREFIX not in traits:
+        return True
+    return message.framed and not is_foreign if has_prefixes else True
 
 
 def _is_relevant(group: _Group, known: KnownLines) -> bool:
@@ -306,9 +326,7 @@ class _Grouping:
     def feed(self, number: int, line: bytes) -> _Group | None:
         """Take in a line; return the group that ends before it, if one does."""
         if _OUTER.match(line):
-            self._is_outer = (
-                self._is_outer or KERNEL_TAG.match(line, _end_of_marks(line)) is not None
-            )
+            self._is_outer = self._is_outer or _is_tagged(line)
             return self._begin(number, line, line, framed=True)
         if _RING.match(line) and not self._is_outer and not self._awaits_rest():
             return self._begin(number, line, line, framed=True)

@@ -6,7 +6,6 @@ from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.naming import name_elfcorehdr, name_entered, name_in_load_order, name_segments
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentRole
-from smecheck.quantity import address_text
 from smecheck.read.load.handed_table import HandedTable
 from smecheck.read.load.recorded_load import (
     Row,
@@ -94,7 +93,6 @@ def only_placed(draft: KernelLogLoad, name: str) -> SegmentList:
     for role, place in draft.places.items():
         if place.sizes is None:
             segments.append(first_page(place.address, role, f"{name}:{place.line}"))
-            remarks.append(_no_size(role, place.address, f"{name}:{place.line}"))
             continue
         bufsz, memsz = place.sizes
         row = Row(place.line, place.address, align_up(memsz, PAGE_SIZE), bufsz)
@@ -103,20 +101,12 @@ def only_placed(draft: KernelLogLoad, name: str) -> SegmentList:
     if header is not None and SegmentRole.ELFCOREHDR not in draft.places:
         where = f"{name}:{draft.cmdline[0] if draft.cmdline else draft.line}"
         segments.append(first_page(header, SegmentRole.ELFCOREHDR, where))
-        remarks.append(_no_size(SegmentRole.ELFCOREHDR, header, where))
     if draft.cmdline is None:
         remarks.append(
             f"{name}:{draft.line}: the kernel prints a final command line when all is "
             "placed, and there is none: the load may have failed, or lines are missing"
         )
     return _segment_list(draft, name, tuple(segments), tuple(remarks))
-
-
-def _no_size(role: SegmentRole, address: int, where: str) -> str:
-    return (
-        f"{where}: {role.value} is at {address_text(address)}, but its size is not told: only its "
-        "first page is known to be taken"
-    )
 
 
 def _text_of(draft: KernelLogLoad) -> str:

@@ -26,8 +26,10 @@ def segments_in_log(
         return _saying(log, "segments that it may tell were not looked for: it came by a pipe")
     try:
         segments = read_segments(source, mode, boot=log.boot)
-    except WrongKind:
-        return log, None
+    except WrongKind as error:
+        if mode is None or not _holds_a_load(source, log):
+            return log, None
+        return _saying(log, f"it {error.message}: none is taken from it")
     except MalformedInput as error:
         broken = replace(log, broken_load=LogLine(error.message, error.where or log.source))
         return _saying(broken, f"no segments are taken from it: {error.where}: {error.message}")
@@ -40,3 +42,11 @@ def segments_in_log(
 
 def _saying(log: KernelLog, remark: str) -> tuple[KernelLog, None]:
     return replace(log, remarks=(*log.remarks, f"{log.source}: {remark}")), None
+
+
+def _holds_a_load(source: Source, log: KernelLog) -> bool:
+    try:
+        read_segments(source, boot=log.boot)
+    except (WrongKind, MalformedInput):
+        return False
+    return True

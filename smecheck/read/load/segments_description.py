@@ -46,9 +46,22 @@ def _segments(fields: Fields) -> tuple[Segment, ...]:
 def _segment(item: Fields) -> Segment | None:
     role = item.need("name", member(SegmentRole))
     start = item.need("start", integer)
+    if role is not SegmentRole.KERNEL and start is not None and not _is_sized(item):
+        return None if role is None else _first_page(start, role, item.where)
+    # What is loaded as the kernel must be this kernel: its size shows that.
     size = size_of(item, start)
     if role is None or start is None or size is None:
         return None
     # Whole pages are kept: kexec-tools and the kernel both round a segment's memsz up to them.
     span = Span(start, align_up(start + size, PAGE_SIZE))
     return Segment(role, span, size, SegmentOrigin.DESCRIPTION, item.where)
+
+
+def _is_sized(item: Fields) -> bool:
+    return "size" in item or "end" in item
+
+
+def _first_page(start: int, role: SegmentRole, where: str) -> Segment:
+    """Return the segment of which only the address is known."""
+    span = Span(start, align_up(start + 1, PAGE_SIZE))
+    return Segment(role, span, None, SegmentOrigin.DESCRIPTION, where, size_is_known=False)

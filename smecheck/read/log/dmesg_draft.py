@@ -109,6 +109,15 @@ PARAVIRTUALIZED = KnownLine(
     r"Booting paravirtualized kernel (?:with PVH extensions )?on (.{1,80})",
     _ONLY_WITH_PREFIX,
 )
+# xen_banner(), and what Xen's drivers say of themselves, which do nothing outside a domain:
+# pr_fmt() of drivers/xen, "xen:" and the name of the module.
+XEN = KnownLine(
+    About.HYPERVISOR,
+    ("Xen version", "xen:"),
+    r"Xen version(?::? [0-9]|:?$)|(?i:xen):[a-z_]{2,20}: |xen: (?:Booting|--> )",
+    r".*",
+    _ONLY_WITH_PREFIX,
+)
 OLD_FEATURE = KnownLine(
     About.ENCRYPTION,
     ("AMD Secure",),
@@ -133,6 +142,7 @@ LINES = (
     UP,
     HYPERVISOR,
     PARAVIRTUALIZED,
+    XEN,
     MEMORY,
     OLD_FEATURE,
     FEATURES,
@@ -380,6 +390,9 @@ class BootDraft:
         if match[1].startswith("Xen"):
             self._xen = LogLine(match[0], where)
 
+    def _on_xen(self, where: str, match: re.Match[str]) -> None:
+        self._xen = self._xen or LogLine(match[0].strip()[:_QUOTE_LIMIT], where)
+
     def _on_old_feature(self, where: str, match: re.Match[str]) -> None:
         self._list_encryption(Encryption((match[1],), match[0], where))
 
@@ -501,6 +514,7 @@ class BootDraft:
         MEMORY: _on_memory,
         HYPERVISOR: _on_hypervisor,
         PARAVIRTUALIZED: _on_paravirtualized,
+        XEN: _on_xen,
         OLD_FEATURE: _on_old_feature,
         FEATURES: _on_features,
     }

@@ -58,6 +58,8 @@ _NAMES = (
     "reserved",
 )
 """Names that say what memory is: e820_type_to_string(), arch/x86/kernel/e820.c, and the kernel."""
+_NAMED = re.compile(rf"[0-9a-fA-F]{{3}}\S*[ \t]*:[ \t]*(?:{'|'.join(_NAMES)})[ \t\r]*$")
+"""What ends like a resource: its addresses were mistyped, or a hyphen was made a dash."""
 _INSIDE = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8,}+-[0-9a-fA-F]{8,}+ ?: ?[^ \t\r]")
 _CUT_OFF = re.compile(r"[ \t>]*+[0-9a-fA-F]++")
 _ELLIPSIS = re.compile(r"\.{3}|…|\bsnip", re.IGNORECASE)
@@ -189,6 +191,8 @@ class LineReader:
         inside = _INSIDE.search(row)
         if inside and not re.search(r"[A-Za-z#]", row[: inside.start()]):
             raise self._malformed("has marks before the address", number)
+        if not inside and _NAMED.search(row):
+            raise self._malformed('is no whole resource, "start-end : name"', number)
         self.ignored.append(number)
         if _ELLIPSIS.search(row):
             self._ellipsis_passed = True

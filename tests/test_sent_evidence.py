@@ -1,0 +1,163 @@
+"""More of what people hand in, beside the cases of test_evidence_cases: each kind by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commandline import SAMPLES, Run, call
+
+from smecheck.errors import MalformedInput
+from smecheck.machine.kernel_log import LoggedBoot
+from smecheck.read.log.dmesg import read_dmesg
+from smecheck.read.machine.iomem import parse_iomem, read_iomem
+from smecheck.read.source import NamedStream
+
+SAMPLE = SAMPLES / "founding-failure"
+KERNEL = ("analyze", str(SAMPLE / "kernel.yaml"))
+IOMEM = (SAMPLE / "iomem.txt").read_text()
+ROWS = (
+    "[    0.000000] Linux version 5.0.0 (a@b) (gcc) #1 SMP",
+    "[    0.000000] Command line: root=/dev/sda1 mem_encrypt=on",
+    "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable",
+    "[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable",
+)
+
+
+def boot(*rows: str, encoding: str = "utf-8") -> LoggedBoot:
+    text = "".join(f"{row}\n" for row in rows)
+    return read_dmesg(NamedStream.of("log", text.encode(encoding))).boot
+
+
+def answer(tmp_path: Path, *arguments: str, **texts: str) -> Run:
+    given = []
+    for option, text in texts.items():
+        (tmp_path / option).write_text(text)
+        given += [f"--{option}", str(tmp_path / option)]
+    return call(*KERNEL, *given, *arguments, "--format", "json")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Hypervisor detected: KVM",
+        "AMD Secure Encrypted Virtualization (SEV) active",
+        "Memory Encryption Features active: AMD SEV",
+        "Booting paravirtualized kernel on Xen",
+    ],
+)
+def test_a_console_below_a_blank_line_of_a_log(line: str) -> None:
+    """What the host's kernel says has its name before it, so the guest's is told from it."""
+    host = [f"Nov 28 01:01:00 host kernel: {row}" for row in ROWS]
+    found = boot(*host, "", f"[    0.000000] {line}", "")
+    assert (found.hypervisor, found.encryption, found.xen) == (None, None, None)
+    # Where no line has a name, it is the kernel's.
+    found = boot(*ROWS, "", f"[    0.000000] {line}", "")
+    assert (found.hypervisor, found.encryption, found.xen) != (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Xen version: 4.14.1 (preserve-AD)",
+        "Xen version 4.17.",
+        "xen: Booting paravirtualized kernel on Xen",
+        "xen:balloon: Initialising balloon driver",
+        "xen:events: Xen HVM callback vector for event delivery is enabled",
+    ],
+)
+def test_what_only_a_domain_of_xen_says(line: str) -> None:
+    found = boot(*ROWS, f"[    0.200000] {line}")
+    assert found.xen is not None
+    assert found.xen.where == "log:5"
+    assert found.firmware_map is None
+    assert boot(*ROWS, f"[    0.200000] xl[99]: {line}").xen is None
+
+
+def test_no_break_spaces_of_a_text_that_is_not_utf_8() -> None:
+    rows = [row.replace(" ", "\xa0") for row in ROWS]
+    assert boot(*rows, encoding="iso-8859-1") == boot(*ROWS)
+    data = IOMEM.replace(" ", "\xa0").encode("iso-8859-1")
+    assert read_iomem(NamedStream.of("iomem", data)) == parse_iomem(IOMEM, "iomem")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "OO1OOOOO-7ffdffff : System RAM",
+        "00100000\u20137ffdffff : System RAM",
+        "00100000 to 7ffdffff : System RAM",
+        "7000000O-7fffffff : Crash kernel",
+        "00100000\u22127ffdffff : Reserved",
+    ],
+)
+def test_a_resource_that_was_mistyped_is_not_passed_over(row: str) -> None:
+    with pytest.raises(MalformedInput, match="is no whole resource") as error:
+        parse_iomem(IOMEM.replace("00100000-7ffdffff : System RAM", row), "iomem")
+    assert error.value.where == "iomem:8"
+
+
+def test_prose_about_a_resource_is() -> None:
+    prose = "what we have there is System RAM\nthis kernel has no: Crash kernel\n"
+    found = parse_iomem(IOMEM + prose, "iomem")
+    assert found.regions == parse_iomem(IOMEM, "iomem").regions
+
+
+LOAD = """\
+schema: smecheck/segments-v1
+loader: kexec_load
+mode: load
+cmdline: nokaslr mem_encrypt=on
+segments:
+  - {{name: kernel, start: 0x10000000, size: 0xd41000}}
+  - {{name: boot_params, start: {}}}
+  - {{name: initrd, start: {}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("boot_params", "initrd", "options", "verdict"),
+    [
+        ("0x10e00000", "0x30000000, size: 1M", (), "collision"),  # its first page is hit
+        ("0x20000000", "0x30000000, size: 1M", (), "clear"),  # it reaches away from there
+        ("0x20000000, size: 4K", "0x8000000", (), "clear"),  # up to the kernel at most
+        ("0xff00000, size: 4K", "0x10d41000", (), "collision"),
+        ("0x8000000, size: 4K", "0x11000000", ("--initrd", "1M"), "clear"),
+        ("0x8000000, size: 4K", "0x8001000", ("--initrd", "200M"), "collision"),
+    ],
+)
+def test_segments_of_unknown_size(
+    boot_params: str, initrd: str, options: tuple[str, ...], verdict: str, tmp_path: Path
+) -> None:
+    text = LOAD.format(boot_params, initrd)
+    found = answer(tmp_path, *options, iomem=IOMEM, segments=text)
+    assert found.document["verdict"] == verdict
+    unsized = [text for text in found.document["assumptions"] if "its size is not told" in text]
+    assert bool(unsized) != bool(options)
+
+
+def test_how_far_an_initrd_reaches_is_asked_for(tmp_path: Path) -> None:
+    """The kernel moves up from where it was loaded, over whatever lies there."""
+    text = LOAD.format("0x100000, size: 4K", "0xf41000").replace("0x10000000", "0x200000")
+    found = answer(tmp_path, iomem=IOMEM, segments=text).document
+    assert found["verdict"] == "undecided"
+    plain = call(
+        *KERNEL, "--iomem", str(tmp_path / "iomem"), "--segments", str(tmp_path / "segments")
+    )
+    assert "next: give the initrd that was loaded, or its size (--initrd), or" in plain.out
+    assert (
+        answer(tmp_path, "--initrd", "4K", iomem=IOMEM, segments=text).document["verdict"]
+        == "clear"
+    )
+
+
+def test_a_load_of_the_other_mode_is_told(tmp_path: Path) -> None:
+    log = SAMPLES / "kdump-from-a-log" / "dmesg.txt"
+    found = call(
+        *(*KERNEL, "--dmesg", str(log), "--mode", "load", "--initrd", "1M"),
+        *("--cmdline", "nokaslr mem_encrypt=on", "--format", "json"),
+    )
+    assert any(
+        "it holds no load of mode load; 1 load (line 48): none is taken from it" in text
+        for text in found.document["assumptions"]
+    )
