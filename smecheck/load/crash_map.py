@@ -6,6 +6,9 @@ for every range to dump, and more than 128 ranges to run in need a segment of th
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import attrgetter
+
 from smecheck.load.candidates import IOMEM_TYPES
 from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.versions import Version
@@ -102,11 +105,16 @@ def not_ram(ranges: tuple[CrashRange, ...]) -> tuple[CrashRange, ...]:
     return tuple(one for one in ranges if one.type is not E820Type.RAM)
 
 
+_END = attrgetter("end")
+
+
 class UsableMap:
     """What the crash kernel may run in."""
 
     def __init__(self, tools: Version) -> None:
         self.ranges: list[CrashRange] = []
+        self._is_in_order = True
+        """Whether they ascend and do not overlap: until one is added that ends before it starts."""
         self._shrinks = ToolsChange.SHRINKS_RESERVATIONS.is_in(tools)
 
     def add(self, start: int, end: int, kind: E820Type) -> bool:
@@ -120,14 +128,29 @@ class UsableMap:
                 return False
         if len(self.ranges) == _USABLE_LIMIT:
             return False
+        index = self._place(start, end)
+        if index is None:
+            return False
+        if end < start:
+            self._is_in_order = False
+        self.ranges.insert(index, CrashRange(start, end, kind))
+        return True
+
+    def _place(self, start: int, end: int) -> int | None:
+        """Return where a range is inserted: after the last that ends before it.
+
+        ``None`` where it overlaps one.
+        """
+        if self._is_in_order:
+            index = bisect_right(self.ranges, start, key=_END)
+            return index if index == len(self.ranges) or self.ranges[index].start >= end else None
         index = 0
         for place, one in enumerate(self.ranges):
             if one.start < end and one.end > start:
-                return False
+                return None
             if start >= one.end:
                 index = place + 1
-        self.ranges.insert(index, CrashRange(start, end, kind))
-        return True
+        return index
 
     def remove(self, span: Span) -> bool:
         """Cut a segment out; ``False`` where no range holds it whole, or there is no room."""
