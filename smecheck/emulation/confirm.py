@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from smecheck.boot.boot import Initrd
 from smecheck.emulation.comparison import compare, result_of
 from smecheck.emulation.emulator import Arena, StopKind, emulator_version, release
-from smecheck.emulation.isolation import ChildEnded, in_child
+from smecheck.emulation.isolation import CPU_SECONDS, ChildEnded, in_child
 from smecheck.emulation.matrix import Ground, full_matrix, short_matrix
 from smecheck.emulation.observation import Entries, Observation, Seen
 from smecheck.emulation.prediction import predict
@@ -48,6 +48,9 @@ _FIVE_LEVELS = "__pgtable_l5_enabled"
 """arch/x86/kernel/head64.c, later boot/startup: there where the code knows 5-level paging."""
 
 _CODE_SHOWN = 15
+_QUICK_SECONDS = 20
+"""Of CPU, for a part of the matrix; that of a real kernel takes less than one."""
+
 _RUNS_PER_SWEEP = 16
 _ENOUGH = 64
 """Runs that differ, after which no more are made."""
@@ -166,7 +169,8 @@ class _Trial:
         runs: list[Run] = []
         reasons = list(self._notes)
         try:
-            runs.extend(in_child(partial(self._runs, starts)))
+            seconds = _QUICK_SECONDS if quick else CPU_SECONDS
+            runs.extend(in_child(partial(self._runs, starts), cpu_seconds=seconds))
         except ChildEnded as ended:
             later = starts[len(runs) :]
             where = f"in run {len(runs) + 1}, {later[0].text}" if later else "after the last run"
