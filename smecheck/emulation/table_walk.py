@@ -33,9 +33,6 @@ _TABLES_LIMIT = 4096
 _ENTRIES_LIMIT = 8192
 """Entries of a tree that map something; the code under test needs a thousand."""
 
-_RANGES_LIMIT = 512
-"""Ranges that they join to; the code under test maps five."""
-
 
 class TooManyTables(Exception):
     """A tree of page tables has more of them, or maps more, than anything that maps a kernel."""
@@ -153,11 +150,7 @@ class TableReader:
 
 
 def joined(pieces: Iterable[Piece]) -> tuple[Mapping, ...]:
-    """Return mappings by virtual address, as one where a piece continues the one before.
-
-    Raises:
-        TooManyTables: they are more than any real ones.
-    """
+    """Return mappings by virtual address, as one where a piece continues the one before."""
     whole: list[Piece] = []
     for piece in sorted(pieces):
         virtual, physical, size, *attributes = piece
@@ -167,8 +160,6 @@ def joined(pieces: Iterable[Piece]) -> tuple[Mapping, ...]:
                 whole[-1] = (start, memory, length + size, piece[3], piece[4])
                 continue
         whole.append(piece)
-    if len(whole) > _RANGES_LIMIT:
-        raise TooManyTables
     return tuple(
         Mapping(Span.sized(virtual, size), physical, encrypted, writable)
         for virtual, physical, size, encrypted, writable in whole
