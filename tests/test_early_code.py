@@ -254,6 +254,36 @@ def test_what_cannot_be_followed_is_a_note(tmp_path: Path) -> None:
     assert done.status != 1
 
 
+def lines_of_first_screen(path: Path) -> list[str]:
+    shown = run("analyze", str(path), "--format", "text").out
+    return [line.partition("SME046  ")[2] for line in shown.splitlines() if "SME046  " in line]
+
+
+def test_a_line_of_the_first_screen_says_where_however_long_names_are(tmp_path: Path) -> None:
+    function = "set_p4d_of_a_compiler_that_makes_names_of_all_that_it_knows"
+    functions = {
+        **ENABLE,
+        "sme_encrypt_kernel": f"call {function};90 call __sme_map_range;{RET}",
+        function: f"90;{HARM}",
+        "__sme_map_range": HARM,
+    }
+    path = written(tmp_path, EarlyKernel(functions), "vmlinux")
+    assert sorted(lines_of_first_screen(path)) == [
+        "fault at __sme_map_range+0x1, from sme_encrypt_kernel+0x6",
+        "fault at set_p4d_of_a_compiler_that_makes...+0x2, from sme_encrypt_kernel",
+    ]
+    assert any(function in finding["message"] for finding in findings(answer(path)))
+
+
+def test_a_note_of_the_first_screen_promises_no_fault(tmp_path: Path) -> None:
+    functions = {**ENABLE, "sme_encrypt_kernel": "8a80058f8a81ffe0"}
+    path = written(tmp_path, EarlyKernel(functions), "vmlinux")
+    assert set(lines_of_first_screen(path)) == {
+        "perhaps a fault at sme_encrypt_kernel",
+        "early code is not followed to its end",
+    }
+
+
 def test_a_description_keeps_what_was_found(tmp_path: Path) -> None:
     functions = {**ENABLE, "sme_encrypt_kernel": OF_LINK_ADDRESS + "8a80058f8a81ffe0"}
     path = written(tmp_path, EarlyKernel(functions), "zstd")

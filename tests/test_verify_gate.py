@@ -120,6 +120,12 @@ def test_nothing_is_clear_of_a_kernel_whose_code_is_refuted(result: str, folder:
     assert any("refuted" in text for text in document["assumptions"])
     if result == "differs":
         assert "0x1401000 instead of 0x1400000" in document["headline"]
+    shown = run("analyze", result, "--verify", "--format", "text", cwd=folder).out
+    brief = {
+        "differs": "SME047  workarea start: 0x1401000 instead of 0x1400000",
+        "faults": "SME048  the code executes an undefined instruction",
+    }
+    assert brief[result] in shown
     # The same kernel without a look at its code: what a proof rests on has to be said.
     unasked = run("analyze", result, "--format", "json", cwd=folder).document
     assert (unasked["verdict"], unasked["machine_code"]) == ("clear", None)

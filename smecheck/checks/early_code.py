@@ -15,6 +15,9 @@ from smecheck.quantity import address_text
 if TYPE_CHECKING:
     from smecheck.case import Resolved
 
+_NAME = 32
+"""Letters of a name that are shown where there is no room for the whole."""
+
 _DECIDED_BY = "smecheck verify runs the code, and tells"
 
 
@@ -69,6 +72,7 @@ def link_address_in_early_code(resolved: Resolved) -> Iterator[Observation]:
             condition=resolved.boot.sme_condition,
             severity=Severity.NOTE,
             remedy=_DECIDED_BY,
+            brief="early code is not followed to its end",
         )
 
 
@@ -76,6 +80,7 @@ def _observation(access: LinkAddressAccess, condition: str | None) -> Observatio
     *way, place = access.path
     what = f"the instruction {access.code} at {address_text(access.address)} ({place})"
     reached = f"reached from {', '.join(way)}" if way else "where it begins"
+    brief = f"fault at {_shortened(place)}{f', from {_shortened(way[-1])}' if way else ''}"
     operand = f"{access.symbol} by its link address {address_text(access.operand)}"
     if access.addressing is Addressing.REGISTER:
         return Observation(
@@ -84,6 +89,7 @@ def _observation(access: LinkAddressAccess, condition: str | None) -> Observatio
             condition=condition,
             severity=Severity.NOTE,
             remedy=_DECIDED_BY,
+            brief=f"perhaps a {brief}",
         )
     if access.for_guests:
         return Observation(
@@ -92,13 +98,21 @@ def _observation(access: LinkAddressAccess, condition: str | None) -> Observatio
             condition=condition,
             severity=Severity.NOTE,
             remedy=_DECIDED_BY,
+            brief=f"in encrypted guests, a {brief}",
         )
     index = " and an index" if access.addressing is Addressing.INDEXED else ""
     return Observation(
         message=f"{what}, {reached}, accesses {operand}{index}: nothing is mapped there yet, so "
         "the kernel dies of a triple fault before a byte is encrypted",
         condition=condition,
+        brief=brief,
     )
+
+
+def _shortened(place: str) -> str:
+    """Return the name of a place for a line that has more on it: compilers make long ones."""
+    name, plus, offset = place.partition("+")
+    return f"{name[:_NAME]}...{plus}{offset}" if len(name) > _NAME + 3 else place
 
 
 RULES = (link_address_in_early_code,)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 """Differences that a finding tells, those that can be told in a few words."""
-_BRIEF = 60
+_BRIEF, _LINE = 60, 80
 
 
 @rule(
@@ -53,7 +53,8 @@ def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
     more = len(others) - len(numbers)
     yield Observation(
         message=f"in {verification.share} runs the machine code comes to other numbers: "
-        + ", ".join([*numbers, *([count_text(more, "more difference")] if more else [])])
+        + ", ".join([*numbers, *([count_text(more, "more difference")] if more else [])]),
+        brief=_brief(brief[0]),
     )
 
 
@@ -90,8 +91,15 @@ def early_fault(resolved: Resolved) -> Iterator[Observation]:
             share = f"{known.runs} of {count_text(len(verification.runs), 'run')}"
             came = f", reached from {known.first.reached_from}" if known.first.reached_from else ""
             yield Observation(
-                message=f"with SME on, {known.first.text}{_at(known)}{came}: in {share}"
+                message=f"with SME on, {known.first.text}{_at(known)}{came}: in {share}",
+                brief=_brief(known),
             )
+
+
+def _brief(known: KnownDifference) -> str:
+    """Return a difference without where it is; the rule's words where that is long."""
+    text = known.first.seen if known.first.aspect is Aspect.FAULT else known.first.text
+    return text if len(text) <= _LINE else ""
 
 
 def _differences(resolved: Resolved) -> tuple[KnownDifference, ...]:

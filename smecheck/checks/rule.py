@@ -40,6 +40,8 @@ class Observation:
     """Where there is a better next step than the rule's."""
     harmless: bool = False
     """Whether it has no effect on the verdict, where the rule's errors have one."""
+    brief: str = ""
+    """In a few words, where there is more to say in them than the rule's."""
 
 
 @record
@@ -140,7 +142,7 @@ class Rule:
                 effect=self._effect(seen),
                 phrase=self.phrase,
                 needs_sme=self.needs_workarea,
-                brief=self.brief,
+                brief=seen.brief or self.brief,
             )
             for seen in self.check(resolved)
         ]
