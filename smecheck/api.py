@@ -538,7 +538,7 @@ def _chosen(kind: type[E], value: E | str | None) -> E | None:
     except ValueError:
         known = ", ".join(str(member.value) for member in kind)
         raise UsageError(
-            f"{value!r} is no {kind.__name__}", help_text=f"choose one of {known}"
+            f"{value!r} is not a {kind.__name__}", help_text=f"choose one of {known}"
         ) from None
 
 

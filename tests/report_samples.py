@@ -276,7 +276,7 @@ def _clear() -> Report:
         known,
         verdict=Verdict.CLEAR,
         basis=Basis.PROOF,
-        headline="every loader keeps the whole workarea to the kernel",
+        headline="every loader reserves the whole workarea for the kernel",
         image=image(header(0x3F98000, 0x3EDA7B4), section),
         facts=facts(Scheme.INIT_SCRATCH, 0x3430000, section),
         placements=both(offsets, None, actual=Scheme.INIT_SCRATCH),

@@ -141,7 +141,7 @@ def test_a_real_srat() -> None:
 
 def test_a_subtable_without_length_ends_an_srat() -> None:
     assert parse_srat(b"SRAT" + struct.pack("<I", 56) + bytes(48), "SRAT").broken
-    with pytest.raises(WrongKind, match="is no SRAT"):
+    with pytest.raises(WrongKind, match="is not an SRAT"):
         parse_srat(b"APIC" + bytes(100), "APIC")
 
 

@@ -34,20 +34,26 @@ def piped(form: str, columns: str | None = None) -> Run:
     return run(*COLLISION, "--format", form, env=env)
 
 
-def on_terminal(*arguments: str, columns: int = 120, env: dict[str, str] | None = None) -> Run:
+def on_terminal(
+    *arguments: str,
+    columns: int = 120,
+    rows: int = 40,
+    env: dict[str, str] | None = None,
+    program: tuple[str, ...] = PROGRAM,
+) -> Run:
     """Run with standard output, and nothing else, on a terminal."""
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     shown = b""
     with subprocess.Popen(
-        [*PROGRAM, *arguments],
+        [*program, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=subprocess.PIPE,
-        env=environment({"TERM": "xterm", **(env or {})}),
+        env=environment({"TERM": "xterm", "PAGER": "cat", **(env or {})}),
     ) as process:
         os.close(slave)
-        while piece := _read(master):
+        while piece := read(master):
             shown += piece
         assert process.stderr
         err = process.stderr.read().decode()
@@ -55,7 +61,8 @@ def on_terminal(*arguments: str, columns: int = 120, env: dict[str, str] | None 
     return Run(process.returncode, shown.replace(b"\r\n", b"\n"), err)
 
 
-def _read(terminal: int) -> bytes:
+def read(terminal: int) -> bytes:
+    """Return what was shown since; empty once nobody writes to it any more."""
     try:
         return os.read(terminal, 1 << 16)
     except OSError:
@@ -136,6 +143,11 @@ def test_quiet_failures_say_why_on_standard_error() -> None:
         ("auto", {"FORCE_COLOR": ""}, False),
         ("auto", {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
         ("auto", {"NO_COLOR": "", "FORCE_COLOR": "1"}, True),
+        ("auto", {"CLICOLOR": "1"}, False),
+        ("auto", {"CLICOLOR_FORCE": "1"}, True),
+        ("auto", {"CLICOLOR_FORCE": "0"}, False),
+        ("auto", {"NO_COLOR": "1", "CLICOLOR_FORCE": "1"}, False),
+        ("auto", {"TERM": "dumb", "FORCE_COLOR": "1"}, True),
         ("always", {}, True),
         ("always", {"NO_COLOR": "1"}, True),
         ("never", {"FORCE_COLOR": "1"}, False),
@@ -152,6 +164,11 @@ def test_color_in_a_pipe(choice: str, env: dict[str, str], colored: bool) -> Non
         ("auto", {"NO_COLOR": "1"}, False),
         ("auto", {"NO_COLOR": ""}, True),
         ("auto", {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        ("auto", {"CLICOLOR": "0"}, False),
+        ("auto", {"CLICOLOR": "0", "CLICOLOR_FORCE": "1"}, True),
+        ("auto", {"TERM": "dumb"}, False),
+        ("auto", {"TERM": ""}, False),
+        ("always", {"TERM": "dumb"}, True),
         ("always", {"NO_COLOR": "1"}, True),
     ],
 )

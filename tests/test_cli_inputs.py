@@ -79,7 +79,7 @@ FILES: dict[str, bytes] = {
     "long.txt": b"word " * (17 << 18),
 }
 AS_KERNEL = {
-    "vmlinuz": ("lies behind the end of the file", "copy it again"),
+    "vmlinuz": ("lies past the end of the file", "copy it again"),
     "vmlinux.zst": ("", "copy the file again"),
     "linux-image.deb": ("is a .deb package", "give the kernel it holds"),
     "kernel.rpm": ("is an rpm package", "give the kernel it holds"),
@@ -101,15 +101,15 @@ AS_KERNEL = {
     str(IOMEM): ("is an iomem dump, not a kernel", "--iomem"),
     str(LOG): ("is output of kexec -d, not a kernel", "--segments"),
     "zeroed": ("is an iomem dump, not a kernel", "--iomem"),
-    "notes.txt": ("is no description", "schema kernel-v1"),
-    "blank": ("no description", "schema kernel-v1"),
+    "notes.txt": ("is not a description", "schema kernel-v1"),
+    "blank": ("not a description", "schema kernel-v1"),
     "aarch64": ("is an ELF file for AARCH64, not for x86-64", "x86-64"),
     "i386": ("is a 32-bit ELF file", "64-bit"),
     "s390x": ("is a big-endian ELF file", "x86-64"),
     "module.o": ("is an object file or a kernel module", "vmlinux"),
     "libc.so": ("is a shared library or a position-independent program", "vmlinux"),
     "ls": ("is an x86-64 program, but not a kernel", "vmlinux"),
-    "truncated": ("behind the end of the file", "truncated"),
+    "truncated": ("past the end of the file", "truncated"),
     "header": ("ends inside the ELF header (40 bytes)", "truncated"),
     "magic": ("ends inside the ELF header (4 bytes)", "truncated"),
     "typo.yaml": ("unknown key 'relaese'; did you mean 'release'?", "schema kernel-v1"),
@@ -138,10 +138,10 @@ AS_DMESG = {
     "/dev/zero": ("is a device", "regular file"),
     ".": ("is a directory", "file"),
     "vmlinux": ("is a binary file", "sudo dmesg"),
-    "notes.txt": ("is no kernel log", "sudo dmesg"),
+    "notes.txt": ("is not a kernel log", "sudo dmesg"),
     str(IOMEM): ("is an iomem dump, not a kernel log", "sudo dmesg"),
-    str(KERNEL): ("is no kernel log", "sudo dmesg"),
-    "cut.log": ("no whole line of the memory map", "sudo dmesg"),
+    str(KERNEL): ("is not a kernel log", "sudo dmesg"),
+    "cut.log": ("not a complete line of the memory map", "sudo dmesg"),
 }
 AS_MEMMAP = {
     "empty": ("is empty", "again"),
@@ -151,7 +151,7 @@ AS_MEMMAP = {
     "dmesg": ("is a kernel log, and holds no firmware map", "grep . /sys/firmware/memmap"),
     "notes.txt": ("holds no firmware map", "grep . /sys/firmware/memmap"),
     str(IOMEM): ("is an iomem dump", "grep . /sys/firmware/memmap"),
-    "cut.log": ("no whole line of the memory map", "sudo dmesg"),
+    "cut.log": ("not a complete line of the memory map", "sudo dmesg"),
 }
 AS_SEGMENTS = {
     "empty": ("is empty", "again"),

@@ -42,7 +42,7 @@ def test_a_log_tells_machine_and_load(tmp_path: Path) -> None:
         "crash_reservation",
         "ramdisk",
     ]
-    assert f"the segments are those that {log} tells" in found["assumptions"]
+    assert f"the segments are those that {log} shows" in found["assumptions"]
 
 
 def test_segments_of_an_earlier_boot_are_not_taken() -> None:
@@ -112,7 +112,9 @@ def test_a_supportconfig_is_enough(tmp_path: Path) -> None:
     assert next(found) == next(found)
     # By its release, and by its layout.
     assert all("SME021" in {f["rule"] for f in said["findings"]} for said in (logged, shown))
-    copies = [text for text in logged["assumptions"] if "tells the same as the one behind" in text]
+    copies = [
+        text for text in logged["assumptions"] if "says the same as the one that follows" in text
+    ]
     assert len(copies) == 1
     assert not [text for text in logged["assumptions"] if "2 boots" in text]
 

@@ -354,14 +354,14 @@ def test_recorded_kernels_and_lists_belong_together_or_not() -> None:
 def test_a_complement_that_tells_no_init_size(files: Files) -> None:
     kernel = str(KERNELS / "5.0-old.yaml")
     error = refusal(kernel, bzimage=files("vmlinux", vmlinux().build()))
-    assert error.message == "does not tell init_size: no setup header: not a bzImage"
+    assert error.message == "does not show init_size: no setup header: not a bzImage"
 
 
 def test_files_that_make_no_kernel_together(files: Files) -> None:
     kernel = files("k", f"{HEAD}symbols: {{_end: {TEXT - 0x1000:#x}}}\n")
     error = refusal(kernel, symbols=files("s", listed({"_text": TEXT})))
     assert isinstance(error, MalformedInput)
-    assert "is not within 1 GiB behind _text" in error.message
+    assert "is not within 1 GiB above _text" in error.message
     error = refusal(kernel, symbols=files("s", listed(OLD)))
     assert error.message.endswith(": _end: 0xffffffff80fff000 there, 0xffffffff81a16000 here")
 

@@ -93,21 +93,24 @@ def test_what_is_no_value(option: str, written: str) -> None:
     with pytest.raises(MalformedInput) as caught:
         parse(f"\nCONFIG_{option}={written}\n")
     assert caught.value.where == f"config:2:{len(option) + 9}"
-    assert f"no value of CONFIG_{option}, which is of type" in caught.value.message
+    assert f"not a value of CONFIG_{option}, which is of type" in caught.value.message
 
 
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("CONFIG_NET=yes", "'yes' is no value of an option: write y, m, n, a number or a text in"),
-        ("CONFIG_NET=y # built in", "'y # built in' is no value of an option"),
-        ("CONFIG_NET=1.5", "'1.5' is no value of an option"),
-        ('CONFIG_NET="a', "'\"a' is no value of an option"),
-        ('CONFIG_NET="a"b', "'\"a\"b' is no value of an option"),
-        ("CONFIG_EFI=m", "'m' is no value of CONFIG_EFI, which is of type bool: write y or n"),
-        ("CONFIG_NUMA=1", "'1' is no value of CONFIG_NUMA, which is of type bool"),
-        ("CONFIG_CMDLINE=ro", "'ro' is no value of CONFIG_CMDLINE, which is of type string"),
-        ("CONFIG_NR_CPUS=many", "'many' is no value of"),
+        (
+            "CONFIG_NET=yes",
+            "'yes' is not a value of an option: write y, m, n, a number or a text in",
+        ),
+        ("CONFIG_NET=y # built in", "'y # built in' is not a value of an option"),
+        ("CONFIG_NET=1.5", "'1.5' is not a value of an option"),
+        ('CONFIG_NET="a', "'\"a' is not a value of an option"),
+        ('CONFIG_NET="a"b', "'\"a\"b' is not a value of an option"),
+        ("CONFIG_EFI=m", "'m' is not a value of CONFIG_EFI, which is of type bool: write y or n"),
+        ("CONFIG_NUMA=1", "'1' is not a value of CONFIG_NUMA, which is of type bool"),
+        ("CONFIG_CMDLINE=ro", "'ro' is not a value of CONFIG_CMDLINE, which is of type string"),
+        ("CONFIG_NR_CPUS=many", "'many' is not a value of"),
     ],
 )
 def test_an_option_that_is_not_kept_has_a_value_all_the_same(
@@ -240,7 +243,7 @@ def test_a_text_without_end_takes_no_memory(value: str, tmp_path: Path) -> None:
     # As fuzzing found: 900 bytes of memory for each byte of the text.
     tracemalloc.start()
     try:
-        with pytest.raises(MalformedInput, match="is no value"):
+        with pytest.raises(MalformedInput, match="is not a value"):
             parse(f"CONFIG_KASAN={value}")
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:

@@ -167,7 +167,7 @@ def test_keys_that_a_recorded_load_makes_irrelevant(tmp_path: Path) -> None:
     found = call(*ASKED, "--segments", LOG, "--host", str(path), "--format", "plain")
     assert f"cpus ({path}) does not count: the load is recorded" in found.out
     first = call(*ASKED, "--path", "first-boot", "--host", str(path), "--format", "plain")
-    assert f"cpus ({path}) does not count: a first boot is asked about" in first.out
+    assert f"cpus ({path}) does not count: the question is a first boot" in first.out
 
 
 @pytest.mark.parametrize(

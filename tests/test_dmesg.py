@@ -372,7 +372,7 @@ Booting the kernel.
     assert [line.text for line in dead.kaslr] == [
         "Physical KASLR disabled: no suitable memory region!"
     ]
-    assert any("a decompressor wrote, and its kernel nothing" in text for text in log.remarks)
+    assert any("a decompressor printed, and its kernel nothing" in text for text in log.remarks)
     alone = log_of(died, tmp_path)
     assert value_of(alone.unfinished.output if alone.unfinished else Unknown("")) == 0x1000000
 
@@ -382,7 +382,7 @@ Booting the kernel.
     [
         ("", UnreadableInput, "is empty"),
         ("\n \n", UnreadableInput, "is empty"),
-        ("call the vendor\n", WrongKind, "is no kernel log"),
+        ("call the vendor\n", WrongKind, "is not a kernel log"),
         ("00100000-7ffdffff : System RAM\n", WrongKind, "is an iomem dump, not a kernel log"),
         ("[    4.9] Run /init as init process\n", WrongKind, "log that does not hold a memory map"),
     ],

@@ -336,7 +336,7 @@ def test_today_is_read_where_no_day_is_given(tmp_path: Path) -> None:
 def test_what_is_no_day(day: str) -> None:
     found = gate(NEW, today=day)
     assert found.status == 2
-    assert "is no day" in found.err
+    assert "is not a date" in found.err
 
 
 # Thresholds
@@ -347,7 +347,7 @@ def test_slack(tmp_path: Path) -> None:
         found = gate(NEW, "--policy", policy(tmp_path, thresholds=[{"min_slack": least}]))
         row = rows(found)["kernel", "slack"]
         assert row["outcome"] == outcome
-        assert "5.4 MiB (0x578000) behind the mapped end" in row["message"]
+        assert "5.4 MiB (0x578000) past the mapped end" in row["message"]
 
 
 def test_slack_that_is_not_known_is_open(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_what_is_left_out_is_unknown() -> None:
 WRONG = {
     "cpus: 0": "2:7: 0x0 is not from 0x1 to 0x10000",
     "cpu: 4": "2:1: unknown key 'cpu'; did you mean 'cpus'?",
-    "kexec_tools: newest": "2:14: 'newest' is no version; write 2.0.25, or 6.1.0-56",
+    "kexec_tools: newest": "2:14: 'newest' is not a version; write 2.0.25, or 6.1.0-56",
     "rng_seed: yes": "2:11: 'yes': write true or false",
     "kexec_options: --noefi": "2:16: '--noefi' where a list is needed",
     "kexec_options: [--mem-max=lots]": (
@@ -156,7 +156,7 @@ WRONG = {
     "firmware_map: [{start: 0, size: 4K}]": "2:16: 'type' is missing",
     "crash_kernel: {start: 0x10, end: 0x10}": "2:34: end 0x10 is not above start 0x10",
     "crash_kernel: {start: 0x10}": (
-        "2:15: 'size' is missing (or 'end', the address behind the last byte)"
+        "2:15: 'size' is missing (or 'end', the address after the last byte)"
     ),
     "acpi_rsdp: 010": (
         "2:12: '010': a decimal does not begin with 0 (nothing is octal here); write 0x… hex, a "

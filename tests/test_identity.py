@@ -148,7 +148,7 @@ def test_sme_code_without_a_section_is_the_after_end_scheme() -> None:
     assert value_of(found.scheme) is Scheme.AFTER_END
     assert found.section is None
     assert found.assumptions == (
-        "the image does not tell its generation: extents are the worst of 4.14.0, 4.15-4.16, "
+        "the image does not show its generation: extents are the worst of 4.14.0, 4.15-4.16, "
         "4.17-5.2",
     )
 
@@ -180,7 +180,7 @@ def test_a_list_of_symbols_that_is_not_complete_shows_nothing() -> None:
     found = facts(ADDRESSES, complete=False)
     assert isinstance(found.sme_code, Unknown)
     assert value_of(found.scheme) is Scheme.AFTER_END
-    assert found.assumptions[0].startswith("the kernel is taken to have SME code")
+    assert found.assumptions[0].startswith("the kernel is assumed to have SME code")
 
 
 def test_config_shows_sme_code() -> None:

@@ -456,7 +456,7 @@ def test_the_line_at_the_top_is_named_not_one_whose_indentation_is_lost() -> Non
 )
 @pytest.mark.parametrize("behind", ["\n", "\n" + SMALL, ""])
 def test_broken_resources_are_refused(row: str, behind: str) -> None:
-    message = 'f:3: is no whole resource, "start-end : name"'
+    message = 'f:3: is not a complete resource, "start-end : name"'
     assert refusal(f"Hello,\n00000000-00000fff : Reserved\n{row}{behind}") == message
 
 
@@ -541,7 +541,7 @@ def test_tabs_reach_to_the_next_stop() -> None:
     [
         ("", "is empty"),
         (" \n\t\r\n", "is empty"),
-        ("Hello\n", 'is no dump of /proc/iomem: no line of it reads "start-end : name"'),
+        ("Hello\n", 'is not a dump of /proc/iomem: no line of it reads "start-end : name"'),
         (
             "[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009efff] usable\n",
             "is a kernel log with a firmware map (e820), not a dump of /proc/iomem: "

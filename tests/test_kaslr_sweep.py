@@ -101,10 +101,10 @@ def test_the_verdict_counts_the_places() -> None:
     assert report.verdict is Verdict.COLLISION
     assert report.basis is Basis.MACHINE
     assert report.headline.startswith(
-        "if SME is on, at 2 of 755 places that KASLR may choose, the workarea col"
+        "if SME is on, at 2 of 755 possible KASLR positions the workarea col"
     )
     assert report.boot.kernel_base == Known(
-        0x7E400000, "a colliding one of 755 places that KASLR may choose"
+        0x7E400000, "a colliding one of 755 possible KASLR positions"
     )
     assert not report.boot.base_is_certain
     hits = [finding for finding in report.findings if finding.effect is Effect.COLLISION]

@@ -159,10 +159,10 @@ def test_what_is_not_given_is_unknown() -> None:
 KNOWN_SCHEMAS = ", ".join(SCHEMAS)
 NUMBER_FORM = "write 0x… hex, a decimal, or a size such as 4M"
 NO_SCHEMA = {
-    "": "1:1: there is no description; it begins with `schema: smecheck/kernel-v1`",
-    "~": "1:1: there is no description; it begins with `schema: smecheck/kernel-v1`",
-    "\nhello": "2:1: 'hello' is no description; it begins with `schema: smecheck/kernel-v1`",
-    "- 1": "1:1: a list is no description; it begins with `schema: smecheck/kernel-v1`",
+    "": "1:1: there is not a description; it begins with `schema: smecheck/kernel-v1`",
+    "~": "1:1: there is not a description; it begins with `schema: smecheck/kernel-v1`",
+    "\nhello": "2:1: 'hello' is not a description; it begins with `schema: smecheck/kernel-v1`",
+    "- 1": "1:1: a list is not a description; it begins with `schema: smecheck/kernel-v1`",
     "y: 1\nx: 2": "1:1: 'schema' is missing; add the line `schema: smecheck/kernel-v1`",
     "x: 1\nschema: kernel": (
         f"2:9: the schema is 'kernel', not 'smecheck/kernel-v1'; known are {KNOWN_SCHEMAS}"
@@ -208,13 +208,13 @@ WRONG = {
         "3:30: the end 0x10000000000000001 lies beyond the 64 bits of an address"
     ),
     "sections: [{name: a, address: 1, size: 1, type: NoBits}]": (
-        "2:49: 'NoBits' is no ELF section type; did you mean 'NOBITS'?"
+        "2:49: 'NoBits' is not an ELF section type; did you mean 'NOBITS'?"
     ),
     "sections: [{name: a, address: 1, size: 1, type: PROGBIT}]": (
-        "2:49: 'PROGBIT' is no ELF section type; did you mean 'PROGBITS'?"
+        "2:49: 'PROGBIT' is not an ELF section type; did you mean 'PROGBITS'?"
     ),
     "sections: [{name: a, address: 1, size: 1, type: 12}]": (
-        "2:49: '12' is no ELF section type; write its name, such as PROGBITS"
+        "2:49: '12' is not an ELF section type; write its name, such as PROGBITS"
     ),
     "program_headers: [{vaddr: 1, paddr: 1, filesz: 3, memsz: 2, flags: R}]": (
         "2:48: filesz 0x3 is above memsz 0x2"
@@ -222,8 +222,8 @@ WRONG = {
     "program_headers: [{vaddr: 1, paddr: 1, filesz: 1, memsz: 2, flags: RX}]": (
         "2:68: 'RX': write those of the letters R, W and E that are set"
     ),
-    "setup_header: {kernel_alignment: 3M}": "2:34: 0x300000 is no power of two from 0x1000 up",
-    "setup_header: {kernel_alignment: 2K}": "2:34: 0x800 is no power of two from 0x1000 up",
+    "setup_header: {kernel_alignment: 3M}": "2:34: 0x300000 is not a power of two from 0x1000 up",
+    "setup_header: {kernel_alignment: 2K}": "2:34: 0x800 is not a power of two from 0x1000 up",
     "setup_header: {relocatable: 1}": "2:29: '1': write true or false",
     "config: {AMD_MEM_ENCRYPT: y}": (
         "2:10: 'AMD_MEM_ENCRYPT': an option's name begins with CONFIG_"
@@ -234,50 +234,51 @@ WRONG = {
             (
                 "AMD_MEM_ENCRYPT",
                 "yes",
-                "'yes' is no value of CONFIG_AMD_MEM_ENCRYPT, which is of type bool: write y or n",
+                "'yes' is not a value of CONFIG_AMD_MEM_ENCRYPT, which is of type bool: write y "
+                "or n",
             ),
             (
                 "RANDOMIZE_BASE",
                 "m",
-                "'m' is no value of CONFIG_RANDOMIZE_BASE, which is of type bool: write y or n",
+                "'m' is not a value of CONFIG_RANDOMIZE_BASE, which is of type bool: write y or n",
             ),
             (
                 "X86_5LEVEL",
                 "true",
-                "'true' is no value of CONFIG_X86_5LEVEL, which is of type bool: write y or n",
+                "'true' is not a value of CONFIG_X86_5LEVEL, which is of type bool: write y or n",
             ),
             (
                 "RELOCATABLE",
                 "'1'",
-                "'1' is no value of CONFIG_RELOCATABLE, which is of type bool: write y or n",
+                "'1' is not a value of CONFIG_RELOCATABLE, which is of type bool: write y or n",
             ),
             (
                 "PHYSICAL_ALIGN",
                 "2M",
-                "'2M' is no value of CONFIG_PHYSICAL_ALIGN, which is of type "
+                "'2M' is not a value of CONFIG_PHYSICAL_ALIGN, which is of type "
                 "hex: write a number that begins with 0x",
             ),
             (
                 "NODES_SHIFT",
                 "0xa",
-                "'0xa' is no value of CONFIG_NODES_SHIFT, which is of type "
+                "'0xa' is not a value of CONFIG_NODES_SHIFT, which is of type "
                 "int: write a decimal number",
             ),
             (
                 "IKCONFIG",
                 "M",
-                "'M' is no value of CONFIG_IKCONFIG, which is of type tristate: write y, m or n",
+                "'M' is not a value of CONFIG_IKCONFIG, which is of type tristate: write y, m or n",
             ),
             (
                 "CMDLINE",
                 "ro",
-                "'ro' is no value of CONFIG_CMDLINE, which is of type string: "
+                "'ro' is not a value of CONFIG_CMDLINE, which is of type string: "
                 "write a text in quotes",
             ),
             (
                 "NET",
                 "on",
-                "'on' is no value of an option: write y, m, n, a number or a text in quotes",
+                "'on' is not a value of an option: write y, m, n, a number or a text in quotes",
             ),
         )
     },

@@ -293,7 +293,7 @@ def test_a_command_line_as_long_as_a_message_may_be_cut(read: Any) -> None:
 
 def test_an_empty_command_line_is_none() -> None:
     cmdline = read_segments(str(TEXTS / "mail-2019-12.txt")).cmdline
-    assert cmdline == Unknown("the lines of the kernel do not show the final command line")
+    assert cmdline == Unknown("the kernel's lines do not show the final command line")
 
 
 def test_a_log_without_addresses() -> None:

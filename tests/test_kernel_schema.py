@@ -37,7 +37,15 @@ def test_the_schema_accepts_what_the_reader_accepts(text: str) -> None:
     assert schema_accepts(text)
 
 
-READER_ALONE = ("no value of", "octal", "'yes'", "power of two", "above", "64 bits", "unprintable")
+READER_ALONE = (
+    "not a value of",
+    "octal",
+    "'yes'",
+    "power of two",
+    "above",
+    "64 bits",
+    "unprintable",
+)
 """What a JSON Schema cannot say, or does not see after YAML's own rules were applied."""
 
 

@@ -85,7 +85,7 @@ def test_that_the_size_of_the_runtime_map_is_assumed_is_said(name: str, is_efi: 
         said = analyze(Case(KERNEL, request, log=log)).assumptions
         told = [text for text in said if "the EFI runtime map that kexec hands over" in text]
         assert bool(told) is is_efi
-        assert all("dmesg.txt:21 tells of EFI" in text for text in told)
+        assert all("dmesg.txt:21 mentions EFI" in text for text in told)
 
 
 BIOS = (LOGS / "k612-1g-bios-nokaslr-crash-s.boot1.dmesg.txt").read_text().splitlines()

@@ -329,7 +329,7 @@ def test_a_pattern_finds_several_files(tmp_path: Path) -> None:
         (lambda path: path.symlink_to("/etc/hostname"), "leads out of the folder"),
         (lambda path: path.symlink_to("nowhere"), "is a link to nowhere, which is not there"),
         (lambda path: path.symlink_to("iomem"), "symbolic links"),
-        (os.mkfifo, "is no regular file, and not read"),
+        (os.mkfifo, "is not a regular file, and not read"),
         (lambda path: path.mkdir(), ""),
     ],
 )

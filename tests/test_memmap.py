@@ -111,7 +111,7 @@ def test_a_log_tells_the_same_map(boot: str) -> None:
         ("/sys/firmware/memmap/0/start:0x0\n", MalformedInput, "entry 0 has no end"),
         ("0/start:0x0\n0/start:0x1000\n", MalformedInput, "two listings in one file"),
         ("0 0x2000 0xfff Reserved\n", MalformedInput, "ends before it starts"),
-        ("0 0x0 0xfff Reserved\n1 0x1000 0x2", MalformedInput, "no whole entry"),
+        ("0 0x0 0xfff Reserved\n1 0x1000 0x2", MalformedInput, "not a complete entry"),
         ("0/start:0x0\n0/end:4095\n0/type:Reserved\n", MalformedInput, "is broken"),
     ],
 )

@@ -172,7 +172,7 @@ OTHERS = {
     "an option beside those that matter": (
         vmlinuz(kernel(config=CONFIG + "CONFIG_HZ=250\n")),
         CONFIG + "CONFIG_HZ=1000\n",
-        "the whole configuration: 14 options, CRC ",
+        "the complete configuration: 14 options, CRC ",
     ),
 }
 

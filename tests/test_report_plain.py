@@ -51,7 +51,7 @@ def test_the_decompressors_view_is_among_the_facts() -> None:
     assert "kernel.needed-size: 64 MiB (0x4000000) (rounded up)" in lines
     assert "kernel.init-size-from: unknown (the sides are not known)" in lines
     assert (
-        "kernel.init-size-room: 5.5 MiB (0x598000) (behind the end of .init.scratch; init_size)"
+        "kernel.init-size-room: 5.5 MiB (0x598000) (past the end of .init.scratch; init_size)"
     ) in lines
     old = plain(collision())
     assert "kernel.needed-size: at least 12.9 MiB (0xcf270c) (max(output_len, own size))" in old

@@ -139,7 +139,7 @@ def test_what_is_kept_is_drawn_where_the_place_is_not_known() -> None:
     assert found is not None
     lines = draw(found, 100, unicode=False)
     assert lines[0].startswith("offsets from _text")
-    assert lane(lines, "kexec keeps").endswith("[0x0, 0x3f98000)")
+    assert lane(lines, "kexec holds").endswith("[0x0, 0x3f98000)")
     assert scene_of(undecided()) is not None
     assert scene_of(not_applicable()) is None
 

@@ -324,7 +324,7 @@ WORST = Span(WRITTEN_END, WORST_END)
 BIG = at(0x6FD50000, 4 << 20)
 REPEATED = error(Span(0x6FE9E000, 0x6FF50000))
 FEWEST = "more than the fewest pages"
-LEFT_OUT = "a fragment of a map, leaves out no System RAM"
+LEFT_OUT = "a fragment of a map, is not missing System RAM"
 ALL_PAGES = "all the pages that the kernel allows for are used"
 INSTRUMENTED = "before the kernel's page tables is instrumented"
 STRANGER = Misfit("bzImage", "vmlinux", "the release", "6.1.0-55", "6.1.0-56")
@@ -378,7 +378,7 @@ CASES = [
     within(
         "SME004", "fragment", FRAGMENT, error(LAST_WRITTEN, LEFT_OUT), note(UNWRITTEN, LEFT_OUT)
     ),
-    within("SME004", "RAM buffer", BUFFER, warning(LAST_WRITTEN, "there is no memory behind it")),
+    within("SME004", "RAM buffer", BUFFER, warning(LAST_WRITTEN, "it is not backed by memory")),
     within("SME004", "slack", NO_FRAME, error(Span(0x10BFF000, WRITTEN_END)), note(UNWRITTEN)),
     within(
         "SME004",

@@ -92,7 +92,7 @@ def one(fields: str) -> str:
     return f"segments: [{{{fields}}}]"
 
 
-NO_SIZE = "'size' is missing (or 'end', the address behind the last byte)"
+NO_SIZE = "'size' is missing (or 'end', the address after the last byte)"
 WRONG = {
     "": "1:1: 'segments' is missing",
     "segments: []": "2:11: the list 'segments' is empty; give at least one",

@@ -152,7 +152,7 @@ def test_where_the_payload_lies() -> None:
         ({"payload_length": 0}, "a payload of 0 bytes"),
         ({"payload_length": 4}, "a payload of 4 bytes"),
         ({"payload_offset": 0xFFFFFFFF}, "payload at 0x100004fff"),
-        ({"payload_length": 0xFFFFFFFF}, "lies behind the end of the file"),
+        ({"payload_length": 0xFFFFFFFF}, "lies past the end of the file"),
     ],
 )
 def test_a_payload_that_cannot_be(change: dict[str, int], words: str) -> None:

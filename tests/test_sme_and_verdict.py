@@ -123,11 +123,11 @@ def expected(known: Told, found: str, *, kaslr: bool) -> tuple[Verdict, int, str
     if known.state is SmeState.INACTIVE:
         return NOT_APPLICABLE, 0, "SME is off"
     if found == "nothing" and not kaslr:
-        return CLEAR, 0, "on this machine nothing"
+        return CLEAR, 0, "on this machine no segment"
     # The last places that KASLR may choose let the workarea leave the memory.
     met = "at " if kaslr else "the workarea collides with boot_params"
     if known.is_presumed_off:
-        return UNDECIDED, 1, "SME is taken to be off"
+        return UNDECIDED, 1, "SME is assumed off"
     if known.state is SmeState.UNKNOWN:
         return COLLISION, 1, f"if SME is on, {met}"
     return COLLISION, 1, met
@@ -165,8 +165,8 @@ def test_what_is_known_of_sme_beside_what_was_found(sme: str, found: str, kaslr:
         assert known.settled_by in report.next_step
     lost = [finding for finding in report.findings if finding.effect is Effect.LOSS]
     assert [finding.condition for finding in lost] == ([None] if found == "lost" else [])
-    taken = "taken to be off" if known.is_presumed_off else "taken to be active"
-    premises = [text for text in report.assumptions if text.startswith("SME is taken to be")]
+    taken = "assumed to be off" if known.is_presumed_off else "assumed to be active"
+    premises = [text for text in report.assumptions if text.startswith("SME is assumed to be")]
     assert len(premises) == (known.state is SmeState.UNKNOWN)
     assert all(taken in text for text in premises)
 

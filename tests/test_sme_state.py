@@ -122,7 +122,7 @@ def test_since_v6_9_the_release_says_what_the_default_is_and_that_is_a_premise(
     found = answer(replace(NEW, release=Known(release, "the banner")), cmdline)
     presumed = found.boot.sme_answer.presumed_off
     assert (presumed is not None) is is_presumed
-    premises = [text for text in found.assumptions if text.startswith("SME is taken to be off")]
+    premises = [text for text in found.assumptions if text.startswith("SME is assumed to be off")]
     assert bool(premises) is is_presumed
     if presumed is not None:
         assert found.boot.sme is UNKNOWN
@@ -254,7 +254,7 @@ def test_inactive_is_not_applicable_and_not_clear() -> None:
     assert analyze(on).verdict is Verdict.COLLISION
     unknown = replace(question, image=OLD)
     assert analyze(unknown).verdict is Verdict.COLLISION
-    assert any("SME is taken to be active" in text for text in analyze(unknown).assumptions)
+    assert any("SME is assumed to be active" in text for text in analyze(unknown).assumptions)
 
 
 def test_evidence_names_what_decides_and_the_variants() -> None:
@@ -265,7 +265,7 @@ def test_evidence_names_what_decides_and_the_variants() -> None:
     assert "29956748339a" in variants
     decides, variants, why = answer(NEW, "quiet").boot.sme_evidence
     assert "depends on the build" in decides
-    assert "nothing in the image tells" in variants
+    assert "nothing in the image shows which" in variants
     assert f"{DEFAULT} is not known" in why
 
 

@@ -226,13 +226,13 @@ def test_text_begins_with_stext() -> None:
         (
             "\n" + listed(OLD | {"_end": TEXT - 0x1000}),
             MalformedInput,
-            "_end 0xffffffff80fff000 is not within 1 GiB behind _text",
+            "_end 0xffffffff80fff000 is not within 1 GiB above _text",
             "syms:8",
         ),
         (
             listed(OLD | {"sme_workarea": TEXT + 0x40000001}),
             MalformedInput,
-            "sme_workarea 0xffffffffc1000001 is not within 1 GiB behind _text",
+            "sme_workarea 0xffffffffc1000001 is not within 1 GiB above _text",
             "syms:8",
         ),
         (

@@ -64,14 +64,14 @@ def test_a_bzimage_that_is_a_pe_program_itself(tmp_path: Path) -> None:
     [
         ([STUB, CMDLINE], WrongKind, r"without a section \.linux"),
         ([], WrongKind, r"without a section \.linux"),
-        ([PeSection(b".linux", b"ARM\x64" * 999)], WrongKind, "no bzImage"),
-        ([PeSection(b".linux", b"")], WrongKind, "no bzImage"),
-        ([replace(LINUX, virtual_size=0)], WrongKind, "no bzImage"),
+        ([PeSection(b".linux", b"ARM\x64" * 999)], WrongKind, "not a bzImage"),
+        ([PeSection(b".linux", b"")], WrongKind, "not a bzImage"),
+        ([replace(LINUX, virtual_size=0)], WrongKind, "not a bzImage"),
         ([replace(LINUX, offset=0xFFFFFFFF)], MalformedInput, "at 0xffffffff"),
         (
             [replace(LINUX, size=0xFFFFFFFF, virtual_size=0xFFFFFFFF)],
             MalformedInput,
-            "behind the end of the file",
+            "past the end of the file",
         ),
         ([replace(LINUX, virtual_size=0x5300)], MalformedInput, "payload at 0x52cc"),
         (b"MZ" + bytes(99), WrongKind, "a DOS program"),

@@ -231,7 +231,7 @@ def test_unknown_sme_code_is_a_condition() -> None:
     assert report.verdict is COLLISION
     assert report.headline.startswith("if SME is on, the workarea may collide")
     assert all("the kernel has SME code" in (f.condition or "") for f in report.findings)
-    assert any("taken to have SME code" in text for text in report.assumptions)
+    assert any("assumed to have SME code" in text for text in report.assumptions)
 
 
 def test_description_without_sections_assumes_the_scheme() -> None:

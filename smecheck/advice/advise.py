@@ -28,7 +28,7 @@ from smecheck.record import replace
 def advise(question: Case, report: Report) -> tuple[Advice, ...]:
     """Return changes with the verdicts that they give, cheapest first.
 
-    Where the present answer is safe, nothing has to be changed, and nothing is tried.
+    Where the present answer is safe, nothing needs to be changed, and nothing is tried.
     """
     if is_safe(report):
         return ()

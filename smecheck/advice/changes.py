@@ -250,7 +250,8 @@ def kernel_with_section(question: Case, report: Report) -> WhatIf | None:
     section = Section(_NAME, start, SECTION_SIZE, "PROGBITS")
     image = _with_section(question.image, section, text.value)
     init_size = image.header.init_size
-    note = "with what v5.3 brought (e1bfa87399e3): .init.scratch behind _end, in the file"
+    note = "with the section that v5.3 introduced (e1bfa87399e3): .init.scratch after _end, in "
+    "the file"
     if isinstance(init_size, Known):
         note += f"; its init_size is taken to be {size_text(init_size.value)}, the least it can be"
     boot = replace(question.boot, load_address=None)

@@ -20,7 +20,7 @@ def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
         efi=_efi(params),
         cmdline=cmdline,
         cmdline_address=cmdline_address,
-        boot_params_address=Unknown("a copy of boot_params does not tell where they lay"),
+        boot_params_address=Unknown("a copy of boot_params does not show where it lay"),
         initrd=Known(params.initrd, f"{name}: ramdisk_image"),
         setup_data=Known((), f"{name}: setup_data is 0")
         if params.setup_data == 0

@@ -58,7 +58,7 @@ def irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
     if question.segments is not None:
         why = "the load is recorded, not predicted (--cross-check does both)"
     elif boot.path is Path.FIRST_BOOT:
-        why = "a first boot is asked about, not a load"
+        why = "the question is a first boot, not a load"
     return _sentence(names, why)
 
 

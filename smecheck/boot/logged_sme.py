@@ -34,7 +34,7 @@ def running_sme(log: KernelLog, *, of_this_boot: bool) -> str:
     if "SME" in seen.features:
         return (
             f"{seen.where}: SME is active in {running}: CPU and firmware have it; whether the "
-            "kernel that is booted turns it on is for its own configuration and command line to say"
+            "kernel being booted turns it on depends on its own configuration and command line"
         )
     if seen.features:
         listed = ", ".join(seen.features)

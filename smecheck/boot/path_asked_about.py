@@ -29,8 +29,8 @@ def with_path(question: Case) -> Case:
     if not reserved or not _may_lie_there(boot, [span for span, _ in reserved]):
         return question
     why = (
-        f"memory is reserved for a crash kernel ({reserved[0][1]}), and nothing says which boot is "
-        "meant: kdump is asked about (--path or --mode to say otherwise)"
+        f"memory is reserved for a crash kernel ({reserved[0][1]}), and no option says which boot "
+        "is meant: checking kdump (--path or --mode to say otherwise)"
     )
     return replace(question, boot=replace(boot, path=Path.KDUMP, path_premise=why))
 

@@ -125,10 +125,10 @@ def _path(found: Identified, mode: Fact[Mode]) -> tuple[Path, tuple[str, ...]]:
             return Path.KDUMP, ("the kernel segment lies in Crash kernel: this is kdump",)
     nothing_loaded = segments is None and asked.loader is None
     if nothing_loaded and memory is not None and asked.load_address is None:
-        why = "nothing is loaded: the question is the running kernel's boot"
+        why = "no load given: checking the running kernel's own boot"
         return Path.FIRST_BOOT, (why,)
     if segments is None:
-        return Path.KEXEC, ("the question is a kexec (--path to say otherwise)",)
+        return Path.KEXEC, ("checking a kexec boot (--path to say otherwise)",)
     return Path.KEXEC, ()
 
 
@@ -182,7 +182,9 @@ def _kernel_base(
         return running_kernel(found.memory, found.image, found.facts), True
     if isinstance(load_address, Unknown) and segments is not None:
         return Unknown(load_address.reason), False
-    return Unknown("no segments and no --load-address tell where the kernel runs"), False
+    return Unknown(
+        "the kernel's address is unknown: neither --segments nor --load-address was given"
+    ), False
 
 
 def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, tuple[str, ...]]:
@@ -200,11 +202,11 @@ def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, 
         texts = (*answer.evidence, running_sme(log, of_this_boot=of_this_boot))
         answer = replace(answer, evidence=texts)
     if answer.presumed_off is not None:
-        texts = (*answer.evidence, f"taken to be off: {answer.presumed_off}")
+        texts = (*answer.evidence, f"assumed to be off: {answer.presumed_off}")
         answer = replace(answer, evidence=texts)
-        return answer, (f"SME is taken to be off: {answer.presumed_off}",)
+        return answer, (f"SME is assumed to be off: {answer.presumed_off}",)
     if answer.state is SmeState.UNKNOWN:
-        return answer, (f"SME is taken to be active: {answer.evidence[0]}",)
+        return answer, (f"SME is assumed to be active: {answer.evidence[0]}",)
     return answer, ()
 
 

@@ -26,7 +26,7 @@ def running_kernel(memory: MemoryMap, image: KernelImage, facts: KernelFacts) ->
     shown, linked = distances
     if shown != linked:
         return Unknown(
-            f"another kernel runs there: its Kernel bss begins {address_text(shown)} behind "
+            f"another kernel runs there: its Kernel bss begins {address_text(shown)} past "
             f"Kernel code ({memory.where(bss)}), this kernel's {address_text(linked)}"
         )
     return Known(code.span.start, f"{origin}; Kernel bss fits this kernel")

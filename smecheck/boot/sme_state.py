@@ -48,10 +48,7 @@ _IF_THE_MACHINE_CAN = (
 )
 
 _BY_CONFIG = f"give the configuration of the kernel being booted (--config: {_DEFAULT})"
-_BY_LOG = (
-    "give the kernel log of a boot of this machine with mem_encrypt=on (--dmesg): it says whether "
-    "SME is active"
-)
+_BY_LOG = "give the kernel log of a boot with mem_encrypt=on (--dmesg)"
 _BY_SYMBOLS = (
     "give the symbols (--symbols) and the configuration (--config) of the kernel being booted, "
     "which show how it reads mem_encrypt="
@@ -133,7 +130,7 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
     if guest is not None:
         return SmeAnswer(SmeState.INACTIVE, (guest,))
     if log_is_of_this_boot(found, path) and "SME" in features:
-        return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot that is asked about",))
+        return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot in question",))
     if isinstance(cmdline, Unknown):
         return SME_UNKNOWN_WITHOUT_CMDLINE
     switches, told_by = switches_of(found.image, found.facts)
@@ -261,7 +258,7 @@ def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch
         return (_IN_DECOMPRESSOR,), f"the symbol table has neither {on} nor {off}"
     if isinstance(facts.scheme, Known) and facts.scheme.value is not Scheme.INIT_SCRATCH:
         return (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY), f"the scheme is {facts.scheme.value.value}"
-    return SWITCHES, "nothing in the image tells which switch it has"
+    return SWITCHES, "nothing in the image shows which switch it has"
 
 
 def _is_v6_9_or_later(image: KernelImage) -> bool:

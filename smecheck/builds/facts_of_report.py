@@ -13,7 +13,7 @@ def build_facts(report: Report) -> BuildFacts:
     """Return the facts of a build that was analyzed without a machine."""
     image, facts, header = report.image, report.facts, report.image.header
     offsets = report.actual.offsets if report.actual else None
-    no_place = Unknown("where the workarea lies is not known")
+    no_place = Unknown("the place of the workarea is not known")
     mapped_end: Fact[int] = Known(offsets.mapped_end, "derived") if offsets else no_place
     section, text = facts.section, facts.text
     no_section = Unknown("no section holds the workarea")

@@ -55,7 +55,7 @@ class Thresholds:
     """A pattern of releases, as of a shell: ``*-cloud-amd64``."""
     where: str
     min_slack: int | None
-    """Bytes that init_size must reach behind the mapped end of the workarea."""
+    """Bytes that init_size must reach past the mapped end of the workarea."""
     max_growth: int | None
     """Bytes by which ``_end - _text`` may exceed that of the baseline."""
     baseline: NamedFile | None

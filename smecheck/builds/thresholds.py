@@ -70,7 +70,7 @@ def threshold_rows(
 
 
 def slack_of(init_size: Fact[int], mapped_end: Fact[int]) -> Fact[int]:
-    """Return how far init_size reaches behind the mapped end of the workarea."""
+    """Return how far init_size reaches past the mapped end of the workarea."""
     if isinstance(init_size, Unknown):
         return Unknown(f"init_size is not known: {init_size.reason}")
     if isinstance(mapped_end, Unknown):
@@ -90,7 +90,7 @@ def slack_row(new: BuildFacts, least: int) -> GateRow:
             remedy="give the vmlinuz, as KERNEL or with --bzimage",
         )
     left = new.slack.value
-    message = f"init_size ends {size_text(left)} behind the mapped end of the workarea"
+    message = f"init_size ends {size_text(left)} past the mapped end of the workarea"
     if left >= least:
         return replace(row, message=message)
     return _passed_over(

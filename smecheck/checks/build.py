@@ -49,10 +49,10 @@ _EXEMPT_FROM_KMSAN = (6, 9)
 def different_builds(resolved: Resolved) -> Iterator[Observation]:
     """What is said of the kernel cannot all be of the same build.
 
-    The vmlinux tells where the workarea is, the bzImage how much memory is kept for the kernel. Of
-    two builds they prove nothing together, and a bzImage that was left over from an earlier build
-    is how a gate comes to pass what nobody ships. Compared are build-id, release, distances between
-    symbols, places of sections, the fields of the setup header and the configuration.
+    The vmlinux shows where the workarea is, the bzImage how much memory is reserved for the kernel.
+    Of two builds they prove nothing together, and a bzImage that was left over from an earlier
+    build is how a gate comes to pass what nobody ships. Compared are build-id, release, distances
+    between symbols, places of sections, the fields of the setup header and the configuration.
 
     Passes: a vmlinux, and a bzImage whose payload has the same build-id.
     Fails: a vmlinux of 6.1.0-56, and a bzImage that says 6.1.0-55; an init_size of 0x2800000 for a
@@ -108,7 +108,7 @@ def unsuitable_header(resolved: Resolved) -> Iterator[Observation]:
     alignment, flags = header.kernel_alignment, header.other.get("xloadflags")
     if isinstance(alignment, Known) and alignment.value % PMD_SIZE:
         yield Observation(
-            message=f"kernel_alignment is {size_text(alignment.value)}, no multiple of 2 MiB",
+            message=f"kernel_alignment is {size_text(alignment.value)}, not a multiple of 2 MiB",
         )
     if flags is not None and not flags & _XLF_KERNEL_64:
         yield Observation(message=f"xloadflags {flags:#x} lacks XLF_KERNEL_64")

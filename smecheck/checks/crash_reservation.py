@@ -48,11 +48,11 @@ def _memory_of_the_crashed_kernel(located: Located) -> Iterator[Forbidden]:
 def past_crash_reservation(resolved: Resolved) -> Iterator[Observation]:
     """The crash kernel writes to memory outside "Crash kernel": the vmcore is corrupted there.
 
-    The memory behind the reservation belongs to the kernel that crashed, whose image is to be
-    saved. The crash kernel may come up and the dump may look whole; at the physical range of this
+    The memory after the reservation belongs to the kernel that crashed, whose image is to be saved.
+    The crash kernel may come up and the dump may look complete; at the physical range of this
     finding it holds page tables and copied kernel text instead.
 
-    Areas of crashkernel=…,cma, which kexec_file_load hands over since v6.17, are no part of that
+    Areas of crashkernel=…,cma, which kexec_file_load hands over since v6.17, are not part of that
     vmcore: they may be written.
 
     Passes: a reservation that ends at 0x10e07000, where the surely written part does.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NAME = 32
 """Letters of a name that are shown where there is no room for the whole."""
 
-_DECIDED_BY = "smecheck verify runs the code, and tells"
+_DECIDED_BY = "smecheck verify runs the code, and shows whether it does"
 
 
 @rule(
@@ -52,8 +52,8 @@ def link_address_in_early_code(resolved: Resolved) -> Iterator[Observation]:
     whatever it calls out of line. Hundreds of such accesses elsewhere in the same kernel do no
     harm, since they run later or are patched by then: only what this code reaches counts. Not
     followed is what leads to panic() or is for encrypted guests. An address that is computed and
-    not accessed is no harm either. Where the code goes by a register or memory it is not followed;
-    that is a note, and so is an access that depends on what a register holds.
+    not accessed does no harm either. Where the code goes by a register or memory it is not
+    followed; that is a note, and so is an access that depends on what a register holds.
 
     Passes: testb $0x8, boot_cpu_data+0x4d(%rip).
     Fails: testb $0x8, 0xffffffff818a8f05, at 0xffffffff81916224.

@@ -40,6 +40,9 @@ class Effect(Enum):
     NONE = "none"
 
 
+MAPPED_ONLY = "SME010"
+"""The rule of segments where the workarea is mapped and not written."""
+
 REFUTING = ("SME047", "SME048")
 """The rules by which the kernel's own code shows that it computes otherwise, or cannot run."""
 

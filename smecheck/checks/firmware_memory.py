@@ -88,22 +88,22 @@ def over_firmware_memory(resolved: Resolved) -> Iterator[Observation]:
 
 @rule(
     "SME043",
-    "the kernel that died says otherwise",
+    "the dead kernel's console contradicts these inputs",
     Severity.ERROR,
     passed="dead kernel's console agrees",
     brief="dead kernel's console differs",
     effect=Effect.CONTRADICTION,
     about_load=True,
     needs=(needs.unfinished_kernel,),
-    remedy="give the kernel and the load of the boot that died: its console tells another one",
+    remedy="give the kernel and the load of the boot that died: its console shows another one",
 )
 def console_says_otherwise(resolved: Resolved) -> Iterator[Observation]:
-    """The decompressor of a kernel that printed nothing else told other numbers than these.
+    """The decompressor of a kernel that printed nothing else printed other numbers than these.
 
     With earlyprintk on its command line, a decompressor prints where it is about to unpack the
     kernel (``output``, before KASLR moves it) and how large the kernel is (``kernel_total_size``,
     from _text to _end). If a kernel log ends there, that kernel died, and it is most likely the one
-    that is asked about. Where its numbers differ, the kernel or the load in hand is another one.
+    in question. Where its numbers differ, the kernel or the load in hand is another one.
 
     Passes: output 0x10000000 for a kernel that is loaded there.
     Fails: output 0x10200000 for it.
@@ -153,7 +153,7 @@ def _kept_by_firmware(boot: LoggedBoot) -> Iterator[_Kept]:
             if stays and entry.type not in _MMIO and entry.span not in told:
                 told.add(entry.span)
                 severity = Severity.ERROR if name else Severity.WARNING
-                name = name or "memory that the EFI firmware keeps at run time"
+                name = name or "memory that the EFI firmware uses at run time"
                 yield _Kept(name, entry.span, entry.where, severity)
     for table in boot.efi_tables:
         byte = Span.sized(table.address, 1)

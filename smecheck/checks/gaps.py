@@ -35,21 +35,21 @@ def _of_kaslr(boot: Boot, kaslr: Fact[KaslrSweep]) -> list[str]:
     if isinstance(kaslr, Unknown):
         if boot.base_is_certain or isinstance(boot.kernel_base, Unknown):
             return []
-        return [f"the places that physical KASLR may choose: {kaslr.reason}"]
+        return [f"the possible KASLR positions: {kaslr.reason}"]
     sweep = kaslr.value
     return [*(f"KASLR: {bound}" for bound in sweep.bounds), *sweep.differences]
 
 
 def _of_machine(memory: MemoryMap | None) -> list[str]:
     if memory is None:
-        return ["whether the workarea lies in memory: no memory map was given"]
+        return ["whether the workarea is System RAM: no memory map was given"]
     gaps = [f"memory that {memory.source} does not show: {_not_shown(memory.kind)}"]
     if not memory.complete:
-        gaps.append(f"what {memory.source} leaves out: it is a fragment of a map")
+        gaps.append(f"memory missing from {memory.source}: it is a fragment of a map")
     if memory.ignored_lines:
         gaps.append(
-            f"{count_text(len(memory.ignored_lines), 'line')} of {memory.source}: no resources "
-            f"(first: line {memory.ignored_lines[0]})"
+            f"{count_text(len(memory.ignored_lines), 'line')} of {memory.source}that are not "
+            f"resources (first: line {memory.ignored_lines[0]})"
         )
     return gaps
 
@@ -58,7 +58,7 @@ def _of_firmware(log: KernelLog | None) -> list[str]:
     if log is None or log.boot.efi_map is not None or not log.boot.efi_tables:
         return []
     return [
-        f"memory that the EFI firmware keeps: {log.source} has no EFI memory map (efi=debug on the "
+        f"memory that the EFI firmware uses: {log.source} has no EFI memory map (efi=debug on the "
         "command line of the running kernel prints it)"
     ]
 
@@ -102,7 +102,7 @@ def _not_shown(kind: MapKind) -> str:
 def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None) -> list[str]:
     if segments is not None and segments.predicted:
         return [
-            "whether the load is there, and where it really lies: it is predicted, not recorded",
+            "whether the load is in memory, and where: it is predicted, not recorded",
             "kexec's control pages and page tables: they are ordinary memory, not predictable",
         ]
     if segments is not None:
@@ -111,7 +111,7 @@ def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None
         return ["command line, initrd, boot_params and setup_data of the first boot"]
     if not_predicted is not None:
         loader = boot.loader.value.value if isinstance(boot.loader, Known) else "kexec"
-        return [f"the segments that {loader} would place: not predictable, {not_predicted}"]
+        return [f"the segments that {loader} would place: {not_predicted}"]
     if isinstance(boot.loader, Unknown):
         return ["the segments of a load: none were given"]
     return [f"the segments that {boot.loader.value.value} would place: none were given"]

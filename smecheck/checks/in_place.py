@@ -29,7 +29,7 @@ _IN_THE_IMAGE = neighbours_in(Part.IMAGE)
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
     forbids=_IN_THE_IMAGE,
-    remedy="keep the rest of the 2 MiB frame behind _end free: load a bzImage, whose init_size "
+    remedy="keep the rest of the 2 MiB frame after _end free: load a bzImage, whose init_size "
     "usually covers it, or move the segment",
 )
 def segment_in_slack(resolved: Resolved) -> Iterator[Observation]:
@@ -40,7 +40,7 @@ def segment_in_slack(resolved: Resolved) -> Iterator[Observation]:
     they are garbage then. An initrd is encrypted twice. What lies further up, where the kernel is
     unpacked, is lost without SME too: SME044.
 
-    Passes: boot_params directly behind init_size of the kernel segment.
+    Passes: boot_params directly after init_size of the kernel segment.
     Fails: boot_params at 0x10bff000, with _end at 0x10a16000: the same 2 MiB frame.
     Sources: arch/x86/mm/mem_encrypt_identity.c (since v6.16 arch/x86/boot/startup/sme.c),
     kernel_end = ALIGN(_end, PMD_SIZE), v4.14 to v7.3; Documentation/arch/x86/boot.rst, init_size.

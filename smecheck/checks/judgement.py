@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from smecheck.workarea.proven import Proof
 
 IF_IT_STILL_DIES = (
-    "if the kernel still dies, the workarea's place is not the reason: next suspects are the "
-    "memory budget (SME forces 64 MiB of SWIOTLB on a crash kernel), memory of the firmware, and "
-    "early code; a boot with mem_encrypt=off tells SME from the rest"
+    "if this kernel still dies, the workarea is not the cause: check the memory budget (SME forces "
+    "64 MiB of SWIOTLB on a crash kernel), memory of the firmware, and early code; if it boots "
+    "with mem_encrypt=off, SME is involved"
 )
 """The next step where everything is clear."""
 

@@ -35,7 +35,7 @@ def _sweep_places(answer: KaslrAnswer, located: Located, *, first_only: bool) ->
             break
     worst = max(found_by, key=lambda one: one[2].count if one[2] is not None else 0)
     differences = [
-        f"KASLR: {_counted(search, found)}, if {name or 'it is as is likeliest'}"
+        f"KASLR: {_counted(search, found)}, {f'if {name}' if name else 'in the most likely case'}"
         for name, search, found in found_by
         if search is not worst[1]
     ]

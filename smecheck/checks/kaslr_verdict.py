@@ -25,15 +25,15 @@ def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | Non
         return None
     if judged.boot.base_is_certain and judged.boot.path is not Path.FIRST_BOOT:
         return None
-    places = count_text(sweep.slots.count, "place")
+    places = count_text(sweep.slots.count, "possible KASLR position")
     if sweep.collisions.count:
         met = " and ".join(_swept_phrases(sweep.collisions))
         if sweep.may_stay is not None:
             return Judgement(
                 Verdict.UNDECIDED,
                 Basis.PARTIAL,
-                f"KASLR may choose one of {places}, and at {sweep.collisions.count} of them the "
-                f"workarea {met}; or it may leave the kernel where it is: {sweep.may_stay}",
+                f"at {sweep.collisions.count} of {places} the workarea {met}; or KASLR may leave "
+                f"the kernel where it is: {sweep.may_stay}",
                 "give --cmdline or --kaslr, --boot-params of the running kernel, or --load-address "
                 "if it is known where it ran",
             )
@@ -41,7 +41,7 @@ def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | Non
         return Judgement(
             Verdict.COLLISION,
             Basis.MACHINE,
-            f"at {sweep.collisions.count} of {places} that KASLR may choose, the workarea {met}",
+            f"at {sweep.collisions.count} of {places} the workarea {met}",
             hits[0].remedy if hits else _WITHOUT_KASLR,
         )
     if missing is not None:
@@ -53,9 +53,15 @@ def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | Non
     return Judgement(
         Verdict.CLEAR,
         Basis.MACHINE,
-        f"at none of {places} that KASLR may choose lies anything where the workarea is used",
+        _nowhere(sweep.slots.count),
         IF_IT_STILL_DIES,
     )
+
+
+def _nowhere(count: int) -> str:
+    if count == 1:
+        return "the only possible KASLR position does not put the workarea over anything"
+    return f"none of the {count} possible KASLR positions puts the workarea over anything"
 
 
 def _swept_phrases(collisions: Collisions) -> list[str]:

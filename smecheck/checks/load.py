@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 def segments_overlap(resolved: Resolved) -> Iterator[Observation]:
     """Two segments of the load share memory.
 
-    kexec refuses overlapping segments, so a list that has them is wrong, or of two loads. Each
+    kexec refuses overlapping segments, so a list that has them is wrong, or mixes two loads. Each
     segment is held against the one below it that reaches furthest.
 
-    Passes: boot_params at 0x10d41000, behind a kernel segment that ends there.
+    Passes: boot_params at 0x10d41000, after a kernel segment that ends there.
     Fails: boot_params at 0x10d40000.
     Sources: kernel/kexec_core.c, sanity_check_segment_list(), v5.0 to v7.3.
     """
@@ -94,7 +94,7 @@ def segment_outside_ram(resolved: Resolved) -> Iterator[Observation]:
                 severity=Severity.WARNING if resolved.segments.predicted else None,
                 condition=None
                 if memory.complete or region
-                else f"{memory.source}, a fragment of a map, leaves out no System RAM there",
+                else f"{memory.source}, a fragment of a map, is not missing System RAM there",
             )
 
 
@@ -121,7 +121,7 @@ def load_refused(resolved: Resolved) -> Iterator[Observation]:
     segments = resolved.segments
     if segments is not None and segments.refusal is not None:
         yield Observation(
-            message=f"the load is not in memory: {segments.refusal}",
+            message=f"kexec rejected the load: {segments.refusal}",
         )
 
 
@@ -133,11 +133,11 @@ def load_refused(resolved: Resolved) -> Iterator[Observation]:
     brief="kexec would refuse the load",
     about_load=True,
     needs=(needs.predicted_load,),
-    remedy="give kexec what it lacks (a larger crashkernel=, a smaller initrd, a shorter command "
-    "line), or the load itself with --segments",
+    remedy="fix what kexec refuses (a larger crashkernel=, a smaller initrd, a shorter command "
+    "line), or give the load itself with --segments",
 )
 def load_would_be_refused(resolved: Resolved) -> Iterator[Observation]:
-    """No load was recorded, and kexec could not place the one that is asked about.
+    """No load was recorded, and kexec could not place the one in question.
 
     The message is kexec's own, followed by what did not fit and the largest hole there was where it
     was looked for. Without that load no kernel is in memory: there is nothing that the workarea
@@ -214,7 +214,7 @@ def another_kernel_runs(resolved: Resolved) -> Iterator[Observation]:
     effect=Effect.CONTRADICTION,
     about_load=True,
     needs=(needs.segments,),
-    remedy="give the kernel that was loaded, or the load of this kernel",
+    remedy="pass the image that was really loaded, or the segment list of this image",
 )
 def segment_of_another_kernel(resolved: Resolved) -> Iterator[Observation]:
     """A kernel segment cannot be of the kernel in hand, or not all of it is loaded.
@@ -260,7 +260,7 @@ def segment_of_another_kernel(resolved: Resolved) -> Iterator[Observation]:
     remedy="check --load-address, --kaslr and the command line against each other",
 )
 def impossible_place(resolved: Resolved) -> Iterator[Observation]:
-    """--load-address is no place where this kernel can run in this boot.
+    """--load-address is not an address where this kernel can run in this boot.
 
     A kernel runs at LOAD_PHYSICAL_ADDR or above, at a multiple of kernel_alignment; one that is not
     relocatable runs at LOAD_PHYSICAL_ADDR only. Without KASLR it runs where the decompressor puts
@@ -304,7 +304,7 @@ def _why_not_there(resolved: Resolved, base: int) -> str | None:
         if isinstance(kaslr, Known) and not kaslr.value:
             return f"{where}, and KASLR is off ({kaslr.origin})"
     if isinstance(bases, Known) and base not in bases.value:
-        return f"that is none of the {bases.value.count} places that KASLR may choose"
+        return f"that is not one of the {bases.value.count} possible KASLR positions"
     return None
 
 

@@ -21,14 +21,14 @@ _BRIEF, _LINE = 60, 80
 
 @rule(
     "SME047",
-    "the machine code computes otherwise than predicted",
+    "the machine code does not compute what was predicted",
     Severity.ERROR,
     passed="machine code computes as predicted",
-    brief="code computes otherwise",
+    brief="code differs from the prediction",
     static=True,
     needs=(needs.machine_code,),
     remedy="look at the instruction that shows it (smecheck verify KERNEL shows all of them); "
-    "until the code agrees, what smecheck says of this kernel's workarea does not count",
+    "until the code agrees, do not rely on what smecheck says about this kernel's workarea",
 )
 def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
     """The compiled sme_encrypt_kernel() does not do what its source upstream does.
@@ -52,7 +52,7 @@ def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
     numbers = [f"{known.first.text}{_at(known)}" for known in brief[:_SHOWN]]
     more = len(others) - len(numbers)
     yield Observation(
-        message=f"in {verification.share} runs the machine code comes to other numbers: "
+        message=f"in {verification.share} runs the machine code computes other numbers: "
         + ", ".join([*numbers, *([count_text(more, "more difference")] if more else [])]),
         brief=_brief(brief[0]),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.finding import MAPPED_ONLY, Effect, Severity
 from smecheck.checks.forbidden import Forbidden, Part, met
 from smecheck.checks.rule import (
     OWN_SECTION,
@@ -79,7 +79,7 @@ def initrd_loses_encryption(resolved: Resolved) -> Iterator[Observation]:
 
 
 @rule(
-    "SME010",
+    MAPPED_ONLY,
     "a segment lies in the mapped, unwritten part of the workarea",
     Severity.NOTE,
     passed="no segment in the mapped part",
@@ -91,7 +91,7 @@ def neighbour_in_mapped_part(resolved: Resolved) -> Iterator[Observation]:
     """A segment other than the initrd lies where the workarea is mapped but not written.
 
     boot_params, purgatory and the like are not encrypted in place, so a decrypted mapping does them
-    no harm; kernels with such neighbours came up in every run. It is no alarm, but it is luck.
+    no harm; kernels with such neighbours came up in every run. It is not an alarm, but it is luck.
 
     Passes: purgatory at 0x11000000, where the mapped part ends.
     Fails: purgatory at 0x10fff000, written to 0x10e07000 (a note).
@@ -123,7 +123,7 @@ def neighbour_in_mapped_part(resolved: Resolved) -> Iterator[Observation]:
     remedy="load the initrd at a page boundary",
 )
 def unaligned_initrd(resolved: Resolved) -> Iterator[Observation]:
-    """The initrd's start is no multiple of 4 KiB.
+    """The initrd's start is not a multiple of 4 KiB.
 
     __sme_map_range_pte() puts the physical address into the page-table entry as it is, so its low
     bits become flags. Every loader that is known keeps the initrd page-aligned; the kernel does not

@@ -24,7 +24,7 @@ _ADDRESSES_END = 1 << 64
 _INITRD_OR_LIST = (
     "give the initrd that was loaded, or its size (--initrd), or the whole list of segments"
 )
-_WHOLE_LIST = "give the whole list: kexec -d, a kernel log, or a description with every segment"
+_WHOLE_LIST = "give the complete list: kexec -d, a kernel log, or a description with every segment"
 
 
 def missing(judged: Judged) -> tuple[str, str] | None:
@@ -33,7 +33,7 @@ def missing(judged: Judged) -> tuple[str, str] | None:
     if placement is None or placement.offsets is None:
         reason = placement.reason if placement else _scheme_reason(judged.facts)
         return (
-            f"where the workarea lies is not known: {reason}",
+            f"the place of the workarea is not known: {reason}",
             "give a vmlinux, or the symbols _text and _end: --symbols System.map, or a description",
         )
     load = judged.segments
@@ -47,13 +47,14 @@ def missing(judged: Judged) -> tuple[str, str] | None:
             )
         return (
             f"kexec would refuse this load: {load.refusal}",
-            "give kexec what it lacks, or the load that there was (--segments)",
+            "fix what kexec refuses, or give the segments of the load that really happened "
+            "(--segments)",
         )
     if isinstance(judged.boot.kernel_base, Unknown):
         owned = (
-            "nobody owns the whole workarea"
+            "part of the workarea is unreserved"
             if placement.owner is Owner.NOBODY
-            else "that the workarea is the kernel's own is not proven"
+            else "the workarea is not proven to be reserved for the kernel"
         )
         if judged.placing is Placing.IN_OWN_AREAS:
             return not_placed(judged)
@@ -78,9 +79,9 @@ def missing(judged: Judged) -> tuple[str, str] | None:
 def not_placed(judged: Judged) -> tuple[str, str]:
     """Say that neither prediction nor proof tells anything of the load, and what would."""
     return (
-        f"the load cannot be predicted, nor is anything proven of it: {judged.not_predicted}",
-        "give the load itself (--segments), or load it with kexec_load (kexec -c), which keeps to "
-        "what is proven",
+        f"the load can neither be predicted nor proven safe: {judged.not_predicted}",
+        "give the load itself (--segments), or load it with kexec_load (kexec -c), which loads as "
+        "the proof requires",
     )
 
 
@@ -88,13 +89,12 @@ def missing_around(judged: Judged) -> tuple[str, str] | None:
     """Return the first fact that is missing of what lies around the kernel."""
     if judged.segments is None and judged.boot.path is Path.FIRST_BOOT:
         return (
-            "what lies around the kernel of this boot is not known: its initrd, its setup_data and "
-            "boot_params",
+            "the place of this boot's initrd, setup_data and boot_params is not known",
             _instead_of_first_boot(judged),
         )
     if judged.segments is None:
         return (
-            "the place of the kernel is known, but not what else is loaded around it",
+            "the kernel's address is known, but not what else is loaded around it",
             "give the load: --segments with the output of kexec -d, a kernel log, or a description",
         )
     return _missing_in_list(judged, judged.segments) or _missing_of_machine(judged, judged.segments)
@@ -105,31 +105,31 @@ def _missing_in_list(judged: Judged, segments: SegmentList) -> tuple[str, str] |
     initrd = judged.boot.initrd
     if initrd.size and initrd.span is None:
         return (
-            "no segment that is known is hit, but where the initrd lies is not known",
+            "no known segment is hit, but the place of the initrd is not known",
             "give a segment list that names the initrd",
         )
     if segments.may_lack is not None and initrd.origin.endswith(segments.may_lack):
         return (
-            f"no segment that is known is hit, but {segments.may_lack}",
-            "give --initrd 0 if none was loaded, or the whole log of the load",
+            f"no known segment is hit, but {segments.may_lack}",
+            "give --initrd 0 if none was loaded, or the complete log of the load",
         )
     if segments.unplaced:
         return (
-            "nothing that is known is hit, but where the boot loader put "
+            "nothing known is hit, but where the boot loader put "
             f"{' and '.join(segments.unplaced)} is not known",
             _instead_of_first_boot(judged),
         )
     reaching = _may_reach(judged)
     if reaching is not None:
         return (
-            f"no segment that is known is hit, but how far {reaching.role.value} reaches from "
-            f"{address_text(reaching.span.start)} on is not known ({reaching.where})",
+            f"no known segment is hit, but the size of {reaching.role.value} at "
+            f"{address_text(reaching.span.start)} is not known ({reaching.where})",
             _INITRD_OR_LIST if reaching.role is SegmentRole.INITRD else _WHOLE_LIST,
         )
     of_load = judged.boot.path is not Path.FIRST_BOOT
     if of_load and not segments.of(SegmentRole.BOOT_PARAMS):
         return (
-            "no segment that is known is hit, but the list names no boot_params: it is not whole",
+            "no known segment is hit, but the list names no boot_params, so it is incomplete",
             _WHOLE_LIST,
         )
     return None
@@ -141,14 +141,14 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
         return (
             f"nothing of the predicted load is hit, but {judged.memory.source} is a fragment of a "
             "map: into memory that it leaves out, kexec may load otherwise",
-            "give the whole memory map (--iomem, read as root: sudo cat /proc/iomem), or the load "
-            "itself (--segments)",
+            "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), or the "
+            "load itself (--segments)",
         )
     if judged.memory is None:
         return (
-            "no segment is hit, but whether the workarea is memory at all is not known",
+            "no segment is hit, but it is not known whether the workarea is System RAM",
             "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem), or "
-            "--dmesg, which tells it too",
+            "--dmesg, which shows it too",
         )
     if judged.boot.path is Path.KDUMP and not judged.memory.crash_kernel:
         unreserved = why_nothing_is_reserved(judged.case)
@@ -189,13 +189,13 @@ def _instead_of_first_boot(judged: Judged) -> str:
     The place of boot_params and of the command line is lost once a kernel is up: only somebody who
     watched the boot loader can give it.
     """
-    load = "ask about a load instead: --mode crash for kdump, --mode load for kexec"
+    load = "check a load instead: --mode crash for kdump, --mode load for kexec"
     paths = judged.proof.paths if judged.proof is not None else ()
     if all(path.is_bound for path in paths if path.path is Way.BOOT_LOADER):
-        return f"give the vmlinuz, which tells init_size (--bzimage); or {load}"
+        return f"give the vmlinuz, which holds init_size (--bzimage); or {load}"
     settle = judged.boot.sme_answer.settled_by
     if settle:
-        return f"{settle}: where SME is off, no workarea is used; or {load}"
+        return f"{settle} (with SME off, no workarea is used); or {load}"
     return f"{load}; or describe what the boot loader put where (--boot)"
 
 
@@ -208,20 +208,20 @@ def _what_would_predict_it(judged: Judged) -> str:
         and not judged.memory.crash_kernel
     ):
         return (
-            "give what tells the crash reservation: the whole /proc/iomem of the boot that loaded "
-            "(--iomem), its kernel log (--dmesg), or crash_kernel of the host (--host); or the "
-            "load itself (--segments)"
+            "give what shows the crash reservation: the complete /proc/iomem of the boot that "
+            "loaded (--iomem), its kernel log (--dmesg), or crash_kernel of the host (--host); or "
+            "the load itself (--segments)"
         )
     if judged.actual is not None and judged.actual.owner is Owner.UNKNOWN:
-        return "give the vmlinuz, which tells init_size (--bzimage), or the load (--segments)"
+        return "give the vmlinuz, which holds init_size (--bzimage), or the load (--segments)"
     return "give the load itself (--segments), or --load-address if it is known where it ran"
 
 
 def _what_would_place_it(judged: Judged) -> str:
-    load = "the machine (--iomem) and the load (--segments, or --mode to have it predicted)"
+    load = "the machine (--iomem) and the load (--segments, or --mode to predict it)"
     if judged.memory is None and isinstance(judged.boot.mode, Known):
         load = (
-            "the machine's memory, by which the load is predicted: --iomem, --memmap, or --dmesg "
+            "the machine's memory, from which the load is predicted: --iomem, --memmap, or --dmesg "
             "with the e820 lines of its boot; or the load itself (--segments)"
         )
     paths = judged.proof.paths if judged.proof else ()
@@ -229,7 +229,7 @@ def _what_would_place_it(judged: Judged) -> str:
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
     if judged.actual is not None and judged.actual.owner is Owner.NOBODY:
         return f"give {load}"
-    return "give the vmlinuz, which tells init_size (as KERNEL or with --bzimage), or " + load
+    return "give the vmlinuz, which holds init_size (as KERNEL or with --bzimage), or " + load
 
 
 def _scheme_reason(facts: KernelFacts) -> str:

@@ -114,7 +114,7 @@ def two_maps(resolved: Resolved) -> Lack | None:
         log is not None and (log.boot.firmware_map or log.boot.efi_map) is not None,
         resolved.firmware is not None,
     )
-    return None if sum(sources) > 1 else _skipped("only one source tells the memory map")
+    return None if sum(sources) > 1 else _skipped("only one source gives the memory map")
 
 
 def resource_tree(resolved: Resolved) -> Lack | None:
@@ -184,7 +184,7 @@ def initrd_place(resolved: Resolved) -> Lack | None:
         return None
     if initrd.size == 0:
         return _not_applicable(f"there is no initrd ({initrd.origin})")
-    return _skipped("where the initrd lies is not known")
+    return _skipped("the place of the initrd is not known")
 
 
 def setup_header(resolved: Resolved) -> Lack | None:

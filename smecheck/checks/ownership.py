@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _COVER_THE_SECTION = (
     "look at what keeps the section in the payload, so that init_size reaches over it: PROGBITS, "
-    "inside the last LOAD; until then keep SME off in the kernel that is loaded"
+    "inside the last LOAD; until then boot the loaded kernel with SME off"
 )
 
 
@@ -30,14 +30,14 @@ _COVER_THE_SECTION = (
     "nobody owns the workarea",
     Severity.ERROR,
     passed="workarea is reserved for the kernel",
-    brief="memory of the workarea that nobody reserves",
+    brief="unreserved workarea memory",
     needs=(needs.distances, needs.owner),
     after=("SME026",),
     remedy="use a kernel with .init.scratch (v5.3 and later, or a backport of e1bfa87399e3), or "
-    "keep SME off in the kernel that is loaded",
+    "boot the loaded kernel with SME off",
 )
 def nobody_owns_it(resolved: Resolved) -> Iterator[Observation]:
-    """Some of the workarea lies in no memory that a loader keeps for the kernel.
+    """Part of the workarea lies in memory that no loader reserves for the kernel.
 
     Whether something else lies there is then a matter of the machine, the loader and the size of
     the initrd. Without a machine this is an error: it is what a gate on kernel builds must stop.

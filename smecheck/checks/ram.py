@@ -49,13 +49,13 @@ def _outside_ram(memory: MemoryMap) -> SpanSet:
 def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     """Part of the workarea, or of what is encrypted in place before it, is not System RAM.
 
-    The page tables are built 0x202000 behind the workarea's start. If that is not memory, or not
+    The page tables are built 0x202000 past the workarea's start. If that is not memory, or not
     mapped at entry, the kernel takes a page fault without a handler: a triple fault, before a
     single byte was copied. It happens with the default layout of kexec -l, which puts the kernel
     at the top of RAM, even where no segment lies above it. A part that is only mapped, not
     written, does no harm by itself. "RAM buffer" is most likely memory: a warning.
 
-    Passes: System RAM up to 0x10e07000: what is behind is only mapped (a note).
+    Passes: System RAM up to 0x10e07000: what follows is only mapped (a note).
     Fails: System RAM up to 0x10e06000, one page less than is written.
     Sources: arch/x86/mm/mem_encrypt_identity.c, sme_encrypt_kernel(), execute_end;
     arch/x86/kernel/head_64.S, no exception handler yet, v5.0; arch/x86/kernel/e820.c, "RAM buffer",
@@ -73,9 +73,9 @@ def workarea_outside_ram(resolved: Resolved) -> Iterator[Observation]:
         yield _finding(
             span,
             memory,
-            "the kernel keeps it free as memory that may be stolen, or mem= hides it",
+            "it is left free as memory that firmware may have taken, or mem= hides it",
             Severity.WARNING,
-            condition="there is no memory behind it",
+            condition="it is not backed by memory",
         )
     for forbidden, span in missed:
         if forbidden.part is Part.AT_WORST:
@@ -109,7 +109,7 @@ def not_mapped_at_entry(resolved: Resolved) -> Iterator[Observation]:
     """Mapping the workarea takes a page table, and its place is not mapped: a triple fault.
 
     sme_encrypt_kernel() maps the workarea in the page tables that it finds. Where a 1 GiB frame of
-    it has no table yet, it builds one 0x202000 behind the workarea's start. If that place is not
+    it has no table yet, it builds one 0x202000 past the workarea's start. If that place is not
     mapped either, the kernel dies before a single byte was copied. The kernel's own frames are
     always mapped, so this takes a workarea that begins, or goes on in, another 1 GiB frame.
 
@@ -153,7 +153,7 @@ def _finding(
 ) -> Observation:
     region = memory.innermost(span.start)
     if condition is None and region is None and not memory.complete:
-        condition = f"{memory.source}, a fragment of a map, leaves out no System RAM there"
+        condition = f"{memory.source}, a fragment of a map, is not missing System RAM there"
     return Observation(
         severity=severity,
         message=f"{size_text(span.size)} of the workarea are not System RAM "

@@ -22,7 +22,7 @@ Need = Callable[["Resolved"], "Lack | None"]
 SME_OFF_NOW = "at once: boot it with mem_encrypt=off; for good: "
 """The way out tonight, before the lasting one."""
 
-OWN_SECTION = "a kernel whose workarea is its own section (.init.scratch, v5.3 and later)"
+OWN_SECTION = "use a kernel with the section .init.scratch (v5.3 and later)"
 """The lasting remedy for most of what can happen to a workarea in nobody's memory."""
 
 

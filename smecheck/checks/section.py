@@ -54,8 +54,8 @@ def page_tables_leave_section(resolved: Resolved) -> Iterator[Observation]:
         return
     certain = written_end > section_end
     yield Observation(
-        message=f"the workarea ends {size_text(offsets.worst_end - section_end)} behind "
-        f"{section.name} for an initrd of {size_text(resolved.boot.initrd.size)}",
+        message=f"the workarea ends {size_text(offsets.worst_end - section_end)} past "
+        f"the end of {section.name} for an initrd of {size_text(resolved.boot.initrd.size)}",
         condition=None if certain else "all the pages that the kernel allows for are used",
     )
 
@@ -82,7 +82,7 @@ def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
 
     Passes: a section at 0xffffffff83a00000 of 4 MiB.
     Fails: one at 0xffffffff83a01000.
-    Sources: arch/x86/kernel/vmlinux.lds.S, . = ALIGN(HPAGE_SIZE) before and behind .init.scratch,
+    Sources: arch/x86/kernel/vmlinux.lds.S, . = ALIGN(HPAGE_SIZE) before and after .init.scratch,
     e1bfa87399e3, v5.3 to v7.3; arch/x86/mm/mem_encrypt_identity.c (since v6.16
     arch/x86/boot/startup/sme.c), __sme_map_range_pmd().
     """
@@ -90,12 +90,12 @@ def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
     if section is not None and section.address % PMD_SIZE:
         yield Observation(
             message=f"{section.name} begins at {address_text(section.address)}, "
-            f"{size_text(section.address % PMD_SIZE)} behind a 2 MiB boundary",
+            f"{size_text(section.address % PMD_SIZE)} past a 2 MiB boundary",
         )
     elif section is not None and section.size >= SECTION_SIZE and section.end % PMD_SIZE:
         yield Observation(
             message=f"{section.name} ends at {address_text(section.end)}, "
-            f"{size_text(section.end % PMD_SIZE)} behind a 2 MiB boundary",
+            f"{size_text(section.end % PMD_SIZE)} past a 2 MiB boundary",
             severity=Severity.WARNING,
         )
 
@@ -113,7 +113,7 @@ def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
 def section_too_small(resolved: Resolved) -> Iterator[Observation]:
     """The section is smaller than the 4 MiB that the kernel maps.
 
-    What is behind it is then mapped decrypted, and written, although it is not the workarea.
+    What follows it is then mapped decrypted, and written, although it is not the workarea.
 
     Passes: a section of 0x400000 bytes.
     Fails: one of 0x200000 bytes.
@@ -174,12 +174,12 @@ def section_not_in_file(resolved: Resolved) -> Iterator[Observation]:
 def section_displaced(resolved: Resolved) -> Iterator[Observation]:
     """The section does not begin at ``_end`` rounded up to 2 MiB.
 
-    Since v5.3 it stands directly behind ``_end``. Inside the kernel it would be encrypted in place
+    Since v5.3 it stands directly after ``_end``. Inside the kernel it would be encrypted in place
     while it is the copy buffer, and before __end_of_kernel_reserve it is never given back. Further
     up it does no harm by itself, so the verdict does not follow from it: but the linker script was
     not what it should be, and something is between the two that smecheck knows nothing of.
 
-    Passes: a section at _text + 0x2a00000 behind an _end of _text + 0x2830000.
+    Passes: a section at _text + 0x2a00000 after an _end of _text + 0x2830000.
     Fails: one at _text + 0x2800000; one at _text + 0x2c00000.
     Sources: arch/x86/kernel/vmlinux.lds.S, .init.scratch, e1bfa87399e3, and
     __end_of_kernel_reserve, c603a309cc75, v5.3 to v7.3.
@@ -201,7 +201,7 @@ def section_displaced(resolved: Resolved) -> Iterator[Observation]:
         )
     elif distance > offsets.in_place.end:
         yield Observation(
-            message=f"{begins}, {size_text(distance - offsets.in_place.end)} behind _end rounded "
+            message=f"{begins}, {size_text(distance - offsets.in_place.end)} past _end rounded "
             "up to 2 MiB",
             harmless=True,
         )

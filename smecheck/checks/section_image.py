@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def section_not_loaded(resolved: Resolved) -> Iterator[Observation]:
     """The section is not, or not wholly, in the memory of a program header.
 
-    Whoever loads the vmlinux as it is, such as ``kexec -l vmlinux``, keeps the memory of its LOADs
-    and no more. What is behind their p_memsz belongs to nobody, section or not.
+    Whoever loads the vmlinux as it is, such as ``kexec -l vmlinux``, reserves the memory of its
+    LOADs and no more. What lies past their p_memsz belongs to nobody, section or not.
 
     Passes: a LOAD whose p_memsz reaches to the section's end.
     Fails: one that is 2 MiB shorter.

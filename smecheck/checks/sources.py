@@ -43,8 +43,8 @@ def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
     that the log begins with, or else against /proc/iomem. Where the workarea or a segment lies in
     what they disagree on, nothing that follows from either counts: an error. Elsewhere it is a
     warning that they are perhaps not of one boot. A kernel whose command line has mem= or memmap=
-    sees other memory than its firmware tells, and memory that was added to a running machine is in
-    no firmware's map; kexec_load of kexec-tools goes by the firmware's map all the same.
+    sees other memory than its firmware reports, and memory that was added to a running machine is
+    in no firmware's map; kexec_load of kexec-tools goes by the firmware's map all the same.
 
     Passes: a log of the boot whose /proc/iomem it is; one that has not the hot-added memory.
     Fails: a map that says Reserved where the workarea lies, beside an iomem that says System RAM.
@@ -60,15 +60,15 @@ def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
 
 @rule(
     "SME041",
-    "kernel log and memory map tell different crash reservations",
+    "kernel log and memory map show different crash reservations",
     Severity.ERROR,
     passed="crash reservation is the same everywhere",
     brief="crash reservations differ",
     effect=Effect.CONTRADICTION,
     about_load=True,
     needs=(needs.log, needs.resource_tree),
-    remedy="reboot, and compare again before loading: where the log tells a reservation that "
-    "/proc/iomem does not show, kexec -p finds none",
+    remedy="reboot, and compare again before loading: where the log shows a reservation that "
+    "/proc/iomem does not, kexec -p finds none",
 )
 def reservations_contradict(resolved: Resolved) -> Iterator[Observation]:
     """The log says where memory was reserved for a crash kernel, /proc/iomem shows it elsewhere.
@@ -77,11 +77,11 @@ def reservations_contradict(resolved: Resolved) -> Iterator[Observation]:
     tree when the setup_data of an earlier kexec lay in the way. kexec -p then says that memory is
     not reserved. A reservation that became smaller at its end was shrunk through
     /sys/kernel/kexec_crash_size; /proc/iomem is the newer one. For any other difference, log and
-    map are not of the same boot. It is an error where the boot that is asked about is a crash
+    map are not of the same boot. It is an error where the boot in question is a crash
     kernel's, else a warning.
 
     Passes: "Reserving 256MB of memory at 192MB" beside a Crash kernel of that place.
-    Fails: the same line beside a whole /proc/iomem without a line Crash kernel.
+    Fails: the same line beside a complete /proc/iomem without a line Crash kernel.
     Sources: arch/x86/kernel/setup.c, kernel/crash_core.c or crash_reserve.c,
     v5.0 to v7.3; fc7f27cda843.
     """
@@ -102,7 +102,7 @@ def reservations_contradict(resolved: Resolved) -> Iterator[Observation]:
         for region in shown:
             yield Observation(
                 severity=Severity.WARNING,
-                message=f"{failure.where} says that nothing was reserved ({failure.text}), "
+                message=f"{failure.where} says that no memory was reserved ({failure.text}), "
                 f"{memory.where(region)} shows Crash kernel",
                 span=region.span,
                 other=Party(region.name, region.span),
@@ -217,7 +217,7 @@ def _other_end(
     shrunk = further < 0
     yield Observation(
         severity=Severity.NOTE if shrunk else Severity.WARNING,
-        message=f"{told.where} tells a crash reservation up to {address_text(told.span.end)}, "
+        message=f"{told.where} shows a crash reservation up to {address_text(told.span.end)}, "
         f"{memory.where(region)} shows it up to {address_text(region.span.end)}"
         + (": it was shrunk (/sys/kernel/kexec_crash_size)" if shrunk else ""),
         span=next(iter(SpanSet([told.span]) - SpanSet([region.span])), region.span),
@@ -238,7 +238,7 @@ def _lost(
         what, party = f"{memory.source} has no line Crash kernel", None
     return Observation(
         severity=Severity.ERROR if of_crash_kernel else Severity.WARNING,
-        message=f"{told.where} tells a crash reservation of {size_text(told.span.size)} at "
+        message=f"{told.where} shows a crash reservation of {size_text(told.span.size)} at "
         f"{address_text(told.span.start)}, but {what}",
         span=told.span,
         other=party,

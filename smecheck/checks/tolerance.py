@@ -43,11 +43,9 @@ class Tolerance:
     @property
     def statements(self) -> tuple[str, ...]:
         """What the exit status leaves out of account, said so that no report hides it."""
-        said = [f"findings of {rule} do not count for the exit status" for rule in self.ignored]
+        said = [f"findings of {rule} are not counted for the exit status" for rule in self.ignored]
         if self.exit_zero:
-            said.append(
-                "neither findings nor open questions count for the exit status (--exit-zero)"
-            )
+            said.append("the exit status ignores findings and open questions (--exit-zero)")
         return tuple(said)
 
 

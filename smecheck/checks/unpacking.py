@@ -27,7 +27,7 @@ _USELESS = "neither nokaslr nor mem_encrypt=off helps"
 _LOAD_OTHERWISE = {
     Loader.KEXEC_FILE_LOAD: "load it with kexec_load (kexec -c), which aligns the kernel; or with "
     f"kexec_file_load of a kernel since v6.9 that has no CMA area (cma=); {_USELESS}",
-    Loader.KEXEC_LOAD: "load it with kexec-tools 2.0.30 or later, which keep init_size from "
+    Loader.KEXEC_LOAD: "load it with kexec-tools 2.0.30 or later, which reserve init_size from "
     f"pref_address on; {_USELESS}",
 }
 
@@ -43,7 +43,7 @@ _LOAD_OTHERWISE = {
     needs=(needs.segments, needs.unpack_buffer),
     after=("SME022",),
     remedy="load it so that the kernel segment begins at a multiple of kernel_alignment, at or "
-    f"above pref_address, and keeps init_size; {_USELESS}",
+    f"above pref_address, and init_size is reserved for it; {_USELESS}",
 )
 def segment_in_unpack_buffer(resolved: Resolved) -> Iterator[Observation]:
     """A segment lies in the init_size bytes that the decompressor takes for itself.
@@ -53,10 +53,10 @@ def segment_in_unpack_buffer(resolved: Resolved) -> Iterator[Observation]:
     does so before KASLR chooses a place and long before SME is looked for, so neither of them
     matters. Only what lies before that copy is spared where KASLR moves the kernel away.
 
-    Loaders keep init_size from the load address on. All of it is the kernel's where that address is
-    aligned. kexec_file_load since v6.17 loads into a CMA area (cma=) that is aligned to less;
+    Loaders reserve init_size from the load address on. All of it is the kernel's where that address
+    is aligned. kexec_file_load since v6.17 loads into a CMA area (cma=) that is aligned to less;
     kexec_file_load before v6.9 and kexec-tools before 2.0.30 load below pref_address where they
-    must; the 32-bit loader of kexec-tools before 2.0.30 keeps the size of the file only. Up to
+    must; the 32-bit loader of kexec-tools before 2.0.30 reserves the size of the file only. Up to
     smecheck 0.1 this was said by SME005.
 
     Passes: boot_params at 0x10d41000, where init_size of a kernel loaded at 0x10000000 ends.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
-from smecheck.checks.finding import REFUTING, Effect, Finding, Severity
+from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding, Severity
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Unknown
@@ -68,9 +68,9 @@ def _of_workarea(judged: Judged) -> Judgement:
         return Judgement(
             Verdict.UNDECIDED,
             Basis.PARTIAL,
-            f"SME is taken to be off, and no workarea used ({presumed_off}); if it is on, "
+            f"SME is assumed off, so no workarea is used ({presumed_off}); if it is on, "
             f"{judgement.headline}",
-            settle,
+            f"to find out whether SME is on, {settle}",
         )
     if not any(finding.needs_sme for finding in judged.with_effect(Effect.COLLISION)):
         return judgement
@@ -78,12 +78,12 @@ def _of_workarea(judged: Judged) -> Judgement:
         return replace(
             judgement,
             headline=f"if SME is on, {judgement.headline}",
-            next_step=f"{settle}; if SME is on, {judgement.next_step}",
+            next_step=f"{judgement.next_step}; is SME on? {settle}",
         )
     return replace(
         judgement,
-        headline=f"{judgement.headline}; nor is it known whether SME is on",
-        next_step=f"{judgement.next_step}; whether SME is on: {settle}",
+        headline=f"{judgement.headline}; whether SME is on is not known either",
+        next_step=f"{judgement.next_step}; is SME on? {settle}",
     )
 
 
@@ -103,8 +103,8 @@ def _doubted(judged: Judged, judgement: Judgement) -> Judgement:
     return Judgement(
         Verdict.UNDECIDED,
         Basis.PARTIAL,
-        f"only as assumed is the predicted load clear: with {first.fact} {first.value}, "
-        f"{first.outcome}",
+        f"the predicted load is clear only as assumed: {first.outcome} with {first.fact} "
+        f"{first.value}",
         f"give {', '.join(settle)}, or the load itself (--segments)",
     )
 
@@ -133,7 +133,7 @@ def _no_code(judged: Judged) -> Judgement | None:
         Verdict.NOT_APPLICABLE,
         Basis.PROOF,
         f"the kernel has no SME code ({sme_code.origin}): it uses no workarea",
-        "nothing to do here; look for another reason if this kernel dies",
+        "nothing to do; if this kernel dies, look for another cause",
     )
 
 
@@ -143,7 +143,7 @@ def _inactive(judged: Judged) -> Judgement | None:
     return Judgement(
         Verdict.NOT_APPLICABLE,
         Basis.PARTIAL,
-        f"SME is off in the kernel that is booted ({judged.boot.sme_evidence[0]}): no workarea "
+        f"SME is off in the kernel being booted ({judged.boot.sme_evidence[0]}): no workarea "
         "is used",
         "nothing to do as long as SME stays off in that kernel",
     )
@@ -230,7 +230,7 @@ def _refuted(judged: Judged) -> Judgement | None:
     return Judgement(
         Verdict.UNDECIDED,
         Basis.PARTIAL,
-        f"what is predicted of this kernel does not count ({found[0].message})",
+        f"the prediction for this kernel does not hold ({found[0].message})",
         found[0].remedy,
     )
 
@@ -245,17 +245,25 @@ def _proven(judged: Judged) -> Judgement | None:
         # This very load did not keep what the header asks for; only the machine can tell then.
         return None
     taken = [path for path in proof.paths if path.taken]
-    *others, last = (_WAYS[path.path] for path in taken)
-    ways = f"{', '.join(others)} and {last}" if others else last
+    ways = _said(tuple(path.path for path in taken), everything=len(taken) == len(proof.paths))
     margin = size_text(min(path.margin for path in taken))
     at_least = "at least " if any(path.is_bound for path in taken) else ""
     return Judgement(
         Verdict.CLEAR,
         Basis.PROOF,
-        f"what {ways} must keep to the kernel covers the whole workarea, with {at_least}{margin} "
-        "to spare",
+        f"{ways} the whole workarea for the kernel, with {at_least}{margin} to spare",
         IF_IT_STILL_DIES,
     )
+
+
+def _said(ways: tuple[Way, ...], *, everything: bool) -> str:
+    """Return who reserves memory for the kernel, with the verb."""
+    *others, last = (_WAYS[way] for way in ways)
+    if not others:
+        return f"{last} reserves"
+    if everything:
+        return "every way of loading reserves"
+    return f"{', '.join(others)} and {last} reserve"
 
 
 def _by_kaslr(judged: Judged) -> Judgement | None:
@@ -272,11 +280,17 @@ def _by_machine(judged: Judged) -> Judgement:
         return Judgement(
             Verdict.CLEAR,
             Basis.MACHINE,
-            f"on this machine nothing of {_load_name(judged)} lies where the workarea is used",
+            f"on this machine no segment of {_load_name(judged)} overlaps {_used(judged)}",
             IF_IT_STILL_DIES,
         )
     why, settle = lack
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
+
+
+def _used(judged: Judged) -> str:
+    """Return what nothing overlaps: segments may well lie where the workarea is mapped alone."""
+    in_mapped_part = any(finding.rule == MAPPED_ONLY for finding in judged.findings)
+    return "the written part of the workarea" if in_mapped_part else "the workarea"
 
 
 def _load_name(judged: Judged) -> str:

@@ -30,8 +30,8 @@ def changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> tuple[Chang
 def told(changes: tuple[Change, ...], verdict: Verdict) -> tuple[str, ...]:
     """Say of each that it matters."""
     return tuple(
-        f"{change.fact} was assumed, and it matters: as assumed, the verdict is "
-        f"{verdict.value}; with {change.value}, {change.outcome}"
+        f"the verdict depends on {change.fact}, which was assumed: {verdict.value} as assumed, "
+        f"{change.outcome} with {change.value}"
         for change in changes
     )
 
@@ -50,12 +50,12 @@ def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[C
             continue
         found = None
         if changed.refusal is not None and segments.refusal is None:
-            outcome = f"the load would be refused: {changed.refusal}"
+            outcome = f"a refused load ({changed.refusal})"
         else:
             found = _verdict_on(load, changed, verdicts, ask)
             if found is verdict:
                 continue
-            outcome = f"the verdict would be {found.value}"
+            outcome = found.value
         if (other.fact, outcome) not in seen:
             seen.add((other.fact, outcome))
             yield Change(other.fact, other.value, found, outcome)

@@ -41,9 +41,7 @@ Exit codes, the same for every format:
 @reporting_options
 @picture_options
 @failure_options
-@click.option(
-    "--advise", is_flag=True, help="Try out what would help, and say the verdict that each gives."
-)
+@click.option("--advise", is_flag=True, help="Try possible fixes and report the verdict of each.")
 @verify_option
 def analyze(kernel: str, **options: Any) -> int:
     """Say where the SME workarea of KERNEL lies and what it collides with.
@@ -53,7 +51,7 @@ def analyze(kernel: str, **options: Any) -> int:
     files that --symbols, --bzimage and --config name, if they are of the same build.
     With nothing else, the answer is what holds on every machine. With the machine's memory map and
     the segments of a kexec load, it is the answer for that load; without the segments, they are
-    predicted where --loader, --mode or --host tell of a load.
+    predicted where --loader, --mode or --host describe a load.
     """
     reporting = reporting_of(options)
     with reporting.failures():

@@ -41,12 +41,14 @@ Exit codes, the same for every format:
     "--max-growth",
     metavar="SIZE",
     callback=size,
-    help="By how much _end - _text may exceed that of OLD.",
+    help="How much larger _end - _text may be than in OLD.",
 )
 @reporting_options
 @page_option
-@click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
-@click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
+@click.option("--allow-undecided", is_flag=True, help="Do not fail when the verdict is undecided.")
+@click.option(
+    "--exit-zero", is_flag=True, help="Exit 0 whatever is found; usage and input errors still fail."
+)
 def compare(old: str, new: str, **options: Any) -> int:
     """Say what moved between two builds, and what got worse.
 

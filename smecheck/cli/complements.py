@@ -18,17 +18,17 @@ _OPTIONS = (
     click.option(
         "--symbols",
         metavar="FILE",
-        help="System.map or /proc/kallsyms, for symbols that KERNEL lacks.",
+        help="System.map or /proc/kallsyms of the same build, for symbols that KERNEL lacks.",
     ),
     click.option(
         "--bzimage",
         metavar="FILE",
-        help="The vmlinuz of the same build, for init_size and what else KERNEL lacks.",
+        help="The vmlinuz of the same build, for init_size and whatever else KERNEL lacks.",
     ),
     click.option(
         "--config",
         metavar="FILE",
-        help="The kernel's configuration, for options that KERNEL does not tell.",
+        help="The kernel's configuration (.config), for options that KERNEL does not show.",
     ),
 )
 

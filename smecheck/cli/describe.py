@@ -25,7 +25,7 @@ Examples:
 @click.option(
     "-o", "--output", metavar="FILE", help="Write the description to FILE; - is standard output."
 )
-@click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
+@click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def describe(kernel: str, **options: Any) -> int:
     """Write what KERNEL is as a YAML description, which analyze reads back to the same answer.
 

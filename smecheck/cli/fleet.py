@@ -98,7 +98,7 @@ _SERIAL_COLLECTED = 2
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Of the table."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print no table and no progress.")
-@click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
+@click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def fleet(machines: tuple[str, ...], **options: Any) -> int:
     """Ask each KERNEL about every MACHINE: a row for each, and a table of all.
 

@@ -54,25 +54,27 @@ Exit codes, the same for every format:
     "--today",
     metavar="DATE",
     callback=day,
-    help="The day that waivers are held against, as 2026-12-31; default: today.",
+    help="The day used to check whether waivers have expired, e.g. 2026-12-31; default: today.",
 )
 @reporting_options
 @page_option
 @enum_option(
     "--fail-on",
     enum=Severity,
-    help="From which severity on the gate fails; default: the policy's, or error.",
+    help="Lowest severity that fails the gate; default: the policy's, or error.",
 )
-@click.option("--allow-undecided", is_flag=True, help="An open question is no failure.")
-@click.option("--exit-zero", is_flag=True, help="Neither failures nor open questions count.")
+@click.option("--allow-undecided", is_flag=True, help="Do not fail when the verdict is undecided.")
+@click.option(
+    "--exit-zero", is_flag=True, help="Exit 0 whatever is found; usage and input errors still fail."
+)
 @ignore_option
 @min_slack_option
 @verify_option
 @click.option(
     "--bisect",
     is_flag=True,
-    help="Exit as git bisect run wants it: 0 good, 1 bad, 125 for what cannot be read or decided, "
-    "128 and above for what must stop it.",
+    help="Exit as git bisect run expects: 0 good, 1 bad, 125 if KERNEL cannot be read or decided, "
+    "128 or above to stop the bisection.",
 )
 def gate(kernels: tuple[str, ...], **options: Any) -> int:
     """Check a build of KERNEL: static rules, the proof, and every machine of a policy.

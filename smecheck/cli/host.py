@@ -10,25 +10,39 @@ host_options = (
     click.option(
         "--host",
         metavar="FILE",
-        help="The system that loads, in YAML: what the prediction of a load depends on.",
+        help="The machine doing the loading, in YAML: what the prediction of a load depends on.",
     ),
-    click.option("--kexec-tools", metavar="VERSION", help="Version of kexec-tools: 2.0.25."),
+    click.option(
+        "--kexec-tools",
+        metavar="VERSION",
+        help="kexec-tools version on the loading machine, e.g. 2.0.25.",
+    ),
     click.option(
         "--running-kernel",
         metavar="RELEASE",
-        help="Release of the kernel that loads (uname -r): it places for kexec_file_load.",
+        help="Release (uname -r) of the kernel doing the loading; decides placement for "
+        "kexec_file_load.",
     ),
-    click.option("--cpus", metavar="COUNT", callback=address, help="Possible CPUs of the machine."),
+    click.option(
+        "--cpus", metavar="COUNT", callback=address, help="Number of possible CPUs of the machine."
+    ),
     click.option(
         "--crash-cma",
         metavar="FILE",
-        help="/sys/kernel/kexec/crash_cma_ranges: what crashkernel=…,cma keeps (also in --dmesg).",
+        help="/sys/kernel/kexec/crash_cma_ranges: memory reserved by crashkernel=…,cma (also read "
+        "from --dmesg).",
     ),
     click.option(
-        "--mem-min", metavar="ADDR", callback=address, help="As given to kexec: the lowest address."
+        "--mem-min",
+        metavar="ADDR",
+        callback=address,
+        help="Lowest address for segments, as given to kexec.",
     ),
     click.option(
-        "--mem-max", metavar="ADDR", callback=address, help="As given to kexec: the last address."
+        "--mem-max",
+        metavar="ADDR",
+        callback=address,
+        help="Last address for segments, as given to kexec.",
     ),
 )
 """Options of every command that predicts a load."""

@@ -7,6 +7,6 @@ import click
 verify_option = click.option(
     "--verify",
     is_flag=True,
-    help="Run the kernel's own machine code as well, and hold it against the prediction (needs "
-    "the extra: pip install 'smecheck[verify]').",
+    help="Also run the kernel's own machine code and compare it with the prediction (needs: pip "
+    "install 'smecheck[verify]').",
 )

@@ -13,7 +13,10 @@ from smecheck.cli.parameters import enum_option, size
 from smecheck.errors import UsageError
 
 ignore_option = click.option(
-    "--ignore", metavar="RULE", multiple=True, help="Findings of RULE do not count; repeatable."
+    "--ignore",
+    metavar="RULE",
+    multiple=True,
+    help="Do not count findings of RULE towards the exit status; repeatable.",
 )
 min_slack_option = click.option(
     "--min-slack",
@@ -27,10 +30,16 @@ _OPTIONS = (
         "--fail-on",
         enum=Severity,
         default="error",
-        help="From which severity on findings make the exit status 1.",
+        help="Lowest severity of a finding that makes the exit status 1.",
     ),
-    click.option("--allow-undecided", is_flag=True, help="An open question is no failure."),
-    click.option("--exit-zero", is_flag=True, help="Findings and open questions are no failure."),
+    click.option(
+        "--allow-undecided", is_flag=True, help="Do not fail when the verdict is undecided."
+    ),
+    click.option(
+        "--exit-zero",
+        is_flag=True,
+        help="Exit 0 whatever is found; usage and input errors still fail.",
+    ),
     ignore_option,
 )
 

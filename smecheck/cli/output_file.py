@@ -1,9 +1,9 @@
 """Files that results go to: they appear whole or not at all.
 
 A regular file is replaced by way of a temporary one beside it, so that nobody ever reads a part of
-a report. What is no regular file cannot be replaced, and some regular files must not be: one that
-an open descriptor of ours writes to (``-o /dev/stdout >> log``), one with a second name, one of
-another owner, one that something is mounted on. These are written in place.
+a report. What is not a regular file cannot be replaced, and some regular files must not be: one
+that an open descriptor of ours writes to (``-o /dev/stdout >> log``), one with a second name, one
+of another owner, one that something is mounted on. These are written in place.
 """
 
 from __future__ import annotations

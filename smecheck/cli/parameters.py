@@ -46,7 +46,7 @@ def day(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
             return value
     except ValueError:
         pass
-    raise click.BadParameter(f"{value!r} is no day; write it as 2026-12-31", ctx, param)
+    raise click.BadParameter(f"{value!r} is not a date; write it as 2026-12-31", ctx, param)
 
 
 class GivenInitrd(NamedTuple):
@@ -69,7 +69,7 @@ def given_initrd(
     try:
         status = os.stat(value)  # noqa: PTH116 - a str is what users give
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("is no regular file")
+            raise ValueError("is not a regular file")
         return GivenInitrd(status.st_size, is_file=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -45,8 +45,8 @@ _READ = (
     click.option(
         "--boot-params",
         metavar="FILE",
-        help="/sys/kernel/boot_params/data, raw or in base64: of the boot that is asked about, or, "
-        "with a load, of the running kernel.",
+        help="/sys/kernel/boot_params/data, raw or in base64: of the boot to check, or, with a "
+        "load, of the running kernel.",
     ),
     click.option(
         "--srat",
@@ -56,7 +56,7 @@ _READ = (
     click.option(
         "--boot",
         metavar="FILE",
-        help="What boot_params point to, as YAML (smecheck schema boot-v1).",
+        help="What boot_params points to, as YAML (smecheck schema boot-v1).",
     ),
 )
 _BOOT = (
@@ -64,20 +64,20 @@ _BOOT = (
         "--load-address",
         metavar="ADDR",
         callback=address,
-        help="Where the kernel runs (physical _text): a place that this boot can lead to.",
+        help="Where the kernel runs (physical _text); must be an address that this boot can lead "
+        "to.",
     ),
     click.option(
         "--initrd",
         metavar="FILE|SIZE",
         callback=given_initrd,
-        help="The initrd, if the segments do not tell; 0 for none.",
+        help="The initrd, if the segments do not show it; 0 for none.",
     ),
-    click.option("--cmdline", metavar="TEXT", help="Command line of the kernel that is booted."),
+    click.option("--cmdline", metavar="TEXT", help="Command line of the kernel being booted."),
     enum_option(
         "--path",
         enum=Path,
-        help="Which boot is asked about; by default the load's, else kdump where memory is "
-        "reserved for it.",
+        help="Which boot to check; default: the load's, or kdump where memory is reserved for it.",
     ),
     enum_option(
         "--loader",
@@ -90,10 +90,15 @@ _BOOT = (
         "--kaslr",
         enum=Switch,
         default="auto",
-        help="Of the kernel that is booted; auto = its command line.",
+        help="KASLR in the kernel being booted (auto: from its command line).",
     ),
     enum_option("--sme", enum=Switch, default="auto", help="Of the kernel that is booted."),
-    enum_option("--paging", enum=Paging, default="auto", help="Levels of page tables at entry."),
+    enum_option(
+        "--paging",
+        enum=Paging,
+        default="auto",
+        help="Page-table levels at entry to the kernel being booted.",
+    ),
 )
 
 _OPTIONS = (
@@ -102,7 +107,7 @@ _OPTIONS = (
     click.option(
         "--cross-check",
         is_flag=True,
-        help="Predict the load that --segments tells as well, and show what differs.",
+        help="Also predict the load that --segments describes, and show the differences.",
     ),
 )
 

@@ -15,7 +15,14 @@ import click
 
 from smecheck.cli.output import STDOUT, write_stdout
 from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
-from smecheck.cli.terminal import default_format, speaks_unicode, wants_color, width
+from smecheck.cli.terminal import (
+    default_format,
+    is_terminal,
+    rows,
+    speaks_unicode,
+    wants_color,
+    width,
+)
 from smecheck.errors import InternalError, OutputError, SmecheckError, UsageError
 from smecheck.record import record, replace
 from smecheck.report.options import Format, Picture, RenderOptions
@@ -33,12 +40,14 @@ _OPTIONS = (
     click.option(
         "--details",
         is_flag=True,
-        help="Show all that the answer rests on: placements, proof, kernel, boot, premises, rules.",
+        help="Show everything the answer is based on: placements, proof, kernel, boot, premises, "
+        "rules.",
     ),
     click.option(
         "--explain",
         is_flag=True,
-        help="Show every derivation with its formula and source, and all that --details shows.",
+        help="Show every derivation with its formula and source, and everything that --details "
+        "shows.",
     ),
     click.option(
         "-o", "--output", metavar="FILE", help="Write the report to FILE; - is standard output."
@@ -49,27 +58,38 @@ _OPTIONS = (
         metavar="FORMAT=FILE",
         callback=report_targets,
         multiple=True,
-        help="Write one more report to FILE, - for standard output; may be repeated.",
+        help="Write a further report to FILE (- for standard output); repeatable.",
     ),
     click.option(
         "--kcidb-build",
         metavar="ORIGIN:ID",
         callback=kcidb_build,
-        help="The build that kcidb rows belong to, as its submitter named it.",
+        help="The build that KCIDB rows belong to, as its submitter named it.",
     ),
     click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
-        help="Of text output.",
+        help="When to colour text output.",
     ),
-    click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit status tells."),
-    click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck."),
+    click.option(
+        "--no-pager",
+        "pager",
+        flag_value=False,
+        default=True,
+        help="Do not use a pager ($PAGER, or less) for output that is longer than the terminal.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print nothing; only set the exit status."),
+    click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails."),
 )
 
 _PICTURES = (
-    click.option("--save-svg", metavar="FILE", help="Draw the text report as a picture there."),
-    click.option("--save-html", metavar="FILE", help="The same as a page of HTML."),
+    click.option("--save-svg", metavar="FILE", help="Save the memory picture as SVG."),
+    click.option(
+        "--save-html",
+        metavar="FILE",
+        help="Save the memory picture and the report as one HTML page.",
+    ),
 )
 
 
@@ -105,6 +125,8 @@ class Reporting:
     details: bool
     color: str
     quiet: bool
+    paged: bool
+    """Whether what is longer than the terminal goes through a pager."""
     kcidb_build: str | None
     pictures: tuple[tuple[Picture, str], ...]
     """Pictures of the report, each with its file."""
@@ -133,12 +155,15 @@ class Reporting:
             details=self.details,
             color=wants_color(self.color, to_stdout=True),
             width=width(),
+            rows=rows() if is_terminal() else None,
             unicode=speaks_unicode(to_stdout=True),
             exit_code=status,
             tolerance=tolerance,
             kcidb_build=self.kcidb_build,
         )
-        filed = replace(printed, color=wants_color(self.color, to_stdout=False), unicode=True)
+        filed = replace(
+            printed, rows=None, color=wants_color(self.color, to_stdout=False), unicode=True
+        )
         plain = replace(filed, color=False)
         files = [(path, write(chosen, plain)) for chosen, path in self.files if path != STDOUT]
         out = [(chosen, write(chosen, printed)) for chosen in self.printed]
@@ -152,7 +177,14 @@ class Reporting:
             for path, text in files:
                 write_file(path, text)
         for chosen, text in out:
-            write_stdout(text, encoding=None if chosen.is_for_people else "utf-8")
+            if not chosen.is_for_people:
+                write_stdout(text, encoding="utf-8")
+            elif self.paged and is_terminal():
+                from smecheck.cli.pager import show
+
+                show(text)
+            else:
+                write_stdout(text)
         for path, text in drawn:
             if path == STDOUT:
                 write_stdout(text, encoding="utf-8")
@@ -240,6 +272,7 @@ def reporting_of(options: dict[str, Any]) -> Reporting:
         details=options["details"],
         color=options["color"],
         quiet=options["quiet"],
+        paged=options["pager"],
         kcidb_build=options["kcidb_build"],
         pictures=tuple((picture, path) for picture, path in pictures if path is not None),
     )

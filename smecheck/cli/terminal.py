@@ -10,27 +10,46 @@ from smecheck.report.options import Format
 
 def default_format(output: str | None) -> Format:
     """Text on a terminal, plain lines anywhere else."""
-    return Format.TEXT if output is None and _is_terminal() else Format.PLAIN
+    return Format.TEXT if output is None and is_terminal() else Format.PLAIN
 
 
 def wants_color(choice: str, *, to_stdout: bool) -> bool:
-    """Decide: the option, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
+    """Decide whether to write colours.
+
+    First comes the option, then NO_COLOR (no-color.org), then FORCE_COLOR (force-color.org) and
+    CLICOLOR_FORCE, then CLICOLOR=0 (bixense.com/clicolors), then what the output is.
+    """
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR"):
+    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
         return True
-    return to_stdout and _is_terminal()
+    if os.environ.get("CLICOLOR") == "0":
+        return False
+    return to_stdout and is_terminal() and not is_dumb()
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Tell whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+def is_dumb() -> bool:
+    """Tell whether the terminal knows nothing but lines of text."""
+    return os.environ.get("TERM", "") in ("", "dumb")
+
+
+def rows() -> int:
+    """Return how many lines the terminal shows."""
+    import shutil
+
+    return shutil.get_terminal_size().lines
 
 
 def width() -> int:
     """Return the columns to lay text out for."""
-    if _is_terminal():
+    if is_terminal():
         import shutil
 
         return shutil.get_terminal_size().columns

@@ -47,8 +47,8 @@ Exit codes, the same for every format:
 @click.option(
     "--kernel",
     metavar="FILE",
-    help="The kernel that is asked about: vmlinuz, vmlinux, or a description. Default: what the "
-    "sources say of the running one.",
+    help="The kernel to check: vmlinuz, vmlinux, or a description. Default: the running kernel, as "
+    "the sources show it.",
 )
 @question_options
 @reporting_options
@@ -63,8 +63,8 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
 
     PATH is a sosreport or a supportconfig (an archive or its folder), a crash folder, any kernel
     log, iomem, kallsyms or configuration, or / for the running system; - is standard input. They
-    are told by their content, read once, and nothing is unpacked to disk. What the options say
-    counts more than what is found.
+    are recognized by their content, read once, and nothing is unpacked to disk. What the options
+    say counts more than what is found.
     """
     reporting = reporting_of(options)
     with reporting.failures():

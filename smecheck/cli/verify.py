@@ -39,9 +39,9 @@ def verify(kernel: str, **options: Any) -> int:
 
     KERNEL is a vmlinux or a vmlinuz. Its own machine code is entered where boot loaders enter it
     and runs up to the end of the encryption, which is seen but not done: at places, with initrds,
-    levels of paging and page tables that tell any other arithmetic apart. What it maps, writes and
-    encrypts is held against the prediction for that very start. Needs the extra "verify":
-    pip install 'smecheck[verify]'.
+    levels of paging and page tables that would expose any other arithmetic. What it maps, writes
+    and encrypts is held against the prediction for that very start. Needs the extra "verify": pip
+    install 'smecheck[verify]'.
     """
     reporting = reporting_of(options)
     with reporting.failures():

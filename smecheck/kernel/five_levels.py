@@ -36,4 +36,4 @@ def has_five_levels(image: KernelImage) -> Fact[bool]:
     option = image.config.get(_OPTION)
     if option is not None:
         return Known(option == "y", f"{_OPTION}={option}")
-    return Unknown("neither its header nor its configuration tells of 5-level paging")
+    return Unknown("neither its header nor its configuration mentions 5-level paging")

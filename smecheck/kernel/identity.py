@@ -57,7 +57,7 @@ def identify(image: KernelImage) -> KernelFacts:
         )
     if len(generations) > 1:
         assumptions.append(
-            "the image does not tell its generation: extents are the worst of "
+            "the image does not show its generation: extents are the worst of "
             + ", ".join(generation.value for generation in generations)
         )
     elif origin.startswith("banner"):
@@ -148,7 +148,7 @@ def _scheme(
     if isinstance(sme_code, Unknown):
         if not image.symbols and not image.sections:
             return Unknown("neither symbols nor sections of the kernel are known")
-        assumptions.append("the kernel is taken to have SME code: nothing that is known tells")
+        assumptions.append("the kernel is assumed to have SME code: nothing that is known shows it")
     if image.sections_complete or image.symbols_complete:
         return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image")
     if isinstance(image.release, Known) and is_v5_3_or_later(image.release.value):
@@ -175,14 +175,14 @@ def _generations(image: KernelImage, scheme: Scheme | None) -> tuple[tuple[Gener
         return (Generation.V4_15,), f"symbol {initrd_aware}, no {IDENTITY_FILE_SYMBOL}"
     if isinstance(image.release, Known):
         return _generations_by_banner(image.release.value)
-    return AFTER_END_GENERATIONS, "nothing in the image tells"
+    return AFTER_END_GENERATIONS, "nothing in the image shows it"
 
 
 def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
     version = banner_version(release)
     origin = f"banner's version {release}"
     if version is None:
-        return AFTER_END_GENERATIONS, f"the {origin} tells nothing"
+        return AFTER_END_GENERATIONS, f"the {origin} says nothing"
     if version < (4, 15):
         # Late 4.14.y has v4.15's code; a banner's third number is often the distribution's own.
         return (Generation.V4_14_0, Generation.V4_15), f"{origin}: v4.14 or late 4.14.y"
@@ -210,20 +210,20 @@ def link_address_problem(facts: KernelFacts) -> str | None:
         return None
     if text.value < START_KERNEL_MAP:
         return (
-            f"_text {address_text(text.value)} ({text.origin}) is no link address of a kernel: "
+            f"_text {address_text(text.value)} ({text.origin}) is not a link address of a kernel: "
             f"they begin at {address_text(START_KERNEL_MAP)}"
         )
     if text.value % PMD_SIZE:
         return f"_text {address_text(text.value)} ({text.origin}) is not aligned to 2 MiB"
     if not 0 < end.value - text.value <= KERNEL_IMAGE_SIZE:
         return (
-            f"_end {address_text(end.value)} ({end.origin}) is not within 1 GiB behind _text "
+            f"_end {address_text(end.value)} ({end.origin}) is not within 1 GiB above _text "
             f"{address_text(text.value)}"
         )
     section = facts.section
     if section is not None and not 0 < section.address - text.value <= KERNEL_IMAGE_SIZE:
         return (
-            f"{section.name} {address_text(section.address)} is not within 1 GiB behind _text "
+            f"{section.name} {address_text(section.address)} is not within 1 GiB above _text "
             f"{address_text(text.value)}"
         )
     return None

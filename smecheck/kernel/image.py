@@ -196,7 +196,7 @@ class KernelImage:
     misfits: tuple[Misfit, ...] = ()
     """Sources that were given as complements, and are not of this build."""
     marks: Marks = NO_MARKS
-    purgatory: Fact[Purgatory] = Unknown("nothing that was read tells of its purgatory")
+    purgatory: Fact[Purgatory] = Unknown("nothing that was read shows its purgatory")
 
     def section(self, name: str) -> Section | None:
         """Return the section of that name."""

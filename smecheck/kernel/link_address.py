@@ -60,7 +60,7 @@ def physical_align(options: Mapping[str, str]) -> Fact[int]:
     """Return kernel_alignment as the configuration tells it; a power of two, says boot.h."""
     align = _number(options, "CONFIG_PHYSICAL_ALIGN")
     if isinstance(align, Known) and (align.value < PAGE_SIZE or align.value & (align.value - 1)):
-        return Unknown(f"{align.origin}={align.value:#x} is no alignment")
+        return Unknown(f"{align.origin}={align.value:#x} is not an alignment")
     return align
 
 
@@ -71,7 +71,7 @@ def _number(options: Mapping[str, str], option: str) -> Fact[int]:
     try:
         return Known(parse_integer(text), option)
     except ValueError:
-        return Unknown(f"{option}={text} is no number")
+        return Unknown(f"{option}={text} is not a number")
 
 
 def settled(image: KernelImage) -> KernelImage:
@@ -96,7 +96,7 @@ def moved_to(image: KernelImage, text: int) -> KernelImage:
     """Move all symbols by one distance, so that ``_text``, which must be there, is at ``text``."""
     distance = text - image.symbols["_text"]
     moved = {
-        # What lies below is no address in the kernel: a file symbol is 0.
+        # What lies below is not an address in the kernel: a file symbol is 0.
         name: address + distance if address >= START_KERNEL_MAP else address
         for name, address in image.symbols.items()
     }

@@ -76,7 +76,8 @@ def bzimage_facts(image: KernelImage, assumptions: Assumptions) -> BzImageFacts:
     header, other = image.header, image.header.other
     if not isinstance(header.init_size, Known):
         raise NotPredictable(
-            f"init_size, what loaders keep for the kernel, is not known: {header.init_size.reason}"
+            f"init_size, which loaders reserve for the kernel, is not known: "
+            f"{header.init_size.reason}"
         )
     alignment = value_of(header.kernel_alignment)
     if alignment is None:

@@ -68,8 +68,8 @@ _HIDDEN = (
         (_LOAD,),
         "the running kernel has an area for contiguous memory (CMA), into which kexec_file_load "
         "loads first, wherever there is room, and aligned to less than kernel_alignment",
-        "the running kernel has no area for contiguous memory (cma=; a whole log with --dmesg, or "
-        "cma of --host)",
+        "the running kernel has no area for contiguous memory (cma=; a complete log with --dmesg, "
+        "or cma of --host)",
         placing=Placing.UNALIGNED,
     ),
     _Hidden(
@@ -163,7 +163,7 @@ def _fact(request: LoadRequest, name: str) -> Fact[bool]:
     """Return whether the running kernel has that, by its description, or what else tells."""
     host = request.host
     described: Fact[bool] = getattr(host, name)
-    told: Fact[bool] = Unknown("no word of the command line tells")
+    told: Fact[bool] = Unknown("nothing on the command line says")
     if name == "cma":
         described = area_is_used(host)
     elif name == "kho":
@@ -198,7 +198,7 @@ def logged_cma(log: KernelLog, cmdline: Fact[str]) -> Fact[bool]:
         return ignored or asked
     if boot.begins and boot.is_up:
         return Known(False, f"{log.source}: the kernel reserves none")
-    return Unknown(f"{log.source} does not tell")
+    return Unknown(f"{log.source} does not say")
 
 
 def logged_handover(log: KernelLog, cmdline: Fact[str]) -> Fact[bool]:

@@ -92,7 +92,8 @@ def place_bzimage32(load: LoadState, kernel: BzImageFacts, cmdline: str) -> str:
     refuse_empty_initrd(load)
     if load.options.real_mode and not load.is_crash:
         raise NotPredictable(
-            "what --real-mode keeps for the setup code depends on heap_end_ptr, which is not read"
+            "what --real-mode reserves for the setup code depends on heap_end_ptr, which is not "
+            "read"
         )
     if kernel.protocol >= PROTOCOL_2_06:
         _refuse_long_cmdline(cmdline, kernel)

@@ -47,7 +47,7 @@ def obstacle_of(question: Case) -> Obstacle | None:
         )
     failure = nothing_reserved(question)
     if failure is not None:
-        return Obstacle(f"nothing was reserved for a crash kernel ({said(failure)})", RESERVE)
+        return Obstacle(f"no memory was reserved for a crash kernel ({said(failure)})", RESERVE)
     return None
 
 

@@ -76,7 +76,9 @@ def _cmdline(
         return Known(boot.cmdline, boot.cmdline_origin)
     if isinstance(given, Known):
         return Known(given.value, f"{host.source}: {given.origin}")
-    assumptions.append("the command line is short, as far as it takes room (--cmdline)")
+    assumptions.append(
+        "assumed: the command line is too short to change any segment's size (--cmdline)"
+    )
     return given or Unknown("no --cmdline was given")
 
 
@@ -183,7 +185,7 @@ _RSDP_IN_BOOT_PARAMS = (5, 1, 0)
 def machine_with_log(machine: Machine, log: KernelLog) -> Machine:
     """Return the machine with what its log says besides; a description comes first."""
     host, boot = machine.host, log.boot
-    efi: Fact[int] = Unknown("the log does not tell the entries of the EFI runtime map")
+    efi: Fact[int] = Unknown("the log does not show the entries of the EFI runtime map")
     if boot.begins and boot.is_up and boot.efi_map is None and not boot.efi_tables:
         efi = Known(0, f"{log.source}: a boot without EFI")
     cmdline = first_known(host.cmdline, boot.cmdline)
@@ -214,12 +216,12 @@ def _passed_on_rsdp(log: KernelLog) -> Fact[int]:
     is_efi = isinstance(_is_efi(log), Known)
     if is_efi or in_boot_params:
         return boot.acpi_rsdp
-    return Unknown(f"{log.source} does not tell whether boot_params carry it")
+    return Unknown(f"{log.source} does not say whether boot_params carry it")
 
 
 def _is_efi(log: KernelLog) -> Fact[bool]:
     boot = log.boot
     if boot.efi_map is None and not boot.efi_tables:
-        return Unknown(f"{log.source} does not tell of EFI")
+        return Unknown(f"{log.source} does not say of EFI")
     place = boot.efi_tables[0].where if boot.efi_tables else log.source
-    return Known(True, f"{place} tells of EFI")
+    return Known(True, f"{place} mentions EFI")

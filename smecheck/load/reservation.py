@@ -40,6 +40,6 @@ def reservations_of(request: LoadRequest, memory: MemoryMap) -> tuple[Span, ...]
     if not reserved and request.host.crash_kernel is not None:
         return (request.host.crash_kernel,)
     if not reserved and not memory.shows_kernel:
-        what = "no whole /proc/iomem" if memory.kind is MapKind.IOMEM else "no /proc/iomem"
+        what = "no complete /proc/iomem" if memory.kind is MapKind.IOMEM else "no /proc/iomem"
         raise NotPredictable(f"{memory.source}, {what}, shows no Crash kernel")
     return reserved

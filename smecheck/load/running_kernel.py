@@ -55,7 +55,7 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
             )
             return RunningKernel(own_version, is_kernel=True)
     text = f"the running kernel places like v{version_text(NEWEST).removesuffix('.0')}"
-    nothing_tells: Fact[Version] = Unknown("nothing tells the release of the running kernel")
+    nothing_tells: Fact[Version] = Unknown("the release of the running kernel is not known")
     taken = assumptions.take("kernel_release", nothing_tells, NEWEST, text)
     return RunningKernel(taken, is_kernel=False)
 

@@ -27,7 +27,7 @@ def runtime_entries(host: Host, assumptions: Assumptions) -> int:
         origin = host.efi.origin if isinstance(host.efi, Known) else ""
         text = (
             f"the EFI runtime map that kexec hands over has {_USUAL} entries, or any number that "
-            f"takes as many pages: {origin} (--host tells how many)"
+            f"takes as many pages: {origin} (--host says how many)"
         )
     return assumptions.take("efi_runtime_entries", host.efi_runtime_entries, usual, text)
 

@@ -94,7 +94,7 @@ class SegmentList:
     mode: Fact[Mode]
     cmdline: Fact[str]
     """The command line of the kernel that is loaded."""
-    init_size: Fact[int] = Unknown("the text of the load does not tell init_size")
+    init_size: Fact[int] = Unknown("the text of the load does not show init_size")
     refusal: str | None = None
     """How the load was refused, in the words of the source; ``None`` where nothing says so."""
     remarks: tuple[str, ...] = ()

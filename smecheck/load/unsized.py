@@ -32,5 +32,5 @@ def sizes_not_told(load: SegmentList) -> Iterator[str]:
         if not segment.size_is_known:
             yield (
                 f"{segment.where}: {segment.role.value} is at {address_text(segment.span.start)}, "
-                "but its size is not told: only its first page is known to be taken"
+                "but its size is not given: only its first page is known to be taken"
             )

@@ -189,14 +189,14 @@ def premises(
     """Return what an answer assumes that leans on a log or a firmware's map."""
     texts = dict.fromkeys(firmware.remarks if firmware is not None else ())
     if memory is not None and memory.kind is not MapKind.IOMEM:
-        texts[f"memory is as {_KINDS[memory.kind]} of {memory.source} tells it: no iomem"] = None
+        texts[f"memory is as {_KINDS[memory.kind]} of {memory.source} shows it: no iomem"] = None
         lost = lost_memory(log.boot) if log is not None else None
         if lost is not None and memory.kind is MapKind.KERNEL_LOG:
             texts[lost] = None
         for reservation in log.boot.crash_reservations if log is not None else ():
             if log is not None and not is_exact(reservation, log.boot):
                 texts[
-                    f"{reservation.where}: the crash reservation is told in whole MiB, rounded "
+                    f"{reservation.where}: the crash reservation is given in whole MiB, rounded "
                     "down: its ends may lie up to 1 MiB higher"
                 ] = None
     texts |= dict.fromkeys(log.remarks if log is not None else ())

@@ -257,7 +257,7 @@ def _with_short_cuts(host: Host, loading: LoadingSystem) -> Host:
             continue
         if parse_version(text) is None:
             raise UsageError(
-                f"{name} {text!r} is no version", help_text="write it like 2.0.25, or 6.1.0-56"
+                f"{name} {text!r} is not a version", help_text="write it like 2.0.25, or 6.1.0-56"
             )
         host = replace(host, **{field: Known(text, name)})
     if loading.cpus is None:
@@ -327,9 +327,9 @@ def _refuse_impossible_address(load_address: int | None) -> None:
         return
     problem = ""
     if load_address % PMD_SIZE:
-        problem = "is no multiple of 2 MiB: a kernel hangs there"
+        problem = "is not a multiple of 2 MiB: a kernel hangs there"
     elif not 0 < load_address < MAX_PHYSICAL_ADDRESS:
-        problem = "is no physical address of a kernel"
+        problem = "is not a physical address of a kernel"
     if problem:
         raise UsageError(
             f"--load-address {load_address:#x} {problem}",

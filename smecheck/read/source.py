@@ -93,7 +93,9 @@ def open_binary(path: str) -> BinaryIO:
             reason, where=name, help_text="check the name and the permissions"
         ) from error
     except ValueError as error:
-        raise UnreadableInput("is no file name", where=name, help_text="check the name") from error
+        raise UnreadableInput(
+            "is not a file name", where=name, help_text="check the name"
+        ) from error
 
 
 def read_bounded(source: Source, limit: int) -> bytes:

@@ -81,7 +81,7 @@ def _room(name: str, margin: Fact[int], section: str) -> FactLine:
         return FactLine(
             name, f"{size_text(-margin.value)} short", f"of the end of {section}; {margin.origin}"
         )
-    return FactLine(name, size_text(margin.value), f"behind the end of {section}; {margin.origin}")
+    return FactLine(name, size_text(margin.value), f"past the end of {section}; {margin.origin}")
 
 
 def boot_facts(boot: Boot) -> tuple[FactLine, ...]:

@@ -46,7 +46,7 @@ _VERDICT_STYLES = {
 }
 _TOLD_IN_FULL = {
     RowOutcome.ERROR.value: "could not be asked: a file cannot be read",
-    RowOutcome.FAILED.value: "smecheck explain RULE tells more",
+    RowOutcome.FAILED.value: "smecheck explain RULE says more",
     RowOutcome.UNDECIDED.value: "a fact is missing",
     NOTED: "less bad than what makes the gate fail",
     IGNORED: "does not count: --ignore",

@@ -51,7 +51,7 @@ def _finding(finding: Finding, source: str, options: RenderOptions) -> str:
     command = annotation_of(finding.severity) if excuse is None else "notice"
     lines = finding_lines(finding)
     if excuse is not None:
-        lines = (*lines, f"does not count: {excuse}")
+        lines = (*lines, f"not counted: {excuse}")
     rule = RULES.get(finding.rule)
     title = f"{finding.rule}: {rule.title}" if rule else finding.rule
     return annotation(command, source, title, lines)

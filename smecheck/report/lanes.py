@@ -12,12 +12,22 @@ from smecheck.machine.memory import MemoryMap
 from smecheck.record import record
 from smecheck.span import Span
 from smecheck.workarea.placement import Extents, Placement
+from smecheck.workarea.proven import Way
 
 NEARBY = 8 << 20
 """How far from the workarea something may lie to be drawn: four 2 MiB frames."""
 
 
 _RAM = "System RAM"
+
+_RESERVED_BY = {
+    Way.KEXEC: "kexec holds",
+    Way.BOOT_LOADER: "loader holds",
+    Way.KASLR: "kaslr holds",
+    Way.EFI_STUB: "stub holds",
+    Way.ELF: "LOADs hold",
+}
+"""What each way of loading reserves for the kernel, as short as a label must be."""
 
 
 class Ink(Enum):
@@ -91,12 +101,12 @@ def _in_place(extents: Extents) -> Lane:
 
 
 def _image(report: Report, extents: Extents, base: int) -> tuple[Lane, ...]:
-    """Return the kernel by its image, and what the ways of loading keep to it."""
+    """Return the kernel by its image, and what the ways of loading reserve for it."""
     image = Lane("image", (Span(base, extents.in_place.start),), Ink.KERNEL)
     if report.proof is None:
         return (image,)
     kept = (
-        Lane(f"{path.path.value} keeps", (Span(base, base + path.reserved_end),), Ink.RESERVATION)
+        Lane(_RESERVED_BY[path.path], (Span(base, base + path.reserved_end),), Ink.RESERVATION)
         for path in report.proof.paths
         if path.taken
     )

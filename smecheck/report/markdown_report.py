@@ -59,7 +59,7 @@ def _finding(finding: Finding, options: RenderOptions) -> Iterator[str]:
     message, *further = finding_lines(finding)
     excuse = options.tolerance.excuse(finding)
     if excuse is not None:
-        further.append(f"does not count: {excuse}")
+        further.append(f"not counted: {excuse}")
     yield f"- **{finding.severity.value.upper()} {words(finding.rule)}** {words(message)}"
     # Paragraphs of their own in the item, so that they stay lines in every reader.
     yield from (line for text in further for line in ("", f"  {words(text)}"))

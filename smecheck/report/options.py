@@ -60,5 +60,7 @@ class RenderOptions:
     """What of the report counts as failure."""
     details: bool = False
     """Show more than the first screen: placements, proof, kernel, boot, premises and rules."""
+    rows: int | None = None
+    """Lines of the terminal that text is written to; ``None`` where it goes elsewhere."""
     kcidb_build: str | None = None
     """The build that KCIDB rows belong to: ``ORIGIN:ID``."""

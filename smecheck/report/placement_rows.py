@@ -24,7 +24,7 @@ _EXTENTS: tuple[tuple[str, Callable[[Extents], str]], ...] = (
 
 def status_of(placement: Placement) -> str:
     """Return whether this is what the kernel does, and whether its place is known."""
-    which = "this kernel" if placement.actual else "what would be"
+    which = "this kernel" if placement.actual else "hypothetical"
     return which if placement.extents is not None else f"{which}, place undetermined"
 
 

@@ -42,7 +42,7 @@ def render_rows(reports: Sequence[RowReport], chosen: Format, options: RenderOpt
 
             return rows_as_sarif(reports, options.exit_code)
         case _:
-            raise ValueError(f"{chosen.value} is no format of rows")
+            raise ValueError(f"{chosen.value} is not a format for rows")
 
 
 def _kcidb(reports: Sequence[RowReport], options: RenderOptions) -> str:

@@ -81,7 +81,7 @@ def rule_page(rule: Rule) -> str:
         text.checks,
         text.matters,
         _EFFECTS[rule.effect],
-        f"It has nothing to say where {after} failed, and is skipped then." if after else "",
+        f"It is skipped where {after} failed." if after else "",
         "\n".join(examples),
         f"Next step: {rule.remedy}.",
         f"Sources: {text.sources}",

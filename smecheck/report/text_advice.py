@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from smecheck.answer import Advice
 
-_NOTHING = "nothing has to be changed"
+_NOTHING = "nothing needs to be changed"
 
 
 def advice_table(advice: Sequence[Advice], words: Words) -> Table:

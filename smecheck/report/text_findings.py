@@ -117,7 +117,7 @@ def _brief(group: tuple[Finding, ...]) -> str:
     if len(group) == 1:
         return brief_of(group[0])
     names = ", ".join(finding.other.name for finding in group if finding.other is not None)
-    return f"{names}: each {group[0].brief}"
+    return f"{names}: {group[0].brief.removeprefix('is ')}"
 
 
 def _range(group: tuple[Finding, ...]) -> str:

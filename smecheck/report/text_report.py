@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.padding import Padding
 from rich.text import Text
 
 from smecheck.answer import Report, Verdict
@@ -35,13 +36,17 @@ from smecheck.report.text_tables import (
     proof_table,
     segments_table,
 )
-from smecheck.report.verdict_words import VERDICT_WORDS, context_of, findings_count
+from smecheck.report.verdict_words import (
+    VERDICT_WORDS,
+    brief_context_of,
+    context_of,
+    findings_count,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
-    from rich.table import Table
 
     from smecheck.checks.finding import Finding
     from smecheck.report.options import RenderOptions
@@ -56,20 +61,33 @@ _VERDICT_STYLES = {
 _PROVEN = "holds for this boot: every way of loading reserves the whole workarea for the kernel"
 _NOT_PROVEN = "fails for this boot: not every way of loading reserves the whole workarea"
 _MORE = "details: smecheck … --details"
-_ADVICE_TITLE = "each change was tried out; cheapest first"
+_ADVICE_TITLE = "each change was tried; cheapest first"
+_NARROW = 60
+"""Columns below which the verdict has a line of its own."""
 _RULER_STYLES = {"workarea": "bold yellow", "hit": "bold red"}
 
 
 def render_text(report: Report, options: RenderOptions) -> str:
-    """Return the report as text of ``options.width`` columns; the verdict is in its first line."""
-    return page(partial(_parts, report, options), options)
+    """Return the report as text of ``options.width`` columns; the verdict is in its first line.
+
+    On a terminal it is in the last line as well, and what is a little longer than that is set
+    closer.
+    """
+    text = page(partial(_parts, report, options), options)
+    if options.rows is not None and text.count("\n") >= options.rows and not _is_full(options):
+        return "".join(line for line in text.splitlines(keepends=True) if line != "\n")
+    return text
+
+
+def _is_full(options: RenderOptions) -> bool:
+    return options.details or options.explain
 
 
 def _parts(
     report: Report, options: RenderOptions, words: Words, width: int
 ) -> Iterator[RenderableType]:
-    full = options.details or options.explain
-    yield _verdict(report, options, words)
+    full = _is_full(options)
+    yield from _verdict(report, options, words, width)
     if report.findings:
         table = (
             findings_table(report.findings, words)
@@ -88,26 +106,44 @@ def _parts(
         yield from section("MEMORY", lines[0], *map(_ruler_line, lines[1:]))
     yield from _asked_for(report, words)
     yield Text()
-    yield titled(Text("DO NOW", "bold"), Text(words(report.next_step), "bold"))
+    yield titled(Text("DO NOW", "bold"), Text("\n".join(_steps(report, words)), "bold"))
     if full:
         yield from _details(report, options, words, drawn=scene is not None and scene.physical)
         yield Text()
-        yield _last_line(report, words)
     else:
         yield Text(words(_more(report)), "dim")
+    if full or options.rows is not None:
+        yield _last_line(report, words)
 
 
-def _verdict(report: Report, options: RenderOptions, words: Words) -> Table:
-    word, style = VERDICT_WORDS[report.verdict], _VERDICT_STYLES[report.verdict]
-    table = titled(Text(word, style), Text(words(report.headline), "bold"))
-    table.add_row("", Text(words(f"{context_of(report)}; exit {options.exit_code}"), "dim"))
-    return table
+def _verdict(
+    report: Report, options: RenderOptions, words: Words, width: int
+) -> Iterator[RenderableType]:
+    word, headline = _verdict_words(report, words)
+    if width < _NARROW:
+        yield from (word, Padding(headline, (0, 0, 0, INDENT)))
+    else:
+        yield titled(word, headline)
+    context = context_of(report) if _is_full(options) else brief_context_of(report)
+    text = Text(words(f"{context}; exit {options.exit_code}"), "dim")
+    yield Padding(text, (0, 0, 0, INDENT))
 
 
-def _last_line(report: Report, words: Words) -> Table:
-    """Say the verdict again, where a long report leaves off."""
-    word, style = VERDICT_WORDS[report.verdict], _VERDICT_STYLES[report.verdict]
-    return titled(Text(word, style), Text(words(report.headline), "bold"))
+def _last_line(report: Report, words: Words) -> Padding:
+    """Say the verdict again, where the eye is when all is printed; in one line."""
+    line = Text("  ").join(_verdict_words(report, words))
+    line.no_wrap, line.overflow = True, "ellipsis" if words("…") == "…" else "crop"
+    return Padding(line, 0)
+
+
+def _verdict_words(report: Report, words: Words) -> tuple[Text, Text]:
+    verdict = Text(VERDICT_WORDS[report.verdict], _VERDICT_STYLES[report.verdict])
+    return verdict, Text(words(report.headline), "bold")
+
+
+def _steps(report: Report, words: Words) -> list[str]:
+    """Return what to do now, a step a line."""
+    return words(report.next_step).split("; ")
 
 
 def _asked_for(report: Report, words: Words) -> Iterator[RenderableType]:
@@ -136,7 +172,7 @@ def _details(
         from smecheck.report.kaslr_facts import kaslr_facts
 
         table = facts_table(list(kaslr_facts(report.kaslr)), words)
-        yield from section("KASLR", "the positions that it may choose", table)
+        yield from section("KASLR", "the possible positions of the kernel", table)
     source = f"{report.image.source} ({report.image.kind.value})"
     yield from section("KERNEL", words(source), facts_table(kernel_facts(report), words))
     yield from section("BOOT", report.boot.path.value, facts_table(boot_facts(report.boot), words))
@@ -146,7 +182,7 @@ def _details(
     yield from listed("PREMISES", report.assumptions, words)
     yield from listed("NOT CHECKED", report.not_checked, words)
     if report.checks:
-        yield from section("RULES", "what came of each", checks_table(report.checks, words))
+        yield from section("RULES", "result of each", checks_table(report.checks, words))
     if options.explain:
         yield from _derivations(report, words)
     inputs = [i for i in report.inputs if options.explain or not i.used]
@@ -156,7 +192,7 @@ def _details(
 
 def _proof_title(proof: Proof, words: Words) -> str:
     if proof.void is not None:
-        return f"counts for nothing here: {words(proof.void)}"
+        return f"does not apply here: {words(proof.void)}"
     return _PROVEN if proof.holds else _NOT_PROVEN
 
 

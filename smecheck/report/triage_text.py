@@ -68,7 +68,7 @@ def _parts(
     yield from listed("NOT READ, OR LEFT OUT", triage.remarks, words)
     if triage.report is not None and not options.explain:
         yield Text()
-        yield Text("smecheck triage --explain adds the whole placement analysis", "dim")
+        yield Text("smecheck triage --explain adds the complete placement analysis", "dim")
 
 
 def _first_screen(triage: TriageReport, options: RenderOptions, words: Words, width: int) -> Table:

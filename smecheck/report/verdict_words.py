@@ -30,22 +30,38 @@ _BASES = {
 
 def context_of(report: Report) -> str:
     """Return in a few words how far the verdict holds, and which kernel and boot it is about."""
-    boot, image = report.boot, report.image
-    release = image.release.value if isinstance(image.release, Known) else "of unknown release"
+    boot, release = report.boot, value_of(report.image.release)
     scheme = value_of(report.facts.scheme)
-    loader, kaslr = boot.loader, boot.kaslr
+    loader = boot.loader
+    return "; ".join(
+        (
+            _basis(report),
+            f"kernel {'of unknown release' if release is None else release}, "
+            f"{'scheme unknown' if scheme is None else scheme.value}",
+            boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),
+            _switches(report),
+        )
+    )
+
+
+def brief_context_of(report: Report) -> str:
+    """Return the same in a line of a terminal."""
+    release = value_of(report.image.release)
+    kernel = "unknown release" if release is None else release
+    return f"{kernel}, {report.boot.path.value}; {_basis(report)}; {_switches(report)}"
+
+
+def _basis(report: Report) -> str:
     basis = _BASES[report.basis]
     if report.segments is not None and report.segments.predicted:
         basis = basis.replace("this load", "predicted load")
-    return "; ".join(
-        (
-            basis,
-            f"kernel {release}, {'scheme unknown' if scheme is None else scheme.value}",
-            boot.path.value + (f" by {loader.value.value}" if isinstance(loader, Known) else ""),
-            f"SME {boot.sme.value}, "
-            f"KASLR {('on' if kaslr.value else 'off') if isinstance(kaslr, Known) else 'unknown'}",
-        )
-    )
+    return basis
+
+
+def _switches(report: Report) -> str:
+    kaslr = value_of(report.boot.kaslr)
+    state = "unknown" if kaslr is None else "on" if kaslr else "off"
+    return f"SME {report.boot.sme.value}, KASLR {state}"
 
 
 def findings_count(findings: Iterable[Finding]) -> str:

@@ -35,11 +35,11 @@ _VERBS = {
 }
 
 _NEXT = {
-    Result.AGREES: "nothing: the numbers that analyze and gate give for this kernel are those of "
-    "its code",
+    Result.AGREES: "nothing: the numbers that analyze and gate report for this kernel match its "
+    "code",
     Result.DIFFERS: "look at the instruction that shows it, and at what was changed before it; "
-    "until it agrees, what smecheck says of this kernel's workarea does not count",
-    Result.FAULTS: "boot this build with mem_encrypt=off, and see how the instruction addresses "
+    "until it agrees, do not rely on what smecheck says about this kernel's workarea",
+    Result.FAULTS: "boot this build with mem_encrypt=off, and check how the instruction addresses "
     "its operand: code that runs this early must be position-independent",
     Result.NOT_RECOGNIZED: "give the vmlinux of the build with its symbols; if the reason is one "
     "of smecheck's own, please report it",

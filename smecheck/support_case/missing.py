@@ -47,7 +47,7 @@ def missing(situation: Situation, failed: FailureClass | None) -> Iterator[Missi
     if situation.is_loaded is None:
         yield MissingFact(
             "whether a crash kernel is loaded",
-            "0 is class R or L, and no placement at all",
+            "0 is class R or L: nothing was placed",
             "cat /sys/kernel/kexec_crash_loaded",
         )
     if failed is FailureClass.LOAD:
@@ -81,7 +81,7 @@ def missing(situation: Situation, failed: FailureClass | None) -> Iterator[Missi
     if situation.spoke is None and failed in (None, FailureClass.PLACEMENT):
         yield MissingFact(
             "what the crash kernel writes",
-            "it tells a silent death (J, P, D) from one with a reason (M, I)",
+            "it distinguishes a silent death (J, P, D) from one with a reason (M, I)",
             "crash it with earlyprintk=serial,ttyS0,115200 on its command line, log the console",
         )
 

@@ -106,7 +106,7 @@ def _load(evidence: Evidence, mode: Mode | None, remarks: list[str]) -> SegmentL
         return None
     chosen = next((load for load in fitting if load.refusal is None), fitting[0])
     remarks += (
-        f"{other.source} tells another load than {chosen.source}, which is used"
+        f"{other.source} shows another load than {chosen.source}, which is used"
         for other in fitting
         if _places(other) != _places(chosen)
     )
@@ -182,7 +182,7 @@ def _crash_areas(evidence: Evidence) -> Fact[tuple[Span, ...]]:
     areas = [area_of(text) for text in told.value.split()]
     known = tuple(area for area in areas if area is not None)
     if len(known) < len(areas):
-        return Unknown(f"{told.place} is no list of ranges")
+        return Unknown(f"{told.place} is not a list of ranges")
     return Known(known, told.place)
 
 

@@ -39,7 +39,7 @@ def kernel_of(evidence: Evidence, given: KernelImage | None = None) -> RunningKe
     own = value_of(image.release)
     if release is not None and own is not None and own != release.value:
         remarks.append(
-            f"the kernel that is asked about is {own}, the one that runs is {release.value} "
+            f"the kernel in question is {own}, the one that runs is {release.value} "
             f"({release.place}): nothing is added to it from the members"
         )
         return RunningKernel(image, tuple(remarks))

@@ -187,7 +187,7 @@ def _dump_target(situation: Situation) -> Stage | None:
     if vmcore is not None and any(word in vmcore.value for word in _IF_NOT_DUMPED):
         return Stage(
             FailureClass.INITRAMFS,
-            "the crash kernel came up, and the dump is not whole",
+            "the crash kernel came up, and the dump is incomplete",
             (quoted(vmcore.value, vmcore.place),),
         )
     return None

@@ -1,7 +1,7 @@
 """The page tables in force when the workarea is set up, and whether they let it be mapped.
 
 sme_encrypt_kernel() maps the workarea in the tables it finds. Where a 1 GiB frame of it has no
-table yet, it takes one from the workarea itself, 0x202000 behind its start. If that place is mapped
+table yet, it takes one from the workarea itself, 0x202000 past its start. If that place is mapped
 already, one more page is written for each such table. If not, the kernel takes a page fault without
 a handler: a triple fault, before a single byte was copied.
 
@@ -134,7 +134,7 @@ def tables_at_entry(
         may_build_own: the decompressor may be one that always builds tables of its own.
     """
     if image.aligned_out(PUD_SIZE).covers(workarea):
-        return reached("it lies in the 1 GiB frames of the kernel itself")
+        return reached("no further page tables are written")
     own = SpanSet([image.aligned_out(PMD_SIZE)])
     possible = _possible_tables(located, unpacked, may_build_own=may_build_own)
     outcomes = [_outcome(tables, own, workarea, count) for tables in possible for count in levels]

@@ -86,7 +86,7 @@ def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
         return None
     return (
         "kexec loads the kernel at a multiple of kernel_alignment, at or above pref_address, and "
-        f"keeps init_size, which these may not do: {'; '.join(found)}"
+        f"reserves init_size for it, which these may not do: {'; '.join(found)}"
     )
 
 

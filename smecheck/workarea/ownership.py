@@ -35,11 +35,12 @@ def owner_by_load(extents: Extents, segments: SegmentList) -> tuple[Owner, str]:
     if SpanSet(segment.span for segment in kernel).covers(extents.mapped):
         margin = end - extents.mapped_end
         return Owner.KERNEL_SEGMENT, (
-            f"the kernel segment reaches to {address_text(end)}, {size_text(margin)} behind it"
+            f"the kernel segment ends at {address_text(end)}, {size_text(margin)} past the mapped "
+            "end"
         )
     return Owner.NOBODY, (
         f"the kernel segment ends at {address_text(end)}, "
-        f"{size_text(extents.mapped_end - end)} before the mapped end"
+        f"{size_text(extents.mapped_end - end)} short of the mapped end"
     )
 
 
@@ -60,8 +61,8 @@ def owner_by_image(offsets: Extents, kept: Reservations, *, by_kaslr: bool) -> t
     margin = reserved.value - offsets.mapped_end
     if margin >= 0:
         return Owner.INIT_SIZE, (
-            f"{value}, {size_text(margin)} behind the mapped end ({reserved.origin})"
+            f"{value}, ends {size_text(margin)} past the mapped end ({reserved.origin})"
         )
     return Owner.UNKNOWN if is_bound else Owner.NOBODY, (
-        f"{value}, {size_text(-margin)} before the mapped end ({reserved.origin})"
+        f"{value}, ends {size_text(-margin)} short of the mapped end ({reserved.origin})"
     )

@@ -79,7 +79,7 @@ def reached_at(located: Located, base: int) -> Reached:
     candidates = None if scheme is None else _candidates(located, scheme, actual=True)
     if candidates is None or isinstance(candidates, Unknown):
         raise ValueError("nothing tells where the workarea of this kernel lies")
-    where = Known(base, "a place that was asked for")
+    where = Known(base, "an address that was asked for")
     boot = replace(located.boot, kernel_base=where, base_is_certain=True)
     reaches = candidates.reaches(base)
     tables = _tables_at_entry(replace(located, boot=boot), _of_all(reaches), base, candidates)
@@ -149,7 +149,7 @@ def _exactness(
 ) -> Fact[str]:
     """Say why nothing behind ``written_end`` is written, or why that is not known."""
     if initrd.size and initrd.span is None:
-        return Unknown("where the initrd lies is not known")
+        return Unknown("the place of the initrd is not known")
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:
         return Unknown("the initrd does not begin on a page")
     if 5 in candidates.levels and not all(rules.builds_five_levels for rules in candidates.rules):
@@ -339,6 +339,6 @@ def _would_be(scheme: Scheme, located: Located, layout: KernelLayout) -> str:
         return "what the section would be if this kernel had SME code"
     added = layout.kernel_size - layout.end_offset + SECTION_SIZE
     return (
-        f"what the section would be: it would add {size_text(added)} behind _end to the image, and "
+        f"what the section would be: it would add {size_text(added)} after _end to the image, and "
         "a reload would place the segments elsewhere"
     )

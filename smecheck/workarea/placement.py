@@ -81,7 +81,7 @@ class Placement:
 
     scheme: Scheme
     actual: bool
-    """Whether it is the scheme of this kernel, rather than what would be."""
+    """Whether it is the scheme of this kernel, rather than the hypothetical one."""
     extents: Extents | None
     """Physical; ``None`` where the place of the kernel is not known."""
     offsets: Extents | None

@@ -67,9 +67,9 @@ def _efi(located: Located, otherwise: Unknown) -> Fact[EfiMap | None]:
     if boot.efi_map is not None:
         return Known(boot.efi_map, boot.efi_map.source)
     if boot.efi_tables or boot.efi_runtime_map is not None:
-        return Unknown("the kernel log tells of EFI, but shows no memory map (efi=debug shows it)")
+        return Unknown("the kernel log mentions EFI, but has no memory map (efi=debug prints it)")
     if boot.begins and boot.is_up:
-        return Known(None, "the kernel log tells of no EFI")
+        return Known(None, "the kernel log does not mention EFI")
     return otherwise
 
 
@@ -81,7 +81,7 @@ def _e820(located: Located) -> Fact[FirmwareMap]:
         return Known(located.firmware, located.firmware.source)
     memory = located.memory
     if memory is None or not memory.complete:
-        return Unknown("no e820 table, and no whole memory map, was given")
+        return Unknown("neither an e820 table nor a complete memory map was given")
     name = memory.source
     ranges = (FirmwareRange(s, E820Type.RAM, "System RAM", name) for s in memory.system_ram)
     table = FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges))

@@ -77,7 +77,7 @@ def _initrd(boot: Boot, segments: SegmentList) -> Fact[Span | None]:
     if boot.initrd.span is not None:
         return Known(boot.initrd.span, boot.initrd.origin)
     if boot.initrd.size:
-        return Unknown("where the initrd lies is not known")
+        return Unknown("the place of the initrd is not known")
     return Known(None, segments.source)
 
 
@@ -129,7 +129,7 @@ def _areas(located: Located, segments: SegmentList) -> Fact[tuple[Span, ...]]:
     areas = crash_areas(located.host)
     if isinstance(areas, Known) and areas.value and isinstance(loader, Unknown):
         return Unknown(
-            f"whether kexec_file_load, which alone hands over what {areas.origin} tells, loaded it "
+            f"whether kexec_file_load, which alone hands over what {areas.origin} shows, loaded it "
             "is not known (--loader)"
         )
     return areas

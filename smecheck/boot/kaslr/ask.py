@@ -71,9 +71,9 @@ def _is_efi(located: Located) -> Fact[bool]:
         return early.is_efi
     boot = log.boot if log is not None else None
     if boot is not None and (boot.efi_map or boot.efi_runtime_map or boot.efi_tables):
-        return Known(True, f"{log.source if log else ''} tells of EFI")
+        return Known(True, f"{log.source if log else ''} mentions EFI")
     if boot is not None and boot.begins and boot.is_up:
-        return Known(False, "the kernel log tells of no EFI")
+        return Known(False, "the kernel log does not mention EFI")
     return Unknown("whether kexec hands EFI run time services over is not known (--boot-params)")
 
 

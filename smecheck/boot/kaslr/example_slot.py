@@ -21,12 +21,13 @@ def at_a_slot(boot: Boot, kaslr: KaslrSweep) -> Boot:
     if example is None:
         return boot
     what = "a colliding one" if colliding else "the lowest"
-    places = count_text(count, "place")
+    chosen = f"KASLR chooses {address_text(example)}, one of {count_text(count, 'position')}"
+    positions = count_text(count, "possible KASLR position")
     return replace(
         boot,
-        kernel_base=Known(example, f"{what} of {places} that KASLR may choose"),
+        kernel_base=Known(example, f"{what} of {positions}"),
         base_is_certain=False,
-        base_condition=f"KASLR chooses {address_text(example)}, one of {places}",
+        base_condition=chosen,
     )
 
 

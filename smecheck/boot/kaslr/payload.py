@@ -69,7 +69,7 @@ def payload_place(image: KernelImage, kernel_size: int | None) -> Fact[InputBoun
     if kernel_size is not None and init_size > align_up(kernel_size, PAGE_SIZE):
         origin = (
             f"init_size {address_text(init_size)} is the decompressor's, so its copy begins "
-            f"{size_text(min(extract_offsets))} behind the start of the buffer"
+            f"{size_text(min(extract_offsets))} past the start of the buffer"
         )
         bounds = InputBounds(lowest, max(extract_offsets) + offsets[1], origin)
         return Known(_within(bounds, init_size), "header.S, ZO_INIT_SIZE")

@@ -123,7 +123,7 @@ def _with_input(
     for distance in distances:
         points = ["the kernel is unpacked at LOAD_PHYSICAL_ADDR"] if boot.output_is_assumed else []
         if len(distances) > 1:
-            points.append(f"the payload begins {size_text(distance)} behind that place")
+            points.append(f"the payload begins {size_text(distance)} past that address")
         input_place = Known(boot.output.value + distance, place.value.origin)
         yield " and ".join(points), replace(boot, input=input_place)
     if loads_low:

@@ -1,7 +1,7 @@
 """The members of a folder: a report that was unpacked, files that were copied together, a system.
 
 Only what is wanted is looked for, by its path; nothing is walked through. Links are followed as
-long as they stay in the folder; what is no regular file is not opened.
+long as they stay in the folder; what is not a regular file is not opened.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class FolderFiles:
             self._remark(name, "is a link that leads out of the folder, and not followed")
             return None
         if not stat.S_ISREG(mode):
-            self._remark(name, "is no regular file, and not read")
+            self._remark(name, "is not a regular file, and not read")
             return None
         return Found(name, path)
 

@@ -88,7 +88,7 @@ def _file(folder: str, fields: Fields, key: str) -> NamedFile | None:
     """Return the file that ``key`` names."""
     name = fields.get(key, nonempty_line)
     if name == "-":
-        fields.problem(key, "standard input is no file; name one")
+        fields.problem(key, "standard input is not a file; name one")
     if name is None:
         return None
     return NamedFile(os.path.join(folder, name), fields.place(key))  # noqa: PTH118 - strings
@@ -182,4 +182,4 @@ def _day(node: Node) -> str:
             return written
     except ValueError:
         pass
-    raise BadNodeError(node, f"{quoted(written)} is no day; write it as 2026-12-31")
+    raise BadNodeError(node, f"{quoted(written)} is not a date; write it as 2026-12-31")

@@ -60,7 +60,8 @@ def _request(item: Fields) -> BootRequest:
     if load_address is not None and (
         load_address % PMD_SIZE or not 0 < load_address < MAX_PHYSICAL_ADDRESS
     ):
-        problem = f"{address_text(load_address)} is no place for a kernel: a multiple of 2 MiB"
+        problem = f"{address_text(load_address)} is not a possible load address of a kernel: a "
+        "multiple of 2 MiB"
         item.problem("load_address", problem)
     return BootRequest(
         path=item.get("path", member(Path)),
@@ -79,7 +80,7 @@ def _crash_region(item: Fields) -> Span | None:
     region = item.nested("crash_region", SPAN_KEYS)
     span = span_of(region) if region is not None else None
     if region is not None and span is not None and (span.start % PAGE_SIZE or span.end % PAGE_SIZE):
-        region.problem("start", f"{span!r} is no region of whole pages")
+        region.problem("start", f"{span!r} is not made of whole pages")
     return span
 
 
@@ -88,6 +89,6 @@ def _window(item: Fields) -> Span:
     low, last = item.get("mem_min", integer) or 0, item.get("mem_max", integer)
     end = ADDRESSES.end if last is None else last + 1
     if low >= end or end > ADDRESSES.end:
-        item.problem("mem_max", f"mem_min {low:#x} to mem_max {end - 1:#x} is no window")
+        item.problem("mem_max", f"mem_min {low:#x} to mem_max {end - 1:#x} is not a window")
         return ADDRESSES
     return Span(low, end)

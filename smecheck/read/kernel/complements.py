@@ -109,7 +109,7 @@ def _read_bzimage(path: str) -> KernelImage:
     image = read_kernel(path)
     if not isinstance(image.header.init_size, Known):
         raise WrongKind(
-            f"does not tell init_size: {image.header.init_size.reason}",
+            f"does not show init_size: {image.header.init_size.reason}",
             where=image.source,
             help_text="give the vmlinuz (bzImage), which has a setup header",
         )

@@ -126,7 +126,7 @@ def _config(elf: ElfFile, sections: list[ElfSection], symbols: ImageSymbols) -> 
 
 def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact[bool]:
     if not needed:
-        return Unknown("not asked: symbols or sections tell")
+        return Unknown("not asked: symbols or sections show it")
     found = find_sme_text(elf, sections)
     if found is None:
         return Known(False, "none of the texts of the SME code is in the image")
@@ -164,7 +164,7 @@ def _refuse_other_programs(
 ) -> None:
     if not loads:
         raise MalformedInput(
-            "has no LOAD program header", where=elf.name, help_text="give the whole vmlinux"
+            "has no LOAD program header", where=elf.name, help_text="give the complete vmlinux"
         )
     if not any(load.vaddr >= START_KERNEL_MAP for load in loads):
         raise WrongKind(

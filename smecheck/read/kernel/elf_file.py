@@ -97,7 +97,7 @@ class ElfFile:
         if offset + size > self.size:
             place = f"{_one_line(what)} at {address_text(offset)} (0x{size:x} bytes)"
             raise MalformedInput(
-                f"{place} lies behind the end of the file ({self.size} bytes)",
+                f"{place} lies past the end of the file ({self.size} bytes)",
                 where=self.name,
                 help_text=_TAKE_WHOLE_FILE,
             )

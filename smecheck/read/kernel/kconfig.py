@@ -78,9 +78,9 @@ def value_problem(option: str, written: str, *, quoted: bool) -> str | None:
     if form is not None and form.fullmatch(written):
         return None
     if declared is None:
-        return f"{written[:40]!r} is no value of an option: write {_ANY}"
+        return f"{written[:40]!r} is not a value of an option: write {_ANY}"
     kind = f"{option}, which is of type {declared.name.lower()}"
-    return f"{written[:40]!r} is no value of {kind}: write {declared.value}"
+    return f"{written[:40]!r} is not a value of {kind}: write {declared.value}"
 
 
 _NO_VALUE = re.compile(

@@ -73,7 +73,7 @@ def _read(stream: BinaryIO, name: str) -> KernelImage:
     data = stream.read(TEXT_LIMIT + 1)
     if len(data) > TEXT_LIMIT:
         raise UnreadableInput(
-            f"is no kernel, and too large for a description (above {TEXT_LIMIT >> 20} MiB)",
+            f"is not a kernel, and too large for a description (above {TEXT_LIMIT >> 20} MiB)",
             where=name,
             help_text=_FORMS,
         )

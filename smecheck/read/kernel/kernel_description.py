@@ -217,7 +217,7 @@ def _build_id(node: Node) -> str:
 def _alignment(node: Node) -> int:
     value = integer(node)
     if value and (value < PAGE_SIZE or value & (value - 1)):
-        raise BadNodeError(node, f"{value:#x} is no power of two from {PAGE_SIZE:#x} up")
+        raise BadNodeError(node, f"{value:#x} is not a power of two from {PAGE_SIZE:#x} up")
     return value
 
 
@@ -236,7 +236,7 @@ def _section_type(node: Node) -> str:
     if found is None:
         meant = nearest(written, SECTION_TYPES)
         hint = meant if "did you mean" in meant else "; write its name, such as PROGBITS"
-        raise BadNodeError(node, f"{quoted(written)} is no ELF section type{hint}")
+        raise BadNodeError(node, f"{quoted(written)} is not an ELF section type{hint}")
     return found
 
 

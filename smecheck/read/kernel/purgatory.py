@@ -60,7 +60,7 @@ def _at(elf: ElfFile, sections: list[ElfSection], address: int) -> Fact[Purgator
             found = purgatory_of(data)
             if found is not None:
                 return Known(found, "symbol kexec_purgatory")
-    return Unknown("kexec_purgatory is no ELF file of a known form")
+    return Unknown("kexec_purgatory is not an ELF file of a known form")
 
 
 def purgatory_of(data: bytes) -> Purgatory | None:

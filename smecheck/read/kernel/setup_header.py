@@ -155,7 +155,7 @@ class SetupFields:
         if span.end > self._size:
             raise MalformedInput(
                 f"payload at {address_text(start)} (0x{length.value:x} bytes, setup header 0x248) "
-                f"lies behind the end of the file ({self._size} bytes)",
+                f"lies past the end of the file ({self._size} bytes)",
                 where=self._name,
                 help_text="the file is truncated or damaged: copy it again",
             )
@@ -181,8 +181,8 @@ class SetupFields:
         fact = _filled_in(self.fact("kernel_alignment"))
         if isinstance(fact, Known) and (fact.value < PAGE_SIZE or fact.value & (fact.value - 1)):
             raise self._damaged(
-                f"kernel_alignment {address_text(fact.value)} at 0x230 is no power of two "
-                f"from {address_text(PAGE_SIZE)} up"
+                f"kernel_alignment {address_text(fact.value)} at 0x230 is not a power of "
+                f"two from {address_text(PAGE_SIZE)} up"
             )
         return fact
 

@@ -66,7 +66,7 @@ _STUB = re.compile(rb"f{8,16} B The real System\.map is in the (\S+) package")
 _OF_THE_KERNEL = b"\nffffffff"
 """How a line with an address in the kernel's own 2 GiB begins, as the next line's end sees it."""
 
-_WHOLE_LIST = "give the whole System.map of that build, or /proc/kallsyms read as root"
+_WHOLE_LIST = "give the complete System.map of that build, or /proc/kallsyms read as root"
 
 
 def is_symbol_list(head: bytes) -> bool:
@@ -194,7 +194,7 @@ def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
     text = addresses["_text"]
     shifted = text != DEFAULT_LINK_ADDRESS
     there = {key: f" ({address_text(address)} there)" for key, address in addresses.items()}
-    not_told = Unknown("a list of symbols does not tell")
+    not_told = Unknown("a list of symbols does not show it")
     image = KernelImage(
         source=name,
         kind=KernelKind.SYMBOLS,
@@ -238,7 +238,7 @@ def _check(addresses: dict[str, int], lines: dict[str, int], name: str) -> None:
     for key, address in addresses.items():
         if key != IDENTITY_FILE_SYMBOL and not 0 <= address - text <= KERNEL_IMAGE_SIZE:
             raise MalformedInput(
-                f"{key} {address_text(address)} is not within 1 GiB behind _text "
+                f"{key} {address_text(address)} is not within 1 GiB above _text "
                 f"{address_text(text)}",
                 where=f"{name}:{lines[key]}",
                 help_text=_WHOLE_LIST,

@@ -44,7 +44,7 @@ def read_uki(stream: BinaryIO, size: int, name: str) -> KernelImage:
     head = stream.read(min(span.size, BOOT_MAGIC_OFFSET + len(BOOT_MAGIC)))
     if head[BOOT_MAGIC_OFFSET:] != BOOT_MAGIC:
         raise WrongKind(
-            "is no bzImage of an x86 kernel",
+            "is not a bzImage of an x86 kernel",
             where=inner,
             help_text="SME exists on AMD x86-64 machines only: is it a UKI for those?",
         )
@@ -68,7 +68,7 @@ def linux_section(stream: BinaryIO, size: int, name: str) -> Span:
     table = stream.read(count * _SECTION.size)
     if len(table) < count * _SECTION.size:
         raise MalformedInput(
-            f"ends inside the {count} section headers behind {address_text(at)}",
+            f"ends inside the {count} section headers after {address_text(at)}",
             where=name,
             help_text="copy the file again",
         )
@@ -78,7 +78,7 @@ def linux_section(stream: BinaryIO, size: int, name: str) -> Span:
             length = min(virtual_size, in_file)
             if offset + length > size:
                 raise MalformedInput(
-                    f"section .linux at {address_text(offset)} (0x{length:x} bytes) lies behind "
+                    f"section .linux at {address_text(offset)} (0x{length:x} bytes) lies past "
                     f"the end of the file ({size} bytes)",
                     where=name,
                     help_text="the file is truncated or damaged: copy it again",

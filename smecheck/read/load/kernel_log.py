@@ -139,7 +139,7 @@ class KernelLogReader:
         """Take in a message of one of :data:`LINES`.
 
         Raises:
-            MalformedInput: it holds a number that is no address.
+            MalformedInput: it holds a number that is not an address.
         """
         line, kind, match = message.line, message.kind, message.match
         self.is_seen |= message.text.startswith(("kexec_file:", "kexec-bzImage64:"))

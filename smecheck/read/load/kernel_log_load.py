@@ -60,7 +60,7 @@ class KernelLogLoad:
     def missing(self) -> str | None:
         """Tell what the list lacks, if anything."""
         if self.broken is not None:
-            return "is broken: it is no whole line of a list of segments"
+            return "is broken: it is not a complete line of a list of segments"
         expected = self.count[1] if self.count else max(self.rows) + 1
         if len(self.rows) != expected or max(self.rows, default=-1) >= expected:
             said = "nr_segments says" if self.count else "by its last one it has"
@@ -144,13 +144,13 @@ def _mode(draft: KernelLogLoad, name: str, segments: tuple[Segment, ...]) -> Fac
         return Unknown("the command line, which would name elfcorehdr, is not known")
     if SegmentRole.KERNEL in roles:
         return Known(Mode.LOAD, f"{name}:{draft.line}: no elfcorehdr is loaded")
-    return Unknown("the lines of the kernel do not tell what was loaded")
+    return Unknown("the kernel's lines do not show what was loaded")
 
 
 def _cmdline(draft: KernelLogLoad) -> Fact[str]:
     told = draft.cmdline
     if told is None or (isinstance(told[1], Known) and not told[1].value):
-        return Unknown("the lines of the kernel do not show the final command line")
+        return Unknown("the kernel's lines do not show the final command line")
     return told[1]
 
 
@@ -165,5 +165,5 @@ def _init_size(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> Fact[int]
     """Return the size that bzImage64_load() keeps for the kernel: init_size, in whole pages."""
     kernel = [segment for segment in segments if segment.role is SegmentRole.KERNEL]
     if draft.loader is not Loader.KEXEC_FILE_LOAD or len(kernel) != 1:
-        return Unknown("the lines of the kernel do not tell init_size")
+        return Unknown("the kernel's lines do not show init_size")
     return Known(kernel[0].span.size, f"{kernel[0].where}: memsz of the kernel segment")

@@ -150,7 +150,7 @@ class KexecDebugReader:
         """Take in a message of one of :data:`LINES`, or the one after a command line's heading.
 
         Raises:
-            MalformedInput: it holds a number that is no address, or is one command too many.
+            MalformedInput: it holds a number that is not an address, or is one command too many.
         """
         kind, match = message.kind, message.match
         tag = message.prefix.tag

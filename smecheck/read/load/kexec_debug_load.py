@@ -64,13 +64,13 @@ class KexecDebugLoad:
     def missing(self) -> str | None:
         """Tell what the list lacks, if anything."""
         if self.broken is not None:
-            return "is broken: it is no whole line of a list of segments"
+            return "is broken: it is not a complete line of a list of segments"
         whole = [index for index, row in self.rows.items() if {"bufsz", "mem", "memsz"} <= set(row)]
         expected = self.count[1] if self.count else max(self.rows, default=-1) + 1
         if len(whole) == expected == len(self.rows) and all(index < expected for index in whole):
             return None
         said = "nr_segments says" if self.count else "by its last one it has"
-        return f"the list of segments is cut off: {said} {expected}, {len(whole)} are there whole"
+        return f"the list of segments is cut off: {said} {expected}, {len(whole)} are complete"
 
 
 def segment_list(draft: KexecDebugLoad, name: str) -> SegmentList:
@@ -105,7 +105,7 @@ def _segments(draft: KexecDebugLoad, name: str) -> tuple[Segment, ...]:
 
 def _init_size(draft: KexecDebugLoad, name: str) -> Fact[int]:
     if draft.init_size is None:
-        return Unknown("the text of the load does not tell init_size")
+        return Unknown("the text of the load does not show init_size")
     line, size = draft.init_size
     return Known(size, f"{name}:{line}: kernel init_size")
 

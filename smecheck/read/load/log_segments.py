@@ -23,7 +23,7 @@ def segments_in_log(
         mode: the mode of the load that is asked about, if one is.
     """
     if source == STDIN:
-        return _saying(log, "segments that it may tell were not looked for: it came by a pipe")
+        return _saying(log, "segments that it may show were not looked for: it came by a pipe")
     try:
         segments = read_segments(source, mode, boot=log.boot)
     except WrongKind as error:
@@ -36,7 +36,7 @@ def segments_in_log(
     found = segments.loader
     if loader is not None and isinstance(found, Known) and found.value is not loader:
         return _saying(log, f"its segments are not of {loader.value}, and are not taken")
-    remark = f"the segments are those that {log.source} tells"
+    remark = f"the segments are those that {log.source} shows"
     return log, replace(segments, remarks=(remark, *segments.remarks))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SEGMENTS_LIMIT = 64
 """KEXEC_SEGMENT_MAX of the kernel is 16."""
 
-CAPTURE_AGAIN = "capture the whole text of the load again, from its first line to its last"
+CAPTURE_AGAIN = "capture the complete text of the load again, from its first line to its last"
 
 _ADDRESS_BITS = 64
 _SHOWN_LINES = 6
@@ -109,7 +109,7 @@ def parse_hex(text: str, where: str) -> int:
         return 0
     if not _HEX.fullmatch(text):
         raise MalformedInput(
-            f"'{text[:40]}' is no hexadecimal number", where=where, help_text=CAPTURE_AGAIN
+            f"'{text[:40]}' is not a hexadecimal number", where=where, help_text=CAPTURE_AGAIN
         )
     value = int(text, 16)
     if value.bit_length() > _ADDRESS_BITS:

@@ -50,7 +50,7 @@ def description_of(sample: bytes) -> str | None:
 def _no_log(name: str, sample: bytes) -> WrongKind:
     description = description_of(sample)
     holding = "a memory map, a command line, or a crashkernel reservation"
-    what = f"is {description}, not a kernel log" if description else "is no kernel log"
+    what = f"is {description}, not a kernel log" if description else "is not a kernel log"
     text = f"{what} with {holding}"
     if description == KERNEL_LOG:
         text = f"is a kernel log that does not hold {holding}"

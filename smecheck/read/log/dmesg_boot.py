@@ -214,8 +214,8 @@ class BootReader:
         if self._copies:
             copies = count_text(self._copies, "boot")
             remarks.append(
-                f"{name}: {copies} in the log {'tells' if self._copies == 1 else 'tell'} the same "
-                "as the one behind: a copy, or the same kernel started alike"
+                f"{name}: {copies} in the log {'says' if self._copies == 1 else 'say'} the same "
+                "as the one that follows: a copy, or the same kernel started alike"
             )
         if last_value(value_of(boot.cmdline) or "", "elfcorehdr") is not None:
             remarks.append(
@@ -230,7 +230,7 @@ class BootReader:
         remarks += [f"{line.where} is broken: {line.text}" for line in boot.broken]
         if self._decompressor is not None:
             remarks.append(
-                f"{name}:{self._decompressor.line}: behind that boot a decompressor wrote, and its "
-                "kernel nothing"
+                f"{name}:{self._decompressor.line}: after that boot a decompressor printed, and "
+                "its kernel nothing"
             )
         return remarks

@@ -179,7 +179,7 @@ class BootDraft:
         self._begins = begins
         self._decompressor = decompressor
         self._cmdlines = CommandLines()
-        self._cpus: Fact[int] = Unknown(f"{name} does not tell how many CPUs are possible")
+        self._cpus: Fact[int] = Unknown(f"{name} does not say how many CPUs are possible")
         self._changes: list[E820Change] = []
         self._setup_data: dict[Span, LogSpan] = {}
         self._buffers: list[LogSpan] = []
@@ -191,7 +191,7 @@ class BootDraft:
         self._broken_reservation: LogLine | None = None
         self._failures: list[LogLine] = []
         self._contiguous = ContiguousMemory()
-        self._keys: Fact[bool] = Unknown(f"{name} does not tell of keys of dm-crypt")
+        self._keys: Fact[bool] = Unknown(f"{name} does not mention keys of dm-crypt")
         self._rsdp: Fact[int] = Unknown(f"{name} has no line ACPI: RSDP")
         self._ramdisk: LogSpan | None = None
         self._encryption: Encryption | None = None
@@ -488,7 +488,7 @@ class BootDraft:
         """Take note that the low part of a reservation is told, and not the one it belongs to."""
         low = self._reservations.get(True)
         if low is not None and False not in self._reservations:
-            text = "only the low part of the crash reservation is told"
+            text = "only the low part of the crash reservation is given"
             self._broken_reservation = self._broken_reservation or LogLine(text, low.where)
 
     def _map(self, table: str | None) -> FirmwareMap | None:
@@ -523,7 +523,7 @@ class BootDraft:
 def broken(where: str, text: str) -> MalformedInput:
     """Return the error for a line of the memory map that is not whole."""
     return MalformedInput(
-        f"is broken: it is no whole line of the memory map: {text}",
+        f"is broken: it is not a complete line of the memory map: {text}",
         where=where,
         help_text="capture the log again: sudo dmesg > dmesg.txt, and attach it as a file",
     )

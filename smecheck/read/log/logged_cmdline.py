@@ -145,7 +145,7 @@ def _settled(copies: Sequence[CommandLine]) -> Fact[str]:
         return copies[0].text
     for copy in copies:
         if chosen.told not in copy.told and copy.told not in chosen.told:
-            return Unknown(f"{chosen.where} and {copy.where} tell different command lines")
+            return Unknown(f"{chosen.where} and {copy.where} show different command lines")
         if isinstance(copy.text, Unknown) and len(copy.told) > len(chosen.told):
             return copy.text
     return chosen.text

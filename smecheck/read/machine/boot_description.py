@@ -85,7 +85,7 @@ def _span(item: Fields) -> Span | None:
     start = item.need("start", integer)
     size, end = item.get("size", integer), item.get("end", integer)
     if ("size" in item) == ("end" in item):
-        item.problem("start", "give either size or end, the address behind the last byte")
+        item.problem("start", "give either size or end, the address after the last byte")
         return None
     if start is None:
         return None

@@ -95,7 +95,7 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
 
 def _no_boot_params(what: str, name: str) -> WrongKind:
     return WrongKind(
-        f"{what}: it is no boot_params",
+        f"{what}: it is not boot_params",
         where=name,
         help_text="copy /sys/kernel/boot_params/data, as root, as it is or with base64",
     )

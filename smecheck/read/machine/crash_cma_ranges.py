@@ -36,7 +36,7 @@ def read_crash_cma_ranges(source: Source) -> Known[tuple[Span, ...]]:
         span = area_of(line.strip())
         if span is None:
             raise WrongKind(
-                "is no list of ranges like 52000000-71ffffff",
+                "is not a list of ranges like 52000000-71ffffff",
                 where=f"{name}:{number}",
                 help_text=_HELP,
             )

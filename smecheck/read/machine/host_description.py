@@ -114,7 +114,7 @@ def version(node: Node) -> str:
     """Read a version, of which at least major and minor number are there."""
     written = nonempty_line(node)
     if parse_version(written) is None:
-        raise BadNodeError(node, f"{quoted(written)} is no version; write 2.0.25, or 6.1.0-56")
+        raise BadNodeError(node, f"{quoted(written)} is not a version; write 2.0.25, or 6.1.0-56")
     return written
 
 

@@ -270,4 +270,4 @@ def _text_kind(text: str) -> str:
         return f"is {known.description}, not a dump of /proc/iomem"
     if _YAML_OR_JSON.match(text):
         return "looks like YAML or JSON, not like a dump of /proc/iomem"
-    return 'is no dump of /proc/iomem: no line of it reads "start-end : name"'
+    return 'is not a dump of /proc/iomem: no line of it reads "start-end : name"'

@@ -162,7 +162,7 @@ class LineReader:
 
     def _complete(self, line: Line) -> Line:
         if _is_begun(line.name):
-            raise self._malformed(f'is broken: "{line.name}" is no whole name', line.number)
+            raise self._malformed(f'is broken: "{line.name}" is not a complete name', line.number)
         return line
 
     def _resource(self, match: re.Match[str], number: int) -> Line:
@@ -185,14 +185,14 @@ class LineReader:
         if not row.strip("> \t\r"):
             return
         if _BROKEN.match(row):
-            raise self._malformed('is no whole resource, "start-end : name"', number)
+            raise self._malformed('is not a complete resource, "start-end : name"', number)
         # Text before a resource is a sentence about it, or kexec's "get_backup_area: …". Marks
         # before it (of diff, of grep -n) are not: to ignore that line would be to lose a resource.
         inside = _INSIDE.search(row)
         if inside and not re.search(r"[A-Za-z#]", row[: inside.start()]):
             raise self._malformed("has marks before the address", number)
         if not inside and _NAMED.search(row):
-            raise self._malformed('is no whole resource, "start-end : name"', number)
+            raise self._malformed('is not a complete resource, "start-end : name"', number)
         self.ignored.append(number)
         if _ELLIPSIS.search(row):
             self._ellipsis_passed = True

@@ -30,7 +30,7 @@ def read_srat(path: str) -> Srat:
 
     Raises:
         UnreadableInput: it cannot be read.
-        WrongKind: it is no SRAT.
+        WrongKind: it is not an SRAT.
     """
     return parse_srat(read_bounded(path, _FILE_LIMIT), display_name(path))
 
@@ -43,7 +43,7 @@ def parse_srat(data: bytes, name: str) -> Srat:
     """
     if not data.startswith(_SIGNATURE) or len(data) < _HEADER_SIZE:
         raise WrongKind(
-            "is no SRAT",
+            "is not an SRAT",
             where=name,
             help_text="copy /sys/firmware/acpi/tables/SRAT, as root",
         )

@@ -112,7 +112,7 @@ class ListingReader:
                 self._put(number, file, content, line)
         pieces = message.rest[1:] if kind is HEADER else message.rest
         if (kind is not None and match is None) or any(map(_PIECE.match, pieces)):
-            raise self._malformed("is broken: it is no whole entry of a firmware map", line)
+            raise self._malformed("is broken: it is not a complete entry of a firmware map", line)
 
     def _put(self, number: int, file: str, content: str, line: int) -> None:
         if len(self._fields) >= ENTRIES_LIMIT:
@@ -155,7 +155,7 @@ class ListingReader:
 
     def _address(self, content: str, line: int) -> int:
         if _ADDRESS.fullmatch(content) is None:
-            raise self._malformed(f"'{content[:40]}' is no address", line)
+            raise self._malformed(f"'{content[:40]}' is not an address", line)
         return int(content, 16)
 
     def _malformed(self, message: str, line: int) -> MalformedInput:

@@ -24,7 +24,7 @@ def size_of(item: Fields, start: int | None) -> int | None:
     if "size" in item and "end" in item:
         item.problem("end", "both size and end are given; leave one out")
     elif "size" not in item and "end" not in item:
-        item.problem("size", "'size' is missing (or 'end', the address behind the last byte)")
+        item.problem("size", "'size' is missing (or 'end', the address after the last byte)")
     elif size == 0:
         item.problem("size", "the size is 0; leave it out if nothing is there")
     elif start is not None and size is not None and start + size > _ADDRESSES_END:
