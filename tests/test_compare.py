@@ -317,9 +317,12 @@ def test_markdown_is_one_table(tmp_path: Path) -> None:
 def test_text_marks_what_differs() -> None:
     out = compare(OLD, NEW, "--min-slack", "1G", form="text").out
     assert out.startswith("COMPARE  _end - _text is 4 MiB (0x400000) larger; 1 thing got worse")
-    assert re.search(r"^  \*  slack +5\.4 MiB", out, re.MULTILINE)
-    assert re.search(r"^     section type +PROGBITS", out, re.MULTILINE)
+    assert re.search(r"^  slack +5\.4 MiB +5\.8 MiB +\+400 KiB$", out, re.MULTILINE)
+    assert "section type PROGBITS" in " ".join(out.partition("\nSAME ")[2].split())
     assert "\nWORSE  1\n" in out
+    in_full = run("compare", OLD, NEW, "--format", "text", "--details").out
+    assert re.search(r"^  \*  slack +5\.4 MiB", in_full, re.MULTILINE)
+    assert re.search(r"^     section type +PROGBITS", in_full, re.MULTILINE)
 
 
 def test_the_page_shows_what_the_command_prints() -> None:
@@ -336,3 +339,33 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert r"\|" in compare(OLD, path, form="markdown").out
     assert "[x\\](http\\://y) \\<b\\>" in compare(OLD, path, form="markdown").out
     assert PAGE == 0x1000
+
+
+def test_text_fits_80_columns_with_every_value_whole() -> None:
+    for old, new in ((OLD, NEW), (NEW, str(KERNELS / "5.0-old.yaml"))):
+        found = run("compare", old, new, "--format", "text", env={"COLUMNS": "80"})
+        lines = found.out.split("\n")
+        assert max(map(len, lines)) <= 80
+        text = found.out
+        assert "6.12.117+deb12-cloud-amd64" in text
+        assert "_text + 0x2e00000" in text
+        assert "kernel_alignment 2 MiB" in text
+
+
+def test_explain_says_what_was_asked_and_where_each_fact_is_from() -> None:
+    plain = run("compare", OLD, NEW, "--min-slack", "1M", "--format", "plain")
+    explained = run(*("compare", OLD, NEW, "--min-slack", "1M", "--format", "plain", "--explain"))
+    assert explained.out.startswith(plain.out)
+    assert "origin.slack: init_size - mapped end -> init_size - mapped end" in explained.out
+    text = run(
+        *("compare", OLD, NEW, "--min-slack", "1M", "--format", "text", "--explain"),
+        env={"COLUMNS": "80"},
+    ).out
+    assert max(map(len, text.split("\n"))) <= 80
+    for said in (
+        "passed  slack    init_size leaves enough past the workarea",
+        "_end - _text      symbol _end - symbol _text",
+        "mapped end  where the workarea ends at worst, rounded up to 2 MiB",
+    ):
+        assert said in text
+    assert "\\x0a" not in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.builds.compared import Comparison
-from smecheck.report.comparison_words import ChangeWords, change_words, shown_changes
+from smecheck.report.comparison_words import ChangeWords, change_words, origins, shown_changes
 from smecheck.report.gate_plain import row_line
 from smecheck.report.safe_text import printable
 
@@ -32,6 +32,9 @@ def _lines(comparison: Comparison, options: RenderOptions) -> Iterator[str]:
     for kept in comparison.vanished:
         yield f"vanished: {kept.rule} {kept.severity.value}: {kept.message}"
     yield from (f"row: {row_line(row)}" for row in comparison.rows)
+    if options.explain:
+        for fact in origins(comparison):
+            yield f"origin.{fact.name}: {fact.old} -> {fact.new}"
 
 
 def _change(words: ChangeWords) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 from smecheck.builds.compared import Change, Comparison, Kind
 from smecheck.builds.gate_report import GateRow, RowOutcome
+from smecheck.evidence import Fact, Unknown
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 
@@ -39,6 +41,55 @@ def change_words(change: Change) -> ChangeWords:
         moved,
         change.note,
     )
+
+
+def short(told: ChangeWords) -> ChangeWords:
+    """Return a change without what a narrow table has no room for: sizes in hex, and the note."""
+    old, new, delta = (re.sub(_HEX_TOO, "", text) for text in (told.old, told.new, told.delta))
+    return ChangeWords(told.name, old, new, delta, "")
+
+
+@record
+class OriginWords:
+    """Where a fact of both builds is known from, or why it is not known."""
+
+    name: str
+    old: str
+    new: str
+
+
+def origins(comparison: Comparison) -> list[OriginWords]:
+    """Return where each fact that is compared comes from; for facts that both builds lack too."""
+    found = []
+    for name, field in _FACTS.items():
+        old, new = (_origin(getattr(build, field)) for build in (comparison.old, comparison.new))
+        found.append(OriginWords(name, old, new))
+    return found
+
+
+_HEX_TOO = re.compile(r" \(-?0x[0-9a-f]+\)")
+_FACTS = {
+    "release": "release",
+    "build-id": "build_id",
+    "scheme": "scheme",
+    "_end - _text": "end",
+    "workarea": "workarea",
+    "mapped end": "mapped_end",
+    "section": "section",
+    "init_size": "init_size",
+    "slack": "slack",
+    "output_len": "output_len",
+    "kernel_alignment": "kernel_alignment",
+    "pref_address": "pref_address",
+    "relocatable": "relocatable",
+}
+"""The facts that have an origin, by the names under which they are compared."""
+
+
+def _origin(fact: Fact[object]) -> str:
+    if isinstance(fact, Unknown):
+        return f"not known: {fact.reason}"
+    return fact.origin
 
 
 def shown_changes(comparison: Comparison) -> list[Change]:
