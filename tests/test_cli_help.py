@@ -19,8 +19,8 @@ from smecheck.errors import ExitCode
 from smecheck.report.rule_pages import rule_text
 
 COMMANDS = (
-    *("analyze", "compare", "completion", "describe", "explain", "fleet", "gate", "rules"),
-    *("schema", "triage", "verify"),
+    *("analyze", "compare", "completion", "describe", "explain", "fleet", "gate", "policy"),
+    *("rules", "schema", "triage", "verify"),
 )
 SCHEMAS = sorted(path.name for path in (files("smecheck") / "schemas").iterdir())
 

@@ -325,13 +325,6 @@ def test_text_marks_what_differs() -> None:
     assert re.search(r"^     section type +PROGBITS", in_full, re.MULTILINE)
 
 
-def test_the_page_shows_what_the_command_prints() -> None:
-    page = (ROOT / "docs" / "compare.md").read_text()
-    (command,) = re.findall(r"^smecheck (compare tests/.*)$", page, re.MULTILINE)
-    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
-    assert shown in run(*command.split(), cwd=ROOT).out
-
-
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     known = description()
     known["release"] = "6.1 | [x](http://y) <b>"

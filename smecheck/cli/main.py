@@ -22,6 +22,7 @@ _COMMANDS = {
     "explain": "smecheck.cli.rules:explain",
     "fleet": "smecheck.cli.fleet:fleet",
     "gate": "smecheck.cli.gate:gate",
+    "policy": "smecheck.cli.policy:policy",
     "rules": "smecheck.cli.rules:rules",
     "schema": "smecheck.cli.schema:schema",
     "triage": "smecheck.cli.triage:triage",

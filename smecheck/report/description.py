@@ -64,13 +64,13 @@ def _symbols(image: KernelImage) -> Iterator[str]:
     if image.symbols:
         yield _with_comment("symbols:", "link-time addresses")
     for name, address in sorted(image.symbols.items(), key=itemgetter(1)):
-        key = _text(name)
+        key = yaml_text(name)
         if len(key) > _LONGEST_KEY:
             yield f"  ? {key}"
             key = ""
         yield _with_comment(f"  {key}: {address_text(address)}", image.origins.get(name, ""))
     if isinstance(image.symbols_from, Known):
-        yield _fact("symbols_from", image.symbols_from, lambda source: _text(source.value))
+        yield _fact("symbols_from", image.symbols_from, lambda source: yaml_text(source.value))
     yield from _complete("symbols", known=bool(image.symbols), complete=image.symbols_complete)
     if image.symbols_shifted:
         yield _with_comment("symbols_shifted: true", "by KASLR: only their distances count")
@@ -94,10 +94,10 @@ def _complete(what: str, *, known: bool, complete: bool) -> Iterator[str]:
 
 def _section(section: Section) -> str:
     fields = {
-        "name": _text(section.name),
+        "name": yaml_text(section.name),
         "address": address_text(section.address),
         "size": address_text(section.size),
-        "type": None if section.type is None else _text(section.type),
+        "type": None if section.type is None else yaml_text(section.type),
     }
     return _flow(fields)
 
@@ -152,7 +152,7 @@ def _early_code(fact: Fact[EarlyCode]) -> Iterator[str]:
             "code": _quoted(access.code),
             "addressing": access.addressing.value,
             "operand": address_text(access.operand),
-            "symbol": _text(access.symbol),
+            "symbol": yaml_text(access.symbol),
             "path": f"[{', '.join(map(_quoted, access.path))}]",
             "for_guests": _boolean(access.for_guests),
         }
@@ -191,7 +191,7 @@ def _comment(text: str) -> str:
     return f"# {printable(text, ascii_only=True)}"
 
 
-def _text(text: str) -> str:
+def yaml_text(text: str) -> str:
     """Write text, in quotes where YAML would not take it for text without."""
     is_plain = _PLAIN.fullmatch(text) and not _SPECIAL.fullmatch(text)
     return text if is_plain else _quoted(text or "(no name)")

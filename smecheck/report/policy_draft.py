@@ -1,0 +1,98 @@
+"""A first policy for a machine, with comments that say what each key is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from smecheck import __version__
+from smecheck.load.segments import Loader, Mode
+from smecheck.quantity import count_text, size_text
+from smecheck.report.description import yaml_text
+from smecheck.report.safe_text import printable
+
+if TYPE_CHECKING:
+    from smecheck.machine.memory import MemoryMap
+
+_SHORT = {Loader.KEXEC_LOAD: "load", Loader.KEXEC_FILE_LOAD: "file-load"}
+_MODES = {Mode.LOAD: "kexec", Mode.CRASH: "kdump"}
+_COLUMN = 44
+"""Where comments begin that stand beside a value."""
+
+
+def policy_draft(memory: MemoryMap, iomem: str, name: str) -> str:
+    """Return a policy, ``smecheck/policy-v1``, that ``smecheck gate`` takes as it is.
+
+    Args:
+        memory: the machine's.
+        iomem: the name of the file that it was read from, as the policy is to name it.
+        name: of the machine.
+    """
+    return "".join(f"{line}\n" for line in _lines(memory, iomem, name))
+
+
+def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
+    yield f"# What smecheck gate holds kernels against; by smecheck {__version__} from"
+    yield f"# {printable(memory.source)}. Names of files are taken from this file's own folder."
+    yield "# Every key may be left out: docs/gate.md, smecheck schema policy-v1."
+    yield "schema: smecheck/policy-v1"
+    yield ""
+    yield _beside("fail_on: error", "error, warning or note")
+    yield _beside("# allow_undecided: true", "an open question is no failure")
+    yield ""
+    yield "# Severities in place of a rule's own, or off (smecheck rules lists them):"
+    yield "# rules:"
+    yield "#   SME013: error"
+    yield ""
+    yield "# How much init_size must leave past the workarea, and how much a kernel may grow since"
+    yield "# a report that was kept (smecheck gate --report json=baseline.json); by release:"
+    yield "# thresholds:"
+    yield '#   - {flavour: "*", min_slack: 1M, max_growth: 8M, baseline: baseline.json}'
+    yield ""
+    yield f"# {_memory_in_words(memory)}"
+    yield "machines:"
+    for mode in (Mode.LOAD, *((Mode.CRASH,) if memory.crash_kernel else ())):
+        for loader in Loader:
+            yield from _machine(memory, iomem, name, mode, loader)
+    if not memory.crash_kernel:
+        yield "  # No memory is reserved for a crash kernel. To ask about kdump all the same:"
+        yield f"  # - name: {yaml_text(f'{name}-kdump')}"
+        yield f"  #   iomem: {yaml_text(iomem)}"
+        yield "  #   crash_region: {start: 0x60000000, size: 256M}"
+        yield "  #   mode: crash"
+    yield ""
+    yield "# What is known and let pass for a while; expired, each is an error of its own:"
+    yield "# waivers:"
+    yield _beside("#   - check: SME030", "a rule, or proof, verdict, slack, growth")
+    yield _beside("#     target: kernel", "or a machine; all of them without it")
+    yield "#     reason: why it may pass"
+    yield "#     owner: who answers for it"
+    yield _beside("#     expires: 2027-03-31", "the last day that it holds")
+
+
+def _machine(memory: MemoryMap, iomem: str, name: str, mode: Mode, loader: Loader) -> Iterator[str]:
+    own_name = yaml_text(f"{name}-{_MODES[mode]}-{_SHORT[loader]}")
+    yield f"  - name: {own_name}"
+    yield f"    iomem: {yaml_text(iomem)}"
+    if mode is Mode.CRASH:
+        spans = ", ".join(repr(region.span) for region in memory.crash_kernel)
+        yield _beside(f"    mode: {mode.value}", f"kexec -p, into {spans}")
+    else:
+        yield _beside(f"    mode: {mode.value}", "kexec -l")
+    yield _beside(f"    loader: {loader.value}", "the system call; where segments go depends on it")
+    yield _beside("    # initrd: 64M", "its size; assumed to be empty without it")
+    yield _beside("    # cmdline: mem_encrypt=on", "of the kernel that is loaded: KASLR, SME")
+    yield _beside("    # host: host.yaml", "the system that loads: smecheck schema host-v1")
+
+
+def _memory_in_words(memory: MemoryMap) -> str:
+    ram = sum(span.size for span in memory.system_ram)
+    ranges = count_text(sum(1 for _ in memory.system_ram), "range")
+    size = size_text(ram).partition(" (")[0]
+    return (
+        f"This machine has {size} of System RAM in {ranges}. Where kexec puts things is predicted."
+    )
+
+
+def _beside(line: str, comment: str) -> str:
+    return f"{line:<{_COLUMN}} # {comment}"
