@@ -32,7 +32,9 @@ Examples:
 )
 @click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
 def policy(iomem: str, name: str, output: str | None, **_others: Any) -> int:
-    """Write a policy with comments for the machine whose /proc/iomem is FILE.
+    """Write a first policy for the gate, with comments.
+
+    It is for the machine whose /proc/iomem is FILE.
 
     smecheck gate KERNEL --policy takes it as it is: kexec, and kdump where memory is reserved for
     it, by both system calls. The comments say what else a policy may hold.
