@@ -198,15 +198,15 @@ def small(**more: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ('{"id": "a"', "malformed", "is no JSON"),
-        ("[1, 2]", "malformed", "is no object"),
+        ('{"id": "a"', "malformed", "is not JSON"),
+        ("[1, 2]", "malformed", "is not an object"),
         ({"iomem": "x"}, "malformed", "has no id"),
         ({"id": "a", "iomen": "x"}, "malformed", "unknown key 'iomen'; did you mean 'iomem'?"),
         ({"id": "a", "iomem": "/no/such/file"}, "unreadable", "no such file"),
         ({"id": "a", "iomem": ""}, "unreadable", "is empty"),
         ({"id": "a", "iomem": 5}, "malformed", "iomem: a text, or the name of a file"),
         ({"id": "a", "iomem": "0-0 : a\n00000000-00000000 : b\n"}, "wrong-kind", "without root"),
-        (small(initrd="much"), "malformed", "initrd: 'much' is no size"),
+        (small(initrd="much"), "malformed", "initrd: 'much' is not a size"),
         (small(loader="grub"), "malformed", "loader: unknown value 'grub'"),
         (small(host=[]), "malformed", "host: an object"),
         (small(host={"kexec_tool": "2"}), "malformed", "kexec_tool"),
@@ -235,7 +235,8 @@ def test_texts_may_be_in_files(tmp_path: Path) -> None:
         tmp_path, small(), small(iomem="maps/a", id="b"), small(iomem="maps/bad", id="c")
     )
     assert {**text, "machine": ""} == {**file, "machine": ""}
-    assert bad["error"]["where"].startswith(str(tmp_path / "maps" / "bad"))
+    place = f"{tmp_path / 'inventory.jsonl'}:3: {tmp_path / 'maps' / 'bad'}:1"
+    assert bad["error"]["where"] == place
 
 
 def test_a_name_that_was_there_before_gets_a_number(tmp_path: Path) -> None:
@@ -307,8 +308,8 @@ def test_what_counts_as_failure_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--shard", "3/2"), "is no I/N"),
-        (("--shard", "0/2"), "is no I/N"),
+        (("--shard", "3/2"), "is not I/N"),
+        (("--shard", "0/2"), "is not I/N"),
         (("--resume", "a", "-o", "b"), "-o cannot be another"),
         (("--kernel", SMALL[0]), "is given twice"),
         (("-o", SMALL[0]), "would overwrite"),

@@ -117,7 +117,7 @@ def test_parquet_is_read_and_written_as_json_lines_are(tmp_path: Path) -> None:
     assert [{"schema": "smecheck/fleet-row-v1", **row} for row in written] == plain
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "machines").read_bytes()[:900])
     (broken,) = fleet(str(tmp_path / "cut.parquet"))
-    assert broken["error"]["message"].startswith("is no Parquet file that can be read")
+    assert broken["error"]["message"].startswith("is not a Parquet file that can be read")
 
 
 def _alike(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

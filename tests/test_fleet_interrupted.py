@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from fleet_machines import OLD, PROVEN, Layout, machines, write_inventory
 
 import smecheck
 from smecheck.checks.tolerance import Tolerance
+from smecheck.cli.fleet_progress import FleetProgress
 from smecheck.engine.run import FleetRun, Tally
 from smecheck.engine.task import Asked
 from smecheck.engine.workers import InThisProcess
@@ -127,7 +131,7 @@ def test_a_file_of_another_run_is_refused(inventory: Path, whole: bytes, tmp_pat
             "has machine-x where this run has machine-3",
         ),
         (some.replace(b"6.1.0", b"6.2.0"), (), "is a row of"),
-        (b"nonsense\n", (), "is no row of"),
+        (b"nonsense\n", (), "is not a row of"),
     ):
         rows.write_bytes(content)
         done = run(*command(inventory, "--resume", str(rows), "--jobs", "1", *more))
@@ -292,3 +296,73 @@ def test_a_cluster_that_went_away_is_an_error() -> None:
         smecheck.EngineError, match="workers cannot be reached any more: OSError: Timed"
     ):
         dict(of_fleet(Unreachable()))
+
+
+# Progress, and readers that go away --------------------------------------------------------------
+
+
+def test_a_line_a_minute_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], inventory: Path
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("smecheck.cli.fleet_progress.time.monotonic", lambda: now[0])
+    tally = Tally()
+    progress = FleetProgress([str(inventory)], tally, 5, quiet=False)
+    for _ in range(125):
+        now[0] += 1
+        tally.machines += 2
+        tally.read += 2
+        tally.shared += 1
+        progress.bytes_read = inventory.stat().st_size * tally.read // 1000
+        progress.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "smecheck: 125 machines, 2/s, 50% asked what another one did, 7 min left",
+        "smecheck: 245 machines, 2/s, 50% asked what another one did, 6 min left",
+    ]
+    quiet = FleetProgress([], tally, 0, quiet=True)
+    now[0] += 1000
+    quiet.update()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_on_a_terminal(inventory: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    kernels = [word for kernel in KERNELS for word in ("--kernel", kernel)]
+    words = [*PROGRAM, "fleet", *kernels, str(inventory), "-o", str(tmp_path / "r")]
+    with subprocess.Popen(
+        words, env=environment(), stdout=subprocess.DEVNULL, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # so it ends
+            while piece := os.read(ours, 4096):
+                shown += piece
+    os.close(ours)
+    assert process.returncode == 1
+    assert re.search(rb"\d+ machines, \d+/s", shown)
+    assert b"left" in shown
+
+
+def test_a_reader_that_goes_away_ends_it(inventory: Path) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, *command(inventory, "--jobs", "2")],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+    assert processes_of(process.pid) == []
+
+
+def test_a_pipe_with_a_name_is_an_inventory(inventory: Path, whole: bytes, tmp_path: Path) -> None:
+    kernels = " ".join(f"--kernel {kernel}" for kernel in KERNELS)
+    line = f"{' '.join(PROGRAM)} fleet {kernels} <(cat {inventory}) -q -o {tmp_path / 'rows'}"
+    subprocess.run(line, shell=True, executable="bash", env=environment(), check=False)  # noqa: S602
+    assert (tmp_path / "rows").read_bytes() == whole

@@ -279,9 +279,9 @@ class _Run:
     def _is_small(self) -> bool:
         """Tell whether it would take longer to start processes than to do without."""
         from smecheck.read.fleet.machine import Collected
-        from smecheck.read.fleet.sources import machines_of
+        from smecheck.read.fleet.sources import can_be_read_again, machines_of
 
-        if STDOUT in self._paths:
+        if not can_be_read_again(self._paths):
             return False
         weight, most = 0, _SERIAL_MACHINES
         for machine in machines_of(self._paths):
@@ -357,9 +357,9 @@ class _Run:
 
     def _named(self, names: set[str]) -> dict[str, Machine]:
         """Read the machines of these names again: an earlier run had them."""
-        from smecheck.read.fleet.sources import machines_of
+        from smecheck.read.fleet.sources import can_be_read_again, machines_of
 
-        if not names or STDOUT in self._paths:
+        if not names or not can_be_read_again(self._paths):
             return {}
         return {one.name: one for one in machines_of(self._paths) if one.name in names}
 
@@ -412,7 +412,7 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageError(
-            f"--shard {text!r} is no I/N with I from 1 to N", help_text="write it like 3/16"
+            f"--shard {text!r} is not I/N with I from 1 to N", help_text="write it like 3/16"
         )
     return int(found[1]), int(found[2])
 

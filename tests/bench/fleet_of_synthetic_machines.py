@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -73,8 +74,8 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
-def measured(smecheck: str, inventory: Path, rows: Path) -> tuple[float, float, Peaks, str]:
-    """Return CPU seconds, seconds, peaks, and what was said of the work."""
+def measured(smecheck: str, inventory: Path, rows: Path) -> tuple[float, float, Peaks, int]:
+    """Return CPU seconds, seconds, peaks, and the questions that were answered."""
     named = [word for kernel in KERNELS for word in ("--kernel", str(kernel))]
     command = [smecheck, "fleet", *named, str(inventory), "-o", str(rows), "--jobs", "2"]
     before, begun = os.times(), time.monotonic()
@@ -86,8 +87,9 @@ def measured(smecheck: str, inventory: Path, rows: Path) -> tuple[float, float, 
     after = os.times()
     cpu = after.children_user + after.children_system
     cpu -= before.children_user + before.children_system
-    work = " ".join(" ".join(said.split("\n\n")[0].split()).split()[7:]).partition(";")[0]
-    return cpu, time.monotonic() - begun, peaks, work
+    questions = re.search(r"([0-9,]+) distinct questions? answered", said)
+    assert questions
+    return cpu, time.monotonic() - begun, peaks, int(questions[1].replace(",", ""))
 
 
 def loop_seconds(smecheck: str, inventory: Path, folder: Path, pairs: int) -> float:
@@ -116,10 +118,9 @@ def main() -> None:
         for count in (APART, *sizes):
             if count != APART:
                 write_inventory(inventory, machines(count, LAYOUTS, seed=7))
-            cpu, seconds, peaks, work = measured(smecheck, inventory, written)
+            cpu, seconds, peaks, questions = measured(smecheck, inventory, written)
             pairs = count * len(KERNELS)
             assert sum(1 for _ in written.open()) == pairs
-            questions = int(work.split()[0].replace(",", ""))
             factor = loop * pairs / cpu
             kept = [
                 peaks.parent <= PARENT_MIB,

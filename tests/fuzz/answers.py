@@ -15,6 +15,8 @@ from smecheck.boot.early_memory import from_boot_params
 from smecheck.case import Case
 from smecheck.errors import SmecheckError
 from smecheck.evidence import Fact, Known
+from smecheck.fleets.canonical import canonical
+from smecheck.fleets.digest import digest_of_map, digest_of_question
 from smecheck.kernel.image import KernelConfig, KernelImage
 from smecheck.kernel.same_build import config_contradiction, contradiction, merge, with_config
 from smecheck.kernel.symbols import Symbols
@@ -102,6 +104,15 @@ def of_memory(memory: MemoryMap) -> None:
     """Analyze a kernel on that machine, and the loads that kexec would place there."""
     _report(Case(KERNEL, PLACED, None, memory))
     _predict(Case(KERNEL, BootRequest(), None, memory))
+
+
+def of_machines(machines: list[Case]) -> None:
+    """Name the questions of an inventory, and answer the first."""
+    for machine in machines:
+        shared = canonical(machine)
+        digest_of_question(shared, digest_of_map(shared.memory))
+    for machine in machines[:1]:
+        _report(canonical(machine))
 
 
 def of_log(log: KernelLog) -> None:

@@ -17,12 +17,18 @@ import answers
 import seeds
 
 from smecheck.boot.early_boot import EarlyBoot
+from smecheck.case import Case
+from smecheck.errors import MalformedInput, UsageError
 from smecheck.evidence import Fact
 from smecheck.kernel.identity import identify
 from smecheck.kernel.symbols import Symbols
 from smecheck.kernel.verification import VerifyReport
 from smecheck.programs.verify import verification_of
 from smecheck.read.archive.evidence_reader import read_evidence
+from smecheck.read.fleet.described import Described, Said, case_of_described
+from smecheck.read.fleet.inventory import read_inventory
+from smecheck.read.fleet.machine import Broken
+from smecheck.read.fleet.rows import read_rows
 from smecheck.read.kernel.config import read_config
 from smecheck.read.kernel.elf_file import ElfFile
 from smecheck.read.kernel.kernel import read_kernel
@@ -75,6 +81,24 @@ def read_report(path: str) -> Evidence:
     return read_evidence([path])
 
 
+def read_machines(path: str) -> list[Case]:
+    """Read an inventory, of which the first machine that cannot be asked ends it here."""
+    found = []
+    for machine in read_inventory(path, lambda _: None):
+        if isinstance(machine, Broken):
+            raise machine.error
+        assert isinstance(machine, Described)
+        try:
+            found.append(case_of_described(machine, answers.KERNEL, Said()))
+        except UsageError as error:
+            raise MalformedInput(error.message, where=machine.where) from error
+    return found
+
+
+def read_written(path: str) -> object:
+    return read_rows(path, ["old", "new"], lambda _: None)
+
+
 READERS = (
     Reader("elf", read_kernel, seeds.elf, answers.of_kernel),
     Reader("bzimage", read_kernel, seeds.bzimage, answers.of_kernel),
@@ -111,6 +135,8 @@ READERS = (
     Reader("packed-archive", read_report, seeds.packed_archive, answers.of_evidence),
     Reader("supportconfig", read_report, seeds.supportconfig, answers.of_evidence),
     Reader("members", read_report, seeds.members, answers.of_evidence),
+    Reader("inventory", read_machines, seeds.inventory, answers.of_machines),
+    Reader("rows", read_written, seeds.rows),
     Reader("vmcore", read_report, seeds.vmcore, answers.of_evidence),
 )
 """All of them; ``--reader NAME`` chooses."""

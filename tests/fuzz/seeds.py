@@ -28,6 +28,9 @@ from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
 from text_changes import changed
 
+from smecheck.fleets.row import Answer, Row
+from smecheck.report.fleet_row_json import row_line
+
 SAMPLES = DATA.parents[1] / "samples"
 HARMLESS = ("90", "f30f1efa", "488d0425058f8a81", "8b442408", "65488b042528000000", "7402")
 _SMALL = {"preset": 0, "dict_size": 1 << 16}
@@ -169,6 +172,24 @@ def boot(random: Random) -> bytes:
 def host(random: Random) -> bytes:
     """Return a description of a host."""
     return mutated(random, HOST.encode(), text=True)
+
+
+def inventory(random: Random) -> bytes:
+    """Return an inventory of a few machines."""
+    texts = [path.read_text() for path in sorted((DATA / "iomem").glob("guest*.txt"))]
+    lines = []
+    for number in range(3):
+        one: dict[str, object] = {"id": number, "iomem": random.choice(texts), "mode": "crash"}
+        one |= {"initrd": "30M", "cpus": 4, "host": {"kexec_tools": "2.0.25"}, "kaslr": "auto"}
+        lines.append(json.dumps(one))
+    return mutated(random, "\n".join(lines).encode(), text=True)
+
+
+def rows(random: Random) -> bytes:
+    """Return the rows of a fleet of two machines and two kernels."""
+    answer = Answer("clear", "proof", 0, "all is well", ("SME021",), "clear-00000000")
+    made = (Row(f"m{n}", kernel, answer) for n in range(2) for kernel in ("old", "new"))
+    return mutated(random, "".join(map(row_line, made)).encode(), text=True)
 
 
 def crash_cma_ranges(random: Random) -> bytes:

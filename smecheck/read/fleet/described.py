@@ -43,6 +43,7 @@ _LOADING = ("kexec_tools", "running_kernel", "cpus", "mem_min", "mem_max")
 KEYS = ("id", "schema", *TEXTS, "host", *_BOOT, *_LOADING, "labels")
 """All that an inventory may say of a machine; ``labels`` are its owner's own and mean nothing."""
 
+_LONGEST_PLACE = 300
 _MAPS_KEPT = 24
 """Texts of memory maps that are remembered as what was read of them: some 1 MiB each."""
 
@@ -196,13 +197,17 @@ def _host_of(text: str) -> Host:
 
 
 def _with_file(error: InputError, machine: Described) -> InputError:
-    """Say which file it is, where the text is in a file."""
-    key, colon, place = (error.where or "").partition(":")
+    """Say of which machine it is, and in which file, where the text is in a file."""
+    where = error.where or ""
+    if where.startswith(machine.where):
+        return error
+    key, colon, place = where.partition(":")
     value = machine.fields.get(key)
     if key in TEXTS and isinstance(value, str) and _is_file(value):
-        error.where = f"{_path(machine, value)}{colon}{place}"
-    elif key in (*TEXTS, "host"):
-        error.where = f"{machine.where}: {error.where}"
+        where = f"{_path(machine, value)}{colon}{place}"
+    if len(where) > _LONGEST_PLACE:
+        where = f"{where[: _LONGEST_PLACE - 1]}…"
+    error.where = f"{machine.where}: {where}"
     return error
 
 
@@ -294,7 +299,7 @@ def _initrd(machine: Described) -> tuple[int | None, bool]:
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise _bad(
-                machine, "initrd", f"{quoted(value)} is no size, and as a file: {reason}"
+                machine, "initrd", f"{quoted(value)} is not a size, and as a file: {reason}"
             ) from error
         return size, size == 0
     return _integer(machine, "initrd"), False

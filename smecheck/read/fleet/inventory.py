@@ -66,7 +66,7 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or "is nested too deeply"
         column = getattr(error, "colno", 1)
-        message = f"is no JSON: {reason.lower()} (column {column})"
+        message = f"is not JSON: {reason.lower()} (column {column})"
         return Broken(where, MalformedInput(message, where=where, help_text=_HELP))
     return described(fields, where, folder)
 
@@ -74,7 +74,7 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
 def described(fields: object, where: str, folder: str) -> Machine:
     """Return the machine that an object describes."""
     if not isinstance(fields, Mapping):
-        return Broken(where, MalformedInput("is no object", where=where, help_text=_HELP))
+        return Broken(where, MalformedInput("is not an object", where=where, help_text=_HELP))
     name = ids_of(fields)
     if name is None:
         message = "has no id: each machine needs one, a text or a number"

@@ -43,7 +43,7 @@ def read_parquet(path: str, watch: Callable[[int], None]) -> Iterator[Machine]:
     except (pyarrow.lib.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
         problem = MalformedInput(
-            f"is no Parquet file that can be read: {reason}",
+            f"is not a Parquet file that can be read: {reason}",
             where=path,
             help_text="write it again, or convert it to JSON Lines",
         )

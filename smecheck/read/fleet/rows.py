@@ -86,7 +86,7 @@ def _row(line: bytes, where: str) -> Row:
             raise ValueError(fields["schema"])
         return row_of(fields)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MalformedInput(f"is no row of {SCHEMA}", where=where, help_text=_HELP) from error
+        raise MalformedInput(f"is not a row of {SCHEMA}", where=where, help_text=_HELP) from error
 
 
 def row_of(fields: dict[str, Any]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
@@ -54,7 +55,7 @@ def _renamed(machine: Machine, name: str) -> Machine:
 
 def machines_at(path: str, watch: Watch = lambda _: None) -> Iterator[Machine]:
     """Yield the machines that one path names; see :func:`machines_of`."""
-    if path == STDIN:
+    if path == STDIN or _is_pipe(path):
         yield from read_inventory(path, watch)
     elif os.path.isdir(path):  # noqa: PTH112 - a str is what users give
         yield from _of_folder(path, watch)
@@ -67,6 +68,19 @@ def machines_at(path: str, watch: Watch = lambda _: None) -> Iterator[Machine]:
             yield from machines_at(one, watch)
     else:
         yield from _of_file(path, watch)
+
+
+def _is_pipe(path: str) -> bool:
+    """Tell whether a path can be read only once: it is then taken for an inventory."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - a str is what users give
+    except (OSError, ValueError):
+        return False
+
+
+def can_be_read_again(paths: Iterable[str]) -> bool:
+    """Tell whether none of the paths is a pipe."""
+    return not any(path == STDIN or _is_pipe(path) for path in paths)
 
 
 def _of_file(path: str, watch: Watch) -> Iterator[Machine]:
