@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smecheck.load.crash_map import UsableMap
@@ -11,6 +11,7 @@ from smecheck.machine.firmware import E820Type
 PLACES = st.integers(0, 40)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(PLACES, PLACES), max_size=20))
 def test_ranges_are_inserted_as_kexec_tools_does(added: list[tuple[int, int]]) -> None:
     """add_memmap(), kexec/arch/i386/crashdump-x86.c; cut ranges may end before they start."""
