@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import Path
+from smecheck.boot.case_as_asked import as_asked
 from smecheck.boot.decompressor import unpack_rules
-from smecheck.boot.path_asked_about import with_path
 from smecheck.boot.resolve import resolve_boot
 from smecheck.case import Case, Identified, Located, Resolved
 from smecheck.checks.apply import contradicting, deciding_findings, findings_of, rule_results
@@ -27,22 +27,20 @@ from smecheck.checks.verdict import judge
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs_used import inputs_used
 from smecheck.kernel.identity import identify
-from smecheck.load.memory_of_case import memory_premises, with_memory
+from smecheck.kernel.verification import code_premise
 from smecheck.load.of_case import (
     asks_for_load,
     cross_checked,
     host_of,
+    memory_premises,
     named,
     obstacle_in_log,
     predicted_load,
-    with_kexec_options,
 )
 from smecheck.record import extended, replace
-from smecheck.workarea.boot_proof import proof_of, voided
-from smecheck.workarea.code_premise import code_premise
 from smecheck.workarea.ownership import moved_by_kaslr
 from smecheck.workarea.place import place, place_both
-from smecheck.workarea.proof import reservations
+from smecheck.workarea.proof import proof_of, reservations, voided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +92,7 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
     It is that of :func:`report_on`, without what only a reader of a report needs.
 
     Args:
-        case: as :func:`as_asked` returns it.
+        case: as :func:`~smecheck.boot.case_as_asked.as_asked` returns it.
         predicted: for that case, or one that differs in what was assumed.
     """
     resolved = _resolved(case, predicted, first_only=True)
@@ -104,16 +102,11 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
     return judge(judged).verdict
 
 
-def as_asked(case: Case) -> Case:
-    """Return the case with all that follows from what was given."""
-    return with_path(with_memory(with_kexec_options(case)))
-
-
 def report_on(case: Case, predicted: PredictedLoad | None) -> Report:
     """Answer the question for one load, without trying others.
 
     Args:
-        case: as :func:`as_asked` returns it.
+        case: as :func:`~smecheck.boot.case_as_asked.as_asked` returns it.
         predicted: the load, where none was recorded and it can be predicted.
     """
     return _report(*_judged(_resolved(case, predicted)))
@@ -155,7 +148,7 @@ def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool =
     located = extended(Located, identified, boot=boot, crash_memory=_crash_memory(identified, boot))
     bases, places = bases_of_kaslr(located), places_of_kaslr(located, first_only=first_only)
     if isinstance(places, Known):
-        from smecheck.boot.kaslr.example_slot import at_a_slot
+        from smecheck.boot.kaslr.places import at_a_slot
 
         located = replace(located, boot=at_a_slot(located.boot, places.value))
     return extended(

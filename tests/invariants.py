@@ -16,8 +16,8 @@ from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.checks.tolerance import Tolerance, exit_status
 from smecheck.evidence import value_of
+from smecheck.kernel.verification import COMPUTES_AS_UPSTREAM
 from smecheck.load.segments import SegmentRole
-from smecheck.workarea.code_premise import COMPUTES_AS_UPSTREAM
 from smecheck.workarea.placement import Owner
 
 _STATUS = {Verdict.CLEAR: {0}, Verdict.COLLISION: {1}, Verdict.UNDECIDED: {1, 4}}

@@ -10,8 +10,13 @@ from typing import Any
 
 from recorded import DATA
 
-from smecheck.boot.early_boot import SETUP_INDIRECT, EarlyBoot, SetupDataNode
-from smecheck.boot.early_memory import completed, from_boot_params
+from smecheck.boot.early_boot import (
+    SETUP_INDIRECT,
+    EarlyBoot,
+    SetupDataNode,
+    completed,
+    from_boot_params,
+)
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import KernelImage, KernelKind, SetupHeader
 from smecheck.machine.firmware import EfiMap, EfiRange

@@ -9,8 +9,7 @@ import pytest
 from commandline import ROOT, run, sample
 from recorded import DATA, kernel, load_json
 
-from smecheck.advice.advise import advise
-from smecheck.advice.changes import is_safe
+from smecheck.advice.advise import advise, is_safe
 from smecheck.analysis import analyze
 from smecheck.answer import Advice, Cost, Report, Verdict
 from smecheck.asked import BootRequest

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kaslr_cases import CASES, number, unpacked
 
-from smecheck.boot.early_memory import from_boot_params
+from smecheck.boot.early_boot import from_boot_params
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown
 from smecheck.machine.firmware import FirmwareMapKind

@@ -14,9 +14,9 @@ from recorded import DATA, kernel, load_json
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Report
 from smecheck.asked import BootRequest
+from smecheck.boot.case_as_asked import with_memory
 from smecheck.case import Case
 from smecheck.evidence import Known, value_of
-from smecheck.load.memory_of_case import with_memory
 from smecheck.load.of_case import predicted_load
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList

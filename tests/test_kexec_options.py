@@ -20,10 +20,9 @@ from smecheck.load.getopt_long import BadOptionError
 from smecheck.load.kexec_cmdline import given_cmdline
 from smecheck.load.kexec_option_table import options_of
 from smecheck.load.kexec_options import KexecOptions, parse_options
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentRole
-from smecheck.load.versions import parse_version
+from smecheck.load.versions import ToolsChange, parse_version
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import Host
 from smecheck.read.machine.iomem import parse_iomem, read_iomem

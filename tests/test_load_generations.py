@@ -9,12 +9,17 @@ from recorded_loads import image_of
 
 from smecheck.evidence import Known
 from smecheck.load.candidates import candidates_of, ram_ranges
-from smecheck.load.file_load_generations import KernelChange
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.predict import default_loader, predict
 from smecheck.load.request import LoadRequest, Prediction, Refusal
 from smecheck.load.segments import Loader, Mode, Segment, SegmentRole
-from smecheck.load.versions import Change, Version, parse_version, version_text
+from smecheck.load.versions import (
+    Change,
+    KernelChange,
+    ToolsChange,
+    Version,
+    parse_version,
+    version_text,
+)
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import Host
 from smecheck.read.machine.iomem import parse_iomem

@@ -19,7 +19,6 @@ from smecheck.checks import (
     machine_code,
     ownership,
     section,
-    section_image,
 )
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Outcome, RuleResult
@@ -53,7 +52,7 @@ def bare(image: KernelImage, **request: object) -> Report:
 
 def test_a_bare_kernel_is_asked_what_needs_no_machine() -> None:
     asked = set(results(bare(NEW)))
-    families = (build, section, section_image, early_code, ownership)
+    families = (build, section, early_code, ownership)
     assert asked == {rule.id for family in families for rule in family.RULES}
     assert {rule.id for rule in RULES.values() if rule.static} - RUN <= asked
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from recorded import DATA, kernel, load_json
 
-from smecheck.analysis import as_asked, report_on, verdict_on
+from smecheck.analysis import report_on, verdict_on
 from smecheck.answer import Verdict
 from smecheck.asked import BootRequest, Switch
+from smecheck.boot.case_as_asked import as_asked
 from smecheck.case import Case
 from smecheck.load.alternatives import alternatives
 from smecheck.load.of_case import predicted_load

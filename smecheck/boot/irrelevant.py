@@ -37,34 +37,34 @@ _OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys")
 """Fields of a host that only one of the system calls depends on, or only ``kexec -p``."""
 
 
-def irrelevant(question: Case, boot: Boot) -> tuple[str, ...]:
+def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
     """Say what of the machine does not count for the answer, where no load is predicted.
 
     Args:
-        question: for which no load is predicted.
+        case: for which no load is predicted.
         boot: as it was understood.
     """
-    machine = question.machine
-    if machine is None or question.cross_check:
+    machine = case.machine
+    if machine is None or case.cross_check:
         return ()
     counting: tuple[str, ...] = _ALWAYS_COUNTS
     if boot.path is Path.KDUMP:
         counting += _COUNTS_FOR_KDUMP
-    if question.segments is None and boot.path is not Path.FIRST_BOOT:
+    if case.segments is None and boot.path is not Path.FIRST_BOOT:
         counting += _COUNTS_FOR_PROOF
     given = (name for name in field_names(machine.host) if name not in counting)
     names = [*_said(machine.host, given), *_window(machine)]
     why = "no load is predicted"
-    if question.segments is not None:
+    if case.segments is not None:
         why = "the load is recorded, not predicted (--cross-check does both)"
     elif boot.path is Path.FIRST_BOOT:
         why = "the question is a first boot, not a load"
     return _sentence(names, why)
 
 
-def irrelevant_to_load(question: Case, asked: AskedLoad) -> tuple[str, ...]:
+def irrelevant_to_load(case: Case, asked: AskedLoad) -> tuple[str, ...]:
     """Say what of the machine does not count for the load that is predicted."""
-    machine = question.machine
+    machine = case.machine
     if machine is None:
         return ()
     loader, mode = asked.loader.value, asked.mode.value

@@ -8,14 +8,16 @@ from smecheck.asked import Paging
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import has_word
 from smecheck.kernel.five_levels import has_five_levels
-from smecheck.kernel.generations import Generation
+from smecheck.kernel.generations import GENERATION_RULES
 
 if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
 
 
-_FOUR_LEVELS_ONLY = {Generation.V4_17, Generation.RFC}
+_FOUR_LEVELS_ONLY = {
+    generation for generation, rules in GENERATION_RULES.items() if not rules.builds_five_levels
+}
 
 
 def paging_contradicted(asked: Paging, image: KernelImage) -> str | None:

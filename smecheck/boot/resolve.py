@@ -21,10 +21,10 @@ from smecheck.boot.log_of_boot import (
     said_of_kaslr,
 )
 from smecheck.boot.paging import paging_at_entry
-from smecheck.boot.running import running_kernel
 from smecheck.evidence import Fact, Known, T, Unknown, first_known
 from smecheck.kernel.cmdline import has_word, unseen_bytes
 from smecheck.load.segments import Mode, SegmentList, SegmentRole
+from smecheck.load.shown_kernel import base_of_shown_kernel
 from smecheck.quantity import address_text, count_text, size_text
 from smecheck.record import replace
 from smecheck.span import Span
@@ -179,7 +179,7 @@ def _kernel_base(
         base = landing(load_address.value, found.rules)
         return base, isinstance(kaslr, Known) and not kaslr.value
     if path is Path.FIRST_BOOT and found.memory is not None:
-        return running_kernel(found.memory, found.image, found.facts), True
+        return base_of_shown_kernel(found.memory, found.image, found.facts), True
     if isinstance(load_address, Unknown) and segments is not None:
         return Unknown(load_address.reason), False
     return Unknown(

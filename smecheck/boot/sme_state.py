@@ -27,7 +27,7 @@ from smecheck.boot.logged_sme import (
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import last_value, parameters, values, word_position
 from smecheck.kernel.facts import KernelFacts
-from smecheck.kernel.generations import Generation
+from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.kernel.identity import SWITCH_SYMBOLS, banner_version
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.record import record
@@ -177,7 +177,9 @@ def _guest(found: Identified, features: tuple[str, ...]) -> str | None:
             "sme_encrypt_kernel() returns at once, whatever the command line says"
         )
     seen = found.log.boot.hypervisor if found.log is not None else None
-    looks_for_one = Generation.V4_14_0 not in found.facts.generations
+    looks_for_one = all(
+        GENERATION_RULES[one].asks_for_hypervisor for one in found.facts.generations
+    )
     if seen is not None and seen.text in HYPERVISORS and looks_for_one:
         return (
             f"the machine is a guest ({seen.where}: Hypervisor detected: {seen.text}): since v4.15 "

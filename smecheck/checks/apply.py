@@ -106,9 +106,9 @@ def applicable(resolved: Resolved) -> Iterator[Rule]:
 
     A rule comes behind those that it builds on.
     """
-    from smecheck.checks import build, early_code, ownership, section, section_image
+    from smecheck.checks import build, early_code, ownership, section
 
-    yield from (*build.RULES, *section.RULES, *section_image.RULES, *ownership.RULES)
+    yield from (*build.RULES, *section.RULES, *ownership.RULES)
     yield from early_code.RULES
     if resolved.verification is not None:
         from smecheck.checks import machine_code

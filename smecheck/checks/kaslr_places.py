@@ -20,7 +20,7 @@ def bases_of_kaslr(located: Located) -> Fact[PossibleBases] | None:
     kaslr = located.boot.kaslr
     if not located.boot.base_is_stated or (isinstance(kaslr, Known) and not kaslr.value):
         return None
-    from smecheck.boot.kaslr.possible_bases import possible_bases
+    from smecheck.boot.kaslr.places import possible_bases
 
     return possible_bases(located)
 
@@ -39,6 +39,6 @@ def places_of_kaslr(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
         return Unknown("--load-address says where the kernel runs")
     if located.early is None and located.load is None and boot.path is not Path.FIRST_BOOT:
         return Unknown("no load is known")
-    from smecheck.checks.kaslr_variants import swept
+    from smecheck.checks.kaslr_sweep import swept
 
     return swept(located, first_only=first_only)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.boot.log_of_boot import another_kernel
-from smecheck.boot.running import running_kernel
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, rule, segment_party
@@ -15,6 +14,7 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.load.shown_kernel import base_of_shown_kernel
 from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet, align_up
 
@@ -192,7 +192,7 @@ def another_kernel_runs(resolved: Resolved) -> Iterator[Observation]:
     severity, remedy = _MAY_DIFFER[resolved.boot.path]
     memory, log, image = resolved.memory, resolved.log, resolved.image
     if memory is not None and memory.first("Kernel code"):
-        base = running_kernel(memory, image, resolved.facts)
+        base = base_of_shown_kernel(memory, image, resolved.facts)
         if isinstance(base, Unknown):
             yield Observation(message=base.reason, severity=severity, remedy=remedy)
     other = another_kernel(log, image) if log is not None else None

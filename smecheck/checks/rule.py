@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks.finding import Effect, Finding, Outcome, Party, RuleResult, Severity
 from smecheck.evidence import Known, Unknown
+from smecheck.load.segments import SegmentRole
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from smecheck.checks.forbidden import Forbids
     from smecheck.load.segments import Segment
     from smecheck.span import Span
+
 
 Check = Callable[["Resolved"], Iterable["Observation"]]
 Need = Callable[["Resolved"], "Lack | None"]
@@ -234,3 +236,17 @@ def joined(*conditions: str | None) -> str | None:
 def _page(docstring: str) -> str:
     """Remove the indentation of a docstring."""
     return "\n".join(line.strip() for line in docstring.strip().splitlines())
+
+
+_CONSEQUENCE = {
+    SegmentRole.BOOT_PARAMS: "the kernel loses boot_params and its command line and dies silently",
+    SegmentRole.CMDLINE: "the kernel loses its command line",
+    SegmentRole.INITRD: "the initrd is destroyed: no root file system",
+    SegmentRole.ELFCOREHDR: "the crash kernel cannot describe the memory it should save",
+    SegmentRole.BACKUP: "the saved low memory is lost to the vmcore",
+}
+
+
+def consequence_of(role: SegmentRole) -> str:
+    """Say what becomes of a kernel that finds a segment of that role overwritten."""
+    return _CONSEQUENCE.get(role, "its content is lost")

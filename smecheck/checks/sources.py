@@ -9,16 +9,80 @@ from smecheck.asked import Path
 from smecheck.boot.logged_sme import sme_beside_guest
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
-from smecheck.checks.map_pair import Difference, is_firmwares, ram_without
 from smecheck.checks.rule import Observation, rule
 from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
 from smecheck.machine.memory import MapKind, MemoryMap, Region
 from smecheck.quantity import address_text, size_text
+from smecheck.record import record
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
+
+
+_RAM = "System RAM"
+_LIMIT = 4
+"""Places told of each kind of difference."""
+
+
+@record
+class Difference:
+    """A span that one map calls RAM and the other one does not."""
+
+    span: Span
+    ram: Region
+    """The region of the map that calls it RAM."""
+    other: Region | None
+    """What the other map calls it; ``None`` where it has nothing there."""
+    more: int
+    """How many further places of this kind are not told one by one."""
+
+
+def ram_without(one: MemoryMap, other: MemoryMap) -> Iterator[Difference]:
+    """Yield what ``one`` calls RAM and ``other`` does not, the first few places of each kind.
+
+    Memory that was added to a running machine ("System RAM (kmem)") is in no firmware's map, and
+    does not count. What lies inside System RAM and is claimed by firmware, or a RAM buffer, counts
+    as RAM of the other map: it differs in who uses it.
+    """
+    ram = SpanSet(region.span for region in one.named(_RAM)) & one.system_ram
+    not_ram = ram - _all_ram(other) - other.ram_buffer
+    named: list[tuple[Span, Region]] = []
+    nameless: list[Span] = []
+    for span in not_ram:
+        for region in other.regions:
+            met = region.span & span
+            if met and not region.name.startswith(_RAM) and other.innermost(met.start) == region:
+                named.append((met, region))
+        rest = SpanSet([span]) - SpanSet(met for met, _ in named)
+        nameless += rest
+    for index, (span, region) in enumerate(named[:_LIMIT]):
+        yield _difference(one, span, region, _more(named, index))
+    # In a piece of a map, what is not there says nothing.
+    if other.complete:
+        for index, span in enumerate(nameless[:_LIMIT]):
+            yield _difference(one, span, None, _more(nameless, index))
+
+
+def _all_ram(memory: MemoryMap) -> SpanSet:
+    return SpanSet(region.span for region in memory.regions if region.name.startswith(_RAM))
+
+
+def _difference(one: MemoryMap, span: Span, other: Region | None, more: int) -> Difference:
+    holders = (region for region in one.named(_RAM) if span.start in region.span)
+    ram = next(holders, Region(_RAM, span, 0, 0))
+    return Difference(span, ram, other, more)
+
+
+def _more(found: list[tuple[Span, Region]] | list[Span], index: int) -> int:
+    return len(found) - _LIMIT if index == _LIMIT - 1 and len(found) > _LIMIT else 0
+
+
+def is_firmwares(memory: MemoryMap) -> bool:
+    """Tell whether a map is the firmware's own, before a kernel changed it."""
+    return memory.kind in (MapKind.FIRMWARE, MapKind.EFI)
+
 
 _MIB = 1 << 20
 _FROM_ONE_BOOT = "give maps and logs of the same boot of the same machine"

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from smecheck.boot.unpack_buffer import unpack_buffer
 from smecheck.checks import needs
-from smecheck.checks.consequence import consequence_of
 from smecheck.checks.finding import Effect, Severity
-from smecheck.checks.rule import Observation, joined, rule, segment_party
+from smecheck.checks.rule import Observation, consequence_of, joined, rule, segment_party
 from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Segment, SegmentRole
 from smecheck.quantity import size_text

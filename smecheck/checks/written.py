@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.consequence import consequence_of
 from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.forbidden import Forbidden, Part, met, neighbours_in
 from smecheck.checks.rule import (
     OWN_SECTION,
     SME_OFF_NOW,
     Observation,
+    consequence_of,
     rule,
     segment_party,
 )

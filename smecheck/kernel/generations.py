@@ -30,6 +30,8 @@ class GenerationRules:
     """Pages for PTEs that the calculation adds for the unaligned head and tail of a range."""
     builds_five_levels: bool
     """With LA57 the tables really have five levels; otherwise only their size allows for it."""
+    asks_for_hypervisor: bool
+    """sme_enable() asks CPUID whether a hypervisor runs, and turns SME on under none."""
     source: str
 
 
@@ -44,6 +46,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=False,
             pte_page_count=0,
             builds_five_levels=True,
+            asks_for_hypervisor=False,
             source=f"v4.14 arch/x86/mm/mem_encrypt.c; {_SIZED_AT_COMPILE_TIME}",
         ),
         GenerationRules(
@@ -52,6 +55,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=True,
+            asks_for_hypervisor=True,
             source="v4.15 arch/x86/mm/mem_encrypt.c (107cd2532181, cc5f01e28d6c; late 4.14.y); "
             + _SIZED_AT_COMPILE_TIME,
         ),
@@ -61,6 +65,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=False,
+            asks_for_hypervisor=True,
             source="v4.17 arch/x86/mm/mem_encrypt_identity.c (1cd9c22fee3a); 4-level tables only",
         ),
         GenerationRules(
@@ -69,6 +74,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=False,
+            asks_for_hypervisor=True,
             source="RFC of 2019-06-04 over v5.2-rc: .sme, arch/x86/mm/mem_encrypt_identity.c",
         ),
         GenerationRules(
@@ -77,14 +83,18 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=True,
+            asks_for_hypervisor=True,
             source="v5.3 e1bfa87399e3, arch/x86/mm/mem_encrypt_identity.c "
             "(since v6.16 arch/x86/boot/startup/sme.c)",
         ),
     )
 }
-"""Every generation. The arithmetic itself is in ``placement.workarea``."""
+"""Every generation. The arithmetic itself is in ``workarea.arithmetic``."""
 
 AFTER_END_GENERATIONS = tuple(
     rules.generation for rules in GENERATION_RULES.values() if not rules.in_section
 )
 """The candidates where only the scheme is known."""
+
+USUAL_AFTER_END, USUAL_IN_SECTION = Generation.V4_17, Generation.V5_3
+"""What is computed for the scheme that a kernel does not have."""

@@ -9,8 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
-from smecheck.load.kexec_tools import ToolsChange
-from smecheck.load.versions import Version
+from smecheck.load.versions import ToolsChange, Version
 from smecheck.machine.firmware import E820Type, FirmwareMap
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record, replace

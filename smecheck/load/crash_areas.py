@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import parameters
-from smecheck.load.file_load_generations import KernelChange
-from smecheck.load.versions import parse_version
+from smecheck.load.versions import KernelChange, parse_version
 from smecheck.machine.firmware import E820Type
 from smecheck.span import Span
 

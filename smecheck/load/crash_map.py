@@ -10,8 +10,7 @@ from bisect import bisect_right
 from operator import attrgetter
 
 from smecheck.load.candidates import IOMEM_TYPES
-from smecheck.load.kexec_tools import ToolsChange
-from smecheck.load.versions import Version
+from smecheck.load.versions import ToolsChange, Version
 from smecheck.machine.firmware import E820Type
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record

@@ -13,10 +13,9 @@ from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
 from smecheck.kernel.cmdline import parameters
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.bzimage_facts import NotPredictable
-from smecheck.load.file_load_generations import KernelChange
 from smecheck.load.kexec_options import options_of_host
 from smecheck.load.segments import Mode, Placing
-from smecheck.load.versions import parse_version
+from smecheck.load.versions import KernelChange, parse_version
 from smecheck.record import record
 from smecheck.span import align_up
 

@@ -9,10 +9,9 @@ from smecheck.evidence import Step
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.candidates import Candidates, ram_ranges
 from smecheck.load.holes import Hole, Wanted, find_hole, free_pieces, largest_room
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.request import ADDRESSES, Refusal
 from smecheck.load.segments import Segment, SegmentOrigin, SegmentRole
-from smecheck.load.versions import Version
+from smecheck.load.versions import ToolsChange, Version
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, align_up

@@ -6,9 +6,8 @@ import re
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.load.kexec_options import KexecOptions, version_of_tools
-from smecheck.load.kexec_tools import NEWEST
 from smecheck.load.segments import Mode
-from smecheck.load.versions import Version
+from smecheck.load.versions import NEWEST_TOOLS, Version
 from smecheck.machine.host import Host
 
 _REMOVES_EVERY: Version = (2, 0, 30)
@@ -33,7 +32,7 @@ def given_cmdline(options: KexecOptions, host: Host) -> Fact[str] | None:
         return Unknown(
             "--reuse-cmdline passes the running kernel's command line on, and that is not known"
         )
-    version = version_of_tools(host.kexec_tools) or NEWEST
+    version = version_of_tools(host.kexec_tools) or NEWEST_TOOLS
     every = version >= _REMOVES_EVERY
     base = _without(re.split(r"[\r\n]", known)[0], "BOOT_IMAGE", every=every)
     if options.mode is Mode.CRASH:

@@ -11,24 +11,27 @@ from smecheck.evidence import Step, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import BzImageFacts, bzimage_facts
-from smecheck.load.core_headers import CPUS, HOTPLUG_ASSUMED, HOTPLUG_SIZE, headers_size
 from smecheck.load.crash_areas import crash_areas
-from smecheck.load.file_load_generations import KernelChange
+from smecheck.load.elfcorehdr import (
+    CPUS,
+    HOTPLUG_ASSUMED,
+    HOTPLUG_SIZE,
+    headers_size,
+    refused_for_hotplug,
+)
 from smecheck.load.hidden_places import handed_over_size, say_what_is_hidden
 from smecheck.load.holes import Wanted, largest_room
-from smecheck.load.hotplug import refused_for_hotplug
 from smecheck.load.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.load.kexec_buffers import PREDICTED_FROM, Buffer, LoadRefused
 from smecheck.load.kexec_load import cmdline_of, is_elf_request, tools_of
 from smecheck.load.kexec_options import KexecOptions, options_of_host, version_of_tools
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.load_state import cmdline_bytes
+from smecheck.load.loading_kernel import RunningKernel, running_kernel, running_purgatory
 from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
-from smecheck.load.running_kernel import RunningKernel, running_kernel, running_purgatory
 from smecheck.load.runtime_map import runtime_entries
 from smecheck.load.segments import Mode, Segment, SegmentOrigin, SegmentRole
-from smecheck.load.versions import Version
+from smecheck.load.versions import KernelChange, ToolsChange, Version
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace

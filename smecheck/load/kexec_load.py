@@ -12,7 +12,7 @@ from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import NotPredictable, bzimage_facts
 from smecheck.load.candidates import candidates_of, crash_window, reads_firmware_map
 from smecheck.load.crash_map import UsableMap
-from smecheck.load.hotplug import refused_for_hotplug
+from smecheck.load.elfcorehdr import refused_for_hotplug
 from smecheck.load.kernel_limits import MORE_THAN_HALF, takes_too_much
 from smecheck.load.kexec_buffers import KexecBuffers, LoadRefused
 from smecheck.load.kexec_cmdline import given_cmdline
@@ -20,13 +20,12 @@ from smecheck.load.kexec_load_bzimage import place_bzimage32, place_bzimage64
 from smecheck.load.kexec_load_elf import place_elf
 from smecheck.load.kexec_option_table import BZIMAGE32_TYPE, BZIMAGE64_TYPE, ELF_TYPE
 from smecheck.load.kexec_options import KexecOptions, options_of_host, version_of_tools
-from smecheck.load.kexec_tools import NEWEST
 from smecheck.load.load_state import LoadState
 from smecheck.load.request import LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
 from smecheck.load.runtime_map import runtime_entries
 from smecheck.load.segments import Mode
-from smecheck.load.versions import Version, version_text
+from smecheck.load.versions import NEWEST_TOOLS, Version, version_text
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.span import Span
 
@@ -157,8 +156,8 @@ def tools_of(request: LoadRequest, assumptions: Assumptions) -> Version:
     """Return the version of kexec-tools, the newest that is known where none is given."""
     version = version_of_tools(request.host.kexec_tools)
     known = Unknown("no version") if version is None else Known(version, "the host")
-    text = f"kexec-tools is {version_text(NEWEST)}, the newest that is known"
-    return assumptions.take("kexec_tools", known, NEWEST, text)
+    text = f"kexec-tools is {version_text(NEWEST_TOOLS)}, the newest that is known"
+    return assumptions.take("kexec_tools", known, NEWEST_TOOLS, text)
 
 
 def _firmware_that_is_read(request: LoadRequest, assumptions: Assumptions) -> FirmwareMap | None:

@@ -15,10 +15,10 @@ from smecheck.load.bzimage_facts import (
 from smecheck.load.kexec_buffers import Buffer, LoadRefused
 from smecheck.load.kexec_load_crash import add_crash_segments
 from smecheck.load.kexec_load_setup_data import add_setup_data
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.load_state import LoadState, cmdline_bytes
 from smecheck.load.request import ADDRESSES, Refusal
 from smecheck.load.segments import SegmentRole
+from smecheck.load.versions import ToolsChange
 from smecheck.span import Span
 
 _BZIMAGE64 = "kexec-tools, kexec-bzImage64.c, do_bzImage64_load()"

@@ -5,14 +5,13 @@ kexec-tools, kexec/arch/i386/crashdump-x86.c, load_crashdump_segments().
 
 from __future__ import annotations
 
-from smecheck.load.core_headers import CPUS, headers_size
 from smecheck.load.crash_map import CrashRange, backup_source, not_ram, ranges_to_dump
-from smecheck.load.hotplug import size_for_hotplug
+from smecheck.load.elfcorehdr import CPUS, headers_size, size_for_hotplug
 from smecheck.load.kexec_buffers import Buffer, LoadRefused
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.load_state import LoadState, with_word
 from smecheck.load.request import Refusal
 from smecheck.load.segments import SegmentRole
+from smecheck.load.versions import ToolsChange
 from smecheck.machine.firmware import E820Type
 from smecheck.machine.memory import MemoryMap
 from smecheck.span import Span, align_up

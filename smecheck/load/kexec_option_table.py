@@ -8,8 +8,7 @@ and 2.0.32; the tables in the binaries of 2.0.20, 2.0.25, 2.0.29 and 2.0.32 as D
 
 from __future__ import annotations
 
-from smecheck.load.kexec_tools import ToolsChange
-from smecheck.load.versions import Version
+from smecheck.load.versions import ToolsChange, Version
 from smecheck.record import record
 
 ALWAYS: Version = (0, 0, 0)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from smecheck.machine.kernel_log import LogLine
 
 
-def obstacle_of(question: Case) -> Obstacle | None:
+def obstacle_of(case: Case) -> Obstacle | None:
     """Return what stands in the way of a prediction; ``None`` if nothing in the log does."""
-    log, boot = question.log, question.boot
-    if log is None or question.segments is not None:
+    log, boot = case.log, case.boot
+    if log is None or case.segments is not None:
         return None
     told = log.boot
     if told.xen is not None:
@@ -35,7 +35,7 @@ def obstacle_of(question: Case) -> Obstacle | None:
         )
     if not _is_crash(boot):
         return None
-    if _reservation_is_shown(question):
+    if _reservation_is_shown(case):
         return None
     if told.broken_reservation is not None:
         line = told.broken_reservation
@@ -45,7 +45,7 @@ def obstacle_of(question: Case) -> Obstacle | None:
             "give the log as a file, not as text that was broken; or /proc/iomem of that boot "
             "(--iomem, read as root)",
         )
-    failure = nothing_reserved(question)
+    failure = nothing_reserved(case)
     if failure is not None:
         return Obstacle(f"no memory was reserved for a crash kernel ({said(failure)})", RESERVE)
     return None
@@ -58,11 +58,11 @@ RESERVE = (
 """What to do where nothing is reserved."""
 
 
-def nothing_reserved(question: Case) -> LogLine | None:
+def nothing_reserved(case: Case) -> LogLine | None:
     """Return the line of the log that says why no memory is reserved for a crash kernel."""
-    if question.log is None:
+    if case.log is None:
         return None
-    boot = question.log.boot
+    boot = case.log.boot
     if boot.crash_reservations or boot.broken_reservation is not None or not boot.crash_failures:
         return None
     return boot.crash_failures[0]
@@ -77,9 +77,9 @@ def _is_crash(boot: BootRequest) -> bool:
     return boot.mode is Mode.CRASH or boot.path is Path.KDUMP
 
 
-def _reservation_is_shown(question: Case) -> bool:
+def _reservation_is_shown(case: Case) -> bool:
     """Tell whether something else than the log shows where memory is reserved."""
-    memory, machine = question.memory, question.machine
+    memory, machine = case.memory, case.machine
     if memory is not None and memory.kind is MapKind.IOMEM and memory.crash_kernel:
         return True
     return machine is not None and machine.host.crash_kernel is not None

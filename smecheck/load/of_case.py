@@ -1,4 +1,4 @@
-"""The load of a question: as it was recorded, as it is predicted, or one held against the other.
+"""The load of a case: as it was recorded, as it is predicted, or one held against the other.
 
 What a question has nothing for is not imported: a kernel alone has no load.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
-from smecheck.evidence import Known, value_of
+from smecheck.evidence import value_of
 from smecheck.load.segments import SegmentOrigin
 from smecheck.record import replace
 
@@ -21,87 +21,68 @@ if TYPE_CHECKING:
     from smecheck.machine.host import Host
 
 
-def asks_for_load(question: Case) -> bool:
+def asks_for_load(case: Case) -> bool:
     """Tell whether a load is asked about that nobody recorded."""
-    boot = question.boot
+    boot = case.boot
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
-    if question.segments is not None or boot.path is Path.FIRST_BOOT:
+    if case.segments is not None or boot.path is Path.FIRST_BOOT:
         return False
-    return says_load or question.machine is not None
+    return says_load or case.machine is not None
 
 
-def predicted_load(question: Case) -> PredictedLoad | None:
+def predicted_load(case: Case) -> PredictedLoad | None:
     """Predict the load, where one is asked about and none was recorded."""
-    if not asks_for_load(question) or obstacle_in_log(question) is not None:
+    if not asks_for_load(case) or obstacle_in_log(case) is not None:
         return None
     from smecheck.load.predicted_load import asked_load, predict_load
 
-    asked = asked_load(question.image, question.boot, _machine(question))
+    asked = asked_load(case.image, case.boot, _machine(case))
     return None if asked is None else predict_load(asked)
 
 
-def obstacle_in_log(question: Case) -> Obstacle | None:
+def obstacle_in_log(case: Case) -> Obstacle | None:
     """Return what the log says that makes a prediction impossible, if anything."""
-    if question.log is None:
+    if case.log is None:
         return None
     from smecheck.load.log_obstacle import obstacle_of
 
-    return obstacle_of(question)
+    return obstacle_of(case)
 
 
-def why_nothing_is_reserved(question: Case) -> str | None:
+def why_nothing_is_reserved(case: Case) -> str | None:
     """Quote the line of the log that says why no memory is reserved for a crash kernel."""
-    if question.log is None:
+    if case.log is None:
         return None
     from smecheck.load.log_obstacle import nothing_reserved, said
 
-    line = nothing_reserved(question)
+    line = nothing_reserved(case)
     return None if line is None else said(line)
 
 
-def with_kexec_options(question: Case) -> Case:
-    """Return the question with the mode and the system call that the options of kexec say.
-
-    Whoever asks, and a load that was recorded, come first.
-    """
-    boot, machine, load = question.boot, question.machine, question.segments
-    if machine is None or not machine.host.kexec_options or boot.path is Path.FIRST_BOOT:
-        return question
-    from smecheck.load.kexec_options import options_of_host
-
-    options = options_of_host(machine.host)
-    origin = f"{machine.host.source}: kexec_options"
-    if boot.mode is None and boot.path is None and not (load and isinstance(load.mode, Known)):
-        boot = replace(boot, mode=options.mode, mode_origin=origin)
-    if boot.loader is None and not (load and isinstance(load.loader, Known)):
-        boot = replace(boot, loader=options.loader, loader_origin=origin)
-    return replace(question, boot=boot)
-
-
-def cross_checked(question: Case, recorded: SegmentList) -> CrossCheck:
+def cross_checked(case: Case, recorded: SegmentList) -> CrossCheck:
     """Hold a recorded load, its segments named, against the prediction of it."""
     from smecheck.load.cross_check import cross_check
 
-    return cross_check(question.image, question.boot, _machine(question), recorded)
+    return cross_check(case.image, case.boot, _machine(case), recorded)
 
 
-def host_of(question: Case) -> Host | None:
+def host_of(case: Case) -> Host | None:
     """Return what is known of the system that loads, if anything."""
-    if question.machine is None and question.log is None:
+    if case.machine is None and case.log is None:
         return None
-    return _machine(question).host
+    return _machine(case).host
 
 
-def _machine(question: Case) -> Machine:
+def _machine(case: Case) -> Machine:
     """Put together what is known of the machine that loads."""
     from smecheck.load.request import Machine
 
-    machine = question.machine if question.machine is not None else Machine()
-    known = replace(machine, memory=question.memory, firmware=question.firmware)
-    if question.log is not None:
+    machine = case.machine if case.machine is not None else Machine()
+    known = replace(machine, memory=case.memory, firmware=case.firmware)
+    if case.log is not None:
         from smecheck.load.predicted_load import machine_with_log
 
-        known = machine_with_log(known, question.log)
+        known = machine_with_log(known, case.log)
     return known
 
 
@@ -116,3 +97,12 @@ def named(segments: SegmentList | None, image: KernelImage) -> SegmentList | Non
 
     named = name_segments(segments.segments, value_of(segments.loader), image)
     return replace(segments, segments=named)
+
+
+def memory_premises(case: Case) -> tuple[str, ...]:
+    """Return what has to be said of a memory map that was made of something else."""
+    if case.log is None and case.firmware is None and case.memory is None:
+        return ()
+    from smecheck.machine.map_without_iomem import premises
+
+    return premises(case.memory, case.log, case.firmware)

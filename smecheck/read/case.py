@@ -276,8 +276,7 @@ def _early(inputs: Inputs, cmdline: str | None) -> EarlyBoot | None:
     """Put together what a decompressor finds in memory; ``None`` where nothing was given."""
     if inputs.boot is None and inputs.boot_params is None and inputs.srat is None:
         return None
-    from smecheck.boot.early_boot import EarlyBoot
-    from smecheck.boot.early_memory import completed, from_boot_params
+    from smecheck.boot.early_boot import EarlyBoot, completed, from_boot_params
     from smecheck.evidence import Unknown
 
     unknown = Unknown("not given")

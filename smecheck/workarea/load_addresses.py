@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
 from smecheck.evidence import Known, value_of
-from smecheck.load.file_load_generations import KernelChange
-from smecheck.load.kexec_tools import ToolsChange
 from smecheck.load.segments import Loader, Mode
-from smecheck.load.versions import Change, Version, parse_version
+from smecheck.load.versions import Change, KernelChange, ToolsChange, Version, parse_version
 from smecheck.record import record
 
 if TYPE_CHECKING:

@@ -8,7 +8,13 @@ from smecheck.asked import Path
 from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot, Initrd
 from smecheck.evidence import Fact, Known, Step, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
-from smecheck.kernel.generations import GENERATION_RULES, Generation, GenerationRules
+from smecheck.kernel.generations import (
+    GENERATION_RULES,
+    USUAL_AFTER_END,
+    USUAL_IN_SECTION,
+    Generation,
+    GenerationRules,
+)
 from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.load.segments import SegmentRole
@@ -267,7 +273,7 @@ def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout
 
 
 def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
-    return (Generation.V4_17,) if scheme is Scheme.AFTER_END else (Generation.V5_3,)
+    return (USUAL_AFTER_END,) if scheme is Scheme.AFTER_END else (USUAL_IN_SECTION,)
 
 
 def _tables_at_entry(

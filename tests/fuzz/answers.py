@@ -10,8 +10,7 @@ from recorded import kernel
 
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Switch
-from smecheck.boot.early_boot import BootParams, EarlyBoot, Srat
-from smecheck.boot.early_memory import from_boot_params
+from smecheck.boot.early_boot import BootParams, EarlyBoot, Srat, from_boot_params
 from smecheck.case import Case
 from smecheck.errors import SmecheckError
 from smecheck.evidence import Fact, Known

@@ -6,7 +6,7 @@ Source: mem_avoid_init() and mem_avoid_overlap(), arch/x86/boot/compressed/kaslr
 from __future__ import annotations
 
 from smecheck.boot.early_boot import EarlyBoot
-from smecheck.boot.kaslr.options import EarlyOptions
+from smecheck.boot.kaslr.early_options import EarlyOptions
 from smecheck.boot.kaslr.slots import KaslrRules
 from smecheck.evidence import Known
 from smecheck.kernel.constants import PAGE_SIZE

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.boot.early_boot import EarlyBoot
 from smecheck.boot.kaslr.avoid import Avoided, avoided_ranges
-from smecheck.boot.kaslr.options import early_options, kernel_text
+from smecheck.boot.kaslr.early_options import early_options, kernel_text
 from smecheck.boot.kaslr.regions import searched_regions
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, SlotArea, Slots
 from smecheck.evidence import Fact, Known, Unknown

@@ -1,17 +1,33 @@
-"""``--hotplug``: an elfcorehdr that the running kernel may update, as large as that kernel says.
-
-kexec-tools, kexec/kexec.c, main(), reads /sys/kernel/crash_elfcorehdr_size (since v6.19 a link into
-/sys/kernel/kexec) before anything else is looked at, for either system call and for ``-l`` as well.
-"""
+"""The size of elfcorehdr: the ELF headers that describe what to dump, and room for more of them."""
 
 from __future__ import annotations
 
 from smecheck.evidence import Known
 from smecheck.load.assumptions import Assumptions
-from smecheck.load.core_headers import HOTPLUG_ASSUMED, HOTPLUG_SIZE
-from smecheck.load.file_load_generations import KernelChange
 from smecheck.load.request import LoadRequest, Refusal
-from smecheck.load.versions import parse_version
+from smecheck.load.versions import KernelChange, parse_version
+
+ELF_HEADER = 64
+PROGRAM_HEADER = 56
+"""sizeof(Elf64_Ehdr) and sizeof(Elf64_Phdr)."""
+
+HOTPLUG_SIZE = ELF_HEADER + PROGRAM_HEADER * (2 + 8192 + 8192)
+"""crash_elfcorehdr_size of a kernel with CONFIG_CRASH_HOTPLUG, 8192 CPUs and 8192 ranges, as on
+Debian 6.12: arch/x86/kernel/crash.c, arch_crash_get_elfcorehdr_size()."""
+
+HOTPLUG_ASSUMED = (
+    f"crash_elfcorehdr_size is {HOTPLUG_SIZE:#x}, as of a kernel with CONFIG_CRASH_HOTPLUG built "
+    "for 8192 CPUs"
+)
+
+CPUS = 64
+"""Possible CPUs where nobody says."""
+
+
+def headers_size(headers: int) -> int:
+    """Return the bytes that so many program headers take, not rounded."""
+    return ELF_HEADER + PROGRAM_HEADER * headers
+
 
 _NO_FILE = Refusal(
     "Path /sys/kernel/crash_elfcorehdr_size does not exist, the kernel needs CONFIG_CRASH_HOTPLUG"

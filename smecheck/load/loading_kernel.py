@@ -11,11 +11,10 @@ from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import Purgatory
 from smecheck.load.assumptions import Assumptions
-from smecheck.load.file_load_generations import NEWEST, KernelChange
 from smecheck.load.request import LoadRequest
 from smecheck.load.segments import Mode
-from smecheck.load.shown_layout import is_shown_running
-from smecheck.load.versions import Version, parse_version, version_text
+from smecheck.load.shown_kernel import is_shown_running
+from smecheck.load.versions import NEWEST_KERNEL, KernelChange, Version, parse_version, version_text
 from smecheck.machine.memory import MapKind
 from smecheck.record import record
 from smecheck.span import align_up
@@ -54,9 +53,9 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
                 "(--running-kernel to say otherwise)"
             )
             return RunningKernel(own_version, is_kernel=True)
-    text = f"the running kernel places like v{version_text(NEWEST).removesuffix('.0')}"
+    text = f"the running kernel places like v{version_text(NEWEST_KERNEL).removesuffix('.0')}"
     nothing_tells: Fact[Version] = Unknown("the release of the running kernel is not known")
-    taken = assumptions.take("kernel_release", nothing_tells, NEWEST, text)
+    taken = assumptions.take("kernel_release", nothing_tells, NEWEST_KERNEL, text)
     return RunningKernel(taken, is_kernel=False)
 
 
