@@ -311,6 +311,26 @@ def _glyphs(pdf: bytes) -> int:
     return total
 
 
+AXE = next(
+    (path for folder in os.get_exec_path() if (path := Path(folder) / "axe.min.js").is_file()),
+    None,
+)
+
+
+@pytest.mark.skipif(AXE is None, reason="axe was not asked: .ci/tools FOLDER fetches axe.min.js")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(scheme: str, browser: Any, pages: Path) -> None:
+    for name in ("founding-failure", "kaslr-gamble"):
+        context = browser.new_context(bypass_csp=True, color_scheme=scheme)
+        page = context.new_page()
+        page.goto((pages / f"{name}.html").as_uri())
+        page.add_script_tag(path=AXE)
+        found = page.evaluate("axe.run()")
+        assert len(found["passes"]) > 20
+        assert [violation["id"] for violation in found["violations"]] == []
+        context.close()
+
+
 HOSTILE_MACHINE = "<img src=x onerror=alert(1)> </script> & 'm'"
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, RowOutcome, TargetKind
+from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, TargetKind
 from smecheck.report.gate_words import (
-    IGNORED,
-    NOTED,
+    IN_FULL,
     context_text,
     counts_text,
     label_of,
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smecheck.report.options import RenderOptions
-
-_TITLES = {
-    RowOutcome.ERROR.value: "Could not be read",
-    RowOutcome.FAILED.value: "Failed",
-    RowOutcome.UNDECIDED.value: "Undecided",
-    NOTED: "Noted",
-    IGNORED: "Ignored",
-    RowOutcome.WAIVED.value: "Waived",
-}
-"""Of what is shown in full, by its label."""
 
 
 def render_gates_markdown(report: GatesReport, options: RenderOptions) -> str:
@@ -59,7 +48,7 @@ def _lines(gate: GateReport, options: RenderOptions) -> Iterator[str]:
     yield f"**{words(gate.headline)}**"
     yield ""
     yield f"{words(context_text(gate))}; exit {options.exit_code}"
-    for label, title in _TITLES.items():
+    for label, title in IN_FULL.items():
         rows = [row for row in gate.rows if label_of(gate, row) == label]
         if rows:
             yield from ("", f"#### {title}", "")

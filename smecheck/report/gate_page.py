@@ -15,6 +15,7 @@ from smecheck.builds.gate_report import (
 )
 from smecheck.report.gate_words import (
     IGNORED,
+    IN_FULL,
     NOTED,
     context_text,
     counts_text,
@@ -37,15 +38,6 @@ _KINDS = {
     GateVerdict.UNDECIDED: "is-open",
     GateVerdict.ERROR: "is-bad",
 }
-_IN_FULL = {
-    RowOutcome.ERROR.value: "Could not be read",
-    RowOutcome.FAILED.value: "Failed",
-    RowOutcome.UNDECIDED.value: "Undecided",
-    NOTED: "Noted",
-    IGNORED: "Ignored",
-    RowOutcome.WAIVED.value: "Waived",
-}
-"""Titles of what is shown in full, by its label; the worst first."""
 _CELLS = {
     RowOutcome.ERROR.value: ("✕ error", "is-bad"),
     RowOutcome.FAILED.value: ("✕ failed", "is-bad"),
@@ -59,7 +51,7 @@ _CELLS = {
 }
 """How a check on a target is shown in the table of all, by its label."""
 _TARGETS_IN_THE_TABLE = 200
-_ROWS_IN_FULL = 100
+_ROWSIN_FULL = 100
 """A policy may name thousands of machines; the page stays small."""
 
 
@@ -117,7 +109,7 @@ def _matrix(gate: GateReport) -> Iterator[str]:
     """Yield every target with the checks that are not fine somewhere: which machine, which rule."""
     by_target = gate.by_target
     targets = [target for target in gate.targets if target.kind is not TargetKind.POLICY]
-    noted = dict.fromkeys(row.check for row in gate.rows if label_of(gate, row) in _IN_FULL)
+    noted = dict.fromkeys(row.check for row in gate.rows if label_of(gate, row) in IN_FULL)
     bad = [target for target in targets if any(_is_noted(gate, r) for r in by_target[target.name])]
     fine = [target for target in targets if target not in bad]
     shown = [*bad, *fine][:_TARGETS_IN_THE_TABLE]
@@ -142,7 +134,7 @@ def _matrix(gate: GateReport) -> Iterator[str]:
 
 
 def _is_noted(gate: GateReport, row: GateRow) -> bool:
-    return label_of(gate, row) in _IN_FULL
+    return label_of(gate, row) in IN_FULL
 
 
 def _cell(gate: GateReport, row: GateRow | None) -> str:
@@ -153,16 +145,16 @@ def _cell(gate: GateReport, row: GateRow | None) -> str:
 
 
 def _in_full(gate: GateReport) -> Iterator[str]:
-    for label, title in _IN_FULL.items():
+    for label, title in IN_FULL.items():
         rows = [row for row in gate.rows if label_of(gate, row) == label]
         if not rows:
             continue
         yield f"<h2>{title}: {len(rows)}</h2>"
         yield '<ol class="findings">'
-        yield from (_row(row) for row in rows[:_ROWS_IN_FULL])
+        yield from (_row(row) for row in rows[:_ROWSIN_FULL])
         yield "</ol>"
-        if len(rows) > _ROWS_IN_FULL:
-            yield f"<p>and {len(rows) - _ROWS_IN_FULL} more</p>"
+        if len(rows) > _ROWSIN_FULL:
+            yield f"<p>and {len(rows) - _ROWSIN_FULL} more</p>"
 
 
 def _row(row: GateRow) -> str:

@@ -30,6 +30,17 @@ IGNORED = "ignored"
 """What failed, and an option says that it does not count."""
 
 
+IN_FULL = {
+    RowOutcome.ERROR.value: "Could not be read",
+    RowOutcome.FAILED.value: "Failed",
+    RowOutcome.UNDECIDED.value: "Undecided",
+    NOTED: "Noted",
+    IGNORED: "Ignored",
+    RowOutcome.WAIVED.value: "Waived",
+}
+"""Titles of what is shown in full, by its label; the worst first."""
+
+
 def options_for(gate: GateReport, options: RenderOptions) -> RenderOptions:
     """Return the options for one build of several: it has an exit status of its own."""
     status = gate.verdict.exit_code(exit_zero=options.tolerance.exit_zero)
