@@ -37,7 +37,7 @@ OLD, NEW = first("5.0.0"), first("6.12.0")
 
 
 def read(cmdline: str, rules: KaslrRules) -> EarlyOptions:
-    return early_options(kernel_text(cmdline, rules), rules, five_levels=False)
+    return early_options(kernel_text(cmdline, rules), rules, False)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_last_limit_or_the_lowest() -> None:
     assert read("mem=3G mem=6G", NEW).limit == 3 * GIB
     assert read("", OLD).limit == NO_LIMIT
     assert read("", NEW).limit == 1 << 46
-    assert early_options("", NEW, five_levels=True).limit == 1 << 52
+    assert early_options("", NEW, True).limit == 1 << 52
     assert read("memmap=2G", OLD).limit == 2 * GIB
     assert read("memmap=2G$0", NEW).limit == 2 * GIB
     assert read("memmap=2G@1M", OLD).limit == NO_LIMIT

@@ -53,7 +53,7 @@ def test_areas_in_order_with_counts(case: dict[str, Any]) -> None:
 def test_options_of_the_command_line(case: dict[str, Any]) -> None:
     variant = rules(case["kernel"])
     text = kernel_text(case["cmdline"], variant)
-    options = early_options(text, variant, five_levels=case["la57"])
+    options = early_options(text, variant, case["la57"])
     assert options.limit == number(case["limit"])
     assert options.gives_up == case["gives_up"]
     excluded = [[f"{span.start:#x}", f"{span.size:#x}"] for span in options.excluded]

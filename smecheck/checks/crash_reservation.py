@@ -19,6 +19,7 @@ from smecheck.checks.rule import (
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import count_text
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ if TYPE_CHECKING:
 def _memory_of_the_crashed_kernel(located: Located) -> Iterator[Forbidden]:
     """Forbid to use what is not the crash kernel's, where that is known."""
     if located.memory is not None and located.crash_memory is not None:
-        outside = EVERYWHERE - located.crash_memory
         for part in (Part.TOUCHED, Part.AT_WORST):
-            yield Forbidden("outside Crash kernel", part, outside)
+            yield Forbidden("outside Crash kernel", part, _all_but(located.crash_memory))
+
+
+@remembered
+def _all_but(crash_memory: SpanSet) -> SpanSet:
+    return EVERYWHERE - crash_memory
 
 
 @rule(

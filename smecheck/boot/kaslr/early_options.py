@@ -14,6 +14,7 @@ from smecheck.kernel.cmdline import COMMAND_LINE_SIZE, SPACE, kernel_bytes, next
 from smecheck.kernel.constants import PUD_SIZE
 from smecheck.machine.firmware import EFI_MEMORY_SP
 from smecheck.record import record
+from smecheck.remembered import remembered
 from smecheck.span import Span
 
 _NO_LIMIT = (1 << 64) - 1
@@ -49,7 +50,8 @@ def kernel_text(cmdline: str, rules: KaslrRules) -> str:
     return text[: COMMAND_LINE_SIZE - 1] if rules.cuts_command_line else text
 
 
-def early_options(text: str, rules: KaslrRules, *, five_levels: bool) -> EarlyOptions:
+@remembered
+def early_options(text: str, rules: KaslrRules, five_levels: bool) -> EarlyOptions:
     """Read the options of a command line, as :func:`kernel_text` returns it."""
     reader = _Reader(rules, _MAXMEM[five_levels] if rules.limit is LimitRule.LOWEST else _NO_LIMIT)
     rest = text.lstrip(SPACE)

@@ -176,7 +176,7 @@ def search_slots(
         return Unknown(regions.reason)
     text = kernel_text(boot.cmdline.value, rules)
     five_levels = isinstance(boot.five_levels, Known) and boot.five_levels.value
-    options = early_options(text, rules, five_levels=five_levels)
+    options = early_options(text, rules, five_levels)
     output = boot.output.value
     decompressor = Span(boot.input.value, max(boot.input.value, output + kernel.init_size))
     avoided = avoided_ranges(decompressor, boot, text, options, rules)
