@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
     from smecheck.kernel.verification import Verification
-    from smecheck.load.request import Machine, Obstacle, PredictedLoad
-    from smecheck.load.segments import Placing, Segment, SegmentList
+    from smecheck.load.request import Machine, PredictedLoad
+    from smecheck.load.segments import Obstacle, Placing, Segment, SegmentList
     from smecheck.machine.firmware import FirmwareMap
     from smecheck.machine.host import Host
     from smecheck.machine.kernel_log import KernelLog

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.answer import Basis, Verdict
 from smecheck.asked import Path
 from smecheck.boot.boot import SME_IS_ON, SmeState
-from smecheck.boot.kaslr.slots import Collisions
 from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding, Severity
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.checks.missing import missing, missing_around, not_placed
@@ -15,6 +16,9 @@ from smecheck.quantity import count_text, size_text
 from smecheck.record import replace
 from smecheck.workarea.placement import Owner
 from smecheck.workarea.proven import Way
+
+if TYPE_CHECKING:
+    from smecheck.boot.kaslr.slots import Collisions
 
 _SETTLED_BY = {
     "cpus": "--cpus",

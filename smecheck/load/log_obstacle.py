@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import BootRequest, Path
-from smecheck.load.request import Obstacle
-from smecheck.load.segments import Mode
+from smecheck.load.segments import Mode, Obstacle
 from smecheck.machine.memory import MapKind
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.load.compared_segments import CrossCheck
-    from smecheck.load.request import Machine, Obstacle, PredictedLoad
-    from smecheck.load.segments import SegmentList
+    from smecheck.load.request import Machine, PredictedLoad
+    from smecheck.load.segments import Obstacle, SegmentList
     from smecheck.machine.host import Host
 
 

@@ -117,11 +117,3 @@ class PredictedLoad:
     prediction: Prediction
     segments: SegmentList | None
     """``None`` where it cannot be predicted."""
-
-
-@record
-class Obstacle:
-    """What a log says that makes it impossible to predict a load, and what would settle it."""
-
-    reason: str
-    settle: str

@@ -113,6 +113,14 @@ class SegmentList:
         return tuple(segment for segment in self.segments if segment.role is role)
 
 
+@record
+class Obstacle:
+    """What a log says that makes it impossible to predict a load, and what would settle it."""
+
+    reason: str
+    settle: str
+
+
 def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
     """Tell whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
     kernel = segments.of(SegmentRole.KERNEL)
