@@ -52,6 +52,14 @@ Exit codes:
 class LazyGroup(click.Group):
     """A group whose commands are imported on demand."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help where nothing is given; that is a usage error, whatever click's version."""
+        if not args and not ctx.resilient_parsing:
+            with contextlib.suppress(OSError):
+                click.echo(ctx.get_help(), err=True)
+            ctx.exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return sorted(_COMMANDS)
@@ -82,6 +90,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> N
 
 @click.group(
     cls=LazyGroup,
+    no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )
@@ -141,10 +150,6 @@ def _run() -> int:
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # since click 8.2; its message is the help
-            with contextlib.suppress(OSError):
-                error.show()
-            return ExitCode.USAGE
         message = " ".join(error.format_message().split())
         return _complain(UsageError(message, help_text=_help_of(error)))
     except SmecheckError as error:
@@ -171,8 +176,9 @@ def _complain(error: SmecheckError) -> int:
     """Print an error; that nobody can read it does not change what it means."""
     from smecheck.report.error_report import error_text
 
-    with contextlib.suppress(OSError):
-        click.echo(error_text(error), err=True, nl=False)
+    if sys.stderr is not None:  # it may be closed, which click knows of since 8.1.4
+        with contextlib.suppress(OSError):
+            click.echo(error_text(error), err=True, nl=False)
     return error.exit_code
 
 

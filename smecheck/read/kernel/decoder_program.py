@@ -6,7 +6,7 @@ wanted; it ends when its output is no longer read.
 
 from __future__ import annotations
 
-import contextlib
+import os
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
@@ -15,8 +15,10 @@ from smecheck.record import record
 
 if TYPE_CHECKING:
     import subprocess
+    from selectors import BaseSelector
 
-_PIECE = 256 << 10
+_PIECE = 64 << 10
+"""What a pipe holds on Linux."""
 
 
 @record
@@ -38,7 +40,7 @@ class DecoderProgram:
         """
         import shutil
 
-        path = shutil.which(self.name)
+        path = shutil.which(self.name) if os.name == "posix" else None
         if path is None:
             modules = " nor ".join(self.modules)
             by_pip = f"pip install '{self.requirement}', or " if self.requirement else ""
@@ -50,48 +52,59 @@ class DecoderProgram:
 
     def _run(self, path: str, packed: Packed) -> Iterator[bytes]:
         import subprocess
-        import threading
 
         with subprocess.Popen(  # noqa: S603 - nothing of an input is in the command
             [path, *self.options],
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         ) as process:
-            unread: list[OSError] = []
-            source, output = _pipes(process)
-            feeder = threading.Thread(target=_feed, args=(source, packed, unread), daemon=True)
-            feeder.start()
             try:
-                while piece := output.read(_PIECE):
-                    yield piece
+                yield from _unpacked(process, packed)
                 status = process.wait()
             finally:
                 process.kill()  # whoever wants no more stops here, too
-                feeder.join()
-        if unread:
-            raise unread[0]
         if status:
             raise NotUnpacked(
                 f"it is damaged, or something follows it: {self.name} ended with status {status}"
             )
 
 
-def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    if process.stdin is None or process.stdout is None:
+def _unpacked(process: subprocess.Popen[bytes], packed: Packed) -> Iterator[bytes]:
+    """Write into the program what it takes, and yield what it puts out.
+
+    All of it is done while the next piece is waited for: nothing reads ``packed`` meanwhile.
+    """
+    import selectors
+
+    source, output = process.stdin, process.stdout
+    if source is None or output is None:
         raise RuntimeError("a program was started without pipes")
-    return process.stdin, process.stdout
-
-
-def _feed(source: IO[bytes], packed: Packed, unread: list[OSError]) -> None:
-    """Write the packed bytes into the program; it may have ended before they do."""
-    with contextlib.suppress(BrokenPipeError), source:
+    os.set_blocking(source.fileno(), False)
+    rest = b""
+    with selectors.DefaultSelector() as ready:
+        ready.register(source, selectors.EVENT_WRITE)
+        ready.register(output, selectors.EVENT_READ)
         while True:
-            try:
-                piece = packed.read(_PIECE)
-            except OSError as error:
-                unread.append(error)
-                return
-            if not piece:
-                return
-            source.write(piece)
+            for key, _ in ready.select():
+                if key.fileobj is output:
+                    piece = output.read(_PIECE)
+                    if not piece:
+                        return
+                    yield piece
+                    continue
+                rest = rest or packed.read(_PIECE)
+                try:
+                    rest = (
+                        rest[os.write(source.fileno(), rest) :] if rest else _close(ready, source)
+                    )
+                except BrokenPipeError:  # it has read all that it wants
+                    rest = _close(ready, source)
+
+
+def _close(ready: BaseSelector, source: IO[bytes]) -> bytes:
+    """End the program's input; return what is left of it: nothing."""
+    ready.unregister(source)
+    source.close()
+    return b""

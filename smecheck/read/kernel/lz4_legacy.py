@@ -45,7 +45,7 @@ class _Cramjam:
         self._buffer = bytearray(_BLOCK)
 
     def decode(self, data: bytes) -> memoryview:
-        size = self._into(data, self._buffer)
+        size = self._into(data, self._buffer, output_len=_BLOCK)  # no size stands before the data
         return memoryview(self._buffer)[:size]
 
 
