@@ -158,14 +158,41 @@ def test_the_last_one_counts_as_for_the_kernels_own_tools() -> None:
     "line",
     [
         "CONFIG_X86_5LEVEL_NOT=y",
-        " CONFIG_X86_5LEVEL=y",
-        "#CONFIG_X86_5LEVEL=y",
-        "# CONFIG_X86_5LEVEL is unset",
         "# was CONFIG_X86_5LEVEL is not set",
     ],
 )
 def test_what_is_no_option_that_matters(line: str) -> None:
     assert parse(f"CONFIG_A=y\n{line}\n").options == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("{} = y", "{}: y", " {}=y", "> {}=y", "+{}=y", "# {}=y", "#{}=y", "{} y", "{}", "`{}=y`"),
+        *("config-5.0:{}=y", "12:{}=y", "\x1b[32m{}=y", "{}\xa0=\xa0y"),
+        *("# {} is  not set", "#  {} is not set", "# {} is unset", "  # {} is not set"),
+    ],
+)
+def test_a_line_that_kconfig_does_not_write_is_not_passed_over(line: str) -> None:
+    """It would count as an option that was not asked for: as one that is off."""
+    option = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
+    text = CONFIG.replace(f"# {option} is not set", line.format(option))
+    with pytest.raises(MalformedInput, match=f"{option} stands in a line") as error:
+        parse(text)
+    assert error.value.where == f"config:7:{line.index('{') + 1}"
+
+
+def test_an_option_that_is_cut_in_two() -> None:
+    option = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
+    with pytest.raises(MalformedInput, match="CONFIG_AMD_MEM_ENCRYPT_ACTIVE stands in a line"):
+        parse(CONFIG.replace(f"# {option} is not set", f"{option[:29]}\n{option[29:]}=y"))
+
+
+@pytest.mark.parametrize(
+    "line", ["# grep CONFIG_AMD_MEM_ENCRYPT .config", "$ grep CONFIG_KASAN= .config", "# CONFIG_"]
+)
+def test_what_is_pasted_beside_options_does_no_harm(line: str) -> None:
+    assert parse(f"{CONFIG}{line}\n").options == parse(CONFIG).options
 
 
 def test_other_architectures() -> None:

@@ -57,6 +57,15 @@ _OPTION = re.compile(
     r"^(?P<name>CONFIG_\w+)=(?P<value>[^\n]*+)|^# (?P<unset>CONFIG_\w+) is not set\b",
     re.MULTILINE | re.ASCII,
 )
+_COLOURS = r"(?:\x1b\[[0-9;]{0,9}[mK])*+"
+_MARKED = rf"{_COLOURS}[^\w\n$%]{{0,12}}(?:\w[\w./-]{{0,100}}:)?{_COLOURS}"
+"""Marks of a mail, the name of a file and colours from grep."""
+_NEARLY = re.compile(
+    rf"^(?!CONFIG_\w+=|# CONFIG_\w+ is not set\b){_MARKED}(?P<name>CONFIG_\w+)"
+    r"(?:(?P<cut>[ \t\r]*$)|[ \t\xa0]*(?:[=:]|is\b|[ynm]\b))",
+    re.MULTILINE | re.ASCII,
+)
+"""An option in a form that kconfig does not write: it would be passed over."""
 _TITLE = re.compile(r"^# Linux/(\S+) ([0-9]\S*) Kernel Configuration\b", re.MULTILINE)
 _ARCHITECTURES = ("x86", "x86_64")
 
@@ -126,6 +135,7 @@ def parse_config(text: str, name: str) -> KernelConfig | None:
             origins[option] = where
     if not found:
         return None
+    _refuse_nearly(text, name)
     if title is not None and not around and _SME not in options:
         options[_SME] = "n"
         origins[_SME] = f"{name}: not among its options"
@@ -146,6 +156,25 @@ def unpacked(data: bytes) -> bytes | None:
     except zlib.error:
         return None
     return text if unpacker.eof else None
+
+
+def _refuse_nearly(text: str, name: str) -> None:
+    """Refuse a line that names an option that matters, and is none of kconfig's."""
+    for match in _NEARLY.finditer(text):
+        option = match["name"]
+        if option in OPTIONS or (match["cut"] is not None and _begins_option(option)):
+            line = text.count("\n", 0, match.start()) + 1
+            column = match.start("name") - match.start() + 1
+            raise MalformedInput(
+                f"{option} stands in a line that is none of a configuration, which has "
+                f"{option}=y, or # {option} is not set",
+                where=f"{name}:{line}:{column}",
+                help_text=_HELP,
+            )
+
+
+def _begins_option(name: str) -> bool:
+    return any(option.startswith(name) for option in OPTIONS)
 
 
 def _value(written: str, option: str, where: str) -> str:
