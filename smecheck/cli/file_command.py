@@ -8,6 +8,9 @@ import click
 
 from smecheck.errors import UsageError
 
+_FILES = ("FILE", "KERNEL")
+"""What the value of an option is called that names a file."""
+
 
 class FileCommand(click.Command):
     """A command that refuses the empty name of a file: a script's variable that was not set."""
@@ -20,7 +23,9 @@ class FileCommand(click.Command):
         """
         for param in self.get_params(ctx):
             metavar = param.metavar if isinstance(param, click.Option) else None
-            names_a_file = isinstance(param, click.Argument) or "FILE" in (metavar or "")
+            names_a_file = isinstance(param, click.Argument) or any(
+                word in (metavar or "") for word in _FILES
+            )
             value = ctx.params.get(param.name or "")
             if names_a_file and "" in (value if isinstance(value, tuple) else (value,)):
                 name = param.opts[-1] if isinstance(param, click.Option) else param.metavar

@@ -9,6 +9,7 @@ import click
 
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
+from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.reporting import reporting_of, reporting_options
 
@@ -30,7 +31,7 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("kernel", metavar="KERNEL")
 @complement_options
 @reporting_options

@@ -57,6 +57,13 @@ _FOREIGN_RELEASE = (
         re.compile(r"[-.+](?:arm64|armhf|armv?[5678]\w*|armmp|aarch64)(?:[-+.]\w+)*$"),
         _AN_ARM_KERNEL,
     ),
+    (
+        re.compile(
+            r"[-.+](?:ppc64(?:le|el)?|powerpc64(?:le)?|s390x?|riscv64|loong(?:arch)?64|mips\w*"
+            r"|loongson-3|sparc64(?:-smp)?|ia64|mckinley|itanium|alpha\w*|parisc\w*|m68k)$"
+        ),
+        "a kernel of another family of processors, and SME is AMD's",
+    ),
 )
 """Releases that name an architecture without SME, and whose log that makes it."""
 LINES = (
