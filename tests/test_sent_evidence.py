@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,49 @@ def test_a_console_below_a_blank_line_of_a_log(line: str) -> None:
     # Where no line has a name, it is the kernel's.
     found = boot(*ROWS, "", f"[    0.000000] {line}", "")
     assert (found.hypervisor, found.encryption, found.xen) != (None, None, None)
+
+
+def exported(fields: dict[str, str]) -> str:
+    return "__CURSOR=s=1\n" + "".join(f"{name}={value}\n" for name, value in fields.items())
+
+
+def verbose(fields: dict[str, str]) -> str:
+    rows = "\n".join(f"    {name}={value}" for name, value in fields.items())
+    return f"Fri 2025-11-28 01:01:00.000000 CET [s=1;i=2]\n{rows}"
+
+
+@pytest.mark.parametrize("form", [exported, verbose, json.dumps])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": "kernel"},
+        {"SYSLOG_IDENTIFIER": "kernel", "SYSLOG_PID": "5"},
+        {"SYSLOG_IDENTIFIER": "kernel", "_UID": "1000"},
+        {"_SYSTEMD_UNIT": "qemu.service"},
+        {"CONTAINER_NAME": "vm"},
+        {"PRIORITY": "6"},
+    ],
+)
+def test_records_of_programs(form: Callable[[dict[str, str]], str], fields: dict[str, str]) -> None:
+    """A program's record is its own, whatever its message looks like."""
+    kernel = {"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel"}
+    records = [form({**kernel, "MESSAGE": row.partition("] ")[2]}) for row in ROWS]
+    for tag in ("", "kernel: ", "[    0.000000] ", "Nov 28 01:01:00 vm kernel: "):
+        said = form({**fields, "MESSAGE": f"{tag}Hypervisor detected: KVM"})
+        assert boot(*records, said).hypervisor is None
+    said = form({**kernel, "MESSAGE": "Hypervisor detected: KVM"})
+    assert boot(*records, said).hypervisor is not None
+
+
+def test_a_console_server_and_a_mail_program() -> None:
+    """The rest of a guest's line begins like one of the kernel's, without the server's marks."""
+    rows = [f"> node17| {row}" for row in ROWS * 5]
+    rest = [
+        "> node17| [    0.000000] virtlogd[7]: guest7: [    0.000000]",
+        "> Hypervisor detected: KVM",
+    ]
+    assert boot(*rows[:3], *rest, *rows[3:]).hypervisor is None
+    assert boot(*rows[:3], *rest, *rows[3:]).firmware_map is not None
 
 
 @pytest.mark.parametrize(

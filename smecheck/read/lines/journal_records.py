@@ -31,6 +31,20 @@ _FIELD = re.compile(rb"\s*([A-Z_][A-Z_0-9]{0,63})=(.*)")
 _HEADING = re.compile(rb"[ \t]*(?:[A-Z][a-z]{2} )?[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:.]+ .*\[s=")
 _MESSAGES = ("MESSAGE", "message", "log", "msg")
 _TAGS = ("SYSLOG_IDENTIFIER", "syslog_identifier", "ident", "program", "_COMM")
+_OF_PROGRAMS = (
+    *(
+        "_PID",
+        "SYSLOG_PID",
+        "_UID",
+        "_COMM",
+        "_EXE",
+        "_CMDLINE",
+        "_SYSTEMD_UNIT",
+        "_SYSTEMD_CGROUP",
+    ),
+    *("_STREAM_ID", "CONTAINER_ID", "CONTAINER_NAME", "_MACHINE_NAME", "OBJECT_PID"),
+)
+"""Fields that journald gives what a process wrote: systemd.journal-fields(7)."""
 _KERNEL = re.compile(rb"\bkernel\b")
 _RECORD_LIMIT = 1000
 """Lines of a record."""
@@ -62,12 +76,13 @@ def lines_of_records(rows: Iterable[Row], form: Form, sieve: re.Pattern[bytes]) 
 
 def _of_fields(rows: Iterable[Row], *, is_verbose: bool) -> Iterator[Row]:
     fields: dict[str, object] = {}
+    speakers = _Speakers()
     place, name = 0, ""
     for number, line in rows:
         ends = _HEADING.match(line) if is_verbose else not line.strip()
         if ends:
             if fields:
-                yield from _line(place, fields)
+                yield from speakers.lines(place, fields)
             fields, name = {}, ""
             continue
         found = _FIELD.match(line)
@@ -82,11 +97,12 @@ def _of_fields(rows: Iterable[Row], *, is_verbose: bool) -> Iterator[Row]:
         fields[name] = found[2].rstrip(b"\r").decode("utf-8", "replace")
         place = number if name == "MESSAGE" else place
     if fields:
-        yield from _line(place, fields)
+        yield from speakers.lines(place, fields)
 
 
 def _of_json(rows: Iterable[Row], sieve: re.Pattern[bytes]) -> Iterator[Row]:
     pending: list[bytes] = []
+    speakers = _Speakers()
     first = 0
     for number, line in rows:
         text = line.strip().removeprefix(b"\x1e").removeprefix(b"data: ").strip()
@@ -100,7 +116,7 @@ def _of_json(rows: Iterable[Row], sieve: re.Pattern[bytes]) -> Iterator[Row]:
             record = b" ".join(pending).removeprefix(b"[").rstrip(b",]")
             pending = []
             if sieve.search(record) or _KERNEL.search(record):
-                yield from _line(first, _object(record))
+                yield from speakers.lines(first, _object(record))
             else:
                 yield first, b"kernel:"
         elif len(pending) >= _RECORD_LIMIT:
@@ -117,22 +133,32 @@ def _object(text: bytes) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _line(number: int, fields: dict[str, object]) -> Iterator[Row]:
-    """Yield the message of a record behind the tag of whoever wrote it, and its further lines."""
-    message = next((_text(fields[name]) for name in _MESSAGES if name in fields), None)
-    if message is None:
-        return
-    tag = next((_text(fields[name]) for name in _TAGS if name in fields), "")
-    transport = fields.get("_TRANSPORT")
-    if transport == "kernel" or (transport is None and tag == "kernel" and "_PID" not in fields):
-        # A host is named, so that a journal of several machines is seen to be one.
-        before = f"{host} kernel: " if (host := _word(fields.get("_HOSTNAME"))) else "kernel: "
-    elif transport is None and not tag:
-        before = ""
-    else:
-        before = f"{_word(tag) or 'program'}[1]: "
-    for line in (before + message).split("\n"):
-        yield number, line.encode()
+class _Speakers:
+    """Makes lines of records, each with the tag of whoever wrote it."""
+
+    def __init__(self) -> None:
+        self._is_journal = False
+        """Whether a record says how it came to the journal: then every one of the kernel's does."""
+
+    def lines(self, number: int, fields: dict[str, object]) -> Iterator[Row]:
+        """Yield the message of a record behind the tag of its writer, and its further lines."""
+        message = next((_text(fields[name]) for name in _MESSAGES if name in fields), None)
+        if message is None:
+            return
+        for line in (self._before(fields) + message).split("\n"):
+            yield number, line.encode()
+
+    def _before(self, fields: dict[str, object]) -> str:
+        tag = next((_text(fields[name]) for name in _TAGS if name in fields), "")
+        transport = fields.get("_TRANSPORT")
+        self._is_journal = self._is_journal or transport is not None
+        is_program = transport is not None or any(name in fields for name in _OF_PROGRAMS)
+        if transport == "kernel" or (tag == "kernel" and not is_program):
+            # A host is named, so that a journal of several machines is seen to be one.
+            return f"{host} kernel: " if (host := _word(fields.get("_HOSTNAME"))) else "kernel: "
+        if not tag and not is_program and not self._is_journal:
+            return ""
+        return f"{_word(tag) or 'program'}[1]: "
 
 
 def _text(value: object) -> str:

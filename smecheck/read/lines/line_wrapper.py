@@ -16,6 +16,8 @@ from smecheck.read.lines.line_prefix import OUTER, RING
 
 _SAMPLE_LINES = 200
 _LONGEST = 120
+_FEW = 10
+"""One line in so many may lack the marks."""
 _LEAST = 3
 """Lines that must agree, where nothing but their agreement shows what the marks are."""
 _QUOTE = re.compile(rb"[ \t>|]*")
@@ -74,14 +76,20 @@ def _learned(head: bytes, known: KnownLines) -> re.Pattern[bytes] | None:
     sample = [line for line in head.split(b"\n")[:_SAMPLE_LINES] if line.strip()]
     if _are_numbered(sample, beginning):
         return _NUMBERED
+    framed = re.compile(f"{OUTER}|{RING}".encode())
     marks: list[bytes] = []
+    bare = 0
     for line in sample:
-        if beginning.match(line, _end_of_marks(line)):
+        at = _end_of_marks(line)
+        if framed.match(line, at):
             return None
+        if beginning.match(line, at):
+            bare += 1  # as the rest of a line that was wrapped may
+            continue
         found = beginning.search(line[: _LONGEST + 40])
         if found is not None and found.start() <= _LONGEST:
             marks.append(line[: found.start()].rstrip(b" "))
-    return _pattern(marks)
+    return _pattern(marks) if bare * _FEW <= len(marks) else None
 
 
 def _end_of_marks(line: bytes) -> int:
