@@ -43,6 +43,12 @@ def test_covers_and_overlaps(items: list[Span], probe: Span) -> None:
     assert SpanSet(items).overlaps(probe) == bool(inside & bits(items))
 
 
+@given(span_lists, spans)
+def test_spans_that_are_reached(items: list[Span], probe: Span) -> None:
+    kept = SpanSet(items)
+    assert kept.reached_by(probe) == tuple(span for span in kept if span.overlaps(probe))
+
+
 @given(span_lists, span_lists)
 def test_equal_sets_have_equal_spans(left: list[Span], right: list[Span]) -> None:
     a, b = SpanSet(left), SpanSet(right)

@@ -11,6 +11,7 @@ from smecheck.asked import Path
 from smecheck.evidence import value_of
 from smecheck.load.segments import SegmentOrigin
 from smecheck.record import replace
+from smecheck.remembered import remembered
 
 if TYPE_CHECKING:
     from smecheck.case import Case
@@ -40,6 +41,7 @@ def predicted_load(case: Case) -> PredictedLoad | None:
     return None if asked is None else predict_load(asked)
 
 
+@remembered
 def obstacle_in_log(case: Case) -> Obstacle | None:
     """Return what the log says that makes a prediction impossible, if anything."""
     if case.log is None:
@@ -73,6 +75,7 @@ def host_of(case: Case) -> Host | None:
     return _machine(case).host
 
 
+@remembered
 def _machine(case: Case) -> Machine:
     """Put together what is known of the machine that loads."""
     from smecheck.load.request import Machine
