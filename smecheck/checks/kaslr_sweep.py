@@ -158,13 +158,13 @@ class _Sweep:
             runs = _runs(own, self._slots.alignment)
             if runs:
                 yield SlotCollision(
-                    rule,
-                    phrases[rule],
-                    name,
-                    sum(run.count for run in runs),
-                    min(run.first for run in runs),
-                    max(run.last for run in runs),
-                    runs,
+                    rule=rule,
+                    phrase=phrases[rule],
+                    other=name,
+                    count=sum(run.count for run in runs),
+                    lowest=min(run.first for run in runs),
+                    highest=max(run.last for run in runs),
+                    runs=runs,
                 )
 
     def _hits_in(self, area: SlotArea, *, at_once: bool) -> Iterator[_Hit]:

@@ -115,12 +115,12 @@ class Rule:
     def result(self, outcome: Outcome, reason: str = "") -> RuleResult:
         """Return the outcome of a rule that found nothing, or was not asked."""
         return RuleResult(
-            self.id,
-            self.passed,
-            self.title,
-            self.static,
-            outcome,
-            reason,
+            rule=self.id,
+            name=self.passed,
+            title=self.title,
+            static=self.static,
+            outcome=outcome,
+            reason=reason,
             of_workarea=self.needs_workarea,
         )
 

@@ -47,11 +47,11 @@ class Assumptions:
     ) -> Prediction:
         """Return what a load comes to, with all that was assumed on the way."""
         return Prediction(
-            segments,
-            refusal,
-            unknown,
-            cmdline,
-            tuple(self.texts),
-            tuple(self.facts),
-            placing,
+            segments=segments,
+            refusal=refusal,
+            unknown=unknown,
+            cmdline=cmdline,
+            assumptions=tuple(self.texts),
+            assumed=tuple(self.facts),
+            placing=placing,
         )

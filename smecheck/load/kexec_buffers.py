@@ -145,7 +145,14 @@ class KexecBuffers:
             raise LoadRefused(Refusal(text, span.size, None, role.value))
         kept = content if content is None else min(content, span.size)
         self.segments.append(
-            Segment(role, span, kept, SegmentOrigin.PREDICTED, PREDICTED_FROM, steps)
+            Segment(
+                role=role,
+                span=span,
+                buffer_size=kept,
+                origin=SegmentOrigin.PREDICTED,
+                where=PREDICTED_FROM,
+                derivation=steps,
+            )
         )
 
     def _is_valid(self, span: Span) -> bool:

@@ -132,12 +132,12 @@ class KernelBuffers:
         content = buffer.content if buffer.content is None else min(buffer.content, placed.size)
         self.segments.append(
             Segment(
-                buffer.role,
-                placed,
-                content,
-                SegmentOrigin.PREDICTED,
-                PREDICTED_FROM,
-                steps,
+                role=buffer.role,
+                span=placed,
+                buffer_size=content,
+                origin=SegmentOrigin.PREDICTED,
+                where=PREDICTED_FROM,
+                derivation=steps,
             )
         )
 

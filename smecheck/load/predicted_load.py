@@ -62,7 +62,14 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
         cmdline=value_of(cmdline) or "",
         window=machine.window,
     )
-    return AskedLoad(request, loader, mode, cmdline, tuple(assumptions), boot.initrd_size is None)
+    return AskedLoad(
+        request=request,
+        loader=loader,
+        mode=mode,
+        cmdline=cmdline,
+        assumptions=tuple(assumptions),
+        initrd_assumed=boot.initrd_size is None,
+    )
 
 
 def _cmdline(

@@ -161,7 +161,16 @@ def _reach(
     written_end = start + EXECUTE_LEN + count.pages * PAGE_SIZE
     in_place = Span(origin + layout.end_offset, kernel.end)
     extents = Extents(in_place, start, written_end, worst_end, mapped_end)
-    return Reach(extents, base, layout, rules, levels, initrd, area, count)
+    return Reach(
+        extents=extents,
+        base=base,
+        layout=layout,
+        rules=rules,
+        levels=levels,
+        initrd=initrd,
+        area=area,
+        count=count,
+    )
 
 
 def _area(

@@ -39,7 +39,15 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
     """Work out what the image makes every loader reserve."""
     if isinstance(facts.text, Unknown):
         missing = Unknown(facts.text.reason)
-        return Reservations(image.header.init_size, missing, missing, True, False, False, ())
+        return Reservations(
+            init_size=image.header.init_size,
+            needed_size=missing,
+            image_end=missing,
+            payload_is_bound=True,
+            init_size_is_bound=False,
+            payload_holds_section=False,
+            assumptions=(),
+        )
     assumptions: list[str] = []
     # The origins name the field, not the file: a description of the image says the same elsewhere.
     payload, init_size = image.header.output_len, image.header.init_size
