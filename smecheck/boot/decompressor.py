@@ -36,6 +36,7 @@ def unpack_rules(image: KernelImage, facts: KernelFacts) -> UnpackRules:
     )
 
 
+@remembered
 def landing(load_address: int, rules: UnpackRules) -> Fact[int]:
     """Return the physical ``_text`` of a kernel whose protected-mode code is at ``load_address``.
 
