@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from smecheck.emulation.emulator import StopKind
+from smecheck.emulation.table_walk import RANGES_LIMIT
 from smecheck.kernel.verification import Aspect, CodePlace, Difference, Figures, Mapping, Result
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
@@ -91,7 +92,10 @@ def _spans_text(spans: SpanSet, _others: SpanSet) -> str:
 
 def _mappings_text(mappings: tuple[Mapping, ...], others: tuple[Mapping, ...]) -> str:
     """Return those of the mappings that are not among the others."""
-    return _listed(_mapping_text(own) for own in mappings if own not in others) or "nothing else"
+    texts = [_mapping_text(own) for own in mappings if own not in others]
+    if len(mappings) == RANGES_LIMIT:
+        return ", ".join([*texts[:_SHOWN], "and many more"])
+    return _listed(texts) or "nothing else"
 
 
 def _mapping_text(mapping: Mapping) -> str:

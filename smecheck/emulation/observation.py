@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from smecheck.emulation.emulator import Access, Arena, Copy, Cpu, Machine, Stop, StopKind
 from smecheck.emulation.entry_map import LOADER_AREA, write_entry_map
 from smecheck.emulation.guest_memory import GuestMemory, MemoryUsedUp
-from smecheck.emulation.table_walk import TableReader, TooManyTables, joined
+from smecheck.emulation.table_walk import TableReader, joined
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.kernel.verification import Aspect, Figures
 from smecheck.record import record, replace
@@ -156,8 +156,6 @@ class Observation:
             return replace(self._run(), path=tuple(self._path))
         except MemoryUsedUp:
             stop = Stop(StopKind.STUCK, 0, "refers to more memory than any such code does")
-        except TooManyTables:
-            stop = Stop(StopKind.STUCK, 0, "maps more than any such code does")
         return Seen(Figures(), (), (), stop, f"the code {stop.message}")
 
     def _run(self) -> Seen:
