@@ -26,9 +26,9 @@ from smecheck.errors import ExitCode, SmecheckError
 
 MEMORY_LIMIT = 256 << 20
 """Bytes of the whole process, the interpreter and the tests' own writers included."""
-_STUCK = 15
+_STUCK = 60
 """Seconds by the clock for each of CPU, on a machine that has other things to do."""
-_CRASHED = 400
+_CRASHED = 1500
 _IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 _ADDRESS_SPACE = 4 << 30
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
