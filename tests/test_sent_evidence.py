@@ -137,7 +137,7 @@ def test_no_break_spaces_of_a_text_that_is_not_utf_8() -> None:
     ],
 )
 def test_a_resource_that_was_mistyped_is_not_passed_over(row: str) -> None:
-    with pytest.raises(MalformedInput, match="is no whole resource") as error:
+    with pytest.raises(MalformedInput, match="is not a complete resource") as error:
         parse_iomem(IOMEM.replace("00100000-7ffdffff : System RAM", row), "iomem")
     assert error.value.where == "iomem:8"
 
@@ -177,7 +177,7 @@ def test_segments_of_unknown_size(
     text = LOAD.format(boot_params, initrd)
     found = answer(tmp_path, *options, iomem=IOMEM, segments=text)
     assert found.document["verdict"] == verdict
-    unsized = [text for text in found.document["assumptions"] if "its size is not told" in text]
+    unsized = [text for text in found.document["assumptions"] if "only its first page is known" in text]
     assert bool(unsized) != bool(options)
 
 

@@ -46,7 +46,7 @@ def obstacle_of(case: Case) -> Obstacle | None:
         )
     failure = nothing_reserved(case)
     if failure is not None:
-        return Obstacle(f"no memory was reserved for a crash kernel ({said(failure)})", RESERVE)
+        return Obstacle(f"nothing was reserved for a crash kernel ({said(failure)})", RESERVE)
     return None
 
 
