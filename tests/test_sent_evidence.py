@@ -177,7 +177,9 @@ def test_segments_of_unknown_size(
     text = LOAD.format(boot_params, initrd)
     found = answer(tmp_path, *options, iomem=IOMEM, segments=text)
     assert found.document["verdict"] == verdict
-    unsized = [text for text in found.document["assumptions"] if "only its first page is known" in text]
+    unsized = [
+        text for text in found.document["assumptions"] if "only its first page is known" in text
+    ]
     assert bool(unsized) != bool(options)
 
 
