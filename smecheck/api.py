@@ -221,11 +221,14 @@ def gate(
     today: datetime.date | None = None,
     fail_on: Severity | str | None = None,
     allow_undecided: bool | None = None,
+    ignore: Iterable[str] = (),
+    min_slack: int | None = None,
     verify: bool = False,
 ) -> GateReport:
     """Hold a build against the static rules, the proof, and every machine of a policy.
 
-    The parameters are the options of ``smecheck gate`` by the same names, and mean the same.
+    The parameters are the options of ``smecheck gate`` by the same names, and mean the same; sizes
+    are bytes.
 
     Raises:
         UsageError: what is said cannot all be meant.
@@ -240,7 +243,8 @@ def gate(
     held_against = read_policy(os.fspath(policy)) if policy is not None else None
     image = read_with_misfits(path, Complements(bzimage, symbols, config))
     code = verification_of((path, bzimage), image, quick=True) if verify else None
-    said = GateOptions(_day(today), _chosen(Severity, fail_on), allow_undecided)
+    severity = _chosen(Severity, fail_on)
+    said = GateOptions(_day(today), severity, allow_undecided, tuple(ignore), min_slack)
     return _public(GateReport, answer(image, held_against, said, code))
 
 

@@ -120,8 +120,17 @@ def programs(tmp_path: Path) -> dict[str, tuple[Callable[[], Answer], tuple[str,
     day = ("--today", "2026-11-28")
     return {
         "gate": (
-            lambda: smecheck.gate(kernel, policy=policy, today=date(2026, 11, 28)),
-            ("gate", kernel, "--policy", policy, *day),
+            lambda: smecheck.gate(
+                kernel,
+                policy=policy,
+                today=date(2026, 11, 28),
+                ignore=["SME007"],
+                min_slack=1 << 20,
+            ),
+            (
+                *("gate", kernel, "--policy", policy, *day),
+                *("--ignore", "SME007", "--min-slack", "1M"),
+            ),
         ),
         "compare": (lambda: smecheck.compare(fixed, kernel), ("compare", fixed, kernel)),
         "triage": (
@@ -145,3 +154,8 @@ def test_the_functions_are_there_whatever_was_imported_before() -> None:
     code = "import smecheck.cli.main, smecheck; print(smecheck.triage, smecheck.verify)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.count("<function") == 2
+
+
+def test_a_gate_ignores_rules_only() -> None:
+    with pytest.raises(smecheck.UsageError, match="there is no rule 'SME999'"):
+        smecheck.gate(str(SAMPLES / "no-sme" / "kernel.yaml"), ignore=["SME999"])

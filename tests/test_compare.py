@@ -262,6 +262,7 @@ def test_a_threshold_that_lacks_a_fact(tmp_path: Path) -> None:
         ('{"schema": "smecheck/error-v1", "error": {}}', "is the report of a failure"),
         ('{"schema": "smecheck/gate-v1", "build": {"source": 5}}', "build.source is no text"),
         ('["smecheck/report-v1"]', ""),
+        ('{"schema": "smecheck/gates-v1", "gates": []}', "is a report of several kernels"),
     ],
 )
 def test_what_is_no_kept_report(content: str, said: str, tmp_path: Path) -> None:

@@ -67,7 +67,15 @@ def gate(
         policy: machines, thresholds, waivers; ``None`` for the kernel alone.
         options: what else is said.
         verification: what running the kernel's own code came to.
+
+    Raises:
+        UsageError: what is to be ignored is no rule.
     """
+    from smecheck.checks.catalogue import RULES
+
+    unknown = [rule for rule in options.ignored if rule not in RULES]
+    if unknown:
+        raise UsageError(f"there is no rule {unknown[0]!r}", help_text="smecheck rules lists them")
     return answer(
         GateQuestion(
             image=image,

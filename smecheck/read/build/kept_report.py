@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 REPORT, GATE, COMPARISON = "smecheck/report-v1", "smecheck/gate-v1", "smecheck/comparison-v1"
 
+GATES = "smecheck/gates-v1"
 _HEAD = 512
 _HELP = "give a JSON report of smecheck (analyze, gate or compare --format json) or a kernel"
 _ERROR = "smecheck/error-v1"
@@ -43,7 +44,7 @@ def is_kept_report(path: str) -> bool:
             head = stream.read(_HEAD)
     # A description of a kernel may be written as JSON too; reports name their schema first.
     text = head.lstrip()
-    known = (REPORT, GATE, COMPARISON, _ERROR)
+    known = (REPORT, GATE, COMPARISON, GATES, _ERROR)
     return text.startswith(b"{") and any(name.encode() in text for name in known)
 
 
@@ -67,6 +68,12 @@ def read_kept_report(path: str) -> BuildFacts:
             "is the report of a failure: nothing was analyzed",
             where=name,
             help_text="keep the report of a run that succeeded",
+        )
+    if schema == GATES:
+        raise WrongKind(
+            "is a report of several kernels",
+            where=name,
+            help_text="keep the report of a gate of one kernel",
         )
     if schema == REPORT:
         return _of_report(fields)
