@@ -71,11 +71,7 @@ def gate(
     Raises:
         UsageError: what is to be ignored is no rule.
     """
-    from smecheck.checks.catalogue import RULES
-
-    unknown = [rule for rule in options.ignored if rule not in RULES]
-    if unknown:
-        raise UsageError(f"there is no rule {unknown[0]!r}", help_text="smecheck rules lists them")
+    _refuse_unknown(options.ignored)
     return answer(
         GateQuestion(
             image=image,
@@ -90,6 +86,16 @@ def gate(
             verification=verification,
         )
     )
+
+
+def _refuse_unknown(ignored: tuple[str, ...]) -> None:
+    if not ignored:
+        return
+    from smecheck.checks.catalogue import RULES
+
+    for rule in ignored:
+        if rule not in RULES:
+            raise UsageError(f"there is no rule {rule!r}", help_text="smecheck rules lists them")
 
 
 def _asker(image: KernelImage, policy: Policy) -> Callable[[PolicyMachine], Case | Unreadable]:
