@@ -33,16 +33,22 @@ class CommandHelp(Directive):
 
     def run(self) -> list[nodes.Node]:
         """Ask the command."""
-        shown = subprocess.run(  # noqa: S603 - only commands that the pages name
-            [sys.executable, "-m", "smecheck", *self.arguments, "--help"],
+        shown = self._shown("--help-all")
+        if shown.returncode:  # a command of few options
+            shown = self._shown("--help")
+            shown.check_returncode()
+        text = shown.stdout.replace("python -m smecheck", "smecheck")
+        return [nodes.literal_block(text, text, language="text")]
+
+    def _shown(self, option: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - only commands that the pages name
+            [sys.executable, "-m", "smecheck", *self.arguments, option],
             cwd=Path(__file__).parents[1],
             env={"PATH": "", "COLUMNS": "100", "PYTHONUTF8": "1"},
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
-        text = shown.stdout.replace("python -m smecheck", "smecheck")
-        return [nodes.literal_block(text, text, language="text")]
 
 
 def setup(app: Any) -> None:

@@ -19,11 +19,14 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from smecheck import __version__  # noqa: E402 - of this tree, wherever it is built
+from smecheck.cli import help_groups  # noqa: E402
 from smecheck.cli.main import cli  # noqa: E402
 
 _SPECIAL = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti"}
 _HEADINGS = {"Options": "OPTIONS", "Commands": "COMMANDS", "Examples": "EXAMPLES"}
 _EXIT_STATUS = "EXIT STATUS"
+_OPTIONS = "OPTIONS"
+_GROUPS = (*help_groups.GROUPS, help_groups.OTHERS)
 _WIDTH = 70
 """Of the source; escapes make it longer."""
 
@@ -47,6 +50,8 @@ class _Page(click.HelpFormatter):
         if words == "Exit codes":
             words = _EXIT_STATUS
         name = _HEADINGS.get(words, words)
+        if name in _GROUPS and _OPTIONS not in self.headings:
+            self.write_heading(_OPTIONS)
         self.headings.append(name)
         macro = "SH" if name.isupper() else "SS"
         self.lines.append(f'.{macro} "{_escaped(name)}"')
@@ -104,6 +109,7 @@ def manual_pages() -> dict[str, str]:
 def _page(command: click.Command, context: click.Context, names: Sequence[str]) -> str:
     name = context.command_path.replace(" ", "-")
     page = _Page(context)
+    context.meta[help_groups.EVERY_OPTION] = True
     command.format_help(context, page)
     if page.headings.count(_EXIT_STATUS) == 0:
         page.write_heading(_EXIT_STATUS)

@@ -10,13 +10,20 @@ from importlib.metadata import version
 from importlib.resources import files
 
 import pytest
-from commandline import Run, run
+from commandline import ROOT, Run, call, run
 from jsonschema import Draft202012Validator
+from test_cli_behaviour import on_terminal
 
 from smecheck import __version__
+from smecheck.answer import Basis, Verdict
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.finding import Confidence, Severity
+from smecheck.cli.help_groups import GROUPS, OTHERS
 from smecheck.errors import ExitCode
+from smecheck.kernel.image import Scheme
 from smecheck.report.rule_pages import rule_text
+from smecheck.report.terms import term_of
+from smecheck.workarea.placement import Owner
 
 COMMANDS = (
     *("analyze", "compare", "completion", "describe", "explain", "fleet", "gate", "policy"),
@@ -80,7 +87,55 @@ def test_help_of_analyze_has_the_options_of_the_contract() -> None:
         *("--mode", "--kaslr", "--sme", "--paging", "--format", "--explain", "-o", "--report"),
         *("--fail-on", "--allow-undecided", "--exit-zero", "--ignore", "--color", "--debug", "-q"),
     }
-    assert options <= set(re.findall(r"(?<!\S)-{1,2}[a-z-]+", help_of("analyze").out))
+    every = run("analyze", "--help-all").out
+    assert options <= option_names(every)
+    assert max(map(len, every.split("\n"))) <= 100
+
+
+def option_names(shown: str) -> set[str]:
+    return set(re.findall(r"(?<!\S)-{1,2}[a-z-]+", shown))
+
+
+def listed_options(shown: str) -> list[str]:
+    """Return the options that have a line of their own, as they come."""
+    options = re.split(r"^[A-Z][a-z ]+:$", shown, maxsplit=1, flags=re.MULTILINE)[-1]
+    return re.findall(r"^  (?:-\w, )?(--?[a-z-]+)", options, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["analyze", "compare", "fleet", "gate", "triage", "verify"])
+def test_help_has_groups_and_the_common_options_first(command: str) -> None:
+    short, every = help_of(command).out, run(command, "--help-all").out
+    groups = re.findall(r"^([A-Z][a-z ]+):$", every, re.MULTILINE)
+    known = [*GROUPS, OTHERS]
+    assert groups == [group for group in known if group in groups]
+    assert len(groups) >= 3
+    common, all_of_them = listed_options(short), listed_options(every)
+    assert len(set(all_of_them)) == len(all_of_them)
+    assert [option for option in all_of_them if option in common] == common
+    (hidden,) = re.findall(rf"(\d+) more options: (?:\S+ )*smecheck {command} --help-all", short)
+    assert len(all_of_them) - len(common) == int(hidden)
+    assert "more options" not in every
+
+
+def test_every_option_is_in_a_group_that_says_what_it_is_about() -> None:
+    _, _, others = run("analyze", "--help-all").out.partition(f"{OTHERS}:\n")
+    assert listed_options(others.partition("\n\n")[0]) == ["--help-all", "--help"]
+
+
+@pytest.mark.parametrize(
+    ("word", "said", "next_step"),
+    [
+        ("anlyze", "; did you mean analyze?", "smecheck analyze --help"),
+        ("explian", "; did you mean explain?", "smecheck explain --help"),
+        ("README.md", "", "smecheck analyze README.md"),
+        ("nonsense", "", "smecheck --help"),
+    ],
+)
+def test_a_command_that_is_none(word: str, said: str, next_step: str) -> None:
+    found = run(word, cwd=ROOT)
+    assert (found.status, found.raw) == (2, b"")
+    message = f"there is no command {word!r}{said} (nothing was analyzed)"
+    assert found.problem == (message, next_step)
 
 
 def test_rules_are_all_listed() -> None:
@@ -95,21 +150,55 @@ def test_explain() -> None:
     found = run("explain", "SME001")
     assert (found.status, found.err) == (0, "")
     rule = RULES["SME001"]
-    assert found.out.startswith("## SME001\n")
-    text = rule_text(rule)
-    for part in (text.checks, text.matters, text.passes, text.fails, text.sources):
-        assert part in found.out
-    assert rule.remedy in found.out
+    assert found.out.startswith("SME001 The workarea is written over a segment\n")
+    text, shown = rule_text(rule), " ".join(found.out.split())
+    for part in (text.checks, text.matters, text.passes, text.fails, text.sources, rule.remedy):
+        assert " ".join(part.replace("`", "").split()) in shown
+    assert not set("#*`\x1b") & set(found.out)
     assert run("explain", "sme001") == found
+    narrow = run("explain", "SME001", env={"COLUMNS": "50"}).out
+    assert " ".join(narrow.split()) == shown
+    assert max(map(len, narrow.split("\n"))) <= 50
 
 
-@pytest.mark.parametrize("name", ["nonsense", "SME", "SME0001", "1", ""])
+def test_explain_is_bold_on_a_terminal_and_paged() -> None:
+    assert "\x1b[1mWhy it matters\x1b[0m" in on_terminal("explain", "SME001").out
+    paged = on_terminal("explain", "SME001", rows=5, env={"PAGER": "head -n 1", "NO_COLOR": "1"})
+    assert paged.out == "SME001 The workarea is written over a segment\n"
+
+
+WORDS = [
+    *(member.value for words in (Verdict, Basis, Owner, Severity, Confidence) for member in words),
+    *(scheme.value for scheme in Scheme),
+    *(str(code.value) for code in ExitCode),
+    *("in_place", "written-end", "WORST END", "mapped_end", "slack", "margin", "fail_on"),
+]
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "unknown"])
+def test_every_word_of_a_report_is_explained(word: str) -> None:
+    found = call("explain", word)
+    assert (found.status, found.err) == (0, "")
+    name, kind, _, *meaning = found.out.splitlines()
+    assert name == word.lower().replace("_", "-").replace(" ", "-")
+    assert kind.startswith("  (")
+    assert meaning
+
+
+def test_every_key_of_a_policy_is_explained() -> None:
+    policy = json.loads((files("smecheck") / "schemas" / "policy-v1.json").read_text())
+    for key in policy["properties"]:
+        assert key == "schema" or term_of(key) is not None, key
+
+
+@pytest.mark.parametrize("name", ["nonsense", "SME", "SME0001", "5", ""])
 def test_explain_what_is_no_rule(name: str) -> None:
     found = run("explain", name)
     assert (found.status, found.raw) == (2, b"")
     error, help_text = found.problem
     assert repr(name) in error
     assert "smecheck rules" in help_text
+    assert ("did you mean" in error) is (name in ("SME", "SME0001"))
 
 
 @pytest.mark.parametrize("file", SCHEMAS)

@@ -211,14 +211,14 @@ def test_loaded_lines_alone(read: Any) -> None:
     assert value_of(segments.mode) is Mode.LOAD
     assert segments.remarks == ()
     (told,) = sizes_not_told(segments)
-    assert "purgatory is at 0x9a000, but its size is not told" in told
+    assert "purgatory is at 0x9a000, but its size is not given" in told
 
 
 def test_loaded_lines_of_a_crash_kernel_without_elf_headers(read: Any) -> None:
     segments = read(without(NEW, "segment", "type:", "ELF headers"))
     assert value_of(segments.mode) is Mode.CRASH
     told = [*sizes_not_told(segments)]
-    assert any("elfcorehdr is at 0x6e000000, but its size is not told" in text for text in told)
+    assert any("elfcorehdr is at 0x6e000000, but its size is not given" in text for text in told)
 
 
 def test_loaded_lines_of_a_load_that_was_not_finished(read: Any) -> None:
@@ -253,8 +253,8 @@ def test_a_list_cut_off_at_its_end(last: int, read: Any) -> None:
         (without(OLD, "Loading segment 3"), "initrd is not in it", 8),
         (without(OLD, "Loading segment 1"), "by its last one it has 4, 3 are there", 8),
         (without(OLD, "Loaded", "segment 0", "segment 1"), "it has 4, 2 are there", 4),
-        (OLD.rstrip()[:-20], "is broken: it is no whole line of a list", 11),
-        (OLD.rstrip()[:-1], "is broken: it is no whole line of a list", 11),
+        (OLD.rstrip()[:-20], "is broken: it is not a complete line of a list", 11),
+        (OLD.rstrip()[:-1], "is broken: it is not a complete line of a list", 11),
     ],
 )
 def test_a_list_of_an_older_kernel_cut_off(text: str, what: str, line: int, read: Any) -> None:

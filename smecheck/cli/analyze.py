@@ -44,7 +44,7 @@ Exit codes, the same for every format:
 @click.option("--advise", is_flag=True, help="Try possible fixes and report the verdict of each.")
 @verify_option
 def analyze(kernel: str, **options: Any) -> int:
-    """Say where the SME workarea of KERNEL lies and what it collides with.
+    """Show where the SME workarea of KERNEL is and what it hits.
 
     KERNEL is a vmlinuz, a vmlinux (ELF, stripped or not), its symbols as a list (System.map,
     /proc/kallsyms) or a YAML description; - is standard input. What it lacks is taken from the

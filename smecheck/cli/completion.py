@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from smecheck.cli import COMPLETE_VARIABLE
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _SHELLS = ("bash", "zsh", "fish")
 _FILES = {"FILE", "KERNEL", "PATH", "OLD", "NEW", "MACHINE"}
@@ -23,7 +27,11 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(
+    epilog=_EPILOG,
+    short_help="Print the completion script for a shell.",
+    context_settings=HELP_NAMES,
+)
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
@@ -37,17 +45,47 @@ def completion(context: click.Context, shell: str) -> None:
     script = ShellComplete.source(
         kind(context.find_root().command, {}, "smecheck", COMPLETE_VARIABLE)
     )
-    write_stdout(script.strip("\n") + "\n")
+    write_stdout(_without_space(script.strip("\n")) + "\n")
+
+
+def _without_space(script: str) -> str:
+    """Make bash write no space after ``junit=``, where the name of a file is to follow."""
+    added = "COMPREPLY+=($value)"
+    return script.replace(added, f"{added}; [[ $value == *= ]] && compopt -o nospace")
+
+
+class _FormatAndFile(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.5
+    """``FORMAT=FILE``: offers the formats, and files once there is one."""
+
+    name = "format and file"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return what may stand there."""
+        from click.shell_completion import CompletionItem
+
+        from smecheck.report.options import Format
+
+        form, separator, path = incomplete.partition("=")
+        if separator:
+            return [CompletionItem(path, type="file")]
+        names = (f"{one.value}=" for one in Format if one.value.startswith(form))
+        return [CompletionItem(name) for name in names]
 
 
 def with_values(command: click.Command) -> click.Command:
     """Make a command offer, to a shell that completes, the values that its metavars name."""
     for parameter in command.params:
         words = set(re.split(r"\W", parameter.metavar or ""))
-        if words & _FILES:
+        if {"FORMAT", "FILE"} <= words:
+            parameter.type = _FormatAndFile()
+        elif words & _FILES:
             parameter.type = click.Path()
         elif "RULE" in words:
             from smecheck.checks.catalogue import RULES
+            from smecheck.report.terms import TERMS
 
-            parameter.type = click.Choice(list(RULES))
+            terms = [term.name for term in TERMS] if "TERM" in words else []
+            parameter.type = click.Choice([*RULES, *terms])
     return command

@@ -18,7 +18,10 @@ Examples:
 
 
 @click.command(
-    cls=FileCommand, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=FileCommand,
+    epilog=_EPILOG,
+    short_help="Write the facts of KERNEL as a YAML description.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("kernel", metavar="KERNEL")
 @complement_options

@@ -11,12 +11,35 @@ from smecheck.errors import UsageError
 _FILES = ("FILE", "KERNEL")
 """What the value of an option is called that names a file."""
 
+_MANY = 10
+"""Options from which on the help of a command shows the common ones only."""
+
 
 class FileCommand(click.Command):
-    """A command that refuses the empty name of a file: a script's variable that was not set."""
+    """A command on files: it refuses an empty name, and groups its options in its help."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """Add ``--help-all`` where there are many options."""
+        super().__init__(*arguments, **settings)
+        if len(self.params) >= _MANY:
+            every = click.Option(
+                ["--help-all"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_help_all,
+                help="Show this message with all options and exit.",
+            )
+            self.params.append(every)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in groups."""
+        from smecheck.cli.help_groups import write_options
+
+        write_options(self, ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, if all files have a name.
+        """Run the command, if all files have a name: a script's variable may not be set.
 
         Raises:
             UsageError: one has none.
@@ -33,3 +56,13 @@ class FileCommand(click.Command):
                     f"{name} is empty", help_text="name a file; or is a variable of a script empty?"
                 )
         return super().invoke(ctx)
+
+
+def _help_all(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from smecheck.cli.help_groups import EVERY_OPTION
+        from smecheck.cli.pager import write_or_show
+
+        ctx.meta[EVERY_OPTION] = True
+        write_or_show(f"{ctx.get_help()}\n")
+        ctx.exit()

@@ -54,7 +54,12 @@ _SERIAL_MACHINES = 24
 _SERIAL_COLLECTED = 2
 
 
-@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(
+    cls=FileCommand,
+    epilog=_EPILOG,
+    short_help="Check every machine against every kernel, a row for each.",
+    context_settings=HELP_NAMES,
+)
 @click.argument("machines", metavar="MACHINE...", nargs=-1, required=True)
 @click.option(
     "--kernel",

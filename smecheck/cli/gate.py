@@ -42,7 +42,12 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(
+    cls=FileCommand,
+    epilog=_EPILOG,
+    short_help="Check a build: static rules, the proof, a policy's machines.",
+    context_settings=HELP_NAMES,
+)
 @click.argument("kernels", metavar="KERNEL...", nargs=-1, required=True)
 @complement_options
 @click.option(

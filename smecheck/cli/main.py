@@ -79,6 +79,26 @@ class LazyGroup(click.Group):
             return with_values(command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names.
+
+        Raises:
+            UsageError: there is none; the message names what may be meant.
+        """
+        if args[0].startswith("-") or args[0] in _COMMANDS or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches
+
+        near = get_close_matches(args[0], _COMMANDS, n=1)
+        said = f"there is no command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else "")
+        if not near and os.path.exists(args[0]):  # noqa: PTH110 - a str is what users give
+            raise UsageError(said, help_text=f"smecheck analyze {args[0]}")
+        raise UsageError(
+            said, help_text=f"smecheck {near[0]} --help" if near else "smecheck --help"
+        )
+
 
 def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
@@ -106,9 +126,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> N
 def cli() -> None:
     """Find what the SME workarea of a Linux kernel collides with, before kexec or kdump does.
 
-    On AMD machines Linux can encrypt itself in place, very early in boot. The workarea it needs
-    for that lay in nobody's memory until v5.2; smecheck says where it is, who owns it, and what is
-    in it.
+    On AMD machines Linux can encrypt itself in place, very early in boot. Until v5.2 the workarea
+    that it needs for that lay in memory that nobody reserved. smecheck shows where it is, who owns
+    it, and what is in it.
     """
 
 

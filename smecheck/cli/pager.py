@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 
 from smecheck.cli.output import write_stdout
-from smecheck.cli.terminal import is_dumb, rows
+from smecheck.cli.terminal import is_dumb, is_terminal, rows
 
 _DEFAULT = "less"
 _LESS = "FRX"
 """For a less that the user gave no options: quit if all fits, show colours, use no alternate
 screen. As git sets them: PAGER_ENV of its Makefile."""
+
+
+def write_or_show(text: str) -> None:
+    """Write text for people to standard output, as :func:`show` does where that is a terminal."""
+    if is_terminal():
+        show(text)
+    else:
+        write_stdout(text)
 
 
 def show(text: str) -> None:
@@ -31,6 +37,9 @@ def show(text: str) -> None:
 
 
 def _is_shown_by(pager: str, text: str) -> bool:
+    import signal
+    import subprocess
+
     sys.stdout.flush()
     data = text.encode(sys.stdout.encoding, "backslashreplace")
     # Through a shell, as git and man do it: PAGER may have options, quotes and pipes.

@@ -30,7 +30,7 @@ Examples:
     metavar="FILE",
     help="Write the policy to FILE, which must not exist; - is standard output.",
 )
-@click.option("--debug", is_flag=True, help="A traceback in case of a bug of smecheck.")
+@click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def policy(iomem: str, name: str, output: str | None, **_others: Any) -> int:
     """Write a first policy for the gate, with comments.
 

@@ -92,7 +92,12 @@ _BOOT = (
         default="auto",
         help="KASLR in the kernel being booted (auto: from its command line).",
     ),
-    enum_option("--sme", enum=Switch, default="auto", help="Of the kernel that is booted."),
+    enum_option(
+        "--sme",
+        enum=Switch,
+        default="auto",
+        help="SME in the kernel being booted (auto: from its command line and configuration).",
+    ),
     enum_option(
         "--paging",
         enum=Paging,

@@ -35,7 +35,7 @@ _OPTIONS = (
         "--format",
         "report_format",
         enum=Format,
-        help="Default: text on a terminal, plain in a pipe.",
+        help="Format of the report; default: text on a terminal, plain in a pipe.",
     ),
     click.option(
         "--details",
@@ -74,9 +74,7 @@ _OPTIONS = (
     ),
     click.option(
         "--no-pager",
-        "pager",
-        flag_value=False,
-        default=True,
+        is_flag=True,
         help="Do not use a pager ($PAGER, or less) for output that is longer than the terminal.",
     ),
     click.option("-q", "--quiet", is_flag=True, help="Print nothing; only set the exit status."),
@@ -272,7 +270,7 @@ def reporting_of(options: dict[str, Any]) -> Reporting:
         details=options["details"],
         color=options["color"],
         quiet=options["quiet"],
-        paged=options["pager"],
+        paged=not options["no_pager"],
         kcidb_build=options["kcidb_build"],
         pictures=tuple((picture, path) for picture, path in pictures if path is not None),
     )

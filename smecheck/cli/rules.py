@@ -1,4 +1,4 @@
-"""``smecheck rules`` and ``smecheck explain``: what the rules mean."""
+"""``smecheck rules`` and ``smecheck explain``: what rules and words mean."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import click
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.errors import UsageError
+
+_EXPLAIN_EPILOG = """
+\b
+Examples:
+  smecheck explain SME001
+  smecheck explain undecided
+  smecheck explain worst-end
+  smecheck explain 4
+"""
 
 
 @click.command(
@@ -34,14 +43,38 @@ def rules(list_format: str) -> None:
     )
 
 
-@click.command(epilog="\b\nExamples:\n  smecheck explain SME001", context_settings=HELP_NAMES)
-@click.argument("rule_id", metavar="RULE")
-def explain(rule_id: str) -> None:
-    """Say what RULE (for example SME001) means, why it matters and what to do."""
-    from smecheck.checks.catalogue import RULES
-    from smecheck.report.rule_pages import rule_page
+@click.command(epilog=_EXPLAIN_EPILOG, context_settings=HELP_NAMES)
+@click.argument("name", metavar="RULE|TERM")
+def explain(name: str) -> None:
+    """Say what a rule or a word of a report means.
 
-    rule = RULES.get(rule_id.upper())
-    if rule is None:
-        raise UsageError(f"there is no rule {rule_id!r}", help_text="smecheck rules lists them all")
-    write_stdout(rule_page(rule))
+    Of a RULE (SME001): what it checks, why that matters, what to do. A TERM is a verdict, the basis
+    of one, an extent or a margin of the workarea, a scheme, an owner, a severity, a key of a
+    policy, or an exit status.
+    """
+    from smecheck.checks.catalogue import RULES
+    from smecheck.cli.pager import write_or_show
+    from smecheck.cli.terminal import wants_color, width
+    from smecheck.report.explained import explained_rule, explained_term
+    from smecheck.report.terms import TERMS, term_of
+
+    bold = wants_color("auto", to_stdout=True)
+    rule, term = RULES.get(name.upper()), term_of(name)
+    if rule is not None:
+        write_or_show(explained_rule(rule, width(), bold=bold))
+    elif term is not None:
+        write_or_show(explained_term(term, width(), bold=bold))
+    else:
+        raise _unknown(name, [*RULES, *(one.name for one in TERMS)])
+
+
+def _unknown(name: str, known: list[str]) -> UsageError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.upper() if name[:3].upper() == "SME" else name, known, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return UsageError(
+        f"there is no rule or term {name!r}{meant}",
+        help_text="smecheck rules lists the rules; terms are verdicts, bases, extents, margins, "
+        "schemes, owners, severities, keys of a policy and exit statuses",
+    )

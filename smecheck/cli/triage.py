@@ -42,7 +42,12 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(
+    cls=FileCommand,
+    epilog=_EPILOG,
+    short_help="Say why a crash kernel failed, from a sosreport or logs.",
+    context_settings=HELP_NAMES,
+)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--kernel",

@@ -31,7 +31,12 @@ Exit codes, the same for every format:
 """
 
 
-@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(
+    cls=FileCommand,
+    epilog=_EPILOG,
+    short_help="Compare the prediction with the machine code of KERNEL.",
+    context_settings=HELP_NAMES,
+)
 @click.argument("kernel", metavar="KERNEL")
 @complement_options
 @reporting_options

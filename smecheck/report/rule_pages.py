@@ -17,7 +17,7 @@ RULES_SCHEMA = "smecheck/rules-v1"
 
 _DOCUMENT = "docs/rules.md"
 _PARTS = ("Passes", "Fails", "Sources")
-_EFFECTS = {
+EFFECTS = {
     Effect.COLLISION: "An error of this rule makes the verdict `collision`.",
     Effect.LOSS: "An error of this rule makes the verdict `collision`, whether SME is used or not.",
     Effect.CONTRADICTION: "An error of this rule makes the verdict `undecided`: the inputs "
@@ -80,7 +80,7 @@ def rule_page(rule: Rule) -> str:
         f"**{rule.title[0].upper()}{rule.title[1:]}** ({rule.severity.value}{scope})",
         text.checks,
         text.matters,
-        _EFFECTS[rule.effect],
+        EFFECTS[rule.effect],
         f"It is skipped where {after} failed." if after else "",
         "\n".join(examples),
         f"Next step: {rule.remedy}.",
