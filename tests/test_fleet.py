@@ -370,7 +370,7 @@ def test_machines_may_be_objects_as_they_come() -> None:
         smecheck.fleet([], [PROVEN[0], PROVEN[0]])
     with pytest.raises(smecheck.UsageError, match="no kernel"):
         smecheck.fleet([], [])
-    with pytest.raises(smecheck.UsageError, match="'dump' is no Mode"):
+    with pytest.raises(smecheck.UsageError, match="'dump' is not a Mode"):
         smecheck.fleet([], [PROVEN[0]], mode="dump")
 
 

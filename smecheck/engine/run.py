@@ -34,6 +34,8 @@ _HELD_MACHINES = 20_000
 _CHUNK_MACHINES, _CHUNK_BYTES = 16, 2 << 20
 """Machines, and bytes of their texts, that one task understands."""
 _CHUNK_QUESTIONS = 4
+_LEAST_SEEN, _SHARED_BY = 48, 20
+"""Machines after which, and of how many one at most, may ask what another did, to do without."""
 _REMEMBERED = 250_000
 """Questions whose answers are kept: some 200 MiB where no two have the same answer."""
 _EXAMPLES = 128
@@ -228,19 +230,29 @@ class FleetRun:
             return _Chunk("answer", [self._to_answer.popleft() for _ in range(count)])
         entries: list[_Entry] = []
         size = 0
-        while self._to_understand and len(entries) < _CHUNK_MACHINES and size < _CHUNK_BYTES:
+        at_once = self._is_diverse()
+        most = _CHUNK_QUESTIONS if at_once else _CHUNK_MACHINES
+        while self._to_understand and len(entries) < most and size < _CHUNK_BYTES:
             is_long = isinstance(self._to_understand[0].machine, Collected)
             if is_long and entries:
                 break
             entry = self._to_understand.popleft()
             entries.append(entry)
             size += _CHUNK_BYTES if is_long else entry.size
-        return _Chunk("understand", entries) if entries else None
+        return _Chunk("at once" if at_once else "understand", entries) if entries else None
+
+    def _is_diverse(self) -> bool:
+        """Tell whether hardly two machines ask the same: each is then read and answered at once.
+
+        That two of them are in work at a time that ask the same is no great loss then.
+        """
+        tally = self._tally
+        return tally.machines >= _LEAST_SEEN and tally.shared * _SHARED_BY < tally.machines
 
     def _start(self, chunk: _Chunk) -> None:
         machines = tuple(entry.machine for entry in chunk.entries)
-        function = understand if chunk.kind == "understand" else answer
-        named = {"in_detail": True} if chunk.kind == "detail" else {}
+        function = understand if chunk.kind in ("understand", "at once") else answer
+        named = {"detail": {"in_detail": True}, "at once": {"at_once": True}}.get(chunk.kind, {})
         try:
             future = self._engine.submit(function, self._asked, machines, **named)
         except BrokenExecutor:
@@ -311,8 +323,8 @@ class FleetRun:
         if result.key is None:
             if isinstance(entry.machine, Collected):
                 self._tally.questions += 1
-            assert result.answers is not None  # noqa: S101 - for types: one of the two is there
-            self._settle(entry, result.answers)
+            assert result.answered is not None  # noqa: S101 - for types: one of the two is there
+            self._settle(entry, result.answered.answers)
             return
         entry.key = result.key
         if result.key in self._by_key:
@@ -327,7 +339,10 @@ class FleetRun:
             self._waiting[result.key].append(entry)
         else:
             self._waiting[result.key] = []
-            self._to_answer.append(entry)
+            if result.answered is None:
+                self._to_answer.append(entry)
+            else:
+                self._answered(entry, result.answered)
 
     def _answered(self, entry: _Entry, result: Answered) -> None:
         self._tally.questions += 1

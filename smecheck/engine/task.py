@@ -46,16 +46,6 @@ class Asked:
 
 
 @record
-class Understood:
-    """A machine that was read."""
-
-    key: bytes | None
-    """The name of its question, which it may share with others; ``None`` where it has none."""
-    answers: tuple[Answer, ...] | None = None
-    """For each kernel, where they are known already."""
-
-
-@record
 class Answered:
     """The answers to one question."""
 
@@ -65,12 +55,29 @@ class Answered:
     """Whether they are those of every machine with that question."""
 
 
-def understand(asked: Asked, machines: tuple[Machine, ...]) -> tuple[Understood, ...]:
+@record
+class Understood:
+    """A machine that was read."""
+
+    key: bytes | None
+    """The name of its question, which it may share with others; ``None`` where it has none."""
+    answered: Answered | None = None
+    """The answers, where they are known already."""
+
+
+def understand(
+    asked: Asked, machines: tuple[Machine, ...], *, at_once: bool = False
+) -> tuple[Understood, ...]:
     """Read machines, and say which of them ask the same.
 
     What was collected of a machine takes so long to read that it is answered at once.
+
+    Args:
+        asked: what is asked.
+        machines: the machines.
+        at_once: whether to answer all of them at once.
     """
-    return tuple(_understood(asked, machine) for machine in machines)
+    return tuple(_understood(asked, machine, at_once=at_once) for machine in machines)
 
 
 def answer(
@@ -86,12 +93,14 @@ def answer(
     return tuple(_answered(asked, machine, in_detail=in_detail) for machine in machines)
 
 
-def _understood(asked: Asked, machine: Machine) -> Understood:
+def _understood(asked: Asked, machine: Machine, *, at_once: bool) -> Understood:
     if isinstance(machine, Broken):
         return _failed(asked, machine.error)
     try:
         if isinstance(machine, Described):
-            return Understood(_canonical(_question(asked, machine), machine)[1])
+            key = _canonical(_question(asked, machine), machine)[1]
+            answered = _answered(asked, machine, in_detail=False) if at_once else None
+            return Understood(key, answered)
         return _collected(asked, machine)
     except SmecheckError as error:
         return _failed(asked, error)
@@ -100,7 +109,8 @@ def _understood(asked: Asked, machine: Machine) -> Understood:
 
 
 def _failed(asked: Asked, error: SmecheckError) -> Understood:
-    return Understood(None, (failed(error),) * len(asked.kernels))
+    answers = (failed(error),) * len(asked.kernels)
+    return Understood(None, Answered(answers, is_shared=False))
 
 
 # Described machines ------------------------------------------------------------------------------
@@ -186,7 +196,8 @@ def _collected(asked: Asked, machine: Collected) -> Understood:
         except Exception as error:
             return failed(InternalError.of(error))
 
-    return Understood(None, tuple(of_kernel(image) for image in asked.kernels))
+    answers = tuple(of_kernel(image) for image in asked.kernels)
+    return Understood(None, Answered(answers, is_shared=False))
 
 
 def _evidence(machine: Collected) -> Evidence:

@@ -6,7 +6,8 @@ for every range to dump, and more than 128 ranges to run in need a segment of th
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from itertools import pairwise
 from operator import attrgetter
 
 from smecheck.load.candidates import IOMEM_TYPES
@@ -104,7 +105,15 @@ def not_ram(ranges: tuple[CrashRange, ...]) -> tuple[CrashRange, ...]:
     return tuple(one for one in ranges if one.type is not E820Type.RAM)
 
 
-_END = attrgetter("end")
+_START, _END = attrgetter("start"), attrgetter("end")
+
+
+@remembered
+def _ascend(ranges: tuple[CrashRange, ...]) -> bool:
+    """Tell whether ranges are in order, none is empty, and none overlaps another."""
+    return all(one.start < one.end for one in ranges) and all(
+        one.end <= other.start for one, other in pairwise(ranges)
+    )
 
 
 class UsableMap:
@@ -134,6 +143,21 @@ class UsableMap:
             self._is_in_order = False
         self.ranges.insert(index, CrashRange(start, end, kind))
         return True
+
+    def add_all(self, ranges: tuple[CrashRange, ...]) -> None:
+        """Insert each of some ranges that are no RAM, as far as it can be."""
+        if not (self._is_in_order and _ascend(ranges)):
+            for one in ranges:
+                self.add(one.start, one.end, one.type)
+            return
+        # They do not meet each other, only what is there: a few ranges.
+        fitting: list[CrashRange] = []
+        begin = 0
+        for there in self.ranges:
+            fitting += ranges[begin : bisect_left(ranges, there.start + 1, begin, key=_END)]
+            begin = bisect_left(ranges, there.end, key=_START)
+        fitting += ranges[begin:]
+        self.ranges = sorted(self.ranges + fitting[: _USABLE_LIMIT - len(self.ranges)], key=_START)
 
     def _place(self, start: int, end: int) -> int | None:
         """Return where a range is inserted: after the last that ends before it.

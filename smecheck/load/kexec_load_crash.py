@@ -66,8 +66,7 @@ def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -
     if not (hands_over_efi and load.efi_entries and not load.options.no_efi):
         cmdline = _with_rsdp(load, cmdline)
     cmdline = with_word(cmdline, f"elfcorehdr={header.start // _ALIGN}K")
-    for one in not_ram(ranges):
-        usable.add(one.start, one.end, one.type)
+    usable.add_all(not_ram(ranges))
     if load.options.memmap_on_cmdline:
         for word in usable.cmdline_words():
             cmdline = with_word(cmdline, word)

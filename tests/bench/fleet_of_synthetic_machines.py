@@ -1,9 +1,8 @@
 """CPU time of a fleet: it grows with the distinct questions, and against a loop of commands.
 
-    python tests/bench/fleet_of_synthetic_machines.py [MACHINES ...]
+    python tests/bench/fleet_of_synthetic_machines.py [LAYOUTS MACHINES ...]
 
-Synthetic machines of 2,000 layouts (tests/fleet_machines.py: up to 12 TiB, 64 to 2,048 ranges),
-with both system calls and both modes, against two proven kernels and two of the old scheme, by two
+Synthetic machines (tests/fleet_machines.py: up to 12 TiB, 64 to 2,048 ranges), with both system calls and both modes, against two proven kernels and two of the old scheme, by two
 processes. CPU time is that of the program and its workers. Memory is the peak of the program and of
 the largest worker. A loop asks `smecheck analyze` for some of the same pairs, one after the other.
 """
@@ -30,9 +29,9 @@ from page import publish
 SIZES = (10_000, 30_000, 100_000)
 LAYOUTS = 2_000
 KERNELS = (*PROVEN, *OLD)
-APART = 600
+APART = 300
 """Machines of which no two are alike."""
-LOOP = 40
+LOOP = 24
 PARENT_MIB, WORKER_MIB, CPU_SECONDS = 512, 256, 1200
 LEAST_RATE, LEAST_FACTOR = 100, 50
 
@@ -108,7 +107,8 @@ def loop_seconds(smecheck: str, inventory: Path, folder: Path, pairs: int) -> fl
 
 
 def main() -> None:
-    sizes = tuple(map(int, sys.argv[1:])) or SIZES
+    given = list(map(int, sys.argv[1:]))
+    layouts, sizes = given[0] if given else LAYOUTS, tuple(given[1:]) or SIZES
     rows = []
     with installed() as smecheck, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -117,7 +117,7 @@ def main() -> None:
         loop = loop_seconds(smecheck, inventory, folder, LOOP) / LOOP
         for count in (APART, *sizes):
             if count != APART:
-                write_inventory(inventory, machines(count, LAYOUTS, seed=7))
+                write_inventory(inventory, machines(count, layouts, seed=7))
             cpu, seconds, peaks, questions = measured(smecheck, inventory, written)
             pairs = count * len(KERNELS)
             assert sum(1 for _ in written.open()) == pairs
@@ -148,7 +148,7 @@ def main() -> None:
     publish(
         Path(__file__).stem,
         "A fleet, against a loop of commands",
-        f"Machines of {LAYOUTS:,} layouts (the first row: none like another) against "
+        f"Machines of {layouts:,} layouts (the first row: none like another) against "
         f"{len(KERNELS)} kernels, by two processes. The\nbounds: {CPU_SECONDS:,} s of CPU, "
         f"{PARENT_MIB} MiB, {WORKER_MIB} MiB a worker; {LEAST_RATE} pairs a second of CPU where no "
         f"two machines are alike,\n{LEAST_FACTOR} times as quick as `smecheck analyze` for each "
