@@ -47,8 +47,6 @@ _LARGE = 64 << 30
 _LOW_MEMORY_END = 1 << 32
 """startup_32() maps what is below: page tables may differ there."""
 
-_WHOLE = 1 << 64
-
 
 @record
 class _Kind:

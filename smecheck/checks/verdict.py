@@ -39,6 +39,8 @@ _WAYS = {
     Way.ELF: "kexec of the vmlinux",
 }
 
+_WITHOUT_KASLR = "boot it with mem_encrypt=off, or with nokaslr where that is clear"
+
 
 def judge(judged: Judged) -> Judgement:
     """Decide: the one place where a verdict is made.
@@ -273,45 +275,7 @@ def _said(ways: tuple[Way, ...], *, everything: bool) -> str:
 
 
 def _by_kaslr(judged: Judged) -> Judgement | None:
-    if judged.kaslr is None:
-        return None
-    return by_kaslr(judged, missing_around(judged))
-
-
-def _by_machine(judged: Judged) -> Judgement:
-    lack = missing(judged)
-    if lack is None:
-        return Judgement(
-            Verdict.CLEAR,
-            Basis.MACHINE,
-            f"on this machine no segment of {_load_name(judged)} overlaps {_used(judged)}",
-            IF_IT_STILL_DIES,
-        )
-    why, settle = lack
-    return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
-
-
-def _used(judged: Judged) -> str:
-    """Return what nothing overlaps: segments may well lie where the workarea is mapped alone."""
-    in_mapped_part = any(finding.rule == MAPPED_ONLY for finding in judged.findings)
-    return "the written part of the workarea" if in_mapped_part else "the workarea"
-
-
-def _load_name(judged: Judged) -> str:
-    predicted = judged.segments is not None and judged.segments.predicted
-    return "the predicted load" if predicted else "this load"
-
-
-_WITHOUT_KASLR = "boot it with mem_encrypt=off, or with nokaslr where that is clear"
-
-
-def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | None:
-    """Judge by all places that KASLR may choose; ``None`` where they are not all there is.
-
-    Args:
-        judged: what there is to judge.
-        missing: the first fact that is missing of what lies around the kernel, and how to get it.
-    """
+    """Judge by all places that KASLR may choose; ``None`` where they are not all there is."""
     sweep = judged.kaslr
     if sweep is None or sweep.collisions is None or not sweep.slots.count:
         return None
@@ -336,8 +300,9 @@ def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | Non
             f"at {sweep.collisions.count} of {places} the workarea {met}",
             hits[0].remedy if hits else _WITHOUT_KASLR,
         )
-    if missing is not None:
-        return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *missing)
+    lack = missing_around(judged)
+    if lack is not None:
+        return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *lack)
     is_hit = bool(judged.with_effect(Effect.COLLISION))
     unmoved_is_clear = isinstance(judged.boot.kernel_base, Known) and not is_hit
     if sweep.may_stay is not None and not unmoved_is_clear:
@@ -348,6 +313,30 @@ def by_kaslr(judged: Judged, missing: tuple[str, str] | None) -> Judgement | Non
         _nowhere(sweep.slots.count),
         IF_IT_STILL_DIES,
     )
+
+
+def _by_machine(judged: Judged) -> Judgement:
+    lack = missing(judged)
+    if lack is None:
+        return Judgement(
+            Verdict.CLEAR,
+            Basis.MACHINE,
+            f"on this machine no segment of {_load_name(judged)} overlaps {_used(judged)}",
+            IF_IT_STILL_DIES,
+        )
+    why, settle = lack
+    return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
+
+
+def _used(judged: Judged) -> str:
+    """Return what nothing overlaps: segments may well lie where the workarea is mapped alone."""
+    in_mapped_part = any(finding.rule == MAPPED_ONLY for finding in judged.findings)
+    return "the written part of the workarea" if in_mapped_part else "the workarea"
+
+
+def _load_name(judged: Judged) -> str:
+    predicted = judged.segments is not None and judged.segments.predicted
+    return "the predicted load" if predicted else "this load"
 
 
 def _nowhere(count: int) -> str:

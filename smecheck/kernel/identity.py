@@ -47,9 +47,9 @@ def identify(image: KernelImage) -> KernelFacts:
     """Work out what ``image`` is."""
     section, scheme = _workarea_section(image)
     sme_code = _sme_code(image, section)
-    assumptions: list[str] = []
-    whole_scheme = _scheme(image, scheme, sme_code, assumptions)
+    whole_scheme, assumed = _scheme(image, scheme, sme_code)
     generations, origin = _generations(image, scheme)
+    assumptions = list(assumed)
     if image.symbols_shifted and "_text" in image.symbols:
         assumptions.append(
             f"_text is linked to {address_text(image.symbols['_text'])}, the default of "
@@ -139,28 +139,31 @@ def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
 
 
 def _scheme(
-    image: KernelImage, scheme: Scheme | None, sme_code: Fact[bool], assumptions: list[str]
-) -> Fact[Scheme]:
+    image: KernelImage, scheme: Scheme | None, sme_code: Fact[bool]
+) -> tuple[Fact[Scheme], tuple[str, ...]]:
+    """Return the scheme of the kernel, and what had to be assumed for that."""
     if scheme is not None:
-        return Known(scheme, f"the kernel has a section {_section_name(scheme)}")
+        return Known(scheme, f"the kernel has a section {_section_name(scheme)}"), ()
     if isinstance(sme_code, Known) and not sme_code.value:
-        return Known(Scheme.NO_SME, sme_code.origin)
+        return Known(Scheme.NO_SME, sme_code.origin), ()
+    assumed: tuple[str, ...] = ()
     if isinstance(sme_code, Unknown):
         if not image.symbols and not image.sections:
-            return Unknown("neither symbols nor sections of the kernel are known")
-        assumptions.append("the kernel is assumed to have SME code: nothing that is known shows it")
+            return Unknown("neither symbols nor sections of the kernel are known"), ()
+        assumed = ("the kernel is assumed to have SME code: nothing that is known shows it",)
     if image.sections_complete or image.symbols_complete:
-        return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image")
+        return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image"), assumed
     if isinstance(image.release, Known) and is_v5_3_or_later(image.release.value):
-        return Unknown(
+        why = (
             f"a kernel {image.release.value} usually has .init.scratch, but the description names "
             "neither the section nor its symbols"
         )
-    assumptions.append(
+        return Unknown(why), assumed
+    assumed += (
         "the kernel has no workarea section, since its description names neither the section "
-        "(.init.scratch, .sme) nor its symbols"
+        "(.init.scratch, .sme) nor its symbols",
     )
-    return Known(Scheme.AFTER_END, "no workarea section in the description")
+    return Known(Scheme.AFTER_END, "no workarea section in the description"), assumed
 
 
 def _generations(image: KernelImage, scheme: Scheme | None) -> tuple[tuple[Generation, ...], str]:

@@ -38,13 +38,13 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
     said = (boot.loader, boot.mode, boot.path, host.source)
     if all(word is None for word in said) and host == Host():
         return None
-    assumptions: list[str] = []
-    mode = _mode(boot, assumptions)
-    loader = _loader(boot, host, assumptions)
+    mode, assumed_of_mode = _mode(boot)
+    loader, assumed_of_loader = _loader(boot, host)
     if machine.memory is not None and not _is_enough(machine.memory, mode.value, loader.value):
         return None
     options = options_of_host(host)
-    cmdline = _cmdline(boot, host, options, assumptions)
+    cmdline, assumed_of_cmdline = _cmdline(boot, host, options)
+    assumptions = [*assumed_of_mode, *assumed_of_loader, *assumed_of_cmdline]
     if boot.initrd_size is None and options.initrd is None:
         assumptions.append("no initrd is loaded (--initrd to say otherwise)")
     if machine.memory is not None and not machine.memory.complete:
@@ -73,20 +73,20 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
 
 
 def _cmdline(
-    boot: BootRequest, host: Host, options: KexecOptions, assumptions: list[str]
-) -> Fact[str]:
-    """Return the command line that kexec is given."""
+    boot: BootRequest, host: Host, options: KexecOptions
+) -> tuple[Fact[str], tuple[str, ...]]:
+    """Return the command line that kexec is given, and what had to be assumed of it."""
     given = given_cmdline(options, host)
     if boot.cmdline is not None:
-        if given is not None and value_of(given) != boot.cmdline:
-            assumptions.append("--cmdline counts, not the command line among the kexec_options")
-        return Known(boot.cmdline, boot.cmdline_origin)
+        stated = Known(boot.cmdline, boot.cmdline_origin)
+        if given is None or value_of(given) == boot.cmdline:
+            return stated, ()
+        return stated, ("--cmdline counts, not the command line among the kexec_options",)
     if isinstance(given, Known):
-        return Known(given.value, f"{host.source}: {given.origin}")
-    assumptions.append(
-        "assumed: the command line is too short to change any segment's size (--cmdline)"
+        return Known(given.value, f"{host.source}: {given.origin}"), ()
+    return given or Unknown("no --cmdline was given"), (
+        "assumed: the command line is too short to change any segment's size (--cmdline)",
     )
-    return given or Unknown("no --cmdline was given")
 
 
 def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
@@ -163,26 +163,28 @@ def _room(largest: Span) -> str:
     return f"the largest hole there was is {size_text(largest.size)}, {largest}"
 
 
-def _mode(boot: BootRequest, assumptions: list[str]) -> Known[Mode]:
+def _mode(boot: BootRequest) -> tuple[Known[Mode], tuple[str, ...]]:
+    """Return what is loaded, and what had to be assumed for that."""
     if boot.mode is not None:
-        return Known(boot.mode, boot.mode_origin)
+        return Known(boot.mode, boot.mode_origin), ()
     if boot.path is not None:
         mode = Mode.CRASH if boot.path is Path.KDUMP else Mode.LOAD
         said = boot.path_premise is None
-        return Known(mode, f"--path {boot.path.value}" if said else "a crash reservation is there")
-    assumptions.append("the next kernel is loaded, with kexec -l (--mode crash for a crash kernel)")
-    return Known(Mode.LOAD, "assumed")
+        origin = f"--path {boot.path.value}" if said else "a crash reservation is there"
+        return Known(mode, origin), ()
+    assumed = "the next kernel is loaded, with kexec -l (--mode crash for a crash kernel)"
+    return Known(Mode.LOAD, "assumed"), (assumed,)
 
 
-def _loader(boot: BootRequest, host: Host, assumptions: list[str]) -> Known[Loader]:
+def _loader(boot: BootRequest, host: Host) -> tuple[Known[Loader], tuple[str, ...]]:
+    """Return the system call, and what had to be assumed for that."""
     if boot.loader is not None:
-        return Known(boot.loader, boot.loader_origin)
+        return Known(boot.loader, boot.loader_origin), ()
     loader = default_loader(host)
     why = "the default of this version of kexec-tools"
     if options_of_host(host).tries_file_load:
         why = "which -a tries first; the running kernel can do it"
-    assumptions.append(f"kexec uses {loader.value}, {why} (--loader)")
-    return Known(loader, DEFAULT_LOADER)
+    return Known(loader, DEFAULT_LOADER), (f"kexec uses {loader.value}, {why} (--loader)",)
 
 
 _RSDP_IN_BOOT_PARAMS = (5, 1, 0)

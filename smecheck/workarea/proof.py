@@ -48,13 +48,13 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
             payload_holds_section=False,
             assumptions=(),
         )
-    assumptions: list[str] = []
+    assumptions: tuple[str, ...] = ()
     # The origins name the field, not the file: a description of the image says the same elsewhere.
     payload, init_size = image.header.output_len, image.header.init_size
     if isinstance(payload, Known):
         payload = Known(payload.value, "output_len of the payload")
     else:
-        payload = _least_payload(image, facts.text.value, facts.section, assumptions)
+        payload, assumptions = _least_payload(image, facts.text.value, facts.section)
     if isinstance(init_size, Known):
         init_size = Known(init_size.value, "init_size of the setup header")
     elif isinstance(payload, Known):
@@ -68,7 +68,7 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
         payload_is_bound=isinstance(image.header.output_len, Unknown),
         init_size_is_bound=isinstance(image.header.init_size, Unknown),
         payload_holds_section=facts.section is not None and facts.section.type == "PROGBITS",
-        assumptions=tuple(assumptions),
+        assumptions=assumptions,
     )
 
 
@@ -166,40 +166,42 @@ def _rounded(size: Fact[int], alignment: int) -> Fact[int]:
 
 
 def _least_payload(
-    image: KernelImage, text: int, section: Section | None, assumptions: list[str]
-) -> Fact[int]:
+    image: KernelImage, text: int, section: Section | None
+) -> tuple[Fact[int], tuple[str, ...]]:
     """Return the least that z_output_len can be for a bzImage built from this ELF.
+
+    And what had to be assumed for that.
 
     The payload is the vmlinux file, stripped, and its relocations; it reaches at least to the end
     of the last LOAD's bytes in the file. Only a section in the file makes that say anything of the
     workarea.
     """
     if section is None:
-        return Unknown("no setup header, and an ELF of the after-end scheme proves nothing")
+        return Unknown("no setup header, and an ELF of the after-end scheme proves nothing"), ()
     if section.type is None:
-        return Unknown("no setup header, and the type of the workarea's section is not known")
+        return Unknown("no setup header, and the type of the workarea's section is not known"), ()
     if section.type != "PROGBITS":
-        return Unknown(f"no setup header, and {section.name} is {section.type}: not in the file")
+        why = f"no setup header, and {section.name} is {section.type}: not in the file"
+        return Unknown(why), ()
     if not image.loads:
-        assumptions.append(
+        origin = f"{section.name} is PROGBITS, at its distance in the file"
+        return Known(section.end - text, origin), (
             f"the file offset of {section.name} is not below its distance from _text, as in every "
-            "layout that was measured (no program headers to tell)"
+            "layout that was measured (no program headers to tell)",
         )
-        return Known(section.end - text, f"{section.name} is PROGBITS, at its distance in the file")
-    end = _file_end(image.loads, assumptions)
-    return Known(end, f"end of the last LOAD in the file, {address_text(end)}")
+    end, assumed = _file_end(image.loads)
+    return Known(end, f"end of the last LOAD in the file, {address_text(end)}"), assumed
 
 
-def _file_end(loads: tuple[LoadSegment, ...], assumptions: list[str]) -> int:
+def _file_end(loads: tuple[LoadSegment, ...]) -> tuple[int, tuple[str, ...]]:
     if all(load.offset is not None for load in loads):
-        return max((load.offset or 0) + load.filesz for load in loads)
+        return max((load.offset or 0) + load.filesz for load in loads), ()
     # Without offsets: the least that the ELF format allows, as the kernel links it
     # (arch/x86/Makefile, -z max-page-size=0x200000: offset and address congruent modulo 2 MiB).
-    assumptions.append("the LOADs lie in the file in order, congruent to their addresses by 2 MiB")
     end = 1  # the ELF header comes first
     for load in loads:
         end += (load.vaddr - end) % PMD_SIZE + load.filesz
-    return end
+    return end, ("the LOADs lie in the file in order, congruent to their addresses by 2 MiB",)
 
 
 def _needed_size(payload: Fact[int], facts: KernelFacts) -> Fact[int]:

@@ -72,18 +72,18 @@ def possible_places(
         return Unknown(sizes.reason)
     variants = kaslr_variants(image, facts)
     bounds = list(_bounds(boot, variants.rules[0]))
-    premises: list[str] = []
     if isinstance(boot.cmdline, Unknown):
         bounds.append(f"the command line is not known ({boot.cmdline.reason})")
         boot = replace(boot, cmdline=Known("", "assumed"))
     if isinstance(boot.five_levels, Unknown):
         boot = replace(boot, five_levels=Known(True, "the limit is the higher one"))
-    boots = list(_with_input(image, facts, boot, premises))
-    if not boots:
-        return Unknown(premises[0])
+    boots = _with_input(image, facts, boot)
+    if isinstance(boots, Unknown):
+        return boots
+    premises: list[str] = []
     found: list[tuple[str, SlotSearch]] = []
     for rules in variants.rules:
-        for where, candidate in boots:
+        for where, candidate in boots.value:
             search = search_slots(sizes.value, candidate, rules, is_on=is_on)
             if isinstance(search, Unknown):
                 return search
@@ -116,32 +116,31 @@ def _sizes(image: KernelImage, facts: KernelFacts, unpack: UnpackRules) -> Fact[
 
 
 def _with_input(
-    image: KernelImage, facts: KernelFacts, boot: EarlyBoot, premises: list[str]
-) -> Iterator[tuple[str, EarlyBoot]]:
-    """Yield the boot with the place of the payload, twice where only bounds are known."""
+    image: KernelImage, facts: KernelFacts, boot: EarlyBoot
+) -> Fact[tuple[tuple[str, EarlyBoot], ...]]:
+    """Return the boot with the place of the payload; two of them where only bounds are known."""
     if isinstance(boot.input, Known):
-        yield "", boot
-        return
+        return Known((("", boot),), boot.input.origin)
     if isinstance(boot.output, Unknown):
-        premises.append(f"where the kernel is unpacked is not known: {boot.output.reason}")
-        return
-    anywhere = list(_anywhere(image, boot))
-    loads_low = boot.loader_type not in (KEXEC_LOADER_TYPE, EFI_STUB_LOADER_TYPE)
-    if not loads_low:
-        yield from anywhere
+        return Unknown(f"where the kernel is unpacked is not known: {boot.output.reason}")
+    anywhere = tuple(_anywhere(image, boot))
+    is_low = boot.loader_type not in (KEXEC_LOADER_TYPE, EFI_STUB_LOADER_TYPE)
     place = payload_place(image, facts.image_size)
     if isinstance(place, Unknown):
-        premises.append(f"the decompressor's own range is not known: {place.reason}")
-        return
-    distances = sorted({place.value.lowest, place.value.highest}, reverse=True)
-    for distance in distances:
+        return Unknown(f"the decompressor's own range is not known: {place.reason}")
+    bounds = sorted({place.value.lowest, place.value.highest}, reverse=True)
+    there = tuple(_past(boot, boot.output.value, bounds, place.value.origin))
+    return Known((*there, *anywhere) if is_low else (*anywhere, *there), place.value.origin)
+
+
+def _past(
+    boot: EarlyBoot, output: int, bounds: list[int], origin: str
+) -> Iterator[tuple[str, EarlyBoot]]:
+    for distance in bounds:
         points = ["the kernel is unpacked at LOAD_PHYSICAL_ADDR"] if boot.output_is_assumed else []
-        if len(distances) > 1:
+        if len(bounds) > 1:
             points.append(f"the payload begins {size_text(distance)} past that address")
-        input_place = Known(boot.output.value + distance, place.value.origin)
-        yield " and ".join(points), replace(boot, input=input_place)
-    if loads_low:
-        yield from anywhere
+        yield " and ".join(points), replace(boot, input=Known(output + distance, origin))
 
 
 def _anywhere(image: KernelImage, boot: EarlyBoot) -> Iterator[tuple[str, EarlyBoot]]:
