@@ -15,6 +15,7 @@ from smecheck.report.site import SITE
 
 project = "smecheck"
 author = "The smecheck developers"
+copyright = author  # noqa: A001 - that is its name
 release = __version__
 extensions = ["myst_parser"]
 html_theme = "furo"
