@@ -10,6 +10,7 @@ import pytest
 from commandline import SAMPLES, Run, call
 
 from smecheck.errors import MalformedInput
+from smecheck.evidence import value_of
 from smecheck.machine.kernel_log import LoggedBoot
 from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.machine.iomem import parse_iomem, read_iomem
@@ -88,6 +89,27 @@ def test_records_of_programs(form: Callable[[dict[str, str]], str], fields: dict
         assert boot(*records, said).hypervisor is None
     said = form({**kernel, "MESSAGE": "Hypervisor detected: KVM"})
     assert boot(*records, said).hypervisor is not None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><head><style>p {{}}</style></head><body><pre>{}</pre></body></html>",
+        "<html><body>Hello,<br>{}<p>thanks</body></html>",
+        "<div>{}</div>",
+    ],
+)
+def test_a_mail_of_html_alone(page: str) -> None:
+    glue = "\n" if "pre" in page else "<br>\n"
+    shown = glue.join(row.replace("<", "&lt;").replace(" ", "&nbsp;", 1) for row in ROWS)
+    head = (
+        "From: a@example.org\nTo: b@example.org\nDate: Fri, 28 Nov 2025 01:01:00 +0100\n"
+        "MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n\n"
+    )
+    found = boot(head + page.format(shown))
+    assert value_of(found.cmdline) == value_of(boot(*ROWS).cmdline)
+    assert found.firmware_map is not None
+    assert len(found.firmware_map.ranges) == 2
 
 
 def test_a_console_server_and_a_mail_program() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ _IS_QUOTED_PRINTABLE = re.compile(
     rb"^Content-Transfer-Encoding:\s*quoted-printable", re.MULTILINE | re.IGNORECASE
 )
 _PARTS_LIMIT = 1000
+_BREAK = re.compile(r"<(?:br|p|div|tr|li|pre|h[1-6]|blockquote)\b[^<>]*>", re.IGNORECASE)
+"""What begins a line of a page."""
+_ELEMENT = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
+_FILLED_OR_NOT = re.compile(r"<pre\b|white-space: *pre", re.IGNORECASE)
+"""Shows that line breaks of the page's text are breaks; otherwise they are blanks."""
 
 
 def encoding_of_mail(head: bytes) -> str | None:
@@ -72,17 +78,28 @@ def _without_from(mail: bytes) -> bytes:
 
 
 def _texts(mail: Message) -> Iterator[bytes]:
-    """Yield the text parts of a mail, UTF-8; where a part is there as HTML as well, not that."""
-    for count, part in enumerate(mail.walk()):
-        if count >= _PARTS_LIMIT:
-            return
-        if part.is_multipart() or part.get_content_type() == "text/html":
-            continue
+    """Yield the text parts of a mail, UTF-8; HTML only where there is nothing else."""
+    parts = [part for part in islice(mail.walk(), _PARTS_LIMIT) if not part.is_multipart()]
+    others = [part for part in parts if part.get_content_type() != "text/html"]
+    for part in others or parts:
         payload = part.get_payload(decode=True)
         if not isinstance(payload, bytes) or b"\0" in payload:
             continue
         charset = part.get_content_charset("utf-8")
         try:
-            yield payload.decode(charset, "replace").encode("utf-8")
+            text = payload.decode(charset, "replace")
         except LookupError:
-            yield payload
+            text = payload.decode("utf-8", "replace")
+        yield (text if others else _shown(text)).encode("utf-8")
+
+
+def _shown(page: str) -> str:
+    """Return the lines that a page of HTML shows.
+
+    The library's parser takes long over pages that were made to hurt it; this takes its time once.
+    """
+    from html import unescape
+
+    if not _FILLED_OR_NOT.search(page):
+        page = page.replace("\r", "").replace("\n", " ")
+    return unescape(_ELEMENT.sub("", _BREAK.sub("\n", page)))
