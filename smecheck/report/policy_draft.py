@@ -38,7 +38,7 @@ def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
     yield "schema: smecheck/policy-v1"
     yield ""
     yield _beside("fail_on: error", "error, warning or note")
-    yield _beside("# allow_undecided: true", "an open question is no failure")
+    yield _beside("# allow_undecided: true", "an open question is not a failure")
     yield ""
     yield "# Severities in place of a rule's own, or off (smecheck rules lists them):"
     yield "# rules:"
