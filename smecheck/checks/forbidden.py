@@ -54,6 +54,8 @@ class Forbidden:
 
     def met_by(self, part: Span, places: Span) -> Iterator[Span]:
         """Yield the addresses in ``places`` from which the part, an offset, meets it."""
+        if not part:
+            return
         for span in self.spans.reached_by(Span(places.start + part.start, places.end + part.end)):
             lowest = max(places.start, span.start - part.end + 1)
             highest = min(places.end, span.end - part.start)
