@@ -44,6 +44,13 @@ def test_every_command_has_a_page() -> None:
         assert f"{name.removesuffix('.1')}(1)" in words(PAGES["smecheck.1"]) or name == "smecheck.1"
 
 
+def test_every_command_is_on_the_page_of_the_command_line() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    shown = re.findall(r"^## (smecheck.*)\n\n```\{command-help\} ?(.*)$", page, re.MULTILINE)
+    names = cli.list_commands(click.Context(cli))
+    assert shown == [("smecheck", ""), *((f"smecheck {name}", name) for name in names)]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_page_has_every_option_with_its_help(name: str) -> None:
     command = COMMANDS[name]

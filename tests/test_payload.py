@@ -8,8 +8,10 @@ import itertools
 import lzma
 import os
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import shake_128
 from pathlib import Path
 from shutil import which
 
@@ -146,6 +148,29 @@ def test_lzo_blocks_that_are_damaged() -> None:
     longer = struct.pack(">II", 49999, len(packed))
     with pytest.raises(NotUnpacked, match="an lzo block of 50000, not 49999 bytes"):
         unpack(lzop_header(0x3) + longer + bytes(8) + packed + bytes(4))
+
+
+BY_BUILDS = {
+    "gzip": ("gzip", "-n", "-9"),
+    "bzip2": ("bzip2", "-9"),
+    "lzma": ("lzma", "-9"),
+    "xz": ("xz", "--check=crc32", "--x86", "--lzma2=dict=32MiB"),
+    "lzo": ("lzop", "-9"),
+    "lz4": ("lz4", "-l", "-9", "-q", "-", "-"),
+    "zstd": ("zstd", "-q", "-22", "--ultra"),
+}
+"""How kernels are packed: scripts/Makefile.lib and scripts/xz_wrap.sh of v6.12, but for xz, whose
+dictionary is 128 MiB there."""
+
+
+@pytest.mark.parametrize("name", BY_BUILDS)
+def test_what_the_programs_of_a_build_pack_comes_back(name: str) -> None:
+    command = BY_BUILDS[name]
+    if not which(command[0]):
+        pytest.skip(f"no {command[0]} on this machine")
+    content = PATTERN + bytes(300 << 10) + shake_128().digest(300 << 10)  # which no program packs
+    packed = subprocess.run(command, input=content, capture_output=True, check=True).stdout
+    assert unpack(packed) == content
 
 
 MODULES = {
