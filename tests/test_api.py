@@ -84,7 +84,7 @@ def test_inputs_may_be_texts_open_files_and_what_was_read() -> None:
 
 def test_choices_are_words_or_members() -> None:
     assert founding(sme="off").verdict is smecheck.Verdict.NOT_APPLICABLE
-    with pytest.raises(smecheck.UsageError, match="'of' is no Switch"):
+    with pytest.raises(smecheck.UsageError, match="'of' is not a Switch"):
         founding(sme="of")
 
 

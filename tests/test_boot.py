@@ -235,7 +235,7 @@ def test_what_tells_the_paging() -> None:
     five = BootRequest(cmdline="no5lvl", paging=Paging.FIVE)
     assert value_of(boot(five, image=NEW).paging) == 5
     assert value_of(boot(five, image=four).paging) == 4
-    assert any("not 5 as asked" in text for text in boot(five, image=four).assumptions)
+    assert any("not 5 as requested" in text for text in boot(five, image=four).assumptions)
     report = answer(image=OLD)
     assert value_of(report.boot.paging) == 4
     assert any("4-level paging at entry" in text for text in report.assumptions)

@@ -363,7 +363,7 @@ def test_github_shows_an_open_verdict(allowed: bool, name: str) -> None:
 def test_github_notes_what_is_ignored() -> None:
     commands, _ = readers.github(written(collision(), Format.GITHUB, **ignoring("SME001")))
     assert [command.name for command in commands] == ["notice"] * 4 + ["warning"]
-    assert commands[0].message.endswith("does not count: --ignore SME001")
+    assert commands[0].message.endswith("not counted: --ignore SME001")
 
 
 def test_github_places_a_failure() -> None:

@@ -90,7 +90,7 @@ def test_no_room_names_size_and_largest_hole() -> None:
     assert (
         "Could not find a free area of memory of 0x12c00000 bytes... locate_hole failed" in refusal
     )
-    assert "300 MiB (0x12c00000) for initrd; the largest hole there was is" in refusal
+    assert "300 MiB (0x12c00000) for initrd; the largest hole was" in refusal
     assert found.document["verdict"] == "undecided"
 
 
@@ -358,7 +358,7 @@ def test_a_fragment_does_not_make_a_predicted_load_clear(tmp_path: Path) -> None
     assert (fragment.status, fragment.document["verdict"]) == (4, "undecided")
     assert "is a fragment of a map" in fragment.document["headline"]
     assert "--iomem" in fragment.document["next_step"]
-    assert any("shows all memory that kexec goes by" in t for t in fragment.document["assumptions"])
+    assert any("shows all memory that kexec uses" in t for t in fragment.document["assumptions"])
 
 
 def test_why_a_load_is_not_predicted_comes_first(tmp_path: Path) -> None:

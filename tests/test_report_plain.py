@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from report_samples import SAMPLES, clear, collision, not_applicable, retold, undecided
 
 from smecheck.answer import Report
 from smecheck.evidence import Known
+from smecheck.load.segments import SegmentRole
 from smecheck.record import replace
+from smecheck.report import plain_report
 from smecheck.report.options import Format, RenderOptions
 from smecheck.report.render import render
+from smecheck.workarea.proven import Way
 
 HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb\r", "\udcff", "\u2028")
 
@@ -90,7 +95,8 @@ def test_findings_are_one_line_each() -> None:
 def test_undetermined_placement_says_why_and_gives_offsets() -> None:
     lines = plain(undecided())
     assert "placement.after-end.status: undetermined" in lines
-    assert "placement.after-end.start: unknown (no --load-address)" in lines
+    extents = "in-place, start, written-end, worst-end, mapped-end, length"
+    assert f"placement.after-end.unknown: {extents} (undetermined)" in lines
     assert "placement.after-end.offset.mapped-end: 0x1000000" in lines
     assert not any(".offset." in line for line in plain(not_applicable()))
 
@@ -125,3 +131,55 @@ def test_hostile_texts_neither_break_lines_nor_reach_the_terminal(text: str) -> 
         line.encode()
     if text.isprintable():
         assert f"kernel.source: {text}" in hostile
+
+
+FORMATS_PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
+PLACEHOLDERS = {
+    "SCHEME": "(after-end|sme-section|init-scratch)",
+    "WAY": f"({'|'.join(way.value for way in Way)})",
+    "RULE": r"SME\d{3}",
+    "SEGMENT": f"({'|'.join(role.value for role in SegmentRole)})",
+}
+
+
+def documented_keys() -> list[str]:
+    """Return a pattern for each key that the page lists."""
+    table = FORMATS_PAGE.read_text().partition("## Keys of plain\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    keys = [key for cell in cells for key in re.findall(r"`([^`]+)`", cell)]
+    assert len(set(keys)) == len(keys) > 60
+    patterns = [re.escape(key).replace(r"\-", "-") for key in keys]
+    for name, pattern in PLACEHOLDERS.items():
+        patterns = [re.sub(rf"\b{name}\b", lambda _, p=pattern: p, one) for one in patterns]
+    return patterns
+
+
+def written_keys() -> set[str]:
+    goldens = Path(__file__).parent / "goldens"
+    lines = [line for file in goldens.glob("*.plain") for line in file.read_text().splitlines()]
+    lines += [line for sample in SAMPLES for line in plain(sample(), explain=True)]
+    return {line.partition(": ")[0] for line in lines}
+
+
+def test_every_key_is_documented_and_every_documented_key_is_written() -> None:
+    documented, written = documented_keys(), written_keys()
+    assert not {key for key in written if not any(re.fullmatch(p, key) for p in documented)}
+    rare = ("load", "cross-check", "advice", "proof\\.void", "kaslr\\.unknown", "boot\\.unknown")
+    source = inspect.getsource(plain_report)
+    for pattern in documented:
+        if pattern.endswith(PLACEHOLDERS["SEGMENT"]):
+            assert "_step(segment.role.value" in source
+        elif pattern.startswith(rare):
+            assert pattern.rpartition("\\.")[2] in source
+        else:
+            assert any(re.fullmatch(pattern, key) for key in written), pattern
+
+
+def test_unknown_facts_with_one_reason_are_one_line() -> None:
+    lines = plain(undecided())
+    shared = [line for line in lines if line.startswith(("kernel.unknown: ", "boot.unknown: "))]
+    assert shared
+    for line in shared:
+        names, _, reason = line.partition(": ")[2].partition(" (")
+        assert len(names.split(", ")) > 1
+        assert sum(f"({reason}" in other for other in lines if other.startswith(line[:6])) == 1

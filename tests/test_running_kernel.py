@@ -65,7 +65,7 @@ def test_for_kdump_it_is_kernels_own_release_unless_something_says_otherwise() -
     found = asked(OLD)
     # 5.10 keeps no room for CPUs and memory that may come, 7.3 does.
     assert size(found, SegmentRole.ELFCOREHDR) == 0x1000
-    assert says(found, "is of KERNEL's own release 5.10.0-32-cloud-amd64, as it usually is for")
+    assert says(found, "has KERNEL's own release 5.10.0-32-cloud-amd64, as it usually is for")
     assert "kernel_release" not in found.assumed
     assert size(asked(NEW), SegmentRole.ELFCOREHDR) == 0xE1000
     told = asked(OLD, kernel_release="7.3.4")
@@ -75,7 +75,7 @@ def test_for_kdump_it_is_kernels_own_release_unless_something_says_otherwise() -
 
 def test_for_kexec_it_is_not() -> None:
     found = asked(OLD, mode=Mode.LOAD)
-    assert says(found, "the running kernel places like v7.3")
+    assert says(found, "the running kernel is assumed to place segments like v7.3")
     assert "kernel_release" in found.assumed
 
 
@@ -84,12 +84,12 @@ def test_a_memory_map_shows_whether_it_runs(mode: Mode) -> None:
     found = asked(OLD, running(OLD), mode)
     assert says(found, "5.10.0-32-cloud-amd64, whose layout the memory map shows running")
     other = asked(OLD, running(OLD, off=0x1000), mode)
-    assert says(other, "the running kernel places like v7.3")
+    assert says(other, "the running kernel is assumed to place segments like v7.3")
 
 
 def test_an_image_without_a_release_is_of_no_age() -> None:
     nameless = replace(OLD, release=Unknown("no banner"))
-    assert says(asked(nameless), "the running kernel places like v7.3")
+    assert says(asked(nameless), "the running kernel is assumed to place segments like v7.3")
 
 
 PURGATORY = Purgatory(0x3000, 0x3800)

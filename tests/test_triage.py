@@ -306,7 +306,7 @@ def test_members_that_contradict_each_other_are_both_shown(tmp_path: Path) -> No
         "proc/cmdline",
         "sos_commands/kernel/dmesg",
     }
-    assert one["used"] == "none of them is used"
+    assert one["used"] == "neither is used"
 
 
 def test_what_was_read_without_root_is_asked_for(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_what_holds_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello\n")
     done = call("triage", str(tmp_path / "x"), "--format", "text")
     assert done.status == 3
-    assert "nothing that is known here" in done.err
+    assert "nothing that smecheck recognizes" in done.err
 
 
 def test_an_archive_of_archives_is_named(tmp_path: Path) -> None:

@@ -49,6 +49,6 @@ def premise_of_areas(boot: Boot, segments: SegmentList, host: Host | None) -> st
     if is_told or by_tools or isinstance(areas, Unknown) or areas.origin != ASSUMED:
         return None
     return (
-        "kexec_file_load hands nothing over beside Crash kernel (crashkernel=…,cma: --dmesg, "
+        "kexec_file_load hands over nothing besides Crash kernel (crashkernel=…,cma: --dmesg, "
         "--crash-cma, or crash_cma_ranges of --host)"
     )

@@ -37,7 +37,9 @@ def paging_at_entry(
         contradicted = paging_contradicted(asked, image)
         if contradicted is None:
             return Known(4, built.origin), ()
-        return Known(4, built.origin), (f"4-level paging at entry, not 5 as asked: {contradicted}",)
+        return Known(4, built.origin), (
+            f"4-level paging at entry, not 5 as requested: {contradicted}",
+        )
     if asked is not Paging.AUTO:
         return Known(int(asked.value), f"--paging {asked.value}"), ()
     if isinstance(cmdline, Known) and has_word(cmdline.value, "no5lvl"):

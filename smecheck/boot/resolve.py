@@ -182,9 +182,7 @@ def _kernel_base(
         return base_of_shown_kernel(found.memory, found.image, found.facts), True
     if isinstance(load_address, Unknown) and segments is not None:
         return Unknown(load_address.reason), False
-    return Unknown(
-        "the kernel's address is unknown: neither --segments nor --load-address was given"
-    ), False
+    return Unknown("neither --segments nor --load-address was given"), False
 
 
 def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, tuple[str, ...]]:

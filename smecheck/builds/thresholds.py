@@ -96,7 +96,7 @@ def slack_row(new: BuildFacts, least: int) -> GateRow:
     return _passed_over(
         row,
         f"{message}; at least {size_text(least)} are asked for",
-        "look at what made init_size smaller, or lower the threshold with a reason",
+        "find what made init_size smaller, or lower the threshold with a reason",
     )
 
 
@@ -118,7 +118,7 @@ def growth_row(old: BuildFacts, new: BuildFacts, most: int) -> GateRow:
     return _passed_over(
         row,
         f"{message}; at most {size_text(most)} are allowed",
-        "look at what grew, or take a new baseline",
+        "find what grew, or take a new baseline",
     )
 
 

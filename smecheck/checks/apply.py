@@ -144,4 +144,4 @@ def _no_workarea(resolved: Resolved) -> Lack | None:
         return None
     scheme = facts.scheme
     why = scheme.reason if isinstance(scheme, Unknown) else scheme.origin
-    return Lack(Outcome.SKIPPED, f"the scheme of the kernel is not known: {why}")
+    return Lack(Outcome.SKIPPED, f"the kernel's scheme is not known: {why}")

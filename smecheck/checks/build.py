@@ -44,7 +44,7 @@ _EXEMPT_FROM_KMSAN = (6, 9)
     effect=Effect.CONTRADICTION,
     about_build=True,
     static=True,
-    remedy="give the files of one build: those that one run of make has left",
+    remedy="give files of one build: those that one run of make produced",
 )
 def different_builds(resolved: Resolved) -> Iterator[Observation]:
     """What is said of the kernel cannot all be of the same build.
@@ -89,7 +89,7 @@ def different_builds(resolved: Resolved) -> Iterator[Observation]:
     static=True,
     needs=(needs.setup_header,),
     after=("SME026",),
-    remedy="look at CONFIG_PHYSICAL_ALIGN and CONFIG_RELOCATABLE, and at what wrote the header",
+    remedy="check CONFIG_PHYSICAL_ALIGN and CONFIG_RELOCATABLE, and what wrote the header",
 )
 def unsuitable_header(resolved: Resolved) -> Iterator[Observation]:
     """A field of the setup header makes loaders put the kernel where it cannot run.

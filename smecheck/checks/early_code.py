@@ -68,7 +68,7 @@ def link_address_in_early_code(resolved: Resolved) -> Iterator[Observation]:
         yield _observation(access, resolved.boot.sme_condition)
     for reason in code.not_followed:
         yield Observation(
-            message=f"the early code is not followed at {reason}",
+            message=f"the early code could not be followed at {reason}",
             condition=resolved.boot.sme_condition,
             severity=Severity.NOTE,
             remedy=_DECIDED_BY,

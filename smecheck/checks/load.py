@@ -106,7 +106,7 @@ def segment_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     brief="load was refused",
     about_load=True,
     needs=(needs.recorded_load,),
-    remedy="load again; until then the kernel that was loaded before, or none, is in place",
+    remedy="load again; until then the previously loaded kernel, or none, is in place",
 )
 def load_refused(resolved: Resolved) -> Iterator[Observation]:
     """The text of the load says that the kernel, or kexec itself, refused it.
@@ -160,9 +160,10 @@ _MAY_DIFFER = {
     Path.FIRST_BOOT: (Severity.WARNING, "give the kernel that runs there, or --load-address"),
     Path.KDUMP: (
         Severity.WARNING,
-        "give the kernel that runs there, if that is loaded as crash kernel, as kdump usually does",
+        "give the kernel that runs there, if it is also the crash kernel, as it usually is for "
+        "kdump",
     ),
-    Path.KEXEC: (Severity.NOTE, "nothing to do, if this is the kernel that kexec loads"),
+    Path.KEXEC: (Severity.NOTE, "nothing to do if this is the kernel that kexec loads"),
 }
 """How bad it is that another kernel runs on the machine, and what to do."""
 
@@ -199,7 +200,7 @@ def another_kernel_runs(resolved: Resolved) -> Iterator[Observation]:
     if other is not None:
         own = f", this one is {image.release.value}" if isinstance(image.release, Known) else ""
         yield Observation(
-            message=f"another kernel runs there: {other.value} ({other.origin}){own}",
+            message=f"another kernel is running there: {other.value} ({other.origin}){own}",
             severity=severity,
             remedy=remedy,
         )

@@ -27,7 +27,7 @@ _BRIEF, _LINE = 60, 80
     brief="code differs from the prediction",
     static=True,
     needs=(needs.machine_code,),
-    remedy="look at the instruction that shows it (smecheck verify KERNEL shows all of them); "
+    remedy="look at the instruction named (smecheck verify KERNEL shows all of them); "
     "until the code agrees, do not rely on what smecheck says about this kernel's workarea",
 )
 def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:

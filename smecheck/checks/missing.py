@@ -63,7 +63,10 @@ def missing(judged: Judged) -> tuple[str, str] | None:
                 f"{owned}, and the load cannot be predicted: {judged.not_predicted}",
                 _what_would_predict_it(judged),
             )
-        return f"{owned}, and {judged.boot.kernel_base.reason}", _what_would_place_it(judged)
+        return (
+            f"{owned}, and the kernel's address is unknown: {judged.boot.kernel_base.reason}",
+            _what_would_place_it(judged),
+        )
     if not judged.boot.base_is_certain:
         base, state = address_text(judged.boot.kernel_base.value), judged.boot.kaslr
         why = state.origin if isinstance(state, Known) else state.reason

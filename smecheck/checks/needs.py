@@ -173,7 +173,7 @@ def crash_kernel(resolved: Resolved) -> Lack | None:
 def stated_place(resolved: Resolved) -> Lack | None:
     """Need the user's word where the kernel runs."""
     if not resolved.boot.base_is_stated:
-        return _not_applicable("where the kernel runs is not given (--load-address)")
+        return _not_applicable("the kernel's address is not given (--load-address)")
     return None
 
 
@@ -222,7 +222,7 @@ def early_code(resolved: Resolved) -> Lack | None:
     """Need the code that sets SME up."""
     if isinstance(resolved.image.early_code, Unknown):
         # Not in the words of the source: a description of the kernel would have others.
-        return _skipped("the code that sets SME up is not known (give the vmlinux or the vmlinuz)")
+        return _skipped("the code that sets up SME is not known (give the vmlinux or the vmlinuz)")
     return None
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from smecheck.case import Resolved
 
 _COVER_THE_SECTION = (
-    "look at what keeps the section in the payload, so that init_size reaches over it: PROGBITS, "
-    "inside the last LOAD; until then boot the loaded kernel with SME off"
+    "make sure that the section is in the payload, so that init_size covers it: PROGBITS, inside "
+    "the last LOAD; until then boot the loaded kernel with SME off"
 )
 
 

@@ -70,7 +70,7 @@ def page_tables_leave_section(resolved: Resolved) -> Iterator[Observation]:
     phrase="begins in the middle of a 2 MiB frame",
     static=True,
     needs=(needs.own_section,),
-    remedy="look at the linker script: . = ALIGN(HPAGE_SIZE) must stand before the section",
+    remedy="check the linker script: . = ALIGN(HPAGE_SIZE) must come before the section",
 )
 def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
     """The section does not begin, or does not end, on a 2 MiB boundary.
@@ -108,7 +108,7 @@ def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
     brief="section too small",
     static=True,
     needs=(needs.own_section,),
-    remedy="look at sme_workarea[] in the source: it has SECTION_SIZE bytes",
+    remedy="check sme_workarea[] in the source: it must have SECTION_SIZE bytes",
 )
 def section_too_small(resolved: Resolved) -> Iterator[Observation]:
     """The section is smaller than the 4 MiB that the kernel maps.
@@ -169,7 +169,7 @@ def section_not_in_file(resolved: Resolved) -> Iterator[Observation]:
     static=True,
     needs=(needs.own_section, needs.distances),
     after=("SME011",),
-    remedy="look at the linker script: .init.scratch follows _end directly",
+    remedy="check the linker script: .init.scratch must follow _end directly",
 )
 def section_displaced(resolved: Resolved) -> Iterator[Observation]:
     """The section does not begin at ``_end`` rounded up to 2 MiB.
@@ -214,7 +214,7 @@ def section_displaced(resolved: Resolved) -> Iterator[Observation]:
     passed="workarea section present",
     brief="section missing",
     static=True,
-    remedy="look at the linker script and the linker: .init.scratch was dropped or renamed",
+    remedy="check the linker script and the linker: .init.scratch was dropped or renamed",
 )
 def section_missing(resolved: Resolved) -> Iterator[Observation]:
     """A kernel of v5.3 or later with SME code has no section for its workarea.
@@ -260,8 +260,7 @@ def _text(resolved: Resolved) -> int | None:
     static=True,
     needs=(needs.own_section, needs.program_headers),
     after=("SME011", "SME014"),
-    remedy="look at the program headers in the linker script: .init.scratch belongs to the last "
-    "one",
+    remedy="check the program headers in the linker script: .init.scratch belongs in the last one",
 )
 def section_not_loaded(resolved: Resolved) -> Iterator[Observation]:
     """The section is not, or not wholly, in the memory of a program header.

@@ -90,7 +90,7 @@ _AT_WORST = neighbours_in(Part.AT_WORST)
     effect=Effect.COLLISION,
     needs=(needs.places, needs.segments),
     forbids=_AT_WORST,
-    remedy="settle what decides the number of page-table pages (--paging, the initrd's place, "
+    remedy="give what decides the number of page-table pages (--paging, the initrd's place, "
     "--iomem), or treat it as a collision",
 )
 def worst_case_over_segment(resolved: Resolved) -> Iterator[Observation]:

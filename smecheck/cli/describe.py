@@ -62,5 +62,5 @@ def _refuse_unreadable(text: str, source: str) -> None:
         raise MalformedInput(
             f"cannot be described: {error.where}: {error.message.splitlines()[0]}",
             where=source,
-            help_text="no kernel is like that; is the file damaged?",
+            help_text="no kernel looks like that; is the file damaged?",
         ) from error

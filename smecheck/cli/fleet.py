@@ -444,6 +444,8 @@ def _refuse_overwriting(machines: tuple[str, ...], options: dict[str, Any]) -> N
             continue
         if os.path.realpath(path) in known:
             raise UsageError(
-                "would overwrite an input or another output", where=path, help_text="name another"
+                "would overwrite an input or another output",
+                where=path,
+                help_text="name another file",
             )
         known.append(os.path.realpath(path))

@@ -40,5 +40,7 @@ def cannot_be_written(error: OSError | ValueError, where: str) -> OutputError:
     """Return the report of a failure to write."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     return OutputError(
-        f"cannot be written: {reason}", where=where, help_text="name another place with -o FILE"
+        f"cannot be written: {reason}",
+        where=where,
+        help_text="name another file place with -o FILE",
     )

@@ -52,7 +52,7 @@ def policy(iomem: str, name: str, output: str | None, **_others: Any) -> int:
         raise UsageError(
             "exists, and a policy that was edited is not to be lost",
             where=output,
-            help_text="name another file, or remove this one",
+            help_text="name another file file, or remove this one",
         )
     memory = read_iomem(iomem)
     folder = os.path.dirname(str(output)) if to_file else ""  # noqa: PTH120 - strings

@@ -250,9 +250,9 @@ class Reporting:
             clashes = [*others, *(() if takes_several(path) else outputs[:index])]
             if any(_is_same_file(path, other) for other in clashes):
                 raise UsageError(
-                    "would overwrite an input or another report",
+                    "is an input or another report, which would be overwritten",
                     where=path,
-                    help_text="name another",
+                    help_text="name another file",
                 )
 
 

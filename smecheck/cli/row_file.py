@@ -124,5 +124,5 @@ class RowFile:
             where=self._path,
             help_text=f"make room, and go on with --resume {self._path}"
             if self._kept
-            else "name another place with -o FILE",
+            else "name another file place with -o FILE",
         )

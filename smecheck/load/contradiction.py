@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MODE_OF = {Path.KEXEC: Mode.LOAD, Path.KDUMP: Mode.CRASH}
 _LEADS_TO = "kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump"
-_ONE_LOAD = "these are about one load: leave out the one that is not about it"
+_ONE_LOAD = "these describe one load: leave out the one that does not"
 
 
 @record

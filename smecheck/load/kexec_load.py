@@ -166,7 +166,7 @@ def _firmware_that_is_read(request: LoadRequest, assumptions: Assumptions) -> Fi
     if firmware is None:
         if cmdline is None or reads_firmware_map(cmdline):
             assumptions.say(
-                "the firmware's memory map, by which kexec-tools goes, has the same RAM as "
+                "the firmware's memory map, which kexec-tools uses, has the same RAM as "
                 "/proc/iomem (--memmap settles it)"
             )
         return None

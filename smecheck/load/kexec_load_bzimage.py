@@ -200,7 +200,7 @@ def _add_kernel32(load: LoadState, kernel: BzImageFacts, *, relocatable: bool) -
     keeps_all = ToolsChange.ENTRY32_INIT_SIZE.is_in(load.tools)
     if kernel.content is None:
         raise NotPredictable(
-            "the size of the bzImage's file, which the 32-bit loader goes by, is not known"
+            "the size of the bzImage file, which the 32-bit loader uses, is not known"
         )
     if not relocatable:
         span = Span.sized(_KERNEL_BASE, kernel.content)

@@ -49,11 +49,12 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
             why = "as it usually is for kdump"
         if why is not None:
             assumptions.say(
-                f"the running kernel, which places, is of KERNEL's own release {own.value}, {why} "
-                "(--running-kernel to say otherwise)"
+                "the running kernel, which decides placement, has KERNEL's own release "
+                f"{own.value}, {why} (--running-kernel to say otherwise)"
             )
             return RunningKernel(own_version, is_kernel=True)
-    text = f"the running kernel places like v{version_text(NEWEST_KERNEL).removesuffix('.0')}"
+    newest = version_text(NEWEST_KERNEL).removesuffix(".0")
+    text = f"the running kernel is assumed to place segments like v{newest}"
     nothing_tells: Fact[Version] = Unknown("the release of the running kernel is not known")
     taken = assumptions.take("kernel_release", nothing_tells, NEWEST_KERNEL, text)
     return RunningKernel(taken, is_kernel=False)

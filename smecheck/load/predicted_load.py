@@ -46,10 +46,10 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
     cmdline, assumed_of_cmdline = _cmdline(boot, host, options)
     assumptions = [*assumed_of_mode, *assumed_of_loader, *assumed_of_cmdline]
     if boot.initrd_size is None and options.initrd is None:
-        assumptions.append("no initrd is loaded (--initrd to say otherwise)")
+        assumptions.append("assumed: no initrd is loaded (--initrd to say otherwise)")
     if machine.memory is not None and not machine.memory.complete:
         assumptions.append(
-            f"{machine.memory.source}, a fragment of a map, shows all memory that kexec goes by"
+            f"{machine.memory.source}, a fragment of a map, shows all memory that kexec uses"
         )
     request = LoadRequest(
         image=image,
@@ -124,7 +124,7 @@ def predict_load(asked: AskedLoad) -> PredictedLoad:
         init_size=asked.request.image.header.init_size,
         refusal=None if refusal is None else refusal_text(refusal),
         remarks=(
-            f"the load is predicted, as {asked.loader.value.value} places it: none was recorded",
+            f"the load is predicted for {asked.loader.value.value}: none was recorded",
             *asked.assumptions,
             *prediction.assumptions,
         ),
@@ -152,7 +152,7 @@ def refusal_text(refusal: Refusal) -> str:
     if refusal.size is None or not refusal.text.startswith(_NO_ROOM):
         return refusal.text
     largest = refusal.largest
-    room = "there was no hole at all" if largest is None else _room(largest)
+    room = "there was no hole" if largest is None else _room(largest)
     return f"{refusal.text} ({size_text(refusal.size)} for {refusal.role}; {room})"
 
 
@@ -160,7 +160,7 @@ _NO_ROOM = ("Could not find a free area", "kexec_file_load failed: Cannot assign
 
 
 def _room(largest: Span) -> str:
-    return f"the largest hole there was is {size_text(largest.size)}, {largest}"
+    return f"the largest hole was {size_text(largest.size)}, {largest}"
 
 
 def _mode(boot: BootRequest) -> tuple[Known[Mode], tuple[str, ...]]:

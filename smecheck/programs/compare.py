@@ -51,7 +51,7 @@ def _complemented(new: str, complements: Complements) -> KernelImage:
 
     if is_kept_report(new):
         raise UsageError(
-            "a report that was kept cannot be complemented",
+            "a kept report cannot be complemented",
             where=new,
             help_text="leave --bzimage, --symbols and --config out",
         )

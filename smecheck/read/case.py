@@ -257,7 +257,7 @@ def _with_short_cuts(host: Host, loading: LoadingSystem) -> Host:
             continue
         if parse_version(text) is None:
             raise UsageError(
-                f"{name} {text!r} is not a version", help_text="write it like 2.0.25, or 6.1.0-56"
+                f"{name} {text!r} is not a version", help_text="write it as 2.0.25, or 6.1.0-56"
             )
         host = replace(host, **{field: Known(text, name)})
     if loading.cpus is None:

@@ -111,7 +111,7 @@ def read_bounded(source: Source, limit: int) -> bytes:
         raise UnreadableInput(
             f"is larger than {limit >> 20} MiB",
             where=name,
-            help_text="no such input is that large: is it the right file?",
+            help_text="no valid input is that large: is it the right file?",
         )
     if not data.strip():
         raise UnreadableInput("is empty", where=name, help_text="capture it again")

@@ -1,6 +1,7 @@
 """The report as lines of ``key: value``, for pipes: one line per fact, per finding, per premise.
 
-Keys are stable, nothing is wrapped or shortened, and a line break inside a value is an escape.
+Facts that are not known for the same reason share a line. Keys are stable (docs/formats.md),
+nothing is wrapped or shortened, and a line break inside a value is an escape.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from smecheck.answer import Advice, Report
     from smecheck.boot.kaslr.slots import KaslrSweep
@@ -42,9 +43,9 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
     yield from map(_finding, report.findings)
     yield f"kernel.source: {report.image.source}"
     yield f"kernel.kind: {report.image.kind.value}"
-    yield from (_fact("kernel", fact) for fact in kernel_facts(report))
+    yield from _facts("kernel", kernel_facts(report))
     yield f"boot.path: {report.boot.path.value}"
-    yield from (_fact("boot", fact) for fact in boot_facts(report.boot))
+    yield from _facts("boot", boot_facts(report.boot))
     for placement in report.placements:
         yield from _placement(placement)
         if options.explain:
@@ -69,9 +70,22 @@ def _lines(report: Report, options: RenderOptions) -> Iterator[str]:
     yield f"next: {report.next_step}"
 
 
-def _fact(prefix: str, fact: FactLine) -> str:
-    value = "unknown" if fact.value is None else fact.value
-    return f"{prefix}.{fact.name}: {value} ({fact.origin})"
+def _facts(prefix: str, facts: Iterable[FactLine]) -> Iterator[str]:
+    """Yield a line for each fact; those that are not known for the same reason share one."""
+    unknown: dict[str, list[str]] = {}
+    for fact in facts:
+        if fact.value is None:
+            unknown.setdefault(fact.origin, []).append(fact.name)
+        else:
+            yield f"{prefix}.{fact.name}: {fact.value} ({fact.origin})"
+    for reason, names in unknown.items():
+        yield _unknown(prefix, names, reason)
+
+
+def _unknown(prefix: str, names: Sequence[str], reason: str) -> str:
+    if len(names) == 1:
+        return f"{prefix}.{names[0]}: unknown ({reason})"
+    return f"{prefix}.unknown: {', '.join(names)} ({reason})"
 
 
 def _finding(finding: Finding) -> str:
@@ -108,7 +122,7 @@ def _placement(placement: Placement) -> Iterator[str]:
     yield f"{key}.status: {'undetermined' if extents is None else 'placed'}"
     yield f"{key}.reason: {placement.reason}"
     if extents is None:
-        yield from (f"{key}.{name}: unknown ({placement.reason})" for name in _EXTENT_KEYS)
+        yield _unknown(key, _EXTENT_KEYS, "undetermined")
     else:
         yield from _extents(key, extents)
         yield f"{key}.length: {size_text(extents.worst.size)}"
@@ -171,8 +185,8 @@ def _cross_check(check: CrossCheck) -> Iterator[str]:
 def _kaslr(sweep: KaslrSweep) -> Iterator[str]:
     from smecheck.report.kaslr_facts import kaslr_facts
 
-    for fact in kaslr_facts(sweep):
-        yield _fact("kaslr", replace(fact, name=fact.name.replace(" ", "-")))
+    facts = (replace(fact, name=fact.name.replace(" ", "-")) for fact in kaslr_facts(sweep))
+    yield from _facts("kaslr", facts)
     for area in sweep.slots.areas:
         yield f"kaslr.area: {address_text(area.start)} {area.count}"
 

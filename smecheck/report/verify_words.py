@@ -37,7 +37,7 @@ _VERBS = {
 _NEXT = {
     Result.AGREES: "nothing: the numbers that analyze and gate report for this kernel match its "
     "code",
-    Result.DIFFERS: "look at the instruction that shows it, and at what was changed before it; "
+    Result.DIFFERS: "look at the instruction named, and at what was changed before it; "
     "until it agrees, do not rely on what smecheck says about this kernel's workarea",
     Result.FAULTS: "boot this build with mem_encrypt=off, and check how the instruction addresses "
     "its operand: code that runs this early must be position-independent",

@@ -159,4 +159,4 @@ def cautions(situation: Situation, failed: FailureClass | None) -> Iterator[str]
                 f"{earlier.text}): what it shows is another failure than that none is loaded now"
             )
     if failed is FailureClass.PLACEMENT and situation.sme is SmeState.UNKNOWN:
-        yield "that the crash kernel uses SME is taken for granted; nothing says so"
+        yield "the crash kernel is assumed to use SME; nothing says so"

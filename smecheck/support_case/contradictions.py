@@ -32,7 +32,7 @@ def _of_values(evidence: Evidence) -> Iterator[Contradiction]:
     for name in _ONE_VALUE:
         facts = _different(evidence.said(name))
         if len(facts) > 1 and evidence.one(name) is None:
-            yield Contradiction(name.value, facts, "none of them is used")
+            yield Contradiction(name.value, facts, "neither is used")
 
 
 def _different(facts: tuple[TriageFact, ...]) -> tuple[TriageFact, ...]:

@@ -21,10 +21,10 @@ def missing(situation: Situation, failed: FailureClass | None) -> Iterator[Missi
     if report is None:
         yield MissingFact(
             "the kernel",
-            _because(unusable.get("symbols"), "without it nothing can be placed"),
+            _because(unusable.get("symbols"), "without it no placement can be computed"),
             "sudo cat /proc/kallsyms > kallsyms.txt",
         )
-        yield MissingFact("the kernel's image", "it has init_size as well: give it with --kernel",
+        yield MissingFact("the kernel's image", "it also holds init_size: give it with --kernel",
                           f"cp /boot/vmlinuz-{of_release} vmlinuz")  # fmt: skip
     if not evidence.iomems:
         yield MissingFact(

@@ -272,14 +272,10 @@ def _nothing(situation: Situation) -> Stage:
             (quoted(text[:120], f"{spoke.member}:{spoke.line}"),),
         )  # fmt: skip
     if situation.verdict is Verdict.CLEAR:
-        return Stage(
-            None, "nothing in the evidence shows a failure, and the placement is clear", ()
-        )
+        return Stage(None, "the evidence shows no failure, and the placement is clear", ())
     if situation.verdict is Verdict.NOT_APPLICABLE:
-        return Stage(
-            None, "nothing in the evidence shows a failure, and the kernel does not use SME", ()
-        )
-    return Stage(None, "nothing in the evidence shows which stage failed", ())
+        return Stage(None, "the evidence shows no failure, and the kernel does not use SME", ())
+    return Stage(None, "the evidence does not show which stage failed", ())
 
 
 _Step = Callable[[Situation], Stage | None]

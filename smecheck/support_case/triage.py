@@ -22,7 +22,7 @@ from smecheck.support_case.situation import Situation
 from smecheck.support_case.stages import failed_stage
 from smecheck.support_case.stated_facts import with_stated_facts
 
-NO_KERNEL = "there is no kernel to be placed: neither an image nor its symbols are known"
+NO_KERNEL = "no kernel to analyze: neither an image nor its symbols are known"
 
 
 def triage(

@@ -326,7 +326,10 @@ def _owner(
 ) -> tuple[Owner, str]:
     if not actual:
         if scheme is Scheme.AFTER_END:
-            return Owner.NOBODY, "in that scheme nothing reserves it; init_size might by luck"
+            return (
+                Owner.NOBODY,
+                "that scheme reserves nothing for it; init_size may cover it by luck",
+            )
         return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
     moved = moved_by_kaslr(located.boot, located.rules)
     # A boot loader's list need not say where it put the kernel; it keeps init_size all the same.
@@ -340,11 +343,11 @@ def _owner(
 
 def _would_be(scheme: Scheme, located: Located, layout: KernelLayout) -> str:
     if scheme is Scheme.AFTER_END:
-        return "what the scheme up to v5.2 would do with this kernel"
+        return "hypothetical: the scheme up to v5.2 applied to this kernel"
     if value_of(located.facts.sme_code) is False:
-        return "what the section would be if this kernel had SME code"
+        return "hypothetical: the section, if this kernel had SME code"
     added = layout.kernel_size - layout.end_offset + SECTION_SIZE
     return (
-        f"what the section would be: it would add {size_text(added)} after _end to the image, and "
-        "a reload would place the segments elsewhere"
+        f"hypothetical: the section would add {size_text(added)} after _end to the image, so a "
+        "reload would place the segments elsewhere"
     )

@@ -105,7 +105,7 @@ class _EvidenceReader:
                 where=name,
                 help_text=_WHAT,
             )
-        return WrongKind("holds nothing that is known here", where=name, help_text=_WHAT)
+        return WrongKind("holds nothing that smecheck recognizes", where=name, help_text=_WHAT)
 
     def finish(self, sources: tuple[str, ...]) -> Evidence:
         return self._readers.evidence(sources, tuple(self._remarks.all))

@@ -254,7 +254,7 @@ def _pieces(head: bytes, stream: Readable, name: str) -> Iterator[bytes]:
             raise UnreadableInput(
                 f"is larger than {SIZE_LIMIT >> 20} MiB",
                 where=name,
-                help_text="no kernel has as many symbols: is it the right file?",
+                help_text="no kernel has that many symbols: is it the right file?",
             )
         whole, newline, rest = (pending + chunk).rpartition(b"\n")
         if newline:

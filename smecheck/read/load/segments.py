@@ -60,7 +60,7 @@ def _read_description(text: OpenedText) -> SegmentList:
         raise UnreadableInput(
             f"is larger than {TEXT_LIMIT >> 20} MiB",
             where=text.name,
-            help_text="no description is that large: is it the right file?",
+            help_text="no valid description is that large: is it the right file?",
         )
     return read_segments_description(decode_text(data, text.name), text.name)
 

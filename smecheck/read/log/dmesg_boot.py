@@ -232,7 +232,7 @@ class BootReader:
         if not boot.begins:
             remarks.append(
                 f"{name}: the first lines of the boot are missing (a ring buffer that wrapped, or "
-                "a fragment): what is not in it is not known"
+                "a fragment), so some facts of it are unknown"
             )
         remarks += [f"{line.where} is broken: {line.text}" for line in boot.broken]
         if self._decompressor is not None:
