@@ -6,6 +6,7 @@ import contextlib
 import json
 import random
 import re
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import ROOT, call, run, validator
+from commandline import PROGRAM, ROOT, call, environment, run, validator
 from fleet_machines import KERNELS, LOADS, MIB, OLD, PROVEN, Layout, machines, write_inventory
 
 import smecheck
@@ -214,6 +215,9 @@ def small(**more: object) -> dict[str, Any]:
         (small(e820="x\n", memmap="y\n"), "malformed", "two names"),
         (small(schema="smecheck/fleet-machine-v9"), "malformed", "fleet-machine-v9"),
         (small(cpus=-1), "malformed", "cpus: a number"),
+        ('{"id": "a", "cpus": ' + "9" * 5000 + "}", "malformed", "is not JSON: exceeds the limit"),
+        ("[" * 100_000, "malformed", "is not JSON: it is nested too deeply"),
+        ('{"id": "a", "host": ' + "[" * 900 + "]" * 900 + "}", "malformed", "host: an object"),
     ],
 )
 def test_a_machine_that_cannot_be_asked_is_a_row(
@@ -243,6 +247,36 @@ def test_a_name_that_was_there_before_gets_a_number(tmp_path: Path) -> None:
     found = fleet(tmp_path, small(), small(initrd="900M"), small())
     assert [row["machine"] for row in found] == ["a", "a#2", "a#3"]
     assert found[0]["headline"] != found[1]["headline"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "from-windows.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(small()).encode() + b"\r\n")
+    done = run("fleet", "--kernel", str(PROVEN[0]), str(path), "-q")
+    assert [row["verdict"] for row in rows_of(done.out)] == ["clear"]
+
+
+def test_what_is_circular_is_a_row() -> None:
+    circle: dict[str, Any] = {}
+    circle["circle"] = circle
+    rows = list(smecheck.fleet([small(host=circle), small(id="b")], [PROVEN[0]]))
+    assert [row["verdict"] for row in rows] == [None, "clear"]
+    assert [row["exit_code"] for row in rows] == [3, 0]
+
+
+def test_standard_output_by_its_name_is_that(tmp_path: Path) -> None:
+    path, out = tmp_path / "i.jsonl", tmp_path / "out"
+    path.write_text(json.dumps(small()) + "\n")
+    with out.open("wb") as file:
+        done = subprocess.run(
+            [*PROGRAM, "fleet", "--kernel", str(PROVEN[0]), str(path), "-o", "/dev/stdout"],
+            env=environment(),
+            stdout=file,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert [row["verdict"] for row in rows_of(out.read_text())] == ["clear"]
+    assert done.stderr.startswith(b"FLEET")
 
 
 def test_options_count_more_than_what_machines_say(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def fleet(machines: tuple[str, ...], **options: Any) -> int:
 
     gc.enable()  # this run may be long
     _refuse_overwriting(machines, options)
+    options["output"] = _without_detour(options["output"])
     shard = _shard(options["shard"])
     tolerance = tolerance_of(options)
     asked = _asked(options, tolerance)
@@ -408,6 +409,15 @@ def _asked(options: dict[str, Any], tolerance: Tolerance) -> Asked:
         options["crash_cma"],
     )
     return Asked(tuple(map(read_kernel, names)), said, tolerance)
+
+
+def _without_detour(path: str | None) -> str | None:
+    """Return ``-`` for a file that is standard output: rows and table must not share it."""
+    if path is None or path == STDOUT:
+        return path
+    from smecheck.cli.output_file import own_descriptor
+
+    return STDOUT if own_descriptor(path) == 1 else path
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:

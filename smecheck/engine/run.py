@@ -402,12 +402,22 @@ def _said_by(machine: Described) -> tuple[bytes, int]:
         if key in ("id", "labels"):
             continue
         value = machine.fields[key]
-        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=repr)
+        text = value if isinstance(value, str) else _as_text(value)
+        if text is None:
+            text = f"{machine.where} {machine.name}"  # what no other machine says
         data = text.encode("utf-8", "surrogatepass")
         found.update(f"\0{key}\0{type(value).__name__}\0{len(data)}\0".encode("utf-8", "replace"))
         found.update(data)
         size += len(data)
     return found.digest(), size
+
+
+def _as_text(value: object) -> str | None:
+    """Return a value as text, the same for the same; ``None`` where it has none."""
+    try:
+        return json.dumps(value, sort_keys=True, default=repr)
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _at(answers: Answers, where: str, here: str) -> Answers:

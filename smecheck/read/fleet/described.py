@@ -186,7 +186,11 @@ def _host(machine: Described) -> Host | None:
         return None
     if not isinstance(value, Mapping):
         raise _bad(machine, "host", "an object, as host-v1 describes it, is needed")
-    return _host_of(json.dumps({"schema": "smecheck/host-v1", **value}))
+    try:
+        text = json.dumps({"schema": "smecheck/host-v1", **value})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _bad(machine, "host", f"it holds what JSON cannot: {error}") from error
+    return _host_of(text)
 
 
 @lru_cache(maxsize=_MAPS_KEPT)

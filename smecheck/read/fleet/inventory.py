@@ -6,6 +6,7 @@ A line that cannot be understood is a machine that cannot be asked, and never th
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import BinaryIO
@@ -53,7 +54,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
     while line := stream.readline(_LONGEST_LINE):
         number += 1
         if len(line) < _LONGEST_LINE or line.endswith(b"\n"):
-            yield number, line
+            yield number, line.removeprefix(BOM_UTF8) if number == 1 else line
             continue
         while line and not line.endswith(b"\n"):
             line = stream.readline(_LONGEST_LINE)
@@ -64,9 +65,11 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
     try:
         fields = json.loads(line.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", None) or "is nested too deeply"
-        column = getattr(error, "colno", 1)
-        message = f"is not JSON: {reason.lower()} (column {column})"
+        place = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        reason = getattr(error, "msg", None) or str(error)
+        if isinstance(error, RecursionError):
+            reason = "it is nested too deeply"
+        message = f"is not JSON: {reason.lower()}{place}"
         return Broken(where, MalformedInput(message, where=where, help_text=_HELP))
     return described(fields, where, folder)
 

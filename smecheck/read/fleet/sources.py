@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import stat
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
@@ -110,7 +111,7 @@ def _unreadable(error: InputError | OSError, path: str) -> InputError:
 
 def _is_inventory(head: bytes) -> bool:
     """Tell whether a text begins with an object that has an id: no record of a journal has."""
-    first = head.lstrip().partition(b"\n")[0]
+    first = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0]
     if not first.startswith(b"{"):
         return False
     try:
