@@ -282,6 +282,30 @@ def test_an_executor_that_broke_is_an_error() -> None:
         dict(of_fleet(Dying({"machine-7"}, may_restart=False)))
 
 
+class KilledWorker(Exception):
+    """As Dask calls it."""
+
+
+class DyingOnDask(Dying):
+    """A cluster that gives up on what kills its workers, and goes on."""
+
+    def submit(self, function: Any, /, *args: Any, **named: Any) -> Future[Any]:
+        future = super().submit(function, *args, **named)
+        if future.exception() is not None:
+            future = Future()
+            future.set_exception(KilledWorker("task"))
+        return future
+
+
+def test_a_machine_that_a_cluster_gave_up_on_is_a_row() -> None:
+    engine = DyingOnDask({"machine-7", "machine-21"})
+    found = dict(of_fleet(engine))
+    dead = {name for name, (answer,) in found.items() if answer.exit_code == 70}
+    assert dead == engine.deadly
+    assert engine.restarts == 0
+    assert len(found) == 40
+
+
 class Unreachable(InThisProcess):
     """A cluster that went away."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from hashlib import blake2b
 from typing import Any, Protocol, TypeAlias
 
@@ -40,6 +40,8 @@ _REMEMBERED = 250_000
 """Questions whose answers are kept: some 200 MiB where no two have the same answer."""
 _EXAMPLES = 128
 """Classes of which a machine is kept, to be drawn."""
+_KILLED = "KilledWorker"
+"""Dask's error for a task of which one worker after the other died."""
 _TRIES = 2
 """How often a chunk may lose its worker before its machines are tried one by one."""
 
@@ -273,16 +275,13 @@ class FleetRun:
         except BrokenExecutor:
             self._restart(chunk)
             return
-        except KeyboardInterrupt:
-            raise
-        except (CancelledError, Exception) as error:
-            # Dask's word for a task that killed one worker after the other.
-            if type(error).__name__ != "KilledWorker" or chunk.is_alone:
-                if type(error).__name__ == "KilledWorker":
-                    self._condemn(chunk.entries[0])
-                    return
+        except Exception as error:
+            if type(error).__name__ != _KILLED:
                 raise _lost(error) from error
-            self._suspects.extend((chunk.kind, entry) for entry in chunk.entries)
+            if chunk.is_alone:
+                self._condemn(chunk.entries[0])
+            else:
+                self._suspects.extend((chunk.kind, entry) for entry in chunk.entries)
             return
         for entry, result in zip(chunk.entries, results, strict=True):
             if isinstance(result, Understood):
