@@ -239,3 +239,13 @@ def test_the_loads_of_a_log_are_not_those_of_a_first_boot(tmp_path: Path) -> Non
     assert loaded["boot"]["path"] == "kexec"
     first = call(*asked, "--path", "first-boot", "--format", "json").document
     assert (first["boot"]["path"], first["segments"]) == ("first-boot", [])
+
+
+def test_what_a_crash_kernel_may_use_does_not_count_for_another(tmp_path: Path) -> None:
+    ranges = tmp_path / "crash_cma_ranges"
+    ranges.write_text("52000000-71ffffff\n")
+    recorded = call(*ASKED, "--segments", LOG, "--crash-cma", str(ranges), "--format", "plain")
+    assert "--crash-cma does not count: the load is recorded" in recorded.out
+    asked = ("--mode", "load", "--loader", "kexec_file_load", "--initrd", "1M")
+    predicted = call(*ASKED, *asked, "--crash-cma", str(ranges), "--format", "plain")
+    assert "--crash-cma does not count: a kexec_file_load of mode load does not" in predicted.out

@@ -33,7 +33,7 @@ _OF_KEXEC_FILE_LOAD = (
     *("kernel_purgatory_size", "ima_kexec", "cma", "kho", "kexec_handover", "keep_memblock"),
     "dm_crypt_keys",
 )
-_OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys")
+_OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys", "crash_cma_ranges")
 """Fields of a host that only one of the system calls depends on, or only ``kexec -p``."""
 
 
@@ -92,6 +92,8 @@ def _said(host: Host, names: Iterable[str]) -> Iterator[str]:
             origin.startswith(f"{host.source}:") or (name == "crash_kernel" and value is not None)
         ):
             yield f"{_KEYS.get(name, name)} ({host.source})"
+        elif name == "crash_cma_ranges" and origin:
+            yield "--crash-cma"
 
 
 _KEYS = {"purgatory_size": "purgatory", "kernel_purgatory_size": "kernel_purgatory"}
