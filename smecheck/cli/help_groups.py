@@ -13,7 +13,7 @@ GROUPS = {
         (),
     ),
     "Machine": (
-        ("--iomem", "--dmesg", "--policy"),
+        ("--iomem", "--dmesg", "--policy", "--name"),
         ("--memmap", "--boot-params", "--srat", "--boot", "--cpus"),
     ),
     "Load": (

@@ -49,7 +49,7 @@ _TOLD_IN_FULL = {
     RowOutcome.FAILED.value: "smecheck explain RULE says more",
     RowOutcome.UNDECIDED.value: "a fact is missing",
     NOTED: "less bad than what makes the gate fail",
-    IGNORED: "does not count: --ignore",
+    IGNORED: "not counted: --ignore",
     RowOutcome.WAIVED.value: "let pass by the policy",
 }
 _STYLES = {
