@@ -12,7 +12,7 @@ import pkgutil
 import pytest
 
 import smecheck
-from smecheck.record import record, replace
+from smecheck.record import extended, record, replace
 
 
 @record
@@ -76,6 +76,22 @@ def test_a_record_of_a_record() -> None:
     assert Named(1, 2, "q").name == "q"
     assert (Named(1).y, Named(1).name, Named(1).sum) == (7, "p", 8)
     assert Named(1) != Point(1)
+
+
+@record
+class Coloured(Point):
+    colour: str
+
+
+def test_a_record_of_a_class_that_adds_fields() -> None:
+    assert extended(Coloured, Point(1), colour="red") == Coloured(1, 7, "red")
+    with pytest.raises(TypeError, match="Coloured"):
+        extended(Coloured, Point(1))
+
+
+def test_what_is_no_field_cannot_be_replaced() -> None:
+    with pytest.raises(TypeError, match="Point has no z"):
+        replace(Point(1), z=3)
 
 
 def test_replace() -> None:
