@@ -74,12 +74,11 @@ def _pieces(value: object) -> Iterator[str]:
         pairs = sorted(("".join(_pieces(key)), item) for key, item in value.items())
         yield _OPEN
         for key, item in pairs:
-            yield key
-            yield from _pieces(item)
+            yield from (key, _NEXT, *_pieces(item), _NEXT)
         yield _CLOSE
     elif isinstance(value, Set):
         yield _OPEN
-        yield from sorted("".join(_pieces(item)) for item in value)
+        yield _NEXT.join(sorted("".join(_pieces(item)) for item in value))
         yield _CLOSE
     else:
         yield type(value).__qualname__
