@@ -402,4 +402,14 @@ def test_markdown_says_it_all() -> None:
     assert "<td>[0x7dc16000, 0x7de00000)</td>" in page
     assert page.count("<strong>ERROR SME001</strong>") == 4
     assert "exit 1" in page
-    assert "<strong>Next:</strong> boot it with mem_encrypt=off" in page
+    heads = re.findall(r"<h4>([A-Z][a-z ]+)", page)
+    assert heads[:3] == ["Findings", "Do now", "Placement "]
+    assert "<li>boot it with mem_encrypt=off</li>" in page.partition("<h4>Do now</h4>")[2]
+    assert page.count("next: boot it with mem_encrypt=off") == 1
+
+
+def test_the_hypothetical_scheme_is_a_line_where_it_teaches_nothing() -> None:
+    page = written(clear(), Format.MARKDOWN)
+    assert "|  | init-scratch (this kernel, place undetermined) |\n|---|---|\n" in page
+    assert "after-end (hypothetical): \\_text + [0x3600000, 0x3a00000), owner nobody" in page
+    assert "(hypothetical) |" in written(collision(), Format.MARKDOWN)

@@ -186,7 +186,9 @@ def test_the_log_of_the_machine_says_whether_it_can() -> None:
         return analyze(Case(image, request, log=of_log(*features))).boot
 
     assert with_log(OLD, "mem_encrypt=on", "SME").sme is ACTIVE
-    assert not any("SME is taken" in t for t in with_log(OLD, "mem_encrypt=on", "SME").assumptions)
+    assert not any(
+        "SME is assumed" in t for t in with_log(OLD, "mem_encrypt=on", "SME").assumptions
+    )
     # The kernel that ran there is another one: what this one does is for its own switch to say.
     assert with_log(OLD, "quiet", "SME").sme is UNKNOWN
     assert with_log(OLD, "mem_encrypt=off", "SME").sme is INACTIVE
@@ -237,7 +239,7 @@ def test_a_kernel_without_the_code_is_inactive_whatever_is_said() -> None:
         boot = analyze(Case(bare, BootRequest(sme=stated, cmdline="mem_encrypt=on"))).boot
         assert boot.sme is INACTIVE
         assert "no SME code" in boot.sme_evidence[0]
-        assert not any("SME is taken" in text for text in boot.assumptions)
+        assert not any("SME is assumed" in text for text in boot.assumptions)
 
 
 def test_inactive_is_not_applicable_and_not_clear() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.quantity import address_text, size_text
+from smecheck.workarea.placement import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +29,34 @@ def status_of(placement: Placement) -> str:
     return which if placement.extents is not None else f"{which}, place undetermined"
 
 
-def extent_rows(report: Report) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the extents, each with its name and its value under either scheme."""
+def compared_placements(report: Report) -> tuple[Placement, ...]:
+    """Return the placements that are worth a column.
+
+    Where this kernel's own workarea is reserved for it, the other scheme teaches nothing.
+    """
+    actual = report.actual
+    if actual is None or actual.owner in (Owner.NOBODY, Owner.UNKNOWN):
+        return report.placements
+    return (actual,)
+
+
+def other_placement(report: Report) -> str | None:
+    """Return the hypothetical scheme in a line, where it has no column."""
+    shown = compared_placements(report)
+    for placement in report.placements:
+        if placement not in shown:
+            extents, from_text = placement.extents or placement.offsets, placement.extents is None
+            place = (
+                "" if extents is None else f": {'_text + ' if from_text else ''}{extents.mapped!r}"
+            )
+            return f"{placement.scheme.value} (hypothetical){place}, owner {placement.owner.value}"
+    return None
+
+
+def extent_rows(placements: tuple[Placement, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the extents, each with its name and its value under each of the schemes."""
     return tuple(
-        (name, tuple(_extent(placement, name, show) for placement in report.placements))
+        (name, tuple(_extent(placement, name, show) for placement in placements))
         for name, show in _EXTENTS
     )
 

@@ -12,7 +12,12 @@ from smecheck.load.compared_segments import Match
 from smecheck.quantity import address_text, size_text
 from smecheck.report.counterexample_files import counterexample_text
 from smecheck.report.cross_check_words import match_text
-from smecheck.report.placement_rows import extent_rows, status_of
+from smecheck.report.placement_rows import (
+    compared_placements,
+    extent_rows,
+    other_placement,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,18 +49,24 @@ def grid(columns: int, *, gap: int) -> Table:
 
 
 def placements_table(report: Report, words: Words) -> Table:
-    """Return both schemes side by side: where the workarea is, and whose memory that is."""
+    """Return where the workarea is and whose memory that is, beside the other scheme.
+
+    That one is a line only where it teaches nothing.
+    """
+    placements, other = compared_placements(report), other_placement(report)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    for _ in report.placements:
+    for _ in placements:
         table.add_column(min_width=_LONGEST_ADDRESS, max_width=_READABLE, overflow="fold")
-    table.add_row("scheme", *(Text(p.scheme.value, "bold") for p in report.placements))
-    table.add_row("status", *(status_of(placement) for placement in report.placements))
-    for name, cells in extent_rows(report):
+    table.add_row("scheme", *(Text(p.scheme.value, "bold") for p in placements))
+    table.add_row("status", *(status_of(placement) for placement in placements))
+    for name, cells in extent_rows(placements):
         table.add_row(name, *cells)
-    table.add_row("owner", *(Text(p.owner.value, "bold") for p in report.placements))
-    table.add_row("", *(words(placement.owner_reason) for placement in report.placements))
-    table.add_row("note", *(words(placement.reason) for placement in report.placements))
+    table.add_row("owner", *(Text(p.owner.value, "bold") for p in placements))
+    table.add_row("", *(words(placement.owner_reason) for placement in placements))
+    table.add_row("note", *(words(placement.reason) for placement in placements))
+    if other is not None:
+        table.add_row("other", words(other))
     return table
 
 

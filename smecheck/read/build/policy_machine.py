@@ -60,8 +60,8 @@ def _request(item: Fields) -> BootRequest:
     if load_address is not None and (
         load_address % PMD_SIZE or not 0 < load_address < MAX_PHYSICAL_ADDRESS
     ):
-        problem = f"{address_text(load_address)} is not a possible load address of a kernel: a "
-        "multiple of 2 MiB"
+        written = address_text(load_address)
+        problem = f"{written} is not a possible load address of a kernel: a multiple of 2 MiB"
         item.problem("load_address", problem)
     return BootRequest(
         path=item.get("path", member(Path)),
