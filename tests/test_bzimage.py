@@ -331,7 +331,7 @@ SMALL = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
     damaged = bytearray(SMALL[data.draw(st.sampled_from(sorted(SMALL)))])
@@ -343,7 +343,7 @@ def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
         identify(read(bytes(damaged)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_damage_inside_the_payload_never_escapes_either(data: st.DataObject) -> None:
     inner = bytearray(with_notes(vmlinux(stripped=True, init_data=SME_TEXT)))

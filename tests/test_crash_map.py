@@ -11,7 +11,6 @@ from smecheck.machine.firmware import E820Type
 PLACES = st.integers(0, 40)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(PLACES, PLACES), max_size=20))
 def test_ranges_are_inserted_as_kexec_tools_does(added: list[tuple[int, int]]) -> None:
     """add_memmap(), kexec/arch/i386/crashdump-x86.c; cut ranges may end before they start."""
@@ -26,7 +25,7 @@ def test_ranges_are_inserted_as_kexec_tools_does(added: list[tuple[int, int]]) -
         assert [(one.start, one.end) for one in usable.ranges] == expected
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.lists(st.tuples(PLACES, PLACES), max_size=4), st.lists(PLACES, max_size=16), st.booleans()
 )

@@ -275,7 +275,7 @@ def test_symbol_table_without_names() -> None:
         read(elf)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damage_never_escapes_as_another_error(data: st.DataObject) -> None:
     original = vmlinux(scratch=".init.scratch", scratch_type="NOBITS").build()

@@ -104,7 +104,7 @@ def frames(span: Span) -> range:
 borders = st.sampled_from([4 * GIB, 512 * GIB, 513 * GIB, 1 << 48])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     borders,
     st.integers(-6, 6),

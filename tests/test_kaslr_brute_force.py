@@ -145,7 +145,6 @@ def test_algebra_agrees_with_a_walk(since_v5_10: bool) -> None:
 
     @settings(
         max_examples=MACHINES,
-        deadline=None,
         database=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),

@@ -175,7 +175,6 @@ def loads(draw: st.DrawFn) -> Case:
 
 @settings(
     max_examples=60,
-    deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

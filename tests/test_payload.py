@@ -264,7 +264,7 @@ def test_a_dictionary_beyond_all_kernels() -> None:
         unpack(bytes(packed))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damage_is_always_said_or_harmless(data: st.DataObject) -> None:
     packed = bytearray(ALL[data.draw(st.sampled_from(sorted(ALL)))](PATTERN[:3000]))

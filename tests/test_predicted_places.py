@@ -151,7 +151,7 @@ def test_a_hole_is_where_the_slow_search_finds_it(
 
 @pytest.mark.parametrize("loader", Loader)
 @pytest.mark.parametrize("host", GENERATIONS)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(ram=pages(MIB, 8 << 30), crash=st.booleans(), cut=st.integers(0, 20))
 def test_segments_lie_in_ram_and_apart(
     ram: list[Span], crash: bool, cut: int, loader: Loader, host: Host
@@ -193,7 +193,7 @@ def one(prediction: Prediction, role: SegmentRole) -> Segment:
     return found
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(ram=pages(MIB, 8 << 30))
 def test_a_load_is_where_the_slow_search_puts_it(ram: list[Span]) -> None:
     """kexec_load: each segment in its order, among those that are there already."""
@@ -219,7 +219,7 @@ def test_a_load_is_where_the_slow_search_puts_it(ram: list[Span]) -> None:
 
 
 @pytest.mark.parametrize("loader", Loader)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(ram=pages(4 << 30, 16 << 30), steps=st.integers(-500, 500))
 def test_above_4_gib_the_load_moves_with_the_memory(
     ram: list[Span], steps: int, loader: Loader
@@ -233,7 +233,7 @@ def test_above_4_gib_the_load_moves_with_the_memory(
     ]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(ram=pages(MIB, 8 << 30), more=st.integers(1, 100_000))
 def test_more_memory_on_top_moves_nothing_that_goes_upwards(ram: list[Span], more: int) -> None:
     """As long as the number of ranges is the same, and the load is accepted at all."""

@@ -132,7 +132,7 @@ def path_of(report: Report, way: Way) -> ProofPath:
 COVERED = {"proven": 0, "colliding": 0}
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(loads())
 def test_what_is_proven_never_collides(question: Case) -> None:
     found = analyze(question)
@@ -173,7 +173,7 @@ def confirm(image: KernelImage, example: Counterexample) -> None:
     assert any(f.effect is Effect.COLLISION and f.condition == SME_IS_ON for f in found.findings)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(images(), st.sampled_from([None, 0, PAGE, 40 << 20]), st.sampled_from(list(Path)))
 def test_each_counterexample_collides(
     image: KernelImage, initrd_size: int | None, boot: Path

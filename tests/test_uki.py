@@ -94,7 +94,7 @@ def test_what_is_wrong_is_named(
 UKI = pe_program([STUB, CMDLINE, LINUX])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damage_never_escapes_as_another_error(tmp_path: Path, data: st.DataObject) -> None:
     damaged = bytearray(UKI)
