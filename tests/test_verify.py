@@ -107,6 +107,11 @@ PATCHES: dict[str, tuple[dict[str, bytes], Aspect, str]] = {
         Aspect.MAPPED,
         "[0x8001000000, 0x8001400000) to 0x1000000 without C-bit",
     ),
+    "one call of those that clear left out": (
+        nops("clear_workarea"),
+        Aspect.MAPPED_AT_END,
+        "to 0x8000000000 without C-bit",
+    ),
     "an early return": ({"sme_encrypt_kernel": RETURN}, Aspect.END, "returns without"),
 }
 

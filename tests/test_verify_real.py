@@ -196,6 +196,9 @@ def patches(code: Code) -> dict[str, tuple[Patch, Aspect | None]]:
     }
     for number, place in enumerate(code.calls(KERNEL, "sme_encrypt_execute")):
         found[f"encryption {number} left out"] = (without([place]), None)
+    for number, place in enumerate(code.calls(KERNEL, "sme_clear_pgd")):
+        # Which of them is for the kernel or an initrd differs from compiler to compiler.
+        found[f"clearing {number} left out"] = (without([place]), Aspect.MAPPED_AT_END)
     for number, (place, size) in enumerate(and_instructions(code, ROUND_DOWN)):
         at = place + size - 4
         found[f"rounding {number} to 4 MiB"] = ({at: b"\x00\x00\xc0\xff"}, None)

@@ -122,6 +122,7 @@ _COMPARED: dict[Aspect, tuple[Callable[[Figures], Any], Callable[[Any, Any], str
     Aspect.ASKED: (lambda figures: figures.asked, lambda own, _: _listed(map(repr, own))),
     Aspect.WRITTEN: (lambda figures: figures.written, _spans_text),
     Aspect.ENCRYPTED: (lambda figures: figures.encrypted, _spans_text),
+    Aspect.MAPPED_AT_END: (lambda figures: figures.mapped_at_end, _mappings_text),
     Aspect.UNENCRYPTED: (lambda figures: figures.unencrypted, _spans_text),
 }
 """What a run comes to, in the order of the code: how to get it, and how to write it down."""

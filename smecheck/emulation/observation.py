@@ -291,6 +291,7 @@ class Observation:
             figures,
             written=self._written(),
             encrypted=self._encrypted(),
+            mapped_at_end=at_the_end,
             unencrypted=SpanSet(m.memory for m in at_the_end if not m.encrypted),
         )
 

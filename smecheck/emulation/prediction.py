@@ -49,6 +49,8 @@ def predict(start: Start, layout: KernelLayout, rules: GenerationRules) -> Figur
     encrypted = [kernel]
     if span and rules.encrypts_initrd:
         encrypted.append(page_aligned_initrd(span))
+    ranges = [kernel, *map(_mapped_initrd, encrypted[1:])]
+    mapped = _mapped(ranges, extents.mapped, start.levels)
     return Figures(
         start=extents.start,
         tables_start=tables_start,
@@ -56,7 +58,8 @@ def predict(start: Start, layout: KernelLayout, rules: GenerationRules) -> Figur
         mapped_end=extents.mapped_end,
         tables_added=meeting.added,
         live_tables=live_tables,
-        mapped=_mapped([kernel, *map(_mapped_initrd, encrypted[1:])], extents.mapped, start.levels),
+        mapped=mapped,
+        mapped_at_end=tuple(one for one in mapped if one.virtual.start == one.physical),
         asked=tuple(encrypted),
         written=_written(extents, meeting),
         encrypted=SpanSet(encrypted),

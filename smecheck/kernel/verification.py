@@ -51,6 +51,7 @@ class Aspect(Enum):
     ASKED = "ranges that are to be encrypted"
     WRITTEN = "pages written"
     ENCRYPTED = "encrypted ranges"
+    MAPPED_AT_END = "what the page tables map at the end"
     UNENCRYPTED = "ranges left without the C-bit"
     END = "end of the run"
     FAULT = "fault"
@@ -91,6 +92,8 @@ class Figures:
     """What was mapped in the live CR3 that was not before."""
     mapped: tuple[Mapping, ...] | None = None
     """All that the new page tables map while encrypting."""
+    mapped_at_end: tuple[Mapping, ...] | None = None
+    """All that the page tables in force at the end map."""
     asked: tuple[Span, ...] | None = None
     """What sme_encrypt_execute() was called for, call by call."""
     written: SpanSet | None = None
