@@ -73,7 +73,7 @@ def given_initrd(
         return GivenInitrd(status.st_size, is_file=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"{value!r}: {not_a_size}; and as a file: {reason.lower()}"
+        message = f"{value!r} is neither a size ({not_a_size}) nor a file ({reason.lower()})"
         raise click.BadParameter(message, ctx, param) from None
 
 
