@@ -218,7 +218,7 @@ def test_aligned_addresses_are_taken(address: str, folder: Path) -> None:
 def test_an_initrd_is_a_size_or_a_file(initrd: str, folder: Path) -> None:
     found = run(*UNDECIDED, "--initrd", initrd, cwd=folder)
     assert (found.status, found.raw) == (2, b"")
-    assert "as a file: no such file or directory" in found.err
+    assert "nor a file (no such file or directory)" in found.err
 
 
 def broken(error: str, *options: str) -> Run:

@@ -26,8 +26,10 @@ NODE_LIMIT = 100_000
 DEPTH_LIMIT = 20
 """Lists and mappings within each other: the descriptions need three."""
 
-_HELP = "correct that place (mappings, lists, text and numbers are all that is needed); or is it "
-"the wrong file?"
+_HELP = (
+    "correct that place (mappings, lists, text and numbers are all that is needed); or is it the "
+    "wrong file?"
+)
 
 # Tabs, controls, and the line ends that editors do not count as such: later places would be off.
 _REFUSED_CHARACTER = re.compile(
