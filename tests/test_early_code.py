@@ -138,6 +138,14 @@ def test_what_is_for_encrypted_guests_alone_is_not_followed(tmp_path: Path) -> N
     assert access.for_guests
 
 
+@pytest.mark.parametrize("name", ["__asan_report_load8_noabort", "kasan_check_range"])
+@KINDS
+def test_what_kasan_calls_is_not_followed(tmp_path: Path, name: str, kind: str) -> None:
+    """Found with a KASAN build of 6.12.117 that agrees in every run of its code."""
+    functions = {"sme_encrypt_kernel": f"call {name};{RET}", name: f"call report;{RET}"}
+    assert found(tmp_path, {**functions, "report": HARM}, kind) == []
+
+
 def test_code_that_goes_by_a_register_or_memory_is_not_followed_and_that_is_said(
     tmp_path: Path,
 ) -> None:

@@ -27,6 +27,24 @@ _NO_RETURN = ("panic", "__stack_chk_fail", "snp_abort", "sev_es_terminate")
 _FOR_GUESTS = ("svsm_perform_call_protocol", "svsm_perform_msr_protocol")
 """What snp_init() calls where it has found that the machine is an SEV-SNP guest: never with SME."""
 
+_OF_KASAN = (
+    *("kasan_report", "kasan_check_range", "__kasan_check_read", "__kasan_check_write"),
+    *(
+        f"__asan_{what}{size}{ending}"
+        for what, ending in (
+            ("report_load", "_noabort"),
+            ("report_store", "_noabort"),
+            ("load", "_noabort"),
+            ("store", "_noabort"),
+            ("load", ""),
+            ("store", ""),
+        )
+        for size in (1, 2, 4, 8, 16)
+    ),
+)
+"""What code that KASAN instruments calls (mm/kasan/generic.c, report_generic.c), to report an error
+or to look at the shadow memory, which no link address names."""
+
 _GUESTS_PART = "snp_init"
 """Its first part runs on every machine, the rest in such a guest alone."""
 
@@ -51,7 +69,7 @@ def _spelled(names: Iterable[str], spellings: tuple[str, ...] = _SPELLINGS) -> t
 ENTRY_NAMES = _spelled((*_ENTRIES, _COPY, _COPIES))
 """The symbols of where that code begins."""
 
-END_NAMES = _spelled((*_NO_RETURN, *_FOR_GUESTS))
+END_NAMES = _spelled((*_NO_RETURN, *_FOR_GUESTS, *_OF_KASAN))
 """The symbols of where it is not followed."""
 
 _OUT_OF_LINE_NAMES = _spelled(_OUT_OF_LINE, _OF_COMPILERS)
@@ -151,7 +169,7 @@ def _followed(
 
 def _follow(entry: int, symbols: Addresses, code: Code) -> Walk:
     ends = frozenset(_of(symbols, _NO_RETURN))
-    skipped = frozenset(_of(symbols, _FOR_GUESTS))
+    skipped = frozenset(_of(symbols, (*_FOR_GUESTS, *_OF_KASAN)))
     return follow(entry, code, ends=ends, skipped=skipped, limit=_LIMIT)
 
 
