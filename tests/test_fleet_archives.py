@@ -62,6 +62,9 @@ def test_a_folder_is_one_machine_or_holds_them(tmp_path: Path) -> None:
     (crash / "vmcore-dmesg.txt").write_bytes(b"[    0.000000] Linux version 5.0.0 (x)\n")
     (tmp_path / "single").mkdir()
     (tmp_path / "single" / "iomem").write_text(Layout(1, (64, 64)).iomem())
+    (tmp_path / "several").mkdir()
+    for number in range(2):
+        (tmp_path / "several" / f"{number}.txt").write_text(Layout(number, (64, 64)).iomem())
     write_inventory(tmp_path / "inventory.jsonl", machines(2, 2, ranges=(64, 64)))
     (tmp_path / "nothing").mkdir()
     found = [row["machine"] for row in fleet(str(tmp_path))]
@@ -71,6 +74,8 @@ def test_a_folder_is_one_machine_or_holds_them(tmp_path: Path) -> None:
         "machine-1",
         "/nothing",
         "/packed/sosreport-epyc17-2026-11-28-abcdefg.tar.xz",
+        "/several/0.txt",
+        "/several/1.txt",
         "/single",
         "/unpacked/0/report",
         "/unpacked/1/report",

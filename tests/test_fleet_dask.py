@@ -77,7 +77,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fleet") / "inventory.jsonl"
-    write_inventory(path, machines(160, 160, seed=12, ranges=(64, 80)))
+    write_inventory(path, machines(120, 120, seed=12, ranges=(64, 80)))
     return path
 
 
@@ -99,7 +99,7 @@ def begun(inventory: Path, rows: Path, address: str) -> Iterator[subprocess.Pope
         env=environment(),
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not rows.exists() or not rows.stat().st_size:
         assert time.monotonic() < deadline, "no rows came"
         time.sleep(0.02)
@@ -115,7 +115,7 @@ def test_a_worker_of_two_is_killed(inventory: Path, whole: bytes, tmp_path: Path
         assert len(workers) == 2
         assert len(rows.read_bytes()) < len(whole)
         os.kill(workers[0], signal.SIGKILL)
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=300)
     assert said == b""
     assert process.returncode == 1
     assert rows.read_bytes() == whole
@@ -130,7 +130,7 @@ def test_the_scheduler_goes_away_and_comes_back(
         begun(inventory, rows, address) as process,
     ):
         os.killpg(pid, signal.SIGKILL)
-        _, said = process.communicate(timeout=100)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 2
     assert b"Traceback" not in said, said.decode()
     error, help_text = said.decode().splitlines()
@@ -140,8 +140,14 @@ def test_the_scheduler_goes_away_and_comes_back(
     assert whole.startswith(left)
     assert len(left) < len(whole)
     with cluster(tmp_path, port) as (address, _, _):
-        done = run(*command(inventory, "--resume", str(rows), "--dask", address))
-    assert (done.status, done.err) == (1, "")
+        done = subprocess.run(
+            [*PROGRAM, *command(inventory, "--resume", str(rows), "--dask", address)],
+            env=environment(),
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
     assert rows.read_bytes() == whole
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from smecheck.engine.workers import Given
 from smecheck.errors import EngineError, UsageError
 
-_TIMEOUT = "20s"
+_TIMEOUT = "10s"
 """For a scheduler that does not answer."""
 
 

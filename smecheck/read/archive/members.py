@@ -26,7 +26,7 @@ SNIFFED_LIMIT = 500
 
 _MACHINE = frozenset({"proc", "sos_commands", "etc", "sys"})
 """Folders of which one is in the root of a machine's files, as reports keep them."""
-_FLAT = frozenset({"basic-environment.txt", "crash.txt", "boot.txt"})
+FLAT = frozenset({"basic-environment.txt", "crash.txt", "boot.txt"})
 """Files of which two are in a supportconfig."""
 _DEPTH = 2
 """How far down in a folder the root of a machine's files is looked for."""
@@ -179,7 +179,7 @@ def _roots(files: FolderFiles) -> list[str]:
 
 def _is_root(files: FolderFiles, below: str) -> bool:
     names = set(files.names(below))
-    if len(names & _FLAT) > 1:
+    if len(names & FLAT) > 1:
         return True
     return any(files.is_folder(f"{below}/{name}" if below else name) for name in names & _MACHINE)
 

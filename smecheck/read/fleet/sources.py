@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from smecheck.errors import InputError, UnreadableInput
-from smecheck.read.archive.member_patterns import BY_NAME
+from smecheck.read.archive.member_patterns import BY_NAME, MemberKind
 from smecheck.read.archive.member_table import TOPS
+from smecheck.read.archive.members import FLAT
 from smecheck.read.content_kind import is_archive, kinds_by_content
 from smecheck.read.fleet.inventory import read_inventory
 from smecheck.read.fleet.machine import Broken, Collected, Machine
@@ -20,8 +21,9 @@ from smecheck.read.source import HEAD_SIZE, STDIN, open_binary
 from smecheck.record import replace
 
 PARQUET_MAGIC = b"PAR1"
+_LOOKED_AT = 500
+"""Files of a folder."""
 _INVENTORIES = (".jsonl", ".ndjson")
-_FLAT = frozenset({"basic-environment.txt", "crash.txt", "boot.txt"})
 
 
 Watch: TypeAlias = "Callable[[int], None]"
@@ -141,24 +143,31 @@ def _of_folder(path: str, watch: Watch) -> Iterator[Machine]:
 
 
 def _is_machine(path: str, names: list[str]) -> bool:
-    """Tell whether a folder holds what was collected of one machine, rather than several."""
-    if TOPS & set(names) or _FLAT & set(names):
+    """Tell whether a folder holds what was collected of one machine, rather than several.
+
+    Files of which more than one is a memory map are of as many machines.
+    """
+    if TOPS & set(names) or FLAT & set(names):
         return True
-    for name in names:
-        one = os.path.join(path, name)  # noqa: PTH118
-        if os.path.isfile(one) and _is_evidence(one, name):  # noqa: PTH113
-            return True
-    return False
+    maps = others = 0
+    for name in names[:_LOOKED_AT]:
+        kinds = _kinds(os.path.join(path, name), name)  # noqa: PTH118
+        maps += MemberKind.IOMEM in kinds
+        others += bool(kinds)
+    return others > 0 and maps <= 1
 
 
-def _is_evidence(path: str, name: str) -> bool:
+def _kinds(path: str, name: str) -> tuple[MemberKind, ...]:
+    """Say what a file is read as; nothing where it is no evidence, or no file."""
+    if not os.path.isfile(path):  # noqa: PTH113
+        return ()
     if name in BY_NAME:
-        return True
+        return (BY_NAME[name],)
     try:
         with open_binary(path) as stream:
             head = stream.read(HEAD_SIZE)
     except UnreadableInput:
-        return False
+        return ()
     if head.startswith(PARQUET_MAGIC) or is_archive(head, name) or _is_inventory(head):
-        return False
-    return bool(kinds_by_content(head, name))
+        return ()
+    return kinds_by_content(head, name)
