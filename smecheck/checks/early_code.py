@@ -51,9 +51,9 @@ def link_address_in_early_code(resolved: Resolved) -> Iterator[Observation]:
     Followed are the calls, jumps and branches of that code as it stands in the image, through
     whatever it calls out of line. Hundreds of such accesses elsewhere in the same kernel do no
     harm, since they run later or are patched by then: only what this code reaches counts. Not
-    followed is what leads to panic() or is for encrypted guests. An address that is computed and
-    not accessed does no harm either. Where the code goes by a register or memory it is not
-    followed; that is a note, and so is an access that depends on what a register holds.
+    followed is what leads to panic(), is for encrypted guests, or is KASAN's own. An address that
+    is computed and not accessed does no harm either. Where the code goes by a register or memory
+    it is not followed; that is a note, and so is an access that depends on what a register holds.
 
     Passes: testb $0x8, boot_cpu_data+0x4d(%rip).
     Fails: testb $0x8, 0xffffffff818a8f05, at 0xffffffff81916224.
