@@ -441,7 +441,7 @@ def test_no_file_that_is_read_is_written(tmp_path: Path) -> None:
     for target in (path, MACHINE["iomem"], NEW):
         found = gate(NEW, "--policy", path, "--report", f"json={target}")
         assert found.status == 2
-        assert "would be overwritten" in found.err
+        assert "would overwrite" in found.err
 
 
 def test_standard_input_is_only_one_of_the_inputs() -> None:

@@ -250,7 +250,7 @@ class Reporting:
             clashes = [*others, *(() if takes_several(path) else outputs[:index])]
             if any(_is_same_file(path, other) for other in clashes):
                 raise UsageError(
-                    "is an input or another report, which would be overwritten",
+                    "would overwrite an input or another report",
                     where=path,
                     help_text="name another file",
                 )
