@@ -58,8 +58,7 @@ _NAMES = (
     "reserved",
 )
 """Names that say what memory is: e820_type_to_string(), arch/x86/kernel/e820.c, and the kernel."""
-_NAMED = re.compile(rf"[0-9a-fA-F]{{3}}\S*[ \t]*:[ \t]*(?:{'|'.join(_NAMES)})[ \t\r]*$")
-"""What ends like a resource: its addresses were mistyped, or a hyphen was made a dash."""
+_HEX = re.compile(r"[0-9a-fA-F]{3}")
 _INSIDE = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8,}+-[0-9a-fA-F]{8,}+ ?: ?[^ \t\r]")
 _CUT_OFF = re.compile(r"[ \t>]*+[0-9a-fA-F]++")
 _ELLIPSIS = re.compile(r"\.{3}|…|\bsnip", re.IGNORECASE)
@@ -191,7 +190,7 @@ class LineReader:
         inside = _INSIDE.search(row)
         if inside and not re.search(r"[A-Za-z#]", row[: inside.start()]):
             raise self._malformed("has marks before the address", number)
-        if not inside and _NAMED.search(row):
+        if not inside and _is_named(row):
             raise self._malformed('is not a complete resource, "start-end : name"', number)
         self.ignored.append(number)
         if _ELLIPSIS.search(row):
@@ -200,6 +199,15 @@ class LineReader:
 
     def _malformed(self, message: str, number: int) -> MalformedInput:
         return malformed(message, f"{self._name}:{number}")
+
+
+def _is_named(row: str) -> bool:
+    """Tell whether a row ends like a resource: its addresses are mistyped, or a hyphen a dash."""
+    before, _, name = row.rpartition(":")
+    if name.strip(" \t\r") not in _NAMES:
+        return False
+    words = before.rsplit(None, 1)
+    return bool(words) and _HEX.search(words[-1]) is not None
 
 
 def _is_begun(name: str) -> bool:
