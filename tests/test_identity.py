@@ -253,8 +253,8 @@ def test_every_generation_has_rules() -> None:
         (TEXT, TEXT + (1 << 30) + 1, "not within 1 GiB"),
         (TEXT, TEXT, "not within 1 GiB"),
         (TEXT, TEXT - 1, "not within 1 GiB"),
-        (0x1000000, 0x1A16000, "no link address"),
-        (0xFFFFFFFF7FE00000, 0xFFFFFFFF80200000, "no link address"),
+        (0x1000000, 0x1A16000, "is not a link address"),
+        (0xFFFFFFFF7FE00000, 0xFFFFFFFF80200000, "is not a link address"),
         (TEXT + 0x1000, END, "not aligned to 2 MiB"),
     ],
 )

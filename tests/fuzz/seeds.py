@@ -20,11 +20,11 @@ import bzimage_writer
 import collected
 import elfwriter
 import sme_program
+from breakages import NUMBERS, mutated
 from bzimage_writer import PACKERS, BzImage, PeSection, pe_program
 from early_code_writer import OF_LINK_ADDRESS, RET, EarlyKernel
 from elfwriter import TEXT
 from kallsyms_writer import END, FORMS, made_up, with_kallsyms
-from mutations import NUMBERS, mutated
 from recorded import DATA, kernel
 from text_changes import changed
 
