@@ -17,6 +17,7 @@ from smecheck.cli.output import STDOUT, write_stdout
 from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
 from smecheck.cli.terminal import (
     default_format,
+    follows_links,
     is_terminal,
     rows,
     speaks_unicode,
@@ -177,7 +178,12 @@ class Reporting:
         for chosen, text in out:
             if not chosen.is_for_people:
                 write_stdout(text, encoding="utf-8")
-            elif self.paged and is_terminal():
+                continue
+            if chosen is Format.TEXT and follows_links():
+                from smecheck.report.hyperlinks import with_links
+
+                text = with_links(text)  # noqa: PLW2901 - the same text, with links
+            if self.paged and is_terminal():
                 from smecheck.cli.pager import show
 
                 show(text)

@@ -40,6 +40,26 @@ def is_dumb() -> bool:
     return os.environ.get("TERM", "") in ("", "dumb")
 
 
+def follows_links() -> bool:
+    """Tell whether the terminal is known to make links of what OSC 8 marks as such.
+
+    There is no way to ask it. FORCE_HYPERLINK decides, as it does for others; else it is told by
+    what terminals set that can: VTE's since 0.50, Windows Terminal, Konsole, and those by name.
+    """
+    forced = os.environ.get("FORCE_HYPERLINK")
+    if forced is not None:
+        return forced not in ("", "0")
+    if not is_terminal() or is_dumb():
+        return False
+    vte = os.environ.get("VTE_VERSION", "")
+    return (
+        (vte.isdecimal() and int(vte) >= 5000)
+        or bool(os.environ.get("WT_SESSION") or os.environ.get("KONSOLE_VERSION"))
+        or os.environ.get("TERM_PROGRAM") in ("iTerm.app", "WezTerm", "vscode", "ghostty")
+        or os.environ.get("TERM") in ("xterm-kitty", "alacritty", "foot")
+    )
+
+
 def rows() -> int:
     """Return how many lines the terminal shows."""
     import shutil
