@@ -8,7 +8,6 @@ locals are only searched for what no global defines.
 from __future__ import annotations
 
 import struct
-from array import array
 from collections.abc import Iterable, Iterator
 
 from smecheck.errors import MalformedInput
@@ -45,8 +44,8 @@ class SymbolTable:
         self._count = count
         self._names = elf.read(strings.offset, strings.size, "the symbol names")
         self._entries = elf.read(table.offset, count * _ENTRY_SIZE, "the symbol table")
-        words = array("I", self._entries)
-        self._references = memoryview(words)[:: _ENTRY_SIZE // words.itemsize].tobytes()
+        words = memoryview(self._entries).cast("I")
+        self._references = words[:: _ENTRY_SIZE // words.itemsize].tobytes()
 
     def __len__(self) -> int:
         return self._count
@@ -56,10 +55,19 @@ class SymbolTable:
 
         A global symbol wins over a local one of the same name. The value of a file symbol is 0.
         """
-        places = dict(self._all_places(frozenset(wanted)))
-        found = self._defined(places, self._first_global, self._count)
+        names = frozenset(wanted)
+        # Linkers store names in the order of the symbols, so those of globals come last.
+        late = dict(self._all_places(names, self._name_of_first_global()))
+        found = self._defined(late, self._first_global, self._count)
+        places = dict(self._all_places(names - found.keys(), 0))
+        found = self._defined(places, self._first_global, self._count) | found
         local = {place: name for place, name in places.items() if name not in found}
         return self._defined(local, 0, self._first_global) | found
+
+    def _name_of_first_global(self) -> int:
+        """Return where in the string table the name of the first global symbol begins."""
+        at = self._first_global * _REFERENCE_SIZE
+        return int.from_bytes(self._references[at : at + _REFERENCE_SIZE], "little")
 
     def _defined(self, places: dict[int, str], first: int, last: int) -> dict[str, int]:
         """Return what the entries from ``first`` up to ``last`` define of the names."""
@@ -75,33 +83,33 @@ class SymbolTable:
             values.setdefault(name, int.from_bytes(entry[8:16], "little"))
         return local | found
 
-    def _all_places(self, wanted: frozenset[str]) -> Iterator[tuple[int, str]]:
-        """Yield where each of the names stands in the string table, with few searches.
+    def _all_places(self, wanted: frozenset[str], start: int) -> Iterator[tuple[int, str]]:
+        """Yield where each of the names stands in the string table from ``start`` on.
 
-        Names that have a part in common that is rare are found by that; a spelling with the prefix
-        of v6.18 ends as the plain one does.
+        Few searches do: names that have a part in common that is rare are found by that, and a
+        spelling with the prefix of v6.18 ends as the plain one does.
         """
         alone = set(wanted)
         for part in _RARE_PARTS:
             names = {name for name in alone if part in name and not _is_beginning(name)}
             alone -= names
             if names:
-                yield from self._places_by_part(part, names)
+                yield from self._places_by_part(part, names, start)
         prefix = STARTUP_PREFIX.encode()
         for name in alone:
             plain = name.removeprefix(STARTUP_PREFIX)
             if plain != name and plain in alone and not _is_beginning(name):
                 continue
             prefixed = STARTUP_PREFIX + name
-            for at in self._places(name):
+            for at in self._places(name, start):
                 yield at, name
                 begin = at - len(prefix)
                 if prefixed in alone and begin >= 0 and self._names[begin:at] == prefix:
                     yield begin, prefixed
 
-    def _places_by_part(self, part: str, names: set[str]) -> Iterator[tuple[int, str]]:
+    def _places_by_part(self, part: str, names: set[str], start: int) -> Iterator[tuple[int, str]]:
         ends = {name.encode()[name.index(part) :] for name in names}
-        for at in _occurrences(self._names, part.encode()):
+        for at in _occurrences(self._names, part.encode(), start):
             end = self._names.find(b"\0", at)
             if self._names[at:end] in ends:
                 for name in names:
@@ -109,7 +117,7 @@ class SymbolTable:
                     if begin >= 0 and self._names[begin:end] == name.encode():
                         yield begin, name
 
-    def _places(self, name: str) -> Iterator[int]:
+    def _places(self, name: str, start: int) -> Iterator[int]:
         """Yield where the name stands in the string table.
 
         Linkers store a name once: on its own, or, where tails are merged, as the tail of a longer
@@ -118,9 +126,11 @@ class SymbolTable:
         """
         encoded = name.encode("ascii")
         if _is_beginning(name):
-            yield from (at + 1 for at in _occurrences(self._names, b"\0" + encoded))
+            yield from (
+                at + 1 for at in _occurrences(self._names, b"\0" + encoded, max(start - 1, 0))
+            )
         else:
-            yield from _occurrences(self._names, encoded + b"\0")
+            yield from _occurrences(self._names, encoded + b"\0", start)
 
     def _referring(
         self, places: dict[int, str], first: int, last: int
@@ -143,8 +153,8 @@ def _is_beginning(name: str) -> bool:
     return plain_name(name) in INITRD_AWARE_SYMBOLS
 
 
-def _occurrences(data: bytes, needle: bytes) -> Iterator[int]:
-    at = data.find(needle)
+def _occurrences(data: bytes, needle: bytes, start: int = 0) -> Iterator[int]:
+    at = data.find(needle, start)
     while at >= 0:
         yield at
         at = data.find(needle, at + 1)
