@@ -475,3 +475,20 @@ def test_the_table_names_what_changes_for_whom(tmp_path: Path) -> None:
         counts = re.findall(rf"^  {label} +([0-9,]+)  \w+ becomes", done.out, re.MULTILINE)
         assert sum(map(int, counts)) == changed
         assert f"of {12 - changed} machine" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("00000000-00000000 : System RAM\n" * 2, "was read without root: all addresses are zero"),
+        ("schema: smecheck/kernel-v1\nrelease: 6.1.0\n", "says nothing of a machine"),
+    ],
+)
+def test_what_says_nothing_of_a_machine_is_a_row_with_its_error(
+    text: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "machine").write_text(text)
+    kernel = str(ROOT / "tests" / "data" / "kernels" / "6.1.0-56-cloud-amd64.yaml")
+    found = run("fleet", "--kernel", kernel, "-q", "-o", "-", "machine", cwd=tmp_path)
+    row = json.loads(found.out)
+    assert (found.status, row["verdict"], row["error"]["message"]) == (3, None, why)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.analysis import analyze
 from smecheck.checks.tolerance import Tolerance
-from smecheck.errors import InternalError, SmecheckError
+from smecheck.errors import InternalError, SmecheckError, WrongKind
 from smecheck.fleets.answered import answer_of, quotes_a_finding
 from smecheck.fleets.canonical import canonical_map, what_counts
 from smecheck.fleets.digest import digest_of_map, digest_of_question
@@ -185,7 +185,8 @@ def report_on(asked: Asked, machine: Machine, image: KernelImage) -> Report | No
 def _collected(asked: Asked, machine: Collected) -> Understood:
     """Read what was collected of a machine, as triage does, and answer."""
     evidence = _evidence(machine)
-    remarks = evidence.remarks[:_MOST_REMARKS]
+    unusable = (f"{member.member} {member.reason}" for member in evidence.unusable)
+    remarks = (*evidence.remarks, *unusable)[:_MOST_REMARKS]
 
     def of_kernel(image: KernelImage) -> Answer:
         try:
@@ -204,7 +205,15 @@ def _evidence(machine: Collected) -> Evidence:
     from smecheck.read.archive.evidence_reader import read_evidence
     from smecheck.support_case.stated_facts import with_stated_facts
 
-    return with_stated_facts(read_evidence((machine.path,)))
+    evidence = with_stated_facts(read_evidence((machine.path,)))
+    if not (evidence.iomems or evidence.logs or evidence.loads or evidence.facts):
+        reasons = [one.reason for one in evidence.unusable]
+        raise WrongKind(
+            reasons[0] if reasons else "says nothing of a machine",
+            where=machine.path,
+            help_text="give its iomem, read as root, its kernel log, or an archive of them",
+        )
+    return evidence
 
 
 def _placement(asked: Asked, evidence: Evidence, image: KernelImage) -> Case:
