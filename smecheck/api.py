@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from smecheck.answer import Report as Answer
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.builds.compared import Comparison as ComparisonAnswer
+from smecheck.builds.comparison_report import Comparison as ComparisonAnswer
 from smecheck.builds.gate_report import GateReport as GateAnswer
 from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance, exit_status
@@ -25,7 +25,7 @@ from smecheck.load.segments import Loader, Mode
 from smecheck.read.case import Inputs, LoadingSystem, case
 from smecheck.read.source import NamedStream, Source
 from smecheck.report.options import RenderOptions
-from smecheck.support_case.answer import TriageReport as TriageAnswer
+from smecheck.support_case.triage_report import TriageReport as TriageAnswer
 
 if TYPE_CHECKING:
     import datetime
@@ -75,10 +75,11 @@ class GateReport(GateAnswer):
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the answer as JSON has it, ``smecheck/gate-v1``."""
-        from smecheck.report.options import Format
-        from smecheck.report.row_render import render_gate
+        from smecheck.builds.gate_report import GatesReport
+        from smecheck.report.gate_json import render_gates_json
 
-        return _document(render_gate(self, Format.JSON, _options(self.verdict.exit_code())))
+        gates = GatesReport((self,))
+        return _document(render_gates_json(gates, _options(self.verdict.exit_code())))
 
     def __repr__(self) -> str:
         return f"<GateReport {self.verdict.value}: {self.headline}>"
@@ -392,7 +393,7 @@ def fleet(
     from smecheck.engine.workers import Given, InThisProcess
     from smecheck.fleets.row import Row
     from smecheck.read.fleet.described import Said
-    from smecheck.read.fleet.sources import named_once
+    from smecheck.read.fleet.machine_paths import named_once
     from smecheck.report.fleet_row_json import row_object
 
     images = _kernels(kernels)
@@ -441,7 +442,7 @@ def _host(given: File | Host) -> Host:
 
 def _machines(given: Iterable[Mapping[str, Any] | str | os.PathLike[str]]) -> Iterator[Machine]:
     from smecheck.read.fleet.inventory import described
-    from smecheck.read.fleet.sources import machines_at
+    from smecheck.read.fleet.machine_paths import machines_at
 
     for number, one in enumerate(given):
         if isinstance(one, str | os.PathLike):

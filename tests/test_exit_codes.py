@@ -262,7 +262,13 @@ def test_a_bug_is_a_document_too() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["click", "smecheck.errors", "smecheck.cli.main", "smecheck.cli.question", "smecheck.analysis"],
+    [
+        "click",
+        "smecheck.errors",
+        "smecheck.cli.main",
+        "smecheck.cli.question_options",
+        "smecheck.analysis",
+    ],
 )
 def test_interrupted_at_start_up(module: str) -> None:
     """Whatever is being imported: no traceback, and the status of an interrupted program."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kaslr_cases import CASES, early_boot, image, number
 
+from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.boot.kaslr.early_options import early_options, kernel_text
-from smecheck.boot.kaslr.payload import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
 from smecheck.boot.kaslr.slots import KaslrRules
 from smecheck.boot.kaslr.variants import kaslr_variants

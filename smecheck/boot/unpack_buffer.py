@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.boot.decompressor import landing, unpack_rules
-from smecheck.boot.kaslr.payload import payload_place
+from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import SegmentRole, is_elf_load

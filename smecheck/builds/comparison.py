@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from smecheck.answer import Verdict
 from smecheck.builds.build_facts import BuildFacts, KeptFinding
-from smecheck.builds.compared import Change, Comparison, Kind
+from smecheck.builds.comparison_report import Change, Comparison, Kind
 from smecheck.builds.gate_report import KERNEL_TARGET, GateRow, RowOutcome
 from smecheck.builds.thresholds import growth_row, slack_row
 from smecheck.checks.finding import Severity

@@ -26,8 +26,8 @@ from smecheck.builds.gate_report import (
     TargetKind,
     Unreadable,
 )
+from smecheck.builds.gate_rows import kernel_rows, machine_rows, unreadable_row
 from smecheck.builds.policy import Policy, PolicyMachine
-from smecheck.builds.rows import kernel_rows, machine_rows, unreadable_row
 from smecheck.builds.thresholds import threshold_rows
 from smecheck.builds.waivers import waived, waiver_rows
 from smecheck.case import Case

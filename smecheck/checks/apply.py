@@ -117,20 +117,20 @@ def applicable(resolved: Resolved) -> Iterator[Rule]:
     machine = (resolved.segments, resolved.memory, resolved.firmware, resolved.log)
     if any(part is not None for part in machine) or resolved.boot.base_is_stated:
         from smecheck.checks import (
+            agreement,
             crash_reservation,
             firmware_memory,
             in_place,
             load,
             mapped,
             ram,
-            sources,
             unpacking,
             written,
         )
 
         yield from (*load.RULES, *unpacking.RULES, *written.RULES, *mapped.RULES, *ram.RULES)
         yield from (*in_place.RULES, *crash_reservation.RULES)
-        yield from (*sources.RULES, *firmware_memory.RULES)
+        yield from (*agreement.RULES, *firmware_memory.RULES)
 
 
 def _no_workarea(resolved: Resolved) -> Lack | None:

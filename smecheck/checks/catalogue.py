@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smecheck.checks import (
+    agreement,
     build,
     crash_reservation,
     early_code,
@@ -14,7 +15,6 @@ from smecheck.checks import (
     ownership,
     ram,
     section,
-    sources,
     unpacking,
     written,
 )
@@ -36,7 +36,7 @@ RULES: dict[str, Rule] = {
             *machine_code.RULES,
             *load.RULES,
             *unpacking.RULES,
-            *sources.RULES,
+            *agreement.RULES,
             *firmware_memory.RULES,
         ),
         key=lambda rule: rule.id,

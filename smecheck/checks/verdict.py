@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from smecheck.answer import Basis, Verdict
 from smecheck.asked import Path
 from smecheck.boot.boot import SME_IS_ON, SmeState
+from smecheck.checks.decisive_fact import missing, missing_around, not_placed
 from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding, Severity
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
-from smecheck.checks.missing import missing, missing_around, not_placed
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Placing
 from smecheck.quantity import count_text, size_text

@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from smecheck.cli.file_command import FileCommand
-from smecheck.cli.machine_code import verify_option
 from smecheck.cli.outcome import failure_options, tolerance_of
-from smecheck.cli.parameters import HELP_NAMES
-from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
+from smecheck.cli.parameters import HELP_NAMES, verify_option
+from smecheck.cli.question_options import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import picture_options, reporting_of, reporting_options
 
 _EPILOG = """

@@ -60,7 +60,7 @@ def compare(old: str, new: str, **options: Any) -> int:
         from smecheck.builds.comparison import Limits
         from smecheck.programs.compare import compare as answer
         from smecheck.programs.compare import exit_status
-        from smecheck.report.row_render import draw_comparison, render_comparison
+        from smecheck.report.render import draw_comparison, render_comparison
 
         given = [options[name] for name in COMPLEMENT_NAMES]
         reporting.refuse_overwriting([old, new, *given])

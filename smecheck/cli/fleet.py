@@ -16,7 +16,7 @@ from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.output import STDOUT
 from smecheck.cli.parameters import HELP_NAMES
-from smecheck.cli.question import boot_of, boot_options
+from smecheck.cli.question_options import boot_of, boot_options
 from smecheck.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from smecheck.engine.run import Engine
     from smecheck.engine.task import Asked
     from smecheck.fleets.row import Row
+    from smecheck.read.fleet.earlier_rows import Written
     from smecheck.read.fleet.machine import Machine
-    from smecheck.read.fleet.rows import Written
 
 _EPILOG = """
 \b
@@ -180,7 +180,7 @@ class _Run:
         path = self._options["resume"]
         if path is None or not os.path.exists(path):  # noqa: PTH110 - a str is what users give
             return None
-        from smecheck.read.fleet.rows import read_rows
+        from smecheck.read.fleet.earlier_rows import read_rows
 
         return read_rows(path, self._names, self._summary.add)
 
@@ -236,7 +236,7 @@ class _Run:
                 yield machine
 
     def _of_shard(self) -> Iterator[Machine]:
-        from smecheck.read.fleet.sources import machines_of
+        from smecheck.read.fleet.machine_paths import machines_of
 
         for number, machine in enumerate(machines_of(self._paths, self._watch)):
             if self._shard is None or number % self._shard[1] == self._shard[0] - 1:
@@ -285,7 +285,7 @@ class _Run:
     def _is_small(self) -> bool:
         """Tell whether it would take longer to start processes than to do without."""
         from smecheck.read.fleet.machine import Collected
-        from smecheck.read.fleet.sources import can_be_read_again, machines_of
+        from smecheck.read.fleet.machine_paths import can_be_read_again, machines_of
 
         if not can_be_read_again(self._paths):
             return False
@@ -363,7 +363,7 @@ class _Run:
 
     def _named(self, names: set[str]) -> dict[str, Machine]:
         """Read the machines of these names again: an earlier run had them."""
-        from smecheck.read.fleet.sources import can_be_read_again, machines_of
+        from smecheck.read.fleet.machine_paths import can_be_read_again, machines_of
 
         if not names or not can_be_read_again(self._paths):
             return {}

@@ -11,9 +11,8 @@ from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, complements_of
 from smecheck.cli.file_command import FileCommand
-from smecheck.cli.machine_code import verify_option
 from smecheck.cli.outcome import ignore_option, known_rules_only, min_slack_option
-from smecheck.cli.parameters import HELP_NAMES, day, enum_option
+from smecheck.cli.parameters import HELP_NAMES, day, enum_option, verify_option
 from smecheck.cli.reporting import page_option, reporting_of, reporting_options
 from smecheck.errors import UsageError
 
@@ -96,7 +95,7 @@ def gate(kernels: tuple[str, ...], **options: Any) -> int:
         from smecheck.programs.gate import GateOptions, read_policy
         from smecheck.programs.gate import gate as answer
         from smecheck.read.kernel.complements import read_with_misfits
-        from smecheck.report.row_render import draw_gates, render_gates
+        from smecheck.report.render import draw_gates, render_gates
 
         _refuse_of_several(kernels, options)
         complements = complements_of(kernels[0], options, options["policy"], *kernels[1:])

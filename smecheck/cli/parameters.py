@@ -1,4 +1,4 @@
-"""Callbacks that turn the text of an option into what it means."""
+"""What several commands' options share: what their texts mean, and options that are the same."""
 
 from __future__ import annotations
 
@@ -113,3 +113,11 @@ def enum_option(name: str, *names: str, enum: type[E], **settings: Any) -> Decor
 
     choices = click.Choice([str(choice.value) for choice in enum])
     return click.option(name, *names, type=choices, callback=member, **settings)
+
+
+verify_option = click.option(
+    "--verify",
+    is_flag=True,
+    help="Also run the kernel's own machine code and compare it with the prediction (needs: pip "
+    "install 'smecheck[verify]').",
+)

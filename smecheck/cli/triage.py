@@ -10,12 +10,12 @@ import click
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.parameters import HELP_NAMES
-from smecheck.cli.question import FILE_OPTIONS, case_of, question_options
+from smecheck.cli.question_options import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from smecheck.support_case.answer import TriageReport
+    from smecheck.support_case.triage_report import TriageReport
 
 _EPILOG = """
 \b
@@ -74,7 +74,8 @@ def triage(paths: tuple[str, ...], **options: Any) -> int:
     reporting = reporting_of(options)
     with reporting.failures():
         from smecheck.programs.triage import exit_status
-        from smecheck.report.triage_render import TRIAGE_FORMATS, render_triage
+        from smecheck.report.options import TRIAGE_FORMATS
+        from smecheck.report.render import render_triage
 
         reporting.refuse_other_formats("triage", TRIAGE_FORMATS)
         named = [options["kernel"], *(options[name] for name in FILE_OPTIONS)]

@@ -53,7 +53,8 @@ def verify(kernel: str, **options: Any) -> int:
     with reporting.failures():
         from smecheck.programs.verify import exit_status
         from smecheck.programs.verify import verify as answer
-        from smecheck.report.verify_render import VERIFY_FORMATS, render_verify
+        from smecheck.report.options import VERIFY_FORMATS
+        from smecheck.report.render import render_verify
 
         reporting.refuse_other_formats("verify", VERIFY_FORMATS)
         complements = complements_of(kernel, options)

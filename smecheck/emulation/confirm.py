@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import Initrd
-from smecheck.emulation.comparison import compare, result_of
+from smecheck.emulation.differences import compare, result_of
 from smecheck.emulation.emulator import Arena, StopKind, emulator_version, release
 from smecheck.emulation.isolation import CPU_SECONDS, ChildEnded, in_child
 from smecheck.emulation.matrix import Ground, full_matrix, short_matrix

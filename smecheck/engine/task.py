@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from smecheck.kernel.image import KernelImage
     from smecheck.machine.memory import MemoryMap
     from smecheck.read.fleet.machine import Collected
-    from smecheck.support_case.answer import Evidence
+    from smecheck.support_case.triage_report import Evidence
 
 _REMEMBERED = 24
 """Machines and maps that a worker has at hand: a large one takes 1 MiB."""

@@ -8,8 +8,8 @@ from smecheck.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from smecheck.builds.build_facts import BuildFacts
-    from smecheck.builds.compared import Comparison
     from smecheck.builds.comparison import Limits
+    from smecheck.builds.comparison_report import Comparison
     from smecheck.checks.tolerance import Tolerance
     from smecheck.kernel.image import KernelImage
     from smecheck.read.kernel.complements import Complements

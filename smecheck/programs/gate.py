@@ -46,7 +46,7 @@ def read_policy(path: str) -> Policy:
 
 def known_rules() -> KnownRules:
     """Return the rules that a policy can speak of."""
-    from smecheck.builds.rows import DECIDING
+    from smecheck.builds.gate_rows import DECIDING
     from smecheck.checks.catalogue import RULES
     from smecheck.checks.finding import Effect
 

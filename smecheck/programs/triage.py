@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from smecheck.kernel.image import KernelImage
     from smecheck.read.archive.forward import Watcher
     from smecheck.read.kernel.complements import Complements
-    from smecheck.support_case.answer import TriageReport
+    from smecheck.support_case.triage_report import TriageReport
 
 
 def triage(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
 from smecheck.builds.build_facts import KeptFinding
-from smecheck.builds.compared import Change, Comparison, Kind
+from smecheck.builds.comparison_report import Change, Comparison, Kind
 from smecheck.builds.gate_report import RowOutcome
 from smecheck.quantity import address_text
 from smecheck.report.build_json import build_object

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.builds.compared import Comparison
+from smecheck.builds.comparison_report import Comparison
 from smecheck.report.comparison_words import change_words, got_worse, shown_changes
 from smecheck.report.markdown_text import words
 

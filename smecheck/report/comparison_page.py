@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.builds.build_facts import BuildFacts, KeptFinding
-from smecheck.builds.compared import Comparison
+from smecheck.builds.comparison_report import Comparison
 from smecheck.builds.gate_report import RowOutcome
 from smecheck.evidence import Fact, Known
 from smecheck.report.comparison_words import change_words, got_worse, shown_changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.builds.compared import Comparison
+from smecheck.builds.comparison_report import Comparison
 from smecheck.report.comparison_words import ChangeWords, change_words, origins, shown_changes
 from smecheck.report.gate_plain import row_line
 from smecheck.report.safe_text import printable

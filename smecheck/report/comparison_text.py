@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from smecheck.builds.compared import Change, Comparison
+from smecheck.builds.comparison_report import Change, Comparison
 from smecheck.report.comparison_words import (
     change_words,
     got_worse,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from smecheck.builds.compared import Change, Comparison, Kind
+from smecheck.builds.comparison_report import Change, Comparison, Kind
 from smecheck.builds.gate_report import GateRow, RowOutcome
 from smecheck.evidence import Fact, Unknown
 from smecheck.quantity import address_text, size_text

@@ -36,6 +36,11 @@ class Format(Enum):
         return self in (Format.TEXT, Format.PLAIN)
 
 
+VERIFY_FORMATS = (Format.TEXT, Format.PLAIN, Format.JSON)
+TRIAGE_FORMATS = (Format.TEXT, Format.PLAIN, Format.MARKDOWN, Format.JSON)
+"""The formats of answers that no CI system takes."""
+
+
 class Picture(Enum):
     """How the memory of a report is drawn."""
 

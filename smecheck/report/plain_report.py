@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from smecheck.evidence import value_of, why
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
-from smecheck.report.facts import FactLine, boot_facts, kernel_facts, yes_or_no
+from smecheck.report.fact_lines import FactLine, boot_facts, kaslr_facts, kernel_facts, yes_or_no
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
@@ -183,8 +183,6 @@ def _cross_check(check: CrossCheck) -> Iterator[str]:
 
 
 def _kaslr(sweep: KaslrSweep) -> Iterator[str]:
-    from smecheck.report.kaslr_facts import kaslr_facts
-
     facts = (replace(fact, name=fact.name.replace(" ", "-")) for fact in kaslr_facts(sweep))
     yield from _facts("kaslr", facts)
     for area in sweep.slots.areas:

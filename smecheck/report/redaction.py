@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from smecheck.record import field_names
-from smecheck.support_case.answer import FactName, TriageReport
+from smecheck.support_case.triage_report import FactName, TriageReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

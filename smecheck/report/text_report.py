@@ -15,7 +15,7 @@ from rich.text import Text
 
 from smecheck.answer import Report, Verdict
 from smecheck.report.cross_check_words import outcome_text
-from smecheck.report.facts import boot_facts, kernel_facts
+from smecheck.report.fact_lines import boot_facts, kaslr_facts, kernel_facts
 from smecheck.report.lanes import condensed, scene_of
 from smecheck.report.ruler import draw, draw_brief
 from smecheck.report.text_advice import advice_table
@@ -169,8 +169,6 @@ def _details(
         table = proof_table(report.proof, words, with_examples=examples)
         yield from section("PROOF", title, table)
     if report.kaslr is not None:
-        from smecheck.report.kaslr_facts import kaslr_facts
-
         table = facts_table(list(kaslr_facts(report.kaslr)), words)
         yield from section("KASLR", "the possible positions of the kernel", table)
     source = f"{report.image.source} ({report.image.kind.value})"

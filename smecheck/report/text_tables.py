@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smecheck.evidence import Step
     from smecheck.load.compared_segments import CrossCheck
     from smecheck.load.segments import SegmentList
-    from smecheck.report.facts import FactLine
+    from smecheck.report.fact_lines import FactLine
     from smecheck.workarea.proven import Proof, ProofPath
 
 _LONGEST_ADDRESS = len("0xffffffffffffffff")

@@ -11,7 +11,7 @@ from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
-    from smecheck.support_case.answer import Budget, TriageFact, TriageReport
+    from smecheck.support_case.triage_report import Budget, TriageFact, TriageReport
 
 Json: TypeAlias = dict[str, object]
 

@@ -16,7 +16,7 @@ from smecheck.report.triage_words import (
 
 if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
-    from smecheck.support_case.answer import TriageReport
+    from smecheck.support_case.triage_report import TriageReport
 
 
 def render_triage_markdown(triage: TriageReport, options: RenderOptions) -> str:

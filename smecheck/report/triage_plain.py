@@ -10,7 +10,7 @@ from smecheck.report.triage_words import asked_text, budget_text
 
 if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
-    from smecheck.support_case.answer import TriageReport
+    from smecheck.support_case.triage_report import TriageReport
 
 
 def render_triage_plain(triage: TriageReport, options: RenderOptions) -> str:

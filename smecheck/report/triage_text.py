@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from smecheck.report.options import RenderOptions
-    from smecheck.support_case.answer import TriageReport
+    from smecheck.support_case.triage_report import TriageReport
 
 _STYLES = {
     Verdict.CLEAR: "bold green",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from smecheck.evidence import value_of
 from smecheck.quantity import size_text
 from smecheck.report.verdict_words import VERDICT_WORDS
-from smecheck.support_case.answer import FactName, FailureClass
+from smecheck.support_case.triage_report import FactName, FailureClass
 
 if TYPE_CHECKING:
-    from smecheck.support_case.answer import Budget, TriageFact, TriageReport
+    from smecheck.support_case.triage_report import Budget, TriageFact, TriageReport
 
 CLASS_WORDS = {
     FailureClass.RESERVATION: "reservation",

@@ -8,8 +8,8 @@ from smecheck.answer import Verdict
 from smecheck.boot.boot import SmeState
 from smecheck.kernel.cmdline import last_value
 from smecheck.quantity import size_text
-from smecheck.support_case.answer import Budget, FactName, FailureClass, Sign, TriageFact
 from smecheck.support_case.situation import Situation
+from smecheck.support_case.triage_report import Budget, FactName, FailureClass, Sign, TriageFact
 
 _APPEND = {
     "red-hat": "KDUMP_COMMANDLINE_APPEND in /etc/sysconfig/kdump, then sudo kdumpctl restart",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.quantity import parse_integer
-from smecheck.support_case.answer import Contradiction, Evidence, FactName, TriageFact
+from smecheck.support_case.triage_report import Contradiction, Evidence, FactName, TriageFact
 
 _ONE_VALUE = (
     FactName.RELEASE,

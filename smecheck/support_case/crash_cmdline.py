@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.record import record
-from smecheck.support_case.answer import Evidence, FactName, TriageFact
+from smecheck.support_case.triage_report import Evidence, FactName, TriageFact
 
 
 @record

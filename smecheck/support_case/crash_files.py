@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.support_case.answer import Evidence, FactName, ListedFile
+from smecheck.support_case.triage_report import Evidence, FactName, ListedFile
 
 _INITRDS = (
     "/boot/initramfs-{release}kdump.img",  # kdump-utils, prepare_kdump_bootinfo()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SmeState
-from smecheck.support_case.answer import Exclusion, FactName, FailureClass
 from smecheck.support_case.situation import Situation
+from smecheck.support_case.triage_report import Exclusion, FactName, FailureClass
 
 _SPLIT = (
     "crash it once with mem_encrypt=off on the crash kernel's command line: if it boots, it is "

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smecheck.boot.boot import SmeState
-from smecheck.support_case.answer import Budget, FailureClass, Lookalike, Sign
 from smecheck.support_case.situation import Situation
+from smecheck.support_case.triage_report import Budget, FailureClass, Lookalike, Sign
 
 _EFI_TABLES_SINCE = (5, 19)
 _IMA_FIXED = (6, 12)

@@ -12,9 +12,9 @@ from smecheck.boot.boot import SmeState
 from smecheck.evidence import Known
 from smecheck.kernel.identity import identify
 from smecheck.load.segments import SegmentRole
-from smecheck.support_case.answer import Budget
 from smecheck.support_case.crash_files import crash_initrd
 from smecheck.support_case.situation import Situation
+from smecheck.support_case.triage_report import Budget
 
 SWIOTLB = 64 << 20
 

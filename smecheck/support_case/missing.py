@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from smecheck.answer import Verdict
 from smecheck.boot.boot import SmeState
 from smecheck.evidence import Unknown
-from smecheck.support_case.answer import FactName, FailureClass, MissingFact, UnusableMember
 from smecheck.support_case.situation import Situation
+from smecheck.support_case.triage_report import FactName, FailureClass, MissingFact, UnusableMember
 
 
 def missing(situation: Situation, failed: FailureClass | None) -> Iterator[MissingFact]:

@@ -15,9 +15,9 @@ from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record, replace
 from smecheck.span import Span
-from smecheck.support_case.answer import Evidence, FactName
 from smecheck.support_case.contradictions import number_of
 from smecheck.support_case.crash_files import crash_initrd
+from smecheck.support_case.triage_report import Evidence, FactName
 
 _FILE_LOAD = frozenset({"-s", "--kexec-file-syscall"})
 _OLD_LOAD = frozenset({"-c", "--kexec-syscall"})

@@ -10,7 +10,7 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.image import KernelImage
 from smecheck.kernel.same_build import config_contradiction, contradiction, merge, with_config
 from smecheck.record import record, replace
-from smecheck.support_case.answer import Evidence, FactName
+from smecheck.support_case.triage_report import Evidence, FactName
 
 
 @record

@@ -9,9 +9,9 @@ from smecheck.asked import Path
 from smecheck.boot.boot import SmeState
 from smecheck.evidence import Known, value_of
 from smecheck.record import record
-from smecheck.support_case.answer import Evidence, FactName, SeenSign, Sign, TriageFact
 from smecheck.support_case.contradictions import number_of
 from smecheck.support_case.question import reservation_sizes
+from smecheck.support_case.triage_report import Evidence, FactName, SeenSign, Sign, TriageFact
 
 _VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,4})")
 

@@ -12,8 +12,8 @@ from smecheck.answer import Verdict
 from smecheck.boot.boot import SmeState
 from smecheck.checks.finding import Severity
 from smecheck.record import record
-from smecheck.support_case.answer import FactName, FailureClass, Sign, TriageFact
 from smecheck.support_case.situation import Situation
+from smecheck.support_case.triage_report import FactName, FailureClass, Sign, TriageFact
 
 _IF_NOT_DUMPED = ("vmcore-incomplete", "incomplete")
 

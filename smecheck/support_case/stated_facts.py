@@ -12,9 +12,9 @@ from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
 from smecheck.span import Span
-from smecheck.support_case.answer import Evidence, FactName, LogEvidence, TriageFact
 from smecheck.support_case.crash_cmdline import crash_cmdline
 from smecheck.support_case.crash_files import crash_image, crash_initrd
+from smecheck.support_case.triage_report import Evidence, FactName, LogEvidence, TriageFact
 
 CRASH_KERNEL = "Crash kernel"
 _KEY_SYMBOLS = ("_text", "_end", "__init_scratch_begin", "sme_workarea")

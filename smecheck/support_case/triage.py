@@ -10,7 +10,6 @@ from smecheck.case import Case
 from smecheck.kernel.image import KernelImage
 from smecheck.record import replace
 from smecheck.support_case.advice_now import cautions, do_now, suspects
-from smecheck.support_case.answer import Diagnosis, Evidence, TriageReport
 from smecheck.support_case.contradictions import contradictions
 from smecheck.support_case.exclusions import excluded, experiment
 from smecheck.support_case.lookalikes import lookalikes
@@ -21,6 +20,7 @@ from smecheck.support_case.running_kernel import kernel_of
 from smecheck.support_case.situation import Situation
 from smecheck.support_case.stages import failed_stage
 from smecheck.support_case.stated_facts import with_stated_facts
+from smecheck.support_case.triage_report import Diagnosis, Evidence, TriageReport
 
 NO_KERNEL = "no kernel to analyze: neither an image nor its symbols are known"
 

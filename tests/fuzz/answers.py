@@ -32,11 +32,9 @@ from smecheck.record import replace
 from smecheck.report.description import kernel_description
 from smecheck.report.options import Format, RenderOptions
 from smecheck.report.redaction import redacted
-from smecheck.report.render import render
-from smecheck.report.triage_render import render_triage
-from smecheck.report.verify_render import render_verify
-from smecheck.support_case.answer import Evidence
+from smecheck.report.render import render, render_triage, render_verify
 from smecheck.support_case.triage import triage
+from smecheck.support_case.triage_report import Evidence
 
 TRIAGED = (Format.TEXT, Format.PLAIN, Format.MARKDOWN, Format.JSON)
 OPTIONS = RenderOptions(explain=True, color=False, width=100, unicode=True, exit_code=0)

@@ -26,9 +26,9 @@ from smecheck.kernel.verification import VerifyReport
 from smecheck.programs.verify import verification_of
 from smecheck.read.archive.evidence_reader import read_evidence
 from smecheck.read.fleet.described import Described, Said, case_of_described
+from smecheck.read.fleet.earlier_rows import read_rows
 from smecheck.read.fleet.inventory import read_inventory
 from smecheck.read.fleet.machine import Broken
-from smecheck.read.fleet.rows import read_rows
 from smecheck.read.kernel.config import read_config
 from smecheck.read.kernel.elf_file import ElfFile
 from smecheck.read.kernel.kernel import read_kernel
@@ -44,7 +44,7 @@ from smecheck.read.machine.iomem import read_iomem
 from smecheck.read.machine.memmap import read_memmap
 from smecheck.read.machine.srat import read_srat
 from smecheck.read.source import read_text
-from smecheck.support_case.answer import Evidence
+from smecheck.support_case.triage_report import Evidence
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from smecheck.boot.decompressor import landing
 from smecheck.boot.early_boot import EFI_STUB_LOADER_TYPE, KEXEC_LOADER_TYPE, EarlyBoot
 from smecheck.boot.kaslr.around_first_boot import first_boot
 from smecheck.boot.kaslr.around_kexec_boot import kexec_boot
-from smecheck.boot.kaslr.payload import payload_place
+from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
 from smecheck.boot.kaslr.slots import KaslrRules, KaslrSweep, PossibleBases, Slots
 from smecheck.boot.kaslr.variants import kaslr_variants, release_of

@@ -15,7 +15,7 @@ from smecheck.read.archive.opened_member import Opened
 from smecheck.read.content_kind import is_archive, kinds_by_content
 from smecheck.read.lines.mail import decode_mail, encoding_of_mail
 from smecheck.read.source import HEAD_SIZE, STDIN, display_name
-from smecheck.support_case.answer import Evidence
+from smecheck.support_case.triage_report import Evidence
 
 _WHAT = "give a sosreport, a supportconfig, a folder with their files, kernel logs, or / itself"
 

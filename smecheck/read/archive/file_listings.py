@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from smecheck.support_case.answer import ListedFile
+from smecheck.support_case.triage_report import ListedFile
 
 FILES_LIMIT = 5000
 """Files of a listing that are kept."""

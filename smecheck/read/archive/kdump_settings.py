@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from smecheck.load.segments import Mode
 from smecheck.read.load.kexec_command import parse_command
-from smecheck.support_case.answer import FactName, TriageFact
+from smecheck.support_case.triage_report import FactName, TriageFact
 
 RED_HAT, DEBIAN, SUSE = "red-hat", "debian", "suse"
 """Whose scripts load the crash kernel."""

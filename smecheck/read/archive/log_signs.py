@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.read.archive.kdump_settings import failure_of, state_of
 from smecheck.record import record, replace
-from smecheck.support_case.answer import FactName, SeenSign, Sign, TriageFact
+from smecheck.support_case.triage_report import FactName, SeenSign, Sign, TriageFact
 
 _SIGNS = (
     (Sign.OUT_OF_MEMORY, rb"invoked oom-killer|Out of memory(?: and no killable|: Kill)"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from smecheck.evidence import Known
 from smecheck.machine.vmcore import VmcoreNotes
 from smecheck.record import replace
-from smecheck.support_case.answer import FactName, TriageFact
+from smecheck.support_case.triage_report import FactName, TriageFact
 
 _VALUES = {
     "kexec_loaded": FactName.KEXEC_LOADED,

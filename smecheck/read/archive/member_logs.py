@@ -13,7 +13,7 @@ from smecheck.read.archive.log_signs import kept_lines, log_signs
 from smecheck.read.archive.member_patterns import MemberKind
 from smecheck.read.source import NamedStream
 from smecheck.record import replace
-from smecheck.support_case.answer import FactName, LogEvidence, SeenSign, TriageFact
+from smecheck.support_case.triage_report import FactName, LogEvidence, SeenSign, TriageFact
 
 LOG_LIMIT = 16 << 20
 """Bytes of a kernel log that are read; the ring buffer has 16 MiB at most by default

@@ -20,7 +20,13 @@ from smecheck.read.lines.journal_records import form_of
 from smecheck.read.lines.log_lines import numbered_lines
 from smecheck.read.source import NamedStream
 from smecheck.record import replace
-from smecheck.support_case.answer import Evidence, FactName, ListedFile, TriageFact, UnusableMember
+from smecheck.support_case.triage_report import (
+    Evidence,
+    FactName,
+    ListedFile,
+    TriageFact,
+    UnusableMember,
+)
 
 if TYPE_CHECKING:
     from smecheck.kernel.image import KernelConfig, KernelImage

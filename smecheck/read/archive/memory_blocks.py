@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from smecheck.support_case.answer import FactName, TriageFact
+from smecheck.support_case.triage_report import FactName, TriageFact
 
 _BLOCK = re.compile(r"\s*(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\s+\S+\s+offline\b")
 _BLOCKS_LIMIT = 64

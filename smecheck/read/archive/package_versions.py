@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from smecheck.support_case.answer import FactName, TriageFact
+from smecheck.support_case.triage_report import FactName, TriageFact
 
 # rpm -qa: kexec-tools-2.0.25-5.el9.x86_64; dpkg -l: "ii  kexec-tools  1:2.0.25-3+b1  amd64";
 # supportconfig's rpm.txt has the vendor between the two.

@@ -12,9 +12,9 @@ from smecheck.read.lines.hosts import Hosts
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.log_lines import opened
 from smecheck.read.lines.messages import log_messages
-from smecheck.read.load import kernel_log, kexec_debug
-from smecheck.read.load.kernel_log import KernelLogReader
+from smecheck.read.load import kexec_debug, kexec_log
 from smecheck.read.load.kexec_debug import KexecDebugReader
+from smecheck.read.load.kexec_log import KernelLogReader
 from smecheck.read.load.no_segments import HOW_TO_PRINT, Traces, no_segments
 from smecheck.read.load.recorded_load import CAPTURE_AGAIN, LoadHistory, RecordedLoad, later
 from smecheck.read.source import TEXT_LIMIT, Source, decode_text
@@ -28,8 +28,8 @@ _DESCRIPTION = re.compile(
     rb"""^(?:\xef\xbb\xbf)?[ \t{'"]*+(?:schema['"]?[ \t]*+:[ \t'"]*+smecheck/|segments:)""",
     re.MULTILINE,
 )
-_KNOWN = KnownLines(kernel_log.LINES, kexec_debug.LINES)
-_OF_KERNEL = frozenset(kernel_log.LINES)
+_KNOWN = KnownLines(kexec_log.LINES, kexec_debug.LINES)
+_OF_KERNEL = frozenset(kexec_log.LINES)
 _FILE_LOAD_REFUSED = "kexec_file_load failed:"
 
 

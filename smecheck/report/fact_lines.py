@@ -1,4 +1,4 @@
-"""The facts of the kernel and of the boot as text: what plain and text print alike."""
+"""Facts of kernel, boot and KASLR's places as text: what plain and text print alike."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from smecheck.answer import Report
 from smecheck.boot.boot import Boot, Initrd
 from smecheck.evidence import Fact, Known, T, Unknown, value_of
 from smecheck.kernel.image import KernelKind
-from smecheck.quantity import address_text, size_text
+from smecheck.quantity import address_text, count_text, size_text
 from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from smecheck.boot.kaslr.slots import KaslrSweep, SlotCollision
     from smecheck.kernel.decompressor_sizes import DecompressorView, NeededSize
     from smecheck.kernel.image import KernelImage
 
@@ -101,6 +102,36 @@ def boot_facts(boot: Boot) -> tuple[FactLine, ...]:
         FactLine("initrd", _initrd(boot.initrd), boot.initrd.origin),
         _stated("cmdline", boot.cmdline, str),
     )
+
+
+def kaslr_facts(sweep: KaslrSweep) -> Iterator[FactLine]:
+    """Yield how many places there are, where, and what is met at how many of them."""
+    slots, collisions = sweep.slots, sweep.collisions
+    yield FactLine("slots", str(slots.count), slots.reason)
+    if slots.lowest is not None and slots.highest is not None:
+        yield FactLine(
+            "between",
+            f"{address_text(slots.lowest)} and {address_text(slots.highest)}",
+            f"every {size_text(slots.alignment)}, {size_text(slots.image_size)} each, in "
+            f"{count_text(len(slots.areas), 'area')}",
+        )
+    if collisions is None:
+        yield FactLine("colliding", None, "where the workarea lies in the kernel is not known")
+    elif slots.count:
+        yield FactLine("colliding", str(collisions.count), f"of {count_text(slots.count, 'slot')}")
+    for collision in collisions.by_rule if collisions is not None else ():
+        yield FactLine(
+            f"{collision.rule}",
+            f"{count_text(collision.count, 'slot')}: {collision.other}",
+            _from_to(collision),
+        )
+    if sweep.may_stay is not None:
+        yield FactLine("or it stays", "yes", sweep.may_stay)
+
+
+def _from_to(collision: SlotCollision) -> str:
+    lowest, highest = address_text(collision.lowest), address_text(collision.highest)
+    return lowest if collision.count == 1 else f"{lowest} to {highest}"
 
 
 def yes_or_no(value: bool) -> str:

@@ -9,7 +9,7 @@ import click
 
 from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options
-from smecheck.cli.host import host_options
+from smecheck.cli.host_options import host_options
 from smecheck.cli.parameters import address, enum_option, given_initrd
 from smecheck.load.segments import Loader, Mode
 

@@ -14,7 +14,7 @@ from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
 from smecheck.read.load import handed_table
 from smecheck.read.load.handed_table import HandedTable
-from smecheck.read.load.kernel_log_load import KernelLogLoad, Placed, listed, only_placed
+from smecheck.read.load.kexec_log_load import KernelLogLoad, Placed, listed, only_placed
 from smecheck.read.load.recorded_load import (
     SEGMENTS_LIMIT,
     LoadHistory,
