@@ -11,7 +11,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 from smecheck import __version__
-from smecheck.report.site import SITE
+from smecheck.report.docs_address import SITE
 
 project = "smecheck"
 author = "The smecheck developers"

@@ -20,15 +20,15 @@ from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.resolve import resolve_boot
 from smecheck.case import Case, Identified, Located, Resolved
 from smecheck.checks.apply import contradicting, deciding_findings, findings_of, rule_results
-from smecheck.checks.gaps import not_checked
 from smecheck.checks.judgement import Judged, Judgement
-from smecheck.checks.kaslr_places import bases_of_kaslr, places_of_kaslr
+from smecheck.checks.kaslr_question import bases_of_kaslr, places_of_kaslr
+from smecheck.checks.not_checked import not_checked
 from smecheck.checks.verdict import judge
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs_used import inputs_used
 from smecheck.kernel.identity import identify
 from smecheck.kernel.verification import code_premise
-from smecheck.load.of_case import (
+from smecheck.load.load_of_case import (
     asks_for_load,
     cross_checked,
     host_of,
@@ -237,7 +237,7 @@ def _irrelevant(judged: Judged) -> tuple[str, ...]:
     """Return what was said of the machine that loads, and does not count."""
     if judged.case.machine is None:
         return ()
-    from smecheck.boot.irrelevant import irrelevant, irrelevant_to_load
+    from smecheck.boot.not_counted import irrelevant, irrelevant_to_load
 
     if judged.predicted is not None:
         return irrelevant_to_load(judged.case, judged.predicted.asked)

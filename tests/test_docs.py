@@ -15,10 +15,10 @@ import pytest
 from commandline import run, sample
 
 from smecheck.checks.catalogue import RULES
-from smecheck.report import site
+from smecheck.report import docs_address
+from smecheck.report.docs_address import site_url
 from smecheck.report.options import Format
 from smecheck.report.rule_pages import rule_url, rules_document
-from smecheck.report.site import site_url
 
 ROOT = Path(__file__).parents[1]
 RULES_PAGE = ROOT / "docs" / "rules.md"
@@ -42,7 +42,7 @@ def test_links_of_reports_lead_to_the_site_once_it_has_an_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert site_url("gate") is None
-    monkeypatch.setattr(site, "SITE", "https://smecheck.example")
+    monkeypatch.setattr(docs_address, "SITE", "https://smecheck.example")
     assert rule_url("SME001") == "https://smecheck.example/rules.html#sme001"
     assert site_url("gate") == "https://smecheck.example/gate.html"
 

@@ -17,7 +17,7 @@ from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import InternalError, MalformedInput, SmecheckError, UnreadableInput
 from smecheck.record import replace
-from smecheck.report import site
+from smecheck.report import docs_address
 from smecheck.report.options import Format, RenderOptions
 from smecheck.report.render import render, render_error
 
@@ -256,7 +256,7 @@ def test_sarif_links_to_the_site_as_soon_as_it_has_an_address(
     driver = readers.sarif(written(clear(), Format.SARIF))["tool"]["driver"]
     assert "informationUri" not in driver
     assert not any("helpUri" in rule for rule in driver["rules"])
-    monkeypatch.setattr(site, "SITE", "https://smecheck.example")
+    monkeypatch.setattr(docs_address, "SITE", "https://smecheck.example")
     driver = readers.sarif(written(clear(), Format.SARIF))["tool"]["driver"]
     assert driver["informationUri"] == "https://smecheck.example/index.html"
     assert driver["rules"][0]["helpUri"] == "https://smecheck.example/rules.html#sme001"

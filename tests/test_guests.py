@@ -17,7 +17,7 @@ from smecheck.asked import BootRequest
 from smecheck.boot.case_as_asked import with_memory
 from smecheck.case import Case
 from smecheck.evidence import Known, value_of
-from smecheck.load.of_case import predicted_load
+from smecheck.load.load_of_case import predicted_load
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList
 from smecheck.machine.host import Host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smecheck.cli import terminal
-from smecheck.report import site
+from smecheck.report import docs_address
 from smecheck.report.hyperlinks import with_links
 
 KNOWN_BY = ("FORCE_HYPERLINK", "VTE_VERSION", "WT_SESSION", "KONSOLE_VERSION", "TERM_PROGRAM")
@@ -17,7 +17,7 @@ def test_without_a_site_nothing_changes() -> None:
 
 
 def test_each_rule_leads_to_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "SITE", "https://smecheck.example")
+    monkeypatch.setattr(docs_address, "SITE", "https://smecheck.example")
     link = "\x1b]8;;https://smecheck.example/rules.html#sme001\x1b\\SME001\x1b]8;;\x1b\\"
     assert with_links(TEXT) == TEXT.replace("SME001", link)
     assert with_links("SME0012 xSME001") == "SME0012 xSME001"

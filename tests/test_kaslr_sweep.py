@@ -18,7 +18,9 @@ from smecheck.boot.kaslr.slots import KaslrSweep
 from smecheck.case import Case
 from smecheck.checks import needs
 from smecheck.checks.catalogue import RULES
+from smecheck.checks.families import rules_of_places
 from smecheck.checks.finding import Effect
+from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.machine.memory import MemoryMap
@@ -269,3 +271,5 @@ def test_a_rule_about_the_place_says_once_what_it_forbids() -> None:
         if rule.effect is Effect.COLLISION and {needs.places, needs.entry_tables} & {*rule.needs}
     }
     assert about_places == {rule.id for rule in RULES.values() if rule.is_of_places}
+    asked = {rule.id for rule in rules_of_places()} | {not_mapped_at_entry.id}
+    assert asked == about_places, "what is passed over at one address is asked of all places"

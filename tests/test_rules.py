@@ -8,6 +8,8 @@ its segment of init_size bytes ends at 0x10d41000; its workarea is written from 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path as FilePath
 
 import pytest
 from recorded import kernel, segment_list
@@ -15,6 +17,7 @@ from recorded import kernel, segment_list
 from smecheck.analysis import analyze
 from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.case import Case
+from smecheck.checks import catalogue
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Finding, Severity
 from smecheck.checks.rule import Rule
@@ -613,3 +616,10 @@ def test_every_rule_has_both() -> None:
 def test_severity_of_a_rule_is_that_of_its_worst_finding(rule: Rule) -> None:
     seen = [seen.severity for case in CASES if case.rule == rule.id for seen in case.expected]
     assert min(seen, key=lambda severity: severity.rank) is rule.severity
+
+
+def test_no_file_of_rules_is_forgotten() -> None:
+    for path in FilePath(catalogue.__file__).parent.glob("*.py"):
+        module = import_module(f"smecheck.checks.{path.stem}")
+        written = [value for value in vars(module).values() if isinstance(value, Rule)]
+        assert {*written} <= {*RULES.values()}, path.name

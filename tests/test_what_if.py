@@ -11,7 +11,7 @@ from smecheck.asked import BootRequest, Switch
 from smecheck.boot.case_as_asked import as_asked
 from smecheck.case import Case
 from smecheck.load.alternatives import alternatives
-from smecheck.load.of_case import predicted_load
+from smecheck.load.load_of_case import predicted_load
 from smecheck.load.predicted_load import predict_load
 from smecheck.load.request import PredictedLoad
 from smecheck.load.segments import Loader, Mode

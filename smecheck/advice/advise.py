@@ -14,7 +14,7 @@ from smecheck.kernel.cmdline import has_word, without_option, without_word
 from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
 from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
 from smecheck.load.hidden_places import area_is_used
-from smecheck.load.of_case import host_of
+from smecheck.load.load_of_case import host_of
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.load.versions import NEWEST_TOOLS, ToolsChange, version_text

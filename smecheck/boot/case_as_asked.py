@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Known, value_of
-from smecheck.load.of_case import asks_for_load
+from smecheck.load.load_of_case import asks_for_load
 from smecheck.load.segments import Loader, Mode
 from smecheck.record import replace
 

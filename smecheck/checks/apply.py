@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import SmeState
+from smecheck.checks.families import rules_of_kernel, rules_of_machine, rules_of_machine_code
 from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severity
 from smecheck.checks.rule import Lack, Rule
 from smecheck.evidence import Unknown, value_of
@@ -102,35 +103,13 @@ def _broken_ground(rule: Rule, failed: set[str]) -> Lack | None:
 
 
 def applicable(resolved: Resolved) -> Iterator[Rule]:
-    """Yield the rules that can have findings; a bare kernel does not pay for those of a machine.
-
-    A rule comes behind those that it builds on.
-    """
-    from smecheck.checks import build, early_code, ownership, section
-
-    yield from (*build.RULES, *section.RULES, *ownership.RULES)
-    yield from early_code.RULES
+    """Yield the rules that can have findings; each comes after those that it builds on."""
+    yield from rules_of_kernel()
     if resolved.verification is not None:
-        from smecheck.checks import machine_code
-
-        yield from machine_code.RULES
+        yield from rules_of_machine_code()
     machine = (resolved.segments, resolved.memory, resolved.firmware, resolved.log)
     if any(part is not None for part in machine) or resolved.boot.base_is_stated:
-        from smecheck.checks import (
-            agreement,
-            crash_reservation,
-            firmware_memory,
-            in_place,
-            load,
-            mapped,
-            ram,
-            unpacking,
-            written,
-        )
-
-        yield from (*load.RULES, *unpacking.RULES, *written.RULES, *mapped.RULES, *ram.RULES)
-        yield from (*in_place.RULES, *crash_reservation.RULES)
-        yield from (*agreement.RULES, *firmware_memory.RULES)
+        yield from rules_of_machine()
 
 
 def _no_workarea(resolved: Resolved) -> Lack | None:

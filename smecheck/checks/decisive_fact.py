@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
+from smecheck.load.load_of_case import why_nothing_is_reserved
 from smecheck.load.log_obstacle import RESERVE
-from smecheck.load.of_case import why_nothing_is_reserved
 from smecheck.load.segments import Placing, SegmentRole
 from smecheck.quantity import address_text
 from smecheck.span import Span

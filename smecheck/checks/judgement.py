@@ -31,7 +31,7 @@ class Judgement:
 
 
 @record
-class Change:
+class OtherValue:
     """Another value of what was assumed of a predicted load, and what it would lead to."""
 
     fact: str
@@ -47,7 +47,7 @@ class Judged(Resolved):
 
     proof: Proof | None
     findings: tuple[Finding, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[OtherValue, ...]
     """What would come of it if the load were another than it was assumed to be."""
 
     def with_effect(self, effect: Effect) -> list[Finding]:

@@ -25,7 +25,8 @@ from smecheck.boot.kaslr.slots import (
     SlotRun,
     Slots,
 )
-from smecheck.checks import crash_reservation, in_place, mapped, ram, written
+from smecheck.checks import written
+from smecheck.checks.families import rules_of_places
 from smecheck.checks.forbidden import Forbidden, Part, parts_of
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule
@@ -69,25 +70,12 @@ class _Hit:
     name: str
 
 
-_RULES = tuple(
-    rule
-    for rule in (
-        *written.RULES,
-        *mapped.RULES,
-        *ram.RULES,
-        *in_place.RULES,
-        *crash_reservation.RULES,
-    )
-    if rule.forbids is not None
-)
-"""The rules that are asked of all places."""
-
 _COUNTED_WITH = {written.worst_case_over_segment.id: written.written_over_segment}
 """What is met at worst counts as what is surely met: it depends on the slot which it is."""
 
 
 def _forbidden(located: Located) -> Iterator[tuple[Rule, Forbidden]]:
-    for rule in _RULES:
+    for rule in rules_of_places():
         for forbidden in rule.forbids(located) if rule.forbids is not None else ():
             yield _COUNTED_WITH.get(rule.id, rule), forbidden
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from smecheck.answer import Verdict
-from smecheck.checks.judgement import Change
+from smecheck.checks.judgement import OtherValue
 from smecheck.evidence import value_of
 from smecheck.load.alternatives import alternatives
 from smecheck.load.predicted_load import predict_load
@@ -16,7 +16,7 @@ Ask = Callable[[PredictedLoad], Verdict]
 """Answers the same question with another load."""
 
 
-def changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> tuple[Change, ...]:
+def changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> tuple[OtherValue, ...]:
     """Return which other values of what was assumed would change the verdict.
 
     Args:
@@ -27,7 +27,7 @@ def changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> tuple[Chang
     return tuple(_changes(predicted, verdict, ask))
 
 
-def told(changes: tuple[Change, ...], verdict: Verdict) -> tuple[str, ...]:
+def told(changes: tuple[OtherValue, ...], verdict: Verdict) -> tuple[str, ...]:
     """Say of each that it matters."""
     return tuple(
         f"the verdict depends on {change.fact}, which was assumed: {verdict.value} as assumed, "
@@ -36,7 +36,7 @@ def told(changes: tuple[Change, ...], verdict: Verdict) -> tuple[str, ...]:
     )
 
 
-def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[Change]:
+def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[OtherValue]:
     """Yield each outcome once."""
     segments = predicted.segments
     if segments is None:
@@ -58,7 +58,7 @@ def _changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> Iterator[C
             outcome = found.value
         if (other.fact, outcome) not in seen:
             seen.add((other.fact, outcome))
-            yield Change(other.fact, other.value, found, outcome)
+            yield OtherValue(other.fact, other.value, found, outcome)
 
 
 def _verdict_on(

@@ -8,7 +8,7 @@ place of each of them.
 What goes by which names: kexec-tools by those of ``load/candidates.py`` and ``load/crash_map.py``,
 kexec_file_load and the kernels by "System RAM" and "Crash kernel", page tables by
 ``workarea/entry_tables.py``, "RAM buffer" and what firmware claims by ``machine/memory.py``. Of the
-running kernel count the number of lines and their distances (``load/shown_layout.py``), and for a
+running kernel count the number of lines and their distances (``load/shown_kernel.py``), and for a
 first boot its place.
 """
 

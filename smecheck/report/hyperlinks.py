@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from smecheck.report.site import site_url
+from smecheck.report.docs_address import site_url
 
 _RULE = re.compile(r"\bSME\d{3}\b")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from smecheck import __version__
-from smecheck.report.cases import Case, Outcome, Suite, suite_of
+from smecheck.report.ci_cases import CiCase, Outcome, Suite, suite_of
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def render_junit(report: Report, options: RenderOptions) -> str:
 def junit_error(error: SmecheckError) -> str:
     """Return a failure as a suite whose one case, ``input``, could not be run."""
     details = (error.message, f"next: {error.help_text}")
-    case = Case("input", "can be read", Outcome.UNREADABLE, error.message, details)
+    case = CiCase("input", "can be read", Outcome.UNREADABLE, error.message, details)
     suite = Suite(error.where or "smecheck", (case,))
     return junit_document((suite,), {"exit-code": str(int(error.exit_code))})
 
@@ -65,14 +65,14 @@ def _count(element: Element, counts: Counter[str]) -> None:
         element.set(plural, str(counts[tag]))
 
 
-def _case(suite: Element, case: Case, class_name: str) -> str:
+def _case(suite: Element, case: CiCase, class_name: str) -> str:
     name = printable(f"{case.id}: {case.title}")
     return _result(
         SubElement(suite, "testcase", {"classname": printable(class_name), "name": name}), case
     )
 
 
-def _result(element: Element, case: Case) -> str:
+def _result(element: Element, case: CiCase) -> str:
     """Give a test case its result; return the result's tag, empty for one that passed."""
     details = "\n".join(map(printable, case.details))
     match case.outcome:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from smecheck import __version__
 from smecheck.evidence import Fact, value_of
-from smecheck.report.cases import Case, Outcome, Suite, suite_of
+from smecheck.report.ci_cases import CiCase, Outcome, Suite, suite_of
 from smecheck.report.safe_text import json_text, printable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def build_named(build_id: Fact[str], release: Fact[str], source: str) -> str:
     return f"{_ORIGIN}:{printable(value_of(build_id) or value_of(release) or source)}"
 
 
-def _row(case: Case, path: Path, build: str, key: str, misc: Json) -> Json:
+def _row(case: CiCase, path: Path, build: str, key: str, misc: Json) -> Json:
     row: Json = {
         **_identity((*path, case.id), build, key),
         "status": _STATUS[case.outcome],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.report.cases import Case, Outcome, Suite, suite_of
+from smecheck.report.ci_cases import CiCase, Outcome, Suite, suite_of
 from smecheck.report.safe_text import printable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _tests(suite: Suite, title: str) -> Iterator[str]:
         yield _result(number, case)
 
 
-def _result(number: int, case: Case) -> str:
+def _result(number: int, case: CiCase) -> str:
     name = f"{number} - {case.id}: {case.title}".replace("#", " ")
     match case.outcome:
         case Outcome.PASSED:

@@ -9,7 +9,7 @@ from typing import assert_never
 from smecheck.builds.build_facts import BuildFacts
 from smecheck.builds.gate_report import GateRow, RowOutcome
 from smecheck.record import record
-from smecheck.report.cases import Case, Outcome, Suite
+from smecheck.report.ci_cases import CiCase, Outcome, Suite
 from smecheck.report.finding_words import finding_lines
 from smecheck.report.gate_words import waiver_text
 from smecheck.report.safe_text import printable
@@ -99,11 +99,11 @@ def row_lines(row: GateRow) -> tuple[str, ...]:
     return (*lines, waiver) if waiver else tuple(lines)
 
 
-def _case(row: GateRow, report: RowReport) -> Case:
+def _case(row: GateRow, report: RowReport) -> CiCase:
     excuse = report.excuse(row) if report.outcome(row) is Outcome.EXCUSED else waiver_text(row)
     summary = ": ".join(text for text in (excuse, row.message) if text)
     details = () if row.outcome in _FINE else row_lines(row)
-    return Case(
+    return CiCase(
         printable(row.check),
         printable(row.title),
         report.outcome(row),

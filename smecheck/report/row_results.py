@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from smecheck.builds.gate_report import GateRow, RowOutcome
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Severity
-from smecheck.report.cases import Outcome
+from smecheck.report.ci_cases import Outcome
 from smecheck.report.github_report import annotation, annotation_of, log_line
 from smecheck.report.row_cases import RowReport, row_lines
 from smecheck.report.sarif_log import Result, notification, sarif_log

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks.finding import Effect
 from smecheck.record import record
-from smecheck.report.site import site_url
+from smecheck.report.docs_address import site_url
 
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule

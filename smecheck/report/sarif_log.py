@@ -14,10 +14,10 @@ from urllib.parse import quote
 from smecheck import __version__
 from smecheck.checks.catalogue import RULES
 from smecheck.record import record
+from smecheck.report.docs_address import site_url
 from smecheck.report.file_place import file_and_line
 from smecheck.report.rule_pages import rule_page
 from smecheck.report.safe_text import json_text, printable
-from smecheck.report.site import site_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

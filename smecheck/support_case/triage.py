@@ -12,11 +12,11 @@ from smecheck.record import replace
 from smecheck.support_case.advice_now import cautions, do_now, suspects
 from smecheck.support_case.contradictions import contradictions
 from smecheck.support_case.exclusions import excluded, experiment
+from smecheck.support_case.kernel_in_question import kernel_of
 from smecheck.support_case.lookalikes import lookalikes
 from smecheck.support_case.memory_budget import budget_of
 from smecheck.support_case.missing import missing
 from smecheck.support_case.question import with_evidence
-from smecheck.support_case.running_kernel import kernel_of
 from smecheck.support_case.situation import Situation
 from smecheck.support_case.stages import failed_stage
 from smecheck.support_case.stated_facts import with_stated_facts

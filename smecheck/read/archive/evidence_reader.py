@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from smecheck.errors import InputError, UnreadableInput, WrongKind
 from smecheck.read.archive.forward import Watcher
+from smecheck.read.archive.member_by_content import is_archive, kinds_by_content
 from smecheck.read.archive.member_patterns import MemberKind
 from smecheck.read.archive.member_readers import TEXT_LIMIT, MemberReaders
 from smecheck.read.archive.member_table import MemberTable, Place
 from smecheck.read.archive.members import Member, Remarks, members_of
 from smecheck.read.archive.opened_member import Opened
-from smecheck.read.content_kind import is_archive, kinds_by_content
 from smecheck.read.lines.mail import decode_mail, encoding_of_mail
 from smecheck.read.source import HEAD_SIZE, STDIN, display_name
 from smecheck.support_case.triage_report import Evidence

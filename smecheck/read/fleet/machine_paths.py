@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from smecheck.errors import InputError, UnreadableInput
+from smecheck.read.archive.member_by_content import is_archive, kinds_by_content
 from smecheck.read.archive.member_patterns import BY_NAME, MemberKind
 from smecheck.read.archive.member_table import TOPS
 from smecheck.read.archive.members import FLAT
-from smecheck.read.content_kind import is_archive, kinds_by_content
 from smecheck.read.fleet.inventory import read_inventory
 from smecheck.read.fleet.machine import Broken, Collected, Machine
 from smecheck.read.source import HEAD_SIZE, STDIN, open_binary

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from smecheck.errors import MalformedInput
 from smecheck.machine.kernel_log import LogLine
-from smecheck.read.lines.line_prefix import Speaker
 from smecheck.read.lines.messages import Message
+from smecheck.read.lines.speaker import Speaker
 
 _BEFORE_A_NAME = frozenset({"localhost", "(none)", "fedora", "archlinux"})
 """What a machine calls itself until it knows its name: hostname(5), CONFIG_DEFAULT_HOSTNAME, and

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from smecheck.read.lines.known_lines import KnownLines
-from smecheck.read.lines.line_prefix import OUTER, RING
+from smecheck.read.lines.speaker import OUTER, RING
 
 _SAMPLE_LINES = 200
 _LONGEST = 120

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from smecheck.errors import MalformedInput
 from smecheck.read.lines.journal_records import form_of, lines_of_records
 from smecheck.read.lines.known_lines import KnownLine, KnownLines, Trait
-from smecheck.read.lines.line_prefix import KERNEL_TAG, OUTER, RING, Prefix, Speaker, prefix_of
 from smecheck.read.lines.line_wrapper import unwrapped, without_marks
 from smecheck.read.lines.log_lines import OpenedText, plain, text_lines
+from smecheck.read.lines.speaker import KERNEL_TAG, OUTER, RING, Prefix, Speaker, prefix_of
 
 MESSAGE_LIMIT = 4 << 10
 """Bytes of a line that can matter: a prefix, and a command line of 2 KiB at most."""

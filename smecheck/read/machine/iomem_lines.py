@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.read.lines.known_lines import About, KnownLine, Trait
-from smecheck.read.lines.line_prefix import prefix_of
+from smecheck.read.lines.speaker import prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

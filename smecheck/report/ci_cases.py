@@ -42,7 +42,7 @@ class Outcome(Enum):
 
 
 @record
-class Case:
+class CiCase:
     """One test case. Its texts are printable, each in one line."""
 
     id: str
@@ -61,7 +61,7 @@ class Suite:
     """The cases about one thing."""
 
     name: str
-    cases: tuple[Case, ...]
+    cases: tuple[CiCase, ...]
 
     @property
     def is_bad(self) -> bool:
@@ -75,7 +75,7 @@ def suite_of(report: Report, tolerance: Tolerance) -> Suite:
     return Suite(printable(report.image.source), (_verdict(report, tolerance), *rules))
 
 
-def _verdict(report: Report, tolerance: Tolerance) -> Case:
+def _verdict(report: Report, tolerance: Tolerance) -> CiCase:
     match report.verdict:
         case Verdict.CLEAR:
             outcome = Outcome.PASSED
@@ -90,16 +90,16 @@ def _verdict(report: Report, tolerance: Tolerance) -> Case:
     summary = f"{report.verdict.value} ({report.basis.value}): {report.headline}"
     details = (summary, f"next: {report.next_step}")
     title = "the workarea is reserved for the kernel, or clear of everything"
-    return Case("verdict", title, outcome, printable(summary), tuple(map(printable, details)))
+    return CiCase("verdict", title, outcome, printable(summary), tuple(map(printable, details)))
 
 
-def _rule(rule: Rule, report: Report, tolerance: Tolerance) -> Case:
+def _rule(rule: Rule, report: Report, tolerance: Tolerance) -> CiCase:
     findings = [finding for finding in report.findings if finding.rule == rule.id]
     title = rule.passed
     if not findings:
         reason = _not_looked_at(rule, report)
         outcome = Outcome.PASSED if reason is None else Outcome.SKIPPED
-        return Case(rule.id, title, outcome, printable(reason or ""))
+        return CiCase(rule.id, title, outcome, printable(reason or ""))
     counted = list(filter(tolerance.counts, findings))
     excuse = tolerance.excuse(findings[0])
     first = (counted or findings)[0]
@@ -111,7 +111,7 @@ def _rule(rule: Rule, report: Report, tolerance: Tolerance) -> Case:
     else:
         outcome = Outcome.PASSED
     details = (printable(line) for finding in findings for line in _lines(finding))
-    return Case(rule.id, title, outcome, printable(summary), tuple(details))
+    return CiCase(rule.id, title, outcome, printable(summary), tuple(details))
 
 
 def _lines(finding: Finding) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def _of_machine(memory: MemoryMap | None) -> list[str]:
         gaps.append(f"memory missing from {memory.source}: it is a fragment of a map")
     if memory.ignored_lines:
         gaps.append(
-            f"{count_text(len(memory.ignored_lines), 'line')} of {memory.source}that are not "
+            f"{count_text(len(memory.ignored_lines), 'line')} of {memory.source} that are not "
             f"resources (first: line {memory.ignored_lines[0]})"
         )
     return gaps
