@@ -7,6 +7,7 @@ everywhere. All else may import what stands before it in the flow.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -150,3 +151,13 @@ SUBJECTS = {
 def test_files_of_one_name_are_of_one_subject() -> None:
     stems = [path.stem for path in MODULES if path.stem != "__init__"]
     assert {stem for stem in stems if stems.count(stem) > 1} == SUBJECTS
+
+
+def test_files_that_texts_name_are_there() -> None:
+    root = PACKAGE.parent
+    texts = [*MODULES, *(root / "docs").glob("*.md"), root / "README.md"]
+    known = [f"/{path.relative_to(root)}" for top in ("smecheck", "tests", "docs")
+             for path in (root / top).rglob("*.py")]  # fmt: skip
+    for text in texts:
+        for name in re.findall(r"`([\w/]+\.py)`", text.read_text()):
+            assert any(path.endswith(f"/{name}") for path in known), f"{text}: {name}"
