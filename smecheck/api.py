@@ -235,8 +235,9 @@ def gate(
         UsageError: what is said cannot all be meant.
         InputError: the kernel or the policy cannot be read; what a machine's files hold is a row.
     """
-    from smecheck.programs.gate import GateOptions, read_policy
+    from smecheck.builds.gate import GateOptions
     from smecheck.programs.gate import gate as answer
+    from smecheck.programs.gate import read_policy
     from smecheck.programs.verify import verification_of
     from smecheck.read.kernel.complements import Complements, read_with_misfits
 

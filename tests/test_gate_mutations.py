@@ -6,14 +6,14 @@ import pytest
 from mutations import MUTANTS, Mutant, description, image_of, mutated
 from recorded import DATA
 
-from smecheck.builds.gate import GateQuestion, gate
+from smecheck.builds.gate import GateOptions, GateQuestion, gate
 from smecheck.builds.gate_report import GateReport, GateRow, GateVerdict, RowOutcome
 from smecheck.kernel.image import KernelImage
 from smecheck.read.kernel.complements import Complements, read_with_misfits
 
 
 def answer(image: KernelImage) -> GateReport:
-    return gate(GateQuestion(image, today="2026-01-01"))
+    return gate(GateQuestion(image, GateOptions(today="2026-01-01")))
 
 
 def rows(report: GateReport, *outcomes: RowOutcome) -> dict[str, GateRow]:

@@ -26,7 +26,7 @@ from smecheck.builds.gate_report import (
     TargetKind,
     Unreadable,
 )
-from smecheck.builds.gate_rows import kernel_rows, machine_rows, unreadable_row
+from smecheck.builds.gate_rows import Held, kernel_rows, machine_rows, unreadable_row
 from smecheck.builds.policy import Policy, PolicyMachine
 from smecheck.builds.thresholds import threshold_rows
 from smecheck.builds.waivers import waived, waiver_rows
@@ -39,44 +39,55 @@ from smecheck.record import record, replace
 
 
 @record
+class GateOptions:
+    """What is said of a gate, beside its kernel and policy."""
+
+    today: str
+    """The day that waivers are held against: ``2026-12-31``."""
+    fail_on: Severity | None = None
+    allow_undecided: bool | None = None
+    """Where given, these go before what the policy says."""
+    ignored: tuple[str, ...] = ()
+    """Ids of rules whose failures do not count."""
+    min_slack: int | None = None
+    """What init_size must leave past the workarea, whatever the policy says."""
+
+
+@record
 class GateQuestion:
     """What a build is held against."""
 
     image: KernelImage
-    today: str
-    """The day that waivers are held against: ``2026-12-31``."""
+    options: GateOptions
     policy: Policy | None = None
     ask_about: Callable[[PolicyMachine], Case | Unreadable] | None = None
     """Returns what was read of one of the policy's machines, or why it cannot be asked about. It is
     called for each when its turn comes, so that no more than one need be in memory."""
     baseline: BuildFacts | Unreadable | None = None
     """That of the thresholds for this flavour."""
-    fail_on: Severity | None = None
-    """Goes before what the policy says."""
-    allow_undecided: bool | None = None
-    ignored: tuple[str, ...] = ()
-    """Ids of rules whose failures do not count."""
-    min_slack: int | None = None
-    """What init_size must leave past the workarea; goes before what the policy says."""
     verification: Verification | None = None
     """What running the kernel's own code came to, where that is asked for."""
+
+    def held(self, report: Report) -> Held:
+        """Return a report with what it is held against."""
+        return Held(report, self.policy, self.options.ignored)
 
 
 def gate(question: GateQuestion) -> GateReport:
     """Ask everything, and sum it up."""
-    policy = question.policy
+    policy, options = question.policy, question.options
     kernel = analyze(Case(question.image, BootRequest(), verification=question.verification))
     build = build_facts(kernel)
     targets = [GateTarget(KERNEL_TARGET, TargetKind.KERNEL, None, TargetAnswer.of(kernel))]
-    rows = list(kernel_rows(kernel, policy, question.ignored))
-    rows += threshold_rows(build, policy, question.baseline, question.min_slack)
+    rows = list(kernel_rows(question.held(kernel)))
+    rows += threshold_rows(build, policy, question.baseline, options.min_slack)
     if policy is not None:
         for target, of_machine in _machines(question, policy):
             targets.append(target)
             rows += of_machine
-        rows = [*waived(rows, policy, question.today)]
+        rows = [*waived(rows, policy, options.today)]
         targets.append(GateTarget(POLICY_TARGET, TargetKind.POLICY, policy.source))
-        rows += waiver_rows(policy, rows, question.today)
+        rows += waiver_rows(policy, rows, options.today)
     return _summed_up(question, build, kernel, tuple(targets), tuple(rows))
 
 
@@ -91,7 +102,7 @@ def _machines(question: GateQuestion, policy: Policy) -> Iterator[tuple[GateTarg
             continue
         what = replace(what, image=question.image, verification=question.verification)
         report = analyze(what)
-        rows = list(machine_rows(machine.name, report, policy, question.ignored))
+        rows = list(machine_rows(machine.name, question.held(report)))
         yield replace(target, answer=TargetAnswer.of(report)), rows
 
 
@@ -102,9 +113,9 @@ def _summed_up(
     targets: tuple[GateTarget, ...],
     rows: tuple[GateRow, ...],
 ) -> GateReport:
-    policy = question.policy
-    fail_on = question.fail_on or (policy.fail_on if policy else None) or Severity.ERROR
-    allowed = question.allow_undecided
+    policy, options = question.policy, question.options
+    fail_on = options.fail_on or (policy.fail_on if policy else None) or Severity.ERROR
+    allowed = options.allow_undecided
     if allowed is None:
         allowed = bool(policy and policy.allow_undecided)
     report = GateReport(
@@ -113,7 +124,7 @@ def _summed_up(
         policy=policy.source if policy else None,
         fail_on=fail_on,
         allow_undecided=allowed,
-        ignored=question.ignored,
+        ignored=options.ignored,
         build=build,
         kernel=kernel,
         targets=targets,

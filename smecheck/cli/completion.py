@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import click
 
 from smecheck.cli import COMPLETE_VARIABLE
+from smecheck.cli.file_command import metavar_words, names_a_file
 from smecheck.cli.output import write_stdout
 from smecheck.cli.parameters import HELP_NAMES
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _SHELLS = ("bash", "zsh", "fish")
-_FILES = {"FILE", "KERNEL", "PATH", "OLD", "NEW", "MACHINE"}
-"""Words of a parameter's metavar that say that it takes the name of a file."""
-
 _EPILOG = """
 \b
 Examples:
@@ -77,10 +74,10 @@ class _FormatAndFile(click.ParamType):  # type: ignore[type-arg] # not generic b
 def with_values(command: click.Command) -> click.Command:
     """Make a command offer, to a shell that completes, the values that its metavars name."""
     for parameter in command.params:
-        words = set(re.split(r"\W", parameter.metavar or ""))
+        words = metavar_words(parameter)
         if {"FORMAT", "FILE"} <= words:
             parameter.type = _FormatAndFile()
-        elif words & _FILES:
+        elif names_a_file(parameter):
             parameter.type = click.Path()
         elif "RULE" in words:
             from smecheck.checks.catalogue import RULES

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
 from smecheck.errors import UsageError
 
-_FILES = ("FILE", "KERNEL")
-"""What the value of an option is called that names a file."""
+_FILES = frozenset({"FILE", "KERNEL", "PATH", "OLD", "NEW", "MACHINE"})
+"""Words of a metavar that say that a file is to be named."""
 
 _MANY = 10
 """Options from which on the help of a command shows the common ones only."""
+
+
+def names_a_file(parameter: click.Parameter) -> bool:
+    """Tell whether a parameter takes the name of a file, by its metavar."""
+    return not _FILES.isdisjoint(metavar_words(parameter))
+
+
+def metavar_words(parameter: click.Parameter) -> set[str]:
+    """Return the words of a parameter's metavar: of ``FORMAT=FILE`` both."""
+    return set(re.split(r"\W", parameter.metavar or ""))
 
 
 class FileCommand(click.Command):
@@ -45,12 +56,8 @@ class FileCommand(click.Command):
             UsageError: one has none.
         """
         for param in self.get_params(ctx):
-            metavar = param.metavar if isinstance(param, click.Option) else None
-            names_a_file = isinstance(param, click.Argument) or any(
-                word in (metavar or "") for word in _FILES
-            )
             value = ctx.params.get(param.name or "")
-            if names_a_file and "" in (value if isinstance(value, tuple) else (value,)):
+            if names_a_file(param) and "" in (value if isinstance(value, tuple) else (value,)):
                 name = param.opts[-1] if isinstance(param, click.Option) else param.metavar
                 raise UsageError(
                     f"{name} is empty", help_text="name a file; or is a variable of a script empty?"

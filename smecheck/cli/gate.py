@@ -91,9 +91,10 @@ def gate(kernels: tuple[str, ...], **options: Any) -> int:
     """
     reporting = reporting_of(options)
     with reporting.failures():
+        from smecheck.builds.gate import GateOptions
         from smecheck.builds.gate_report import GatesReport
-        from smecheck.programs.gate import GateOptions, read_policy
         from smecheck.programs.gate import gate as answer
+        from smecheck.programs.gate import read_policy
         from smecheck.read.kernel.complements import read_with_misfits
         from smecheck.report.render import draw_gates, render_gates
 

@@ -4,37 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.builds.gate import GateQuestion
+from smecheck.builds.gate import GateOptions, GateQuestion
 from smecheck.builds.gate import gate as answer
 from smecheck.builds.gate_report import GateReport, Unreadable
 from smecheck.builds.policy import KnownRules, Policy, PolicyMachine
 from smecheck.errors import InputError, UsageError
-from smecheck.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from smecheck.builds.build_facts import BuildFacts
     from smecheck.case import Case
-    from smecheck.checks.finding import Severity
     from smecheck.kernel.image import KernelImage
     from smecheck.kernel.verification import Verification
     from smecheck.read.build.machine_files import MachineFiles
-
-
-@record
-class GateOptions:
-    """What is said of a gate, beside its kernel and policy."""
-
-    today: str
-    """The day that waivers are held against: ``2026-12-31``."""
-    fail_on: Severity | None = None
-    allow_undecided: bool | None = None
-    """Where given, these go before what the policy says."""
-    ignored: tuple[str, ...] = ()
-    """Ids of rules whose failures do not count."""
-    min_slack: int | None = None
-    """What init_size must leave past the workarea, whatever the policy says."""
 
 
 def read_policy(path: str) -> Policy:
@@ -75,14 +58,10 @@ def gate(
     return answer(
         GateQuestion(
             image=image,
-            today=options.today,
+            options=options,
             policy=policy,
             ask_about=_asker(image, policy) if policy else None,
             baseline=_baseline(image, policy) if policy else None,
-            fail_on=options.fail_on,
-            allow_undecided=options.allow_undecided,
-            ignored=options.ignored,
-            min_slack=options.min_slack,
             verification=verification,
         )
     )
