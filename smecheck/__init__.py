@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from smecheck.answer import Basis, Verdict
-    from smecheck.api import (
-        Comparison,
-        GateReport,
-        Report,
-        TriageReport,
-        VerifyReport,
-        analyze,
-        compare,
-        fleet,
-        gate,
+    from smecheck.api.answers import Comparison, GateReport, Report, TriageReport, VerifyReport
+    from smecheck.api.functions import analyze, compare, fleet, gate, triage, verify
+    from smecheck.api.readers import (
         parse_iomem,
         parse_log,
         parse_segments,
@@ -29,8 +22,6 @@ if TYPE_CHECKING:
         read_log,
         read_memmap,
         read_segments,
-        triage,
-        verify,
     )
     from smecheck.case import Case
     from smecheck.checks.finding import Finding, Severity
@@ -49,9 +40,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "smecheck.answer": ("Basis", "Verdict"),
-    "smecheck.api": (
+    "smecheck.api.answers": (
         *("Comparison", "GateReport", "Report", "TriageReport", "VerifyReport"),
-        *("analyze", "compare", "fleet", "gate", "triage", "verify"),
+    ),
+    "smecheck.api.functions": ("analyze", "compare", "fleet", "gate", "triage", "verify"),
+    "smecheck.api.readers": (
         *("parse_iomem", "parse_log", "parse_segments"),
         *("read_host", "read_iomem", "read_kernel", "read_log", "read_memmap", "read_segments"),
     ),

@@ -1,31 +1,26 @@
-"""smecheck from Python: the functions that the package exports.
-
-Inputs are paths, open files, or what one of the readers here returned. Nothing is printed, nothing
-is written; what cannot be read or meant is raised as a :class:`~smecheck.errors.SmecheckError`.
-"""
+"""The programs, for Python: the functions that ask."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from smecheck.answer import Report as Answer
+from smecheck.api.answers import (
+    Comparison,
+    GateReport,
+    Report,
+    TriageReport,
+    VerifyReport,
+    public,
+)
+from smecheck.api.readers import File, chosen, given, read_host, read_kernel
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.builds.comparison_report import Comparison as ComparisonAnswer
-from smecheck.builds.gate_report import GateReport as GateAnswer
 from smecheck.checks.finding import Severity
-from smecheck.checks.tolerance import Tolerance, exit_status
-from smecheck.errors import ExitCode, UsageError
-from smecheck.kernel.verification import VerifyReport as VerifyAnswer
+from smecheck.checks.tolerance import Tolerance
+from smecheck.errors import UsageError
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.case import Inputs, LoadingSystem, case
-from smecheck.read.source import NamedStream, Source
-from smecheck.report.options import RenderOptions
-from smecheck.support_case.triage_report import TriageReport as TriageAnswer
 
 if TYPE_CHECKING:
     import datetime
@@ -38,99 +33,6 @@ if TYPE_CHECKING:
     from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.memory import MemoryMap
     from smecheck.read.fleet.machine import Machine
-
-E = TypeVar("E", bound=Enum)
-File: TypeAlias = "str | os.PathLike[str] | IO[bytes] | IO[str]"
-"""A path, or a file that is open for reading."""
-
-
-R = TypeVar("R")
-
-
-class Report(Answer):
-    """The answer to one question, as ``smecheck analyze`` gives it."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the report as JSON has it, ``smecheck/report-v1``; ``--fail-on`` is ``error``."""
-        from smecheck.report.json_report import render_json
-
-        return _document(render_json(self, _options(exit_status(self, Tolerance()))))
-
-    def _repr_html_(self) -> str:
-        """Show the memory around the workarea in a notebook, with the verdict above it."""
-        from smecheck.report.picture import svg_picture
-
-        return svg_picture(self)
-
-    def __repr__(self) -> str:
-        return f"<Report {self.verdict.value} ({self.basis.value}): {self.headline}>"
-
-
-class GateReport(GateAnswer):
-    """The answer of a gate, as ``smecheck gate`` gives it."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the answer as JSON has it, ``smecheck/gate-v1``."""
-        from smecheck.builds.gate_report import GatesReport
-        from smecheck.report.gate_json import render_gates_json
-
-        gates = GatesReport((self,))
-        return _document(render_gates_json(gates, _options(self.verdict.exit_code())))
-
-    def __repr__(self) -> str:
-        return f"<GateReport {self.verdict.value}: {self.headline}>"
-
-
-class Comparison(ComparisonAnswer):
-    """Two builds held against each other, as ``smecheck compare`` does it."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the comparison as JSON has it, ``smecheck/comparison-v1``."""
-        from smecheck.programs.compare import exit_status as status_of
-        from smecheck.report.comparison_json import render_comparison_json
-
-        return _document(render_comparison_json(self, _options(status_of(self, Tolerance()))))
-
-    def __repr__(self) -> str:
-        return f"<Comparison: {self.headline}>"
-
-
-class TriageReport(TriageAnswer):
-    """The answer about a support case, as ``smecheck triage`` gives it."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the answer as JSON has it, ``smecheck/triage-v1``."""
-        from smecheck.programs.triage import exit_status as status_of
-        from smecheck.report.triage_json import render_triage_json
-
-        return _document(render_triage_json(self, _options(status_of(self, Tolerance()))))
-
-    def __repr__(self) -> str:
-        return f"<TriageReport {self.verdict.value}: {self.headline}>"
-
-
-class VerifyReport(VerifyAnswer):
-    """What running a kernel's own machine code came to, as ``smecheck verify`` gives it."""
-
-    __slots__ = ()
-
-    def to_dict(self) -> Mapping[str, Any]:
-        """Return the answer as JSON has it, ``smecheck/verify-v1``."""
-        from smecheck.programs.verify import exit_status as status_of
-        from smecheck.report.verify_json import render_verify_json
-
-        return _document(render_verify_json(self, _options(status_of(self))))
-
-    def __repr__(self) -> str:
-        return f"<VerifyReport {self.verification.result.value}: {self.verification.share} runs>"
 
 
 def analyze(
@@ -191,25 +93,25 @@ def analyze(
         bzimage=bzimage,
         symbols=symbols,
         config=config,
-        iomem=_given(iomem, "iomem"),
-        memmap=_given(memmap, "memmap"),
-        dmesg=_given(dmesg, "dmesg"),
-        segments=_given(segments, "segments"),
-        host=_given(host, "host"),
-        crash_cma=_given(crash_cma, "crash_cma"),
-        boot_params=_given(boot_params, "boot_params"),
-        srat=_given(srat, "srat"),
-        boot=_given(boot, "boot"),
+        iomem=given(iomem, "iomem"),
+        memmap=given(memmap, "memmap"),
+        dmesg=given(dmesg, "dmesg"),
+        segments=given(segments, "segments"),
+        host=given(host, "host"),
+        crash_cma=given(crash_cma, "crash_cma"),
+        boot_params=given(boot_params, "boot_params"),
+        srat=given(srat, "srat"),
+        boot=given(boot, "boot"),
     )
     loading = LoadingSystem(kexec_tools, running_kernel, cpus, mem_min, mem_max)
-    asking = case(_given(kernel, "kernel"), inputs, asked, loading, cross_check=cross_check)
+    asking = case(given(kernel, "kernel"), inputs, asked, loading, cross_check=cross_check)
     found = answer(asking)
     if advise:
         from smecheck.advice.advise import advise as advice_on
         from smecheck.record import replace
 
         found = replace(found, advice=advice_on(asking, found))
-    return _public(Report, found)
+    return public(Report, found)
 
 
 def gate(
@@ -245,9 +147,9 @@ def gate(
     held_against = read_policy(os.fspath(policy)) if policy is not None else None
     image = read_with_misfits(path, Complements(bzimage, symbols, config))
     code = verification_of((path, bzimage), image, quick=True) if verify else None
-    severity = _chosen(Severity, fail_on)
+    severity = chosen(Severity, fail_on)
     said = GateOptions(_day(today), severity, allow_undecided, tuple(ignore), min_slack)
-    return _public(GateReport, answer(image, held_against, said, code))
+    return public(GateReport, answer(image, held_against, said, code))
 
 
 def compare(
@@ -274,7 +176,7 @@ def compare(
 
     complements = Complements(bzimage, symbols, config)
     limits = Limits(min_slack, max_growth)
-    return _public(Comparison, answer(os.fspath(old), os.fspath(new), complements, limits))
+    return public(Comparison, answer(os.fspath(old), os.fspath(new), complements, limits))
 
 
 def triage(
@@ -323,7 +225,7 @@ def triage(
         Complements(bzimage, symbols, config),
         lambda image: case(image, asked=asked),
     )
-    return _public(TriageReport, found)
+    return public(TriageReport, found)
 
 
 def verify(
@@ -342,7 +244,7 @@ def verify(
     from smecheck.programs.verify import verify as answer
     from smecheck.read.kernel.complements import Complements
 
-    return _public(VerifyReport, answer(os.fspath(kernel), Complements(bzimage, symbols, config)))
+    return public(VerifyReport, answer(os.fspath(kernel), Complements(bzimage, symbols, config)))
 
 
 def fleet(
@@ -411,7 +313,7 @@ def fleet(
     )
     loading = LoadingSystem(kexec_tools, running_kernel, cpus, mem_min, mem_max)
     said = Said(asked, loading, None if host is None else _host(host))
-    severity = _chosen(Severity, fail_on) or Severity.ERROR
+    severity = chosen(Severity, fail_on) or Severity.ERROR
     tolerance = Tolerance(severity, allow_undecided, ignored=tuple(ignore))
     engine = InThisProcess() if executor is None else Given(executor)
     run = FleetRun(Asked(images, said, tolerance), engine, Tally(), in_order=ordered)
@@ -452,102 +354,6 @@ def _machines(given: Iterable[Mapping[str, Any] | str | os.PathLike[str]]) -> It
             yield described(one, f"machines[{number}]", "")
 
 
-def read_kernel(kernel: File) -> KernelImage:
-    """Read a kernel: a vmlinuz, a vmlinux, a list of symbols or a description."""
-    from smecheck.read.kernel.kernel import read_kernel as read
-
-    return read(_source(kernel, "kernel"))
-
-
-def read_iomem(iomem: File) -> MemoryMap:
-    """Read a dump of /proc/iomem."""
-    from smecheck.read.machine.iomem import read_iomem as read
-
-    return read(_source(iomem, "iomem"))
-
-
-def read_memmap(memmap: File) -> FirmwareMap:
-    """Read the firmware's map: a listing of /sys/firmware/memmap, or a kernel log."""
-    from smecheck.read.machine.memmap import read_memmap as read
-
-    return read(_source(memmap, "memmap"))
-
-
-def read_log(dmesg: File) -> KernelLog:
-    """Read a kernel log."""
-    from smecheck.read.log.dmesg import read_dmesg
-
-    return read_dmesg(_source(dmesg, "dmesg"))
-
-
-def read_segments(segments: File, *, mode: Mode | str | None = None) -> SegmentList:
-    """Read the segments of a load: output of ``kexec -d``, a kernel log, or a description."""
-    from smecheck.read.load.segments import read_segments as read
-
-    return read(_source(segments, "segments"), mode=_chosen(Mode, mode))
-
-
-def read_host(host: File) -> Host:
-    """Read the description of a system that loads, ``smecheck/host-v1``."""
-    from smecheck.read.machine.host_description import read_host as read
-
-    return read(_source(host, "host"))
-
-
-def parse_iomem(text: str, name: str = "iomem") -> MemoryMap:
-    """Read the text of a dump of /proc/iomem; ``name`` is what errors call it."""
-    return read_iomem(_Named(text, name))
-
-
-def parse_log(text: str, name: str = "dmesg") -> KernelLog:
-    """Read the text of a kernel log."""
-    return read_log(_Named(text, name))
-
-
-def parse_segments(text: str, name: str = "segments") -> SegmentList:
-    """Read the text of a load's segments."""
-    return read_segments(_Named(text, name))
-
-
-class _Named(io.StringIO):
-    """A text with a name, as a file has one."""
-
-    def __init__(self, text: str, name: str) -> None:
-        super().__init__(text)
-        self.name = name
-
-
-def _given(given: Any, name: str) -> Any:
-    """Return where an input is read from; what was read already stays what it is."""
-    return _source(given, name) if _is_file(given) else given
-
-
-def _is_file(given: Any) -> bool:
-    return isinstance(given, str | os.PathLike | io.IOBase) or hasattr(given, "read")
-
-
-def _source(file: File, name: str) -> Source:
-    if isinstance(file, str | os.PathLike):
-        return os.fspath(file)
-    content = file.read()
-    data = content.encode() if isinstance(content, str) else content
-    called = getattr(file, "name", name)
-    return NamedStream.of(called if isinstance(called, str) else name, data)
-
-
-def _chosen(kind: type[E], value: E | str | None) -> E | None:
-    """Return the member of an enum that a word names."""
-    if value is None or isinstance(value, kind):
-        return value
-    try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(str(member.value) for member in kind)
-        raise UsageError(
-            f"{value!r} is not a {kind.__name__}", help_text=f"choose one of {known}"
-        ) from None
-
-
 def _request(
     initrd: int | str | os.PathLike[str] | None,
     *,
@@ -563,16 +369,16 @@ def _request(
     """Return what the parameters say of the boot, with words for members of their enums."""
     size, is_file = _initrd(initrd)
     return BootRequest(
-        path=_chosen(Path, path),
-        loader=_chosen(Loader, loader),
-        mode=_chosen(Mode, mode),
+        path=chosen(Path, path),
+        loader=chosen(Loader, loader),
+        mode=chosen(Mode, mode),
         load_address=load_address,
         initrd_size=size,
         empty_initrd=is_file and size == 0,
         cmdline=cmdline,
-        kaslr=_chosen(Switch, kaslr) or Switch.AUTO,
-        sme=_chosen(Switch, sme) or Switch.AUTO,
-        paging=_chosen(Paging, paging) or Paging.AUTO,
+        kaslr=chosen(Switch, kaslr) or Switch.AUTO,
+        sme=chosen(Switch, sme) or Switch.AUTO,
+        paging=chosen(Paging, paging) or Paging.AUTO,
     )
 
 
@@ -581,20 +387,6 @@ def _day(today: datetime.date | None) -> str:
     import datetime
 
     return (today or datetime.datetime.now(datetime.UTC).date()).isoformat()
-
-
-def _public(cls: type[R], found: Any) -> R:
-    """Return an answer with what it has for callers of the package."""
-    return cls(*(getattr(found, name) for name in found.__match_args__))
-
-
-def _options(status: ExitCode) -> RenderOptions:
-    return RenderOptions(explain=False, color=False, width=80, unicode=True, exit_code=status)
-
-
-def _document(text: str) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(text)
-    return document
 
 
 def _initrd(initrd: int | str | os.PathLike[str] | None) -> tuple[int | None, bool]:
