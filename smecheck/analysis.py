@@ -23,7 +23,7 @@ from smecheck.checks.apply import contradicting, deciding_findings, findings_of,
 from smecheck.checks.judgement import Judged, Judgement
 from smecheck.checks.kaslr_question import bases_of_kaslr, places_of_kaslr
 from smecheck.checks.not_checked import not_checked
-from smecheck.checks.verdict import judge
+from smecheck.checks.verdict import SAFE, judge
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs_used import inputs_used
 from smecheck.kernel.identity import identify
@@ -38,6 +38,7 @@ from smecheck.load.load_of_case import (
     predicted_load,
 )
 from smecheck.record import extended, replace
+from smecheck.when_asked import WhenAsked
 from smecheck.workarea.ownership import moved_by_kaslr
 from smecheck.workarea.place import place, place_both
 from smecheck.workarea.proof import proof_of, reservations, voided
@@ -96,10 +97,12 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
         predicted: for that case, or one that differs in what was assumed.
     """
     resolved = _resolved(case, predicted, first_only=True)
-    findings = deciding_findings(resolved)
-    proof = _proof(resolved, findings, with_examples=False)
-    judged = extended(Judged, resolved, proof=proof, findings=findings, changes=())
-    return judge(judged).verdict
+    verdict = Verdict.UNDECIDED
+    for findings in deciding_findings(resolved):
+        verdict = judge(_to_judge(resolved, findings, with_examples=False)).verdict
+        if verdict not in SAFE:
+            break
+    return verdict
 
 
 def report_on(case: Case, predicted: PredictedLoad | None) -> Report:
@@ -154,7 +157,7 @@ def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool =
     return extended(
         Resolved,
         located,
-        placement=place(located),
+        placed=WhenAsked(lambda: place(located)),
         kernel_moved=moved_by_kaslr(located.boot, located.rules),
         places=places,
         bases=bases,
@@ -164,13 +167,18 @@ def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool =
 def _judged(resolved: Resolved) -> tuple[Judged, tuple[RuleResult, ...]]:
     """Hold the rules against the case, and work the proof out."""
     checks = rule_results(resolved)
-    findings = findings_of(checks)
-    proof = _proof(resolved, findings)
-    return extended(Judged, resolved, proof=proof, findings=findings, changes=()), checks
+    return _to_judge(resolved, findings_of(checks)), checks
+
+
+def _to_judge(
+    resolved: Resolved, findings: tuple[Finding, ...], *, with_examples: bool = True
+) -> Judged:
+    proven = WhenAsked(lambda: _proof(resolved, findings, with_examples=with_examples))
+    return extended(Judged, resolved, proven=proven, findings=findings, changes=())
 
 
 def _proof(
-    resolved: Resolved, findings: tuple[Finding, ...], *, with_examples: bool = True
+    resolved: Resolved, findings: tuple[Finding, ...], *, with_examples: bool
 ) -> Proof | None:
     """Work the proof out; it counts for nothing where what it rests on is not as it is said."""
     proof = proof_of(resolved, with_examples=with_examples)

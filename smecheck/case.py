@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.evidence import value_of
+from smecheck.kernel.image import Scheme
 from smecheck.load.segments import SegmentRole, is_elf_load
 from smecheck.record import record
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.memory import MemoryMap
     from smecheck.span import SpanSet
+    from smecheck.when_asked import WhenAsked
     from smecheck.workarea.placement import Extents, Placement
     from smecheck.workarea.proven import Reservations
 
@@ -109,6 +111,12 @@ class Identified:
         return self.case.verification
 
     @property
+    def scheme(self) -> Scheme | None:
+        """The scheme of the kernel; ``None`` where it is not known, or there is no workarea."""
+        scheme = value_of(self.facts.scheme)
+        return None if scheme is Scheme.NO_SME else scheme
+
+    @property
     def neighbours(self) -> tuple[Segment, ...]:
         """The segments other than the kernel's own."""
         if self.segments is None:
@@ -146,14 +154,18 @@ class Located(Identified):
 class Resolved(Located):
     """A located case with its workarea placed: what rules and verdict look at."""
 
-    placement: Placement
-    """Of the kernel's own scheme; of the after-end scheme where it has none."""
+    placed: WhenAsked[Placement]
     kernel_moved: bool
     """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
     places: Fact[KaslrSweep]
     """The places that KASLR may choose, and what it meets there; or why that is no question."""
     bases: Fact[PossibleBases] | None
     """Where KASLR may put the kernel, where the user says that it runs at one place."""
+
+    @property
+    def placement(self) -> Placement:
+        """Of the kernel's own scheme; of the after-end scheme where it has none."""
+        return self.placed.value
 
     @property
     def extents(self) -> Extents | None:
@@ -163,7 +175,7 @@ class Resolved(Located):
     @property
     def actual(self) -> Placement | None:
         """The placement, where it is that of the kernel's own scheme."""
-        return self.placement if self.placement.actual else None
+        return self.placement if self.scheme is not None else None
 
     @property
     def kaslr(self) -> KaslrSweep | None:

@@ -24,30 +24,31 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
     they are equal.
     """
     kept: list[tuple[tuple[object, ...], R]] = []
+    by_identity: dict[tuple[int, ...], tuple[R]] = {}
 
     @functools.wraps(function)
     def ask(*args: P.args, **named: P.kwargs) -> R:
         if named:
             return function(*args, **named)
-        count = len(args)
+        found = by_identity.get(tuple(map(id, args)))
+        if found is not None:
+            return found[0]
         for known, result in kept:
-            if len(known) != count:
-                continue
-            for one, other in zip(known, args):  # noqa: B905 - they are as long
-                if one is not other and not _are_equal(one, other):
-                    break
-            else:
+            if len(known) == len(args) and all(map(_are_equal, known, args)):
                 return result
         result = function(*args, **named)
         kept.insert(0, (args, result))
         del kept[_KEPT:]
+        # They are these objects as long as they are kept.
+        by_identity.clear()
+        by_identity.update((tuple(map(id, known)), (came,)) for known, came in kept)
         return result
 
     return ask
 
 
 def _are_equal(one: object, other: object) -> bool:
-    return type(one) is type(other) and _is_small(one) and one == other
+    return one is other or (type(one) is type(other) and _is_small(one) and one == other)
 
 
 def _is_small(value: object) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "smecheck"
-GROUND = ("record", "remembered", "errors", "span", "quantity", "evidence")
+GROUND = ("record", "remembered", "when_asked", "errors", "span", "quantity", "evidence")
 NOUNS = {
     *("kernel.image", "kernel.symbols", "kernel.decompressor_sizes", "kernel.facts"),
     "kernel.early_code",

@@ -21,13 +21,15 @@ from smecheck.checks import (
     section,
 )
 from smecheck.checks.catalogue import RULES
-from smecheck.checks.finding import Outcome, RuleResult
+from smecheck.checks.finding import Effect, Outcome, RuleResult, Severity
 from smecheck.checks.rule import Rule
 from smecheck.kernel.image import KernelImage
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.report.rule_pages import rule_text
 from smecheck.span import Span
+
+ERROR = Severity.ERROR
 
 RUN = {rule.id for rule in machine_code.RULES}
 """The rules that are asked where the machine code was run (--verify), and only there."""
@@ -126,6 +128,14 @@ def test_a_rule_comes_behind_those_that_it_builds_on() -> None:
         assert set(rule.after) <= seen
         seen.add(rule.id)
     assert seen == set(RULES)
+
+
+def test_what_can_make_a_verdict_is_not_skipped_because_of_what_cannot() -> None:
+    for rule in RULES.values():
+        if rule.can_decide:
+            severe = [RULES[other] for other in rule.after if RULES[other].severity is ERROR]
+            assert all(other.can_decide for other in severe)
+    assert {rule.effect for rule in RULES.values() if rule.can_decide} == {*Effect}
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)

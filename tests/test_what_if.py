@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from recorded import DATA, kernel, load_json
 
@@ -59,3 +61,16 @@ def test_that_is_tried_for_verdicts_of_each_kind() -> None:
         for cmdline in CMDLINES
     ]
     assert {verdict_on(case, loads_of(case)[0]) for case in cases} == {*Verdict}
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("loader", Loader)
+def test_what_what_if_loads_share_is_what_each_of_them_would_find_alone(
+    loader: Loader, mode: Mode
+) -> None:
+    case = as_asked(asked(KERNELS[0], MAPS[0], loader, mode, "mem_encrypt=on"))
+    for load in loads_of(case):
+        # What is copied is not the same object: it shares nothing with what came before.
+        alone_case, alone_load = copy.deepcopy((case, load))
+        assert predict_load(copy.deepcopy(load.asked)) == load
+        assert report_on(alone_case, alone_load) == report_on(case, load)

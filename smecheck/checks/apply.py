@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import SmeState
@@ -10,6 +11,7 @@ from smecheck.checks.families import rules_of_kernel, rules_of_machine, rules_of
 from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severity
 from smecheck.checks.rule import Lack, Rule
 from smecheck.evidence import Unknown, value_of
+from smecheck.remembered import remembered
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
@@ -24,25 +26,42 @@ def rule_results(resolved: Resolved) -> tuple[RuleResult, ...]:
         rule.id: rule.result(came.outcome, came.reason)
         if isinstance(came, Lack)
         else rule.found(came)
-        for rule, came in _applied(resolved, applicable(resolved))
+        for rule, came in _applied(resolved, applicable(resolved), set())
     }
     return tuple(results[rule_id] for rule_id in sorted(results))
 
 
-def deciding_findings(resolved: Resolved) -> tuple[Finding, ...]:
-    """Return what the rules find whose errors a verdict may depend on, and nothing of the others.
+def deciding_findings(resolved: Resolved) -> Iterator[tuple[Finding, ...]]:
+    """Yield what those rules find that can make a verdict; then, with it, all errors.
 
-    A rule of a milder kind has no errors, so that no other rule is skipped because of it either.
-    Where all places of KASLR were asked, one of them says nothing new.
+    The second time is for a verdict beside which no error may stand. A rule of a milder kind has no
+    errors, so that no other rule is skipped because of it either; nor is a rule that can make a
+    verdict because of one that cannot. Where all places of KASLR were asked, one of them says
+    nothing new.
     """
     are_all_asked = _decide_by_places(resolved)
-    rules = (
+    failed: set[str] = set()
+    found: list[Finding] = []
+    for chosen in _deciding(applicable(resolved), are_all_asked):
+        for _, came in _applied(resolved, chosen, failed):
+            found += () if isinstance(came, Lack) else came
+        yield _in_order(found)
+
+
+@remembered
+def _deciding(
+    rules: tuple[Rule, ...], are_all_asked: bool
+) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """Return those that have errors: that can make a verdict, and that cannot."""
+    severe = [
         rule
-        for rule in applicable(resolved)
+        for rule in rules
         if rule.severity is Severity.ERROR and not (are_all_asked and rule.is_of_places)
+    ]
+    return (
+        tuple(rule for rule in severe if rule.can_decide),
+        tuple(rule for rule in severe if not rule.can_decide),
     )
-    applied = (came for _, came in _applied(resolved, rules) if not isinstance(came, Lack))
-    return _in_order(finding for came in applied for finding in came)
 
 
 def _decide_by_places(resolved: Resolved) -> bool:
@@ -54,11 +73,16 @@ def _decide_by_places(resolved: Resolved) -> bool:
 
 
 def _applied(
-    resolved: Resolved, rules: Iterable[Rule]
+    resolved: Resolved, rules: Iterable[Rule], failed: set[str]
 ) -> Iterator[tuple[Rule, Lack | list[Finding]]]:
-    """Yield of each rule what it finds, or why it cannot be asked; in the order of ``rules``."""
+    """Yield of each rule what it finds, or why it cannot be asked; in the order of ``rules``.
+
+    Args:
+        resolved: what the rules look at.
+        rules: those to ask.
+        failed: the ids of those that found an error; others are added.
+    """
     no_workarea = _no_workarea(resolved)
-    failed: set[str] = set()
     for rule in rules:
         lack = no_workarea if rule.needs_workarea else None
         lack = lack or _broken_ground(rule, failed) or rule.lack(resolved)
@@ -102,14 +126,22 @@ def _broken_ground(rule: Rule, failed: set[str]) -> Lack | None:
     return None
 
 
-def applicable(resolved: Resolved) -> Iterator[Rule]:
-    """Yield the rules that can have findings; each comes after those that it builds on."""
-    yield from rules_of_kernel()
-    if resolved.verification is not None:
-        yield from rules_of_machine_code()
+def applicable(resolved: Resolved) -> tuple[Rule, ...]:
+    """Return the rules that can have findings; each comes after those that it builds on."""
     machine = (resolved.segments, resolved.memory, resolved.firmware, resolved.log)
-    if any(part is not None for part in machine) or resolved.boot.base_is_stated:
-        yield from rules_of_machine()
+    return _applicable(
+        resolved.verification is not None,
+        any(part is not None for part in machine) or resolved.boot.base_is_stated,
+    )
+
+
+@cache
+def _applicable(has_run: bool, has_machine: bool) -> tuple[Rule, ...]:
+    return (
+        *rules_of_kernel(),
+        *(rules_of_machine_code() if has_run else ()),
+        *(rules_of_machine() if has_machine else ()),
+    )
 
 
 def _no_workarea(resolved: Resolved) -> Lack | None:
@@ -119,7 +151,7 @@ def _no_workarea(resolved: Resolved) -> Lack | None:
         return Lack(Outcome.NOT_APPLICABLE, "the kernel has no SME code")
     if boot.sme is SmeState.INACTIVE:
         return Lack(Outcome.NOT_APPLICABLE, f"SME is off ({boot.sme_evidence[0]})")
-    if resolved.actual is not None:
+    if resolved.scheme is not None:
         return None
     scheme = facts.scheme
     why = scheme.reason if isinstance(scheme, Unknown) else scheme.origin

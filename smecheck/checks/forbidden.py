@@ -116,7 +116,14 @@ def neighbours_in(part: Part) -> Forbids:
 @remembered
 def _each_neighbour(segments: SegmentList, part: Part) -> tuple[Forbidden, ...]:
     return tuple(
-        Forbidden(segment.role.value, part, SpanSet([segment.span]), segment)
+        Forbidden(segment.role.value, part, spans, segment) for segment, spans in _apart(segments)
+    )
+
+
+@remembered
+def _apart(segments: SegmentList) -> tuple[tuple[Segment, SpanSet], ...]:
+    return tuple(
+        (segment, SpanSet([segment.span]))
         for segment in segments.segments
         if segment.role is not SegmentRole.KERNEL
     )

@@ -10,6 +10,7 @@ from smecheck.record import record
 if TYPE_CHECKING:
     from smecheck.answer import Basis, Verdict
     from smecheck.checks.finding import Effect, Finding
+    from smecheck.when_asked import WhenAsked
     from smecheck.workarea.proven import Proof
 
 IF_IT_STILL_DIES = (
@@ -45,10 +46,15 @@ class OtherValue:
 class Judged(Resolved):
     """What there is to judge: a resolved case, its proof, and what the rules found."""
 
-    proof: Proof | None
+    proven: WhenAsked[Proof | None]
     findings: tuple[Finding, ...]
     changes: tuple[OtherValue, ...]
     """What would come of it if the load were another than it was assumed to be."""
+
+    @property
+    def proof(self) -> Proof | None:
+        """What every loader must keep to the kernel, held against the workarea."""
+        return self.proven.value
 
     def with_effect(self, effect: Effect) -> list[Finding]:
         """Return the findings with that effect on the verdict."""

@@ -34,8 +34,9 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
 from smecheck.quantity import count_text
 from smecheck.record import record, replace
+from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet, align_up
-from smecheck.workarea.place import placed_anywhere, reached_at
+from smecheck.workarea.place import decisive_for_reach, placed_anywhere, reached_at
 
 if TYPE_CHECKING:
     from smecheck.case import Located
@@ -97,11 +98,20 @@ def sweep(slots: Slots, located: Located, *, first_only: bool = False) -> Collis
     return _Sweep(slots, located, offsets).collisions(1 if first_only else None)
 
 
+@remembered
+def _kinds_like(*_decided_by: object) -> dict[tuple[int, ...], _Kind]:
+    """Return the kinds of slots that are known, of all sweeps by which the workarea reaches as far.
+
+    So are most what-if loads.
+    """
+    return {}
+
+
 class _Sweep:
     def __init__(self, slots: Slots, located: Located, offsets: Extents) -> None:
         self._slots = slots
         self._located = located
-        self._kinds: dict[tuple[int, ...], _Kind] = {}
+        self._kinds = _kinds_like(*decisive_for_reach(located))
         self._image_end = offsets.in_place.start
         self._reach = max(offsets.mapped_end, offsets.worst_end)
         self._fixed = tuple(_forbidden(located))

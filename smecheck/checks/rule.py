@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from smecheck.checks.finding import Effect, Finding, Outcome, Party, RuleResult, Severity
+from smecheck.checks.finding import (
+    REFUTING,
+    Effect,
+    Finding,
+    Outcome,
+    Party,
+    RuleResult,
+    Severity,
+)
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import SegmentRole
 from smecheck.record import record, replace
@@ -98,6 +106,11 @@ class Rule:
     def needs_workarea(self) -> bool:
         """Whether it is about the workarea, so that there must be one that is used."""
         return not (self.about_load or self.about_build)
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether what it finds can make a verdict, rather than forbid a good one."""
+        return self.effect is not Effect.NONE or self.id in REFUTING
 
     @property
     def is_of_places(self) -> bool:

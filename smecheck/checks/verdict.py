@@ -29,7 +29,8 @@ _SETTLED_BY = {
 }
 """Options that say a fact; the other ones are said by a description of the host."""
 
-_SAFE = (Verdict.CLEAR, Verdict.NOT_APPLICABLE)
+SAFE = (Verdict.CLEAR, Verdict.NOT_APPLICABLE)
+"""What no error may stand beside."""
 
 _WAYS = {
     Way.KEXEC: "kexec",
@@ -102,7 +103,7 @@ def _doubted(judged: Judged, judgement: Judgement) -> Judgement:
     fact that the verdict needs. A "collision" stays; so does a "clear" where the load would
     otherwise be refused, as no kernel would start.
     """
-    against = [change for change in judged.changes if change.verdict not in (None, *_SAFE)]
+    against = [change for change in judged.changes if change.verdict not in (None, *SAFE)]
     if judgement.verdict is not Verdict.CLEAR or judgement.basis is Basis.PROOF or not against:
         return judgement
     facts = dict.fromkeys(change.fact for change in against)
@@ -120,7 +121,7 @@ def _doubted(judged: Judged, judgement: Judgement) -> Judgement:
 def _consistent(judged: Judged, judgement: Judgement) -> Judgement:
     """Return a judgement that no finding contradicts: nothing is clear beside an error."""
     errors = [finding for finding in judged.findings if finding.severity is Severity.ERROR]
-    if not errors or judgement.verdict not in (Verdict.CLEAR, Verdict.NOT_APPLICABLE):
+    if not errors or judgement.verdict not in SAFE:
         return judgement
     if judgement.verdict is Verdict.NOT_APPLICABLE:
         headline = f"{judgement.headline}; but {errors[0].message}"
@@ -196,7 +197,7 @@ def _contradiction(judged: Judged) -> Judgement | None:
 
 def _collision(judged: Judged) -> Judgement | None:
     colliding = judged.with_effect(Effect.COLLISION)
-    located = judged.actual is not None and judged.actual.extents and judged.boot.base_is_certain
+    located = judged.boot.base_is_certain and judged.scheme is not None and judged.extents
     relevant = colliding if located else [f for f in colliding if f.span is None]
     if not relevant:
         return None
@@ -244,12 +245,12 @@ def _refuted(judged: Judged) -> Judgement | None:
 
 
 def _proven(judged: Judged) -> Judgement | None:
-    proof, placement = judged.proof, judged.actual
-    if placement is None or proof is None or not proof.holds:
+    proof = judged.proof
+    if proof is None or not proof.holds:
         return None
     if judged.placing is Placing.IN_OWN_AREAS:
         return None
-    if judged.segments is not None and placement.owner is Owner.NOBODY:
+    if judged.segments is not None and judged.placement.owner is Owner.NOBODY:
         # This very load did not keep what the header asks for; only the machine can tell then.
         return None
     taken = [path for path in proof.paths if path.taken]

@@ -9,11 +9,11 @@ from smecheck.evidence import Step
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.candidates import Candidates, ram_ranges
 from smecheck.load.holes import Hole, Wanted, find_hole, free_pieces, largest_room
-from smecheck.load.request import ADDRESSES, Refusal
+from smecheck.load.placed import Buffer, Placed, nothing_placed
+from smecheck.load.request import Refusal
 from smecheck.load.segments import Segment, SegmentOrigin, SegmentRole
 from smecheck.load.versions import ToolsChange, Version
 from smecheck.quantity import address_text, size_text
-from smecheck.record import record
 from smecheck.span import Span, align_up
 
 PREDICTED_FROM = "prediction"
@@ -28,32 +28,20 @@ class LoadRefused(Exception):
         self.refusal = refusal
 
 
-@record
-class Buffer:
-    """Content for which kexec-tools looks for a place."""
-
-    role: SegmentRole
-    content: int | None
-    """Bytes of content; ``None`` where that is not known."""
-    size: int
-    """Bytes to keep for it, before they are rounded up to pages."""
-    source: str
-    """Where size and limits come from."""
-    alignment: int = PAGE_SIZE
-    lowest: int = 0
-    end: int = ADDRESSES.end
-    from_top: bool = True
-
-
 class KexecBuffers:
     """The segments so far, and the memory that is left."""
 
     def __init__(self, candidates: Candidates, window: Span, tools: Version) -> None:
         self.candidates = candidates
-        self.segments: list[Segment] = []
         self._ram = ram_ranges(candidates)
         self._window = window
-        self._tools = tools
+        self._spare = 0 if ToolsChange.COUNTS_LAST_BYTE.is_in(tools) else 1
+        self._placed = nothing_placed(candidates, window.start, window.end, self._spare)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments so far, by address."""
+        return tuple(sorted(self._placed.segments, key=lambda segment: segment.span.start))
 
     def add(self, buffer: Buffer) -> Span:
         """Place a buffer where kexec-tools would, and return where that is.
@@ -61,7 +49,11 @@ class KexecBuffers:
         Raises:
             LoadRefused: there is no room, or what is there already is no good.
         """
-        self._refuse_overlaps()
+        self._placed = self._placed.further(buffer, self._place)
+        return self._placed.segments[-1].span
+
+    def _place(self, buffer: Buffer) -> Segment:
+        taken = self._taken()
         size = align_up(buffer.size, PAGE_SIZE)
         wanted = Wanted(
             size,
@@ -69,9 +61,9 @@ class KexecBuffers:
             Span(buffer.lowest, max(buffer.lowest, buffer.end)) & self._window,
             buffer.from_top,
         )
-        hole = self._hole(wanted)
+        hole = self._hole(wanted, taken)
         if hole is None:
-            pieces = free_pieces(self._ram.spans, self._taken)
+            pieces = free_pieces(self._ram.spans, taken)
             raise LoadRefused(
                 Refusal(
                     f"Could not find a free area of memory of {size:#x} bytes... "
@@ -87,17 +79,11 @@ class KexecBuffers:
             Step("hole", hole.piece.start, f"free memory {hole.piece}", self.candidates.source),
             Step("start", span.start, _start_formula(hole.piece, wanted), _LOCATE_HOLE),
         )
-        self._append(buffer.role, buffer.content, span, steps)
-        return span
+        return self._segment(buffer.role, buffer.content, span, steps)
 
-    @property
-    def _taken(self) -> list[Span]:
-        return [segment.span for segment in self.segments]
-
-    def _hole(self, wanted: Wanted) -> Hole | None:
+    def _hole(self, wanted: Wanted, taken: list[Span]) -> Hole | None:
         """Look for room; ranges that lie in order are looked at one by one, up to the first fit."""
-        counts_last = ToolsChange.COUNTS_LAST_BYTE.is_in(self._tools)
-        spare, taken, ram = 0 if counts_last else 1, self._taken, self._ram.spans
+        spare, ram = self._spare, self._ram.spans
         if not self._ram.in_order:
             return find_hole(free_pieces(ram, taken), wanted, spare=spare)
         first, behind = self._ram.reached_by(wanted.within)
@@ -126,7 +112,8 @@ class KexecBuffers:
             Step("memsz", kept.size, f"page_align({address_text(span.size)})", source),
             Step("start", kept.start, "where the file says", source),
         )
-        self._append(role, content, kept, steps)
+        segment = self._segment(role, content, kept, steps)
+        self._placed = Placed((*self._placed.segments, segment))
 
     def in_order(self) -> tuple[Segment, ...]:
         """Return the segments by address.
@@ -134,25 +121,23 @@ class KexecBuffers:
         Raises:
             LoadRefused: two of them overlap.
         """
-        self._refuse_overlaps()
-        return tuple(self.segments)
+        self._taken()
+        return self.segments
 
-    def _append(
+    def _segment(
         self, role: SegmentRole, content: int | None, span: Span, steps: tuple[Step, ...]
-    ) -> None:
+    ) -> Segment:
         if not self._is_valid(span):
             text = f"Invalid memory segment {span.start:#x} - {span.end - 1:#x}"
             raise LoadRefused(Refusal(text, span.size, None, role.value))
         kept = content if content is None else min(content, span.size)
-        self.segments.append(
-            Segment(
-                role=role,
-                span=span,
-                buffer_size=kept,
-                origin=SegmentOrigin.PREDICTED,
-                where=PREDICTED_FROM,
-                derivation=steps,
-            )
+        return Segment(
+            role=role,
+            span=span,
+            buffer_size=kept,
+            origin=SegmentOrigin.PREDICTED,
+            where=PREDICTED_FROM,
+            derivation=steps,
         )
 
     def _is_valid(self, span: Span) -> bool:
@@ -162,15 +147,17 @@ class KexecBuffers:
         places = self._ram.holding(span.start)
         return any(_reach(self.candidates, place).covers(span) for place in places)
 
-    def _refuse_overlaps(self) -> None:
-        self.segments.sort(key=lambda segment: segment.span.start)
+    def _taken(self) -> list[Span]:
+        """Return what the segments take, by address; refuse the load where two of them overlap."""
+        taken = [segment.span for segment in self.segments]
         end = 0
-        for segment in self.segments:
-            if end > segment.span.start:
+        for span in taken:
+            if end > span.start:
                 raise LoadRefused(
                     Refusal(f"Overlapping memory segments at {end:#x}; sort_segments failed")
                 )
-            end = segment.span.end
+            end = span.end
+        return taken
 
 
 _LOCATE_HOLE = "kexec-tools, kexec/kexec.c, locate_hole()"

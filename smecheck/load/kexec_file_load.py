@@ -22,13 +22,14 @@ from smecheck.load.elfcorehdr import (
 from smecheck.load.hidden_places import handed_over_size, say_what_is_hidden
 from smecheck.load.holes import Wanted, largest_room
 from smecheck.load.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
-from smecheck.load.kexec_buffers import PREDICTED_FROM, Buffer, LoadRefused
+from smecheck.load.kexec_buffers import PREDICTED_FROM, LoadRefused
 from smecheck.load.kexec_load import cmdline_of, is_elf_request, tools_of
 from smecheck.load.kexec_options import KexecOptions, options_of_host, version_of_tools
 from smecheck.load.load_state import cmdline_bytes
 from smecheck.load.loading_kernel import RunningKernel, running_kernel, running_purgatory
+from smecheck.load.placed import Buffer, nothing_placed
 from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
-from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
+from smecheck.load.reservation import NOT_RESERVED, highest, known_iomem, reservations_of
 from smecheck.load.runtime_map import runtime_entries
 from smecheck.load.segments import Mode, Segment, SegmentOrigin, SegmentRole
 from smecheck.load.versions import KernelChange, ToolsChange, Version
@@ -52,10 +53,16 @@ class KernelBuffers:
             source: where they were read.
             kernel: the running one.
         """
-        self.segments: list[Segment] = []
         self._ram = ram
         self._source = source
-        self._kernel = kernel
+        self._counts_last = KernelChange.COUNTS_LAST_BYTE.is_in(kernel)
+        self._highest_first = KernelChange.FROM_HIGHEST_RANGE.is_in(kernel)
+        self._placed = nothing_placed(ram, source, self._counts_last, self._highest_first)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments so far, in the order in which they were added."""
+        return self._placed.segments
 
     def add(self, buffer: Buffer) -> Span:
         """Place a buffer where the kernel would, and return where that is.
@@ -63,6 +70,10 @@ class KernelBuffers:
         Raises:
             LoadRefused: there is no room.
         """
+        self._placed = self._placed.further(buffer, self._place)
+        return self._placed.segments[-1].span
+
+    def _place(self, buffer: Buffer) -> Segment:
         wanted = Wanted(
             align_up(buffer.size, PAGE_SIZE),
             max(buffer.alignment, PAGE_SIZE),
@@ -72,16 +83,13 @@ class KernelBuffers:
         for span in self._in_order(from_top=buffer.from_top):
             start = self._start_in(span, wanted)
             if start is not None:
-                placed = Span.sized(start, wanted.size)
-                self._append(buffer, placed, span, wanted)
-                return placed
+                return self._segment(buffer, Span.sized(start, wanted.size), span, wanted)
         free = SpanSet(self._ram) - SpanSet(segment.span for segment in self.segments)
         text = "kexec_file_load failed: Cannot assign requested address"
         raise LoadRefused(Refusal(text, wanted.size, largest_room(free, wanted), buffer.role.value))
 
     def _in_order(self, *, from_top: bool) -> tuple[Span, ...]:
-        highest_first = from_top and KernelChange.FROM_HIGHEST_RANGE.is_in(self._kernel)
-        return self._ram[::-1] if highest_first else self._ram
+        return self._ram[::-1] if from_top and self._highest_first else self._ram
 
     def _start_in(self, span: Span, wanted: Wanted) -> int | None:
         if span.size < wanted.size:
@@ -89,8 +97,7 @@ class KernelBuffers:
         return self._from_top(span, wanted) if wanted.from_top else self._from_bottom(span, wanted)
 
     def _from_top(self, span: Span, wanted: Wanted) -> int | None:
-        counts_last = KernelChange.COUNTS_LAST_BYTE.is_in(self._kernel)
-        start = span.end - wanted.size - (0 if counts_last else 1)
+        start = span.end - wanted.size - (0 if self._counts_last else 1)
         lowest = max(span.start, wanted.within.start)
         while True:
             # The kernel goes down page by page; the result is the same.
@@ -116,7 +123,7 @@ class KernelBuffers:
     def _met(self, span: Span) -> Span | None:
         return next((one.span for one in self.segments if one.span.overlaps(span)), None)
 
-    def _append(self, buffer: Buffer, placed: Span, span: Span, wanted: Wanted) -> None:
+    def _segment(self, buffer: Buffer, placed: Span, span: Span, wanted: Wanted) -> Segment:
         direction = "highest" if wanted.from_top else "lowest"
         steps = (
             Step("memsz", placed.size, f"page_align({address_text(buffer.size)})", buffer.source),
@@ -130,15 +137,13 @@ class KernelBuffers:
             ),
         )
         content = buffer.content if buffer.content is None else min(buffer.content, placed.size)
-        self.segments.append(
-            Segment(
-                role=buffer.role,
-                span=placed,
-                buffer_size=content,
-                origin=SegmentOrigin.PREDICTED,
-                where=PREDICTED_FROM,
-                derivation=steps,
-            )
+        return Segment(
+            role=buffer.role,
+            span=placed,
+            buffer_size=content,
+            origin=SegmentOrigin.PREDICTED,
+            where=PREDICTED_FROM,
+            derivation=steps,
         )
 
 
@@ -276,6 +281,7 @@ def _add_crash_segments(load: _Load, buffers: KernelBuffers) -> Span:
     return buffers.add(Buffer(SegmentRole.ELFCOREHDR, content, kept, _CRASH, from_top=False))
 
 
+@remembered
 def _backup_source(memory: MemoryMap) -> Span:
     low = Span(0, _BACKUP_END)
     return next((span & low for span in system_ram(memory) if span & low), Span(0, 0))
@@ -338,7 +344,7 @@ def _candidates(load: _Load) -> tuple[Span, ...]:
     if load.request.mode is Mode.LOAD:
         return system_ram(load.memory)
     # crashk_low_res, the lower of two, is never used (kexec_walk_resources()).
-    return reservations_of(load.request, load.memory)[-1:]
+    return highest(reservations_of(load.request, load.memory))
 
 
 def _not_for_file_load(options: KexecOptions, request: LoadRequest) -> Iterator[str]:

@@ -12,10 +12,11 @@ from smecheck.load.bzimage_facts import (
     BzImageFacts,
     NotPredictable,
 )
-from smecheck.load.kexec_buffers import Buffer, LoadRefused
+from smecheck.load.kexec_buffers import LoadRefused
 from smecheck.load.kexec_load_crash import add_crash_segments
 from smecheck.load.kexec_load_setup_data import add_setup_data
 from smecheck.load.load_state import LoadState, cmdline_bytes
+from smecheck.load.placed import Buffer
 from smecheck.load.request import ADDRESSES, Refusal
 from smecheck.load.segments import SegmentRole
 from smecheck.load.versions import ToolsChange

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from smecheck.load.crash_map import CrashRange, backup_source, not_ram, ranges_to_dump
 from smecheck.load.elfcorehdr import CPUS, headers_size, size_for_hotplug
-from smecheck.load.kexec_buffers import Buffer, LoadRefused
+from smecheck.load.kexec_buffers import LoadRefused
 from smecheck.load.load_state import LoadState, with_word
+from smecheck.load.placed import Buffer
 from smecheck.load.request import Refusal
 from smecheck.load.segments import SegmentRole
 from smecheck.load.versions import ToolsChange

@@ -6,7 +6,7 @@ kexec-tools, kexec/arch/x86_64/kexec-elf-x86_64.c, elf_x86_64_load().
 from __future__ import annotations
 
 from smecheck.load.bzimage_facts import NotPredictable
-from smecheck.load.kexec_buffers import Buffer, LoadRefused
+from smecheck.load.kexec_buffers import LoadRefused
 from smecheck.load.kexec_load_bzimage import (
     INITRD_LAST,
     add_initrd,
@@ -16,6 +16,7 @@ from smecheck.load.kexec_load_bzimage import (
 from smecheck.load.kexec_load_crash import add_crash_segments
 from smecheck.load.kexec_load_setup_data import add_setup_data
 from smecheck.load.load_state import LoadState, cmdline_bytes
+from smecheck.load.placed import Buffer
 from smecheck.load.request import ADDRESSES, Refusal
 from smecheck.load.segments import SegmentRole
 from smecheck.span import Span, align_up

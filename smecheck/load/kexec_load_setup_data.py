@@ -5,8 +5,8 @@ kexec-tools, kexec/arch/i386/x86-linux-setup.c, setup_linux_system_parameters().
 
 from __future__ import annotations
 
-from smecheck.load.kexec_buffers import Buffer
 from smecheck.load.load_state import LoadState
+from smecheck.load.placed import Buffer
 from smecheck.load.segments import SegmentRole
 from smecheck.load.versions import ToolsChange
 

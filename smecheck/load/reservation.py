@@ -7,6 +7,7 @@ from smecheck.load.bzimage_facts import NotPredictable
 from smecheck.load.request import LoadRequest, Refusal
 from smecheck.machine.map_without_iomem import memory_of_firmware
 from smecheck.machine.memory import MapKind, MemoryMap
+from smecheck.remembered import remembered
 from smecheck.span import Span
 
 NOT_RESERVED = Refusal("Memory for crashkernel is not reserved")
@@ -36,10 +37,21 @@ def reservations_of(request: LoadRequest, memory: MemoryMap) -> tuple[Span, ...]
     Raises:
         NotPredictable: none is shown, by a map that is not whole.
     """
-    reserved = tuple(region.span for region in memory.crash_kernel)[:_LIMIT]
+    reserved = _shown(memory)
     if not reserved and request.host.crash_kernel is not None:
         return (request.host.crash_kernel,)
     if not reserved and not memory.shows_kernel:
         what = "no complete /proc/iomem" if memory.kind is MapKind.IOMEM else "no /proc/iomem"
         raise NotPredictable(f"{memory.source}, {what}, shows no Crash kernel")
     return reserved
+
+
+@remembered
+def _shown(memory: MemoryMap) -> tuple[Span, ...]:
+    return tuple(region.span for region in memory.crash_kernel)[:_LIMIT]
+
+
+@remembered
+def highest(reserved: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Return the highest of the reservations alone, where there is one."""
+    return reserved[-1:]

@@ -124,5 +124,7 @@ class Obstacle:
 def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
     """Tell whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
     kernel = segments.of(SegmentRole.KERNEL)
+    if len(kernel) < 2:
+        return False
     linked = {load.paddr for load in image.loads}
-    return len(kernel) > 1 and all(segment.span.start in linked for segment in kernel)
+    return all(segment.span.start in linked for segment in kernel)

@@ -31,16 +31,15 @@ def version_text(version: Version) -> str:
 class Change(Enum):
     """What a version of a program brought: the first version that has it, and the commit."""
 
-    @property
-    def since(self) -> Version:
+    def __init__(self, since: Version, commit: str) -> None:
+        self.since = since
         """The first version that has it."""
-        since: Version = self.value[0]
-        return since
+        self._commit = commit
 
     @property
     def source(self) -> str:
         """The version and the commit, for a derivation."""
-        return f"{version_text(self.since)} ({self.value[1]})"
+        return f"{version_text(self.since)} ({self._commit})"
 
     def is_in(self, version: Version) -> bool:
         """Tell whether that version has it."""

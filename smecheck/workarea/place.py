@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot, Initrd
 from smecheck.evidence import Fact, Known, Step, Unknown, value_of
-from smecheck.kernel.constants import PAGE_SIZE, SECTION_SIZE
+from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, SECTION_SIZE
 from smecheck.kernel.generations import (
     GENERATION_RULES,
     USUAL_AFTER_END,
@@ -20,6 +20,7 @@ from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import size_text
 from smecheck.record import record, replace
+from smecheck.remembered import remembered
 from smecheck.span import Span
 from smecheck.workarea.arithmetic import KernelLayout, Reach, reach_anywhere, reach_at
 from smecheck.workarea.entry_tables import reached, tables_at_entry
@@ -38,10 +39,9 @@ _LANDING = "arch/x86/boot/compressed/head_64.S, or where the kernel was seen to 
 
 def place(located: Located) -> Placement:
     """Place the workarea under the kernel's own scheme; where that is not known, after its end."""
-    actual = _actual_scheme(located)
-    if actual is None:
+    if located.scheme is None:
         return _place(located, Scheme.AFTER_END, actual=False)
-    return _place(located, actual, actual=True)
+    return _place(located, located.scheme, actual=True)
 
 
 def place_both(located: Located, placement: Placement) -> tuple[Placement, Placement]:
@@ -54,12 +54,6 @@ def place_both(located: Located, placement: Placement) -> tuple[Placement, Place
     if placement.scheme is not Scheme.AFTER_END:
         return _place(located, Scheme.AFTER_END, actual=False), placement
     return placement, _place(located, Scheme.INIT_SCRATCH, actual=False)
-
-
-def _actual_scheme(located: Located) -> Scheme | None:
-    """Return the scheme of the kernel; ``None`` where it is not known, or there is no workarea."""
-    scheme = value_of(located.facts.scheme)
-    return None if scheme is Scheme.NO_SME else scheme
 
 
 @record
@@ -81,7 +75,7 @@ def reached_at(located: Located, base: int) -> Reached:
     Raises:
         ValueError: the scheme of the kernel, or its size, is not known.
     """
-    scheme = _actual_scheme(located)
+    scheme = located.scheme
     candidates = None if scheme is None else _candidates(located, scheme, actual=True)
     if candidates is None or isinstance(candidates, Unknown):
         raise ValueError("nothing tells where the workarea of this kernel lies")
@@ -94,23 +88,53 @@ def reached_at(located: Located, base: int) -> Reached:
     return Reached(extents, is_exact, tables)
 
 
+def decisive_for_reach(located: Located) -> tuple[object, ...]:
+    """Return all that :func:`reached_at` goes by, but for the address.
+
+    What is the same object, or equal if it is small, is the same. Page tables at entry map whole
+    2 MiB frames, so where in its frame a segment begins does not matter.
+    """
+    boot, segments = located.boot, located.segments
+    initrd = boot.initrd
+    numbers = [value_of(boot.paging) or 0, value_of(boot.load_address) or 0, initrd.size]
+    numbers += (-1, -1) if initrd.span is None else (initrd.span.start, initrd.span.end)
+    for segment in segments.segments if segments is not None else ():
+        frames = segment.span.aligned_out(PMD_SIZE)
+        own_table = _OWN_TABLES.index(segment.role) if segment.role in _OWN_TABLES else -1
+        numbers += (frames.start, frames.end, own_table)
+    return (
+        located.image,
+        located.facts,
+        located.kept,
+        located.rules,
+        located.host,
+        located.memory,
+        boot.path,
+        isinstance(boot.load_address, Known),
+        located.without_decompressor,
+        None if segments is None else value_of(segments.loader),
+        tuple(numbers),
+    )
+
+
+_OWN_TABLES = (SegmentRole.KERNEL, SegmentRole.BOOT_PARAMS)
+"""What a decompressor maps by itself."""
+
+
 @record
 class _Candidates:
     """The combinations of generation and paging that the evidence leaves open."""
 
     layout: KernelLayout
     rules: tuple[GenerationRules, ...]
-    boot: Boot
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        paging = self.boot.paging
-        return (paging.value,) if isinstance(paging, Known) else (4, 5)
+    levels: tuple[int, ...]
+    """Of the page tables."""
+    initrd: Initrd
 
     def anywhere(self) -> list[Reach]:
         """Return the extents of each combination as offsets from ``_text``."""
         return [
-            reach_anywhere(self.layout, rules, levels=levels, initrd=self.boot.initrd)
+            reach_anywhere(self.layout, rules, levels=levels, initrd=self.initrd)
             for rules in self.rules
             for levels in self.levels
         ]
@@ -118,7 +142,7 @@ class _Candidates:
     def reaches(self, base: int) -> list[Reach]:
         """Return the physical extents of each combination."""
         return [
-            reach_at(base, self.layout, rules, levels=levels, initrd=self.boot.initrd)
+            reach_at(base, self.layout, rules, levels=levels, initrd=self.initrd)
             for rules in self.rules
             for levels in self.levels
         ]
@@ -172,11 +196,8 @@ def placed_anywhere(located: Located) -> Extents | None:
 
     ``None`` where the scheme of the kernel, or its size, is not known.
     """
-    scheme = _actual_scheme(located)
-    candidates = None if scheme is None else _candidates(located, scheme, actual=True)
-    if candidates is None or isinstance(candidates, Unknown):
-        return None
-    return _of_all(candidates.anywhere())
+    scheme = located.scheme
+    return None if scheme is None else _anywhere(located, scheme, located.boot.initrd)
 
 
 def offsets_anywhere(located: Located, scheme: Scheme) -> Extents | None:
@@ -184,21 +205,45 @@ def offsets_anywhere(located: Located, scheme: Scheme) -> Extents | None:
 
     An initrd that nothing is known of may have up to 1 GiB.
     """
-    candidates = _candidates(located, scheme, actual=True)
-    if isinstance(candidates, Unknown):
-        return None
-    if located.boot.initrd == NO_INITRD_ASSUMED:
-        candidates = replace(candidates, boot=replace(located.boot, initrd=ANY_INITRD))
-    return _of_all(candidates.anywhere())
+    initrd = located.boot.initrd
+    return _anywhere(located, scheme, ANY_INITRD if initrd == NO_INITRD_ASSUMED else initrd)
+
+
+def _anywhere(located: Located, scheme: Scheme, initrd: Initrd) -> Extents | None:
+    span = initrd.span
+    numbers = (initrd.size,) if span is None else (initrd.size, span.start, span.end)
+    return _offsets(located.facts, scheme, _levels_of(located.boot), numbers)
+
+
+@remembered
+def _offsets(
+    facts: KernelFacts, scheme: Scheme, levels: tuple[int, ...], initrd: tuple[int, ...]
+) -> Extents | None:
+    """Return what the candidates reach; ``initrd`` is its size, and its start and end if known."""
+    size, *place = initrd
+    where = Initrd(Span(*place) if place else None, size, "as it was found")
+    candidates = _candidates_of(facts, scheme, levels, where, actual=True)
+    return None if isinstance(candidates, Unknown) else _of_all(candidates.anywhere())
 
 
 def _candidates(located: Located, scheme: Scheme, *, actual: bool) -> _Candidates | Unknown:
-    layout = _layout(located.facts, scheme, actual=actual)
+    levels, initrd = _levels_of(located.boot), located.boot.initrd
+    return _candidates_of(located.facts, scheme, levels, initrd, actual=actual)
+
+
+def _levels_of(boot: Boot) -> tuple[int, ...]:
+    return (boot.paging.value,) if isinstance(boot.paging, Known) else (4, 5)
+
+
+def _candidates_of(
+    facts: KernelFacts, scheme: Scheme, levels: tuple[int, ...], initrd: Initrd, *, actual: bool
+) -> _Candidates | Unknown:
+    layout = _layout(facts, scheme, actual=actual)
     if isinstance(layout, Unknown):
         return layout
-    generations = located.facts.generations if actual else _hypothetical(scheme)
+    generations = facts.generations if actual else _hypothetical(scheme)
     rules = tuple(GENERATION_RULES[generation] for generation in generations)
-    return _Candidates(layout, rules, located.boot)
+    return _Candidates(layout, rules, levels, initrd)
 
 
 def _place(located: Located, scheme: Scheme, *, actual: bool) -> Placement:

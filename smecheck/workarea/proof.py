@@ -286,10 +286,10 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
         resolved: the boot, the load and the workarea.
         with_examples: whether to make a counterexample for each way that fails.
     """
-    actual = resolved.actual
-    if actual is None:
+    scheme = resolved.scheme
+    if scheme is None:
         return None
-    extents = offsets_anywhere(resolved, actual.scheme)
+    extents = offsets_anywhere(resolved, scheme)
     if extents is None:
         return None
     is_open = (
@@ -308,11 +308,11 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
         resolved.kept,
         ways_of(
             resolved.boot,
-            actual.scheme,
+            scheme,
             is_elf=resolved.without_decompressor,
             is_open=is_open,
         ),
-        scheme=actual.scheme,
+        scheme=scheme,
         of_the_load=_kept_by_the_load(resolved),
         counterexample=counterexample,
     )
