@@ -27,6 +27,19 @@ COMP_CWORD=$(($# - 1))
 _smecheck_completion smecheck
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+IN_ZSH = """
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'autoload -U compinit; compinit -u -D; source script'
+zpty -w shell 'shown() { zle -I; print -r -- "line:$BUFFER%" }; zle -N shown; bindkey "^T" shown'
+zpty -w shell 'print RE""ADY'
+zpty -r shell out '*READY*'
+zpty -n -w shell "$1"$'\\t\\C-t'
+zpty -r shell out '*line:*%'
+print -r -- "${out##*line:}"
+zpty -d shell
+"""
+"""A line that is typed at a terminal, up to the key that completes it."""
 
 
 def in_shell(shell: str, script: str, *words: str, folder: Path) -> str:
@@ -94,6 +107,24 @@ def test_zsh(folder: Path) -> None:
     script_for("zsh", folder)
     loaded = "autoload -U compinit; compinit -u; source script; print $_comps[smecheck]"
     assert in_shell("zsh", loaded, folder=folder) == "_smecheck_completion\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("smecheck analyze x --report ju", "smecheck analyze x --report junit="),
+        ("smecheck analyze x --report junit=vml", "smecheck analyze x --report junit=vmlinux-6.1 "),
+        ("smecheck analyze x --report=ju", "smecheck analyze x --report=junit="),
+        ("smecheck analyze x --report=junit=vm", "smecheck analyze x --report=junit=vmlinux-6.1 "),
+        ("smecheck analyze x --iomem=vm", "smecheck analyze x --iomem=vmlinux-6.1 "),
+        ("smecheck analyze --format=ju", "smecheck analyze --format=junit "),
+        ("smecheck analyze vm", "smecheck analyze vmlinux-6.1 "),
+        ("smecheck analyze --fail", "smecheck analyze --fail-on "),
+    ],
+)
+def test_typed_into_zsh(typed: str, completed: str, folder: Path) -> None:
+    script_for("zsh", folder)
+    assert in_shell("zsh", IN_ZSH, typed, folder=folder) == completed + "%\n"
 
 
 def test_a_shell_gets_no_reader_gone(folder: Path) -> None:

@@ -15,6 +15,36 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _SHELLS = ("bash", "zsh", "fish")
+
+_CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
+    "bash": (
+        (
+            "COMPREPLY+=($value)",
+            "COMPREPLY+=($value); [[ $value == *= ]] && compopt -o nospace",
+        ),
+    ),
+    "zsh": (
+        # Of --option=value only the value is completed, of FORMAT=FILE only the file.
+        ("    for type key", "    [[ $PREFIX == --*=* ]] && compset -P 1 '*='\n    for type key"),
+        (
+            "            _path_files -f",
+            "            [[ $words[CURRENT-1] == --report || $words[CURRENT] == --report=* ]] \\\n"
+            "                && compset -P 1 '*='\n"
+            "            _path_files -f",
+        ),
+        (
+            'completions+=("$key")',
+            'if [[ "$key" == *= ]]; then compadd -V unsorted -S "" -- "$key"; '
+            'else completions+=("$key"); fi',
+        ),
+        # With -U, zsh forgets the part before the value.
+        ("compadd -U -V unsorted -a completions", "compadd -V unsorted -a completions"),
+    ),
+    "fish": (),
+}
+"""Replacements in click's scripts: no space after ``junit=``, where the name of a file follows, and
+in zsh the completion of that name."""
+
 _EPILOG = """
 \b
 Examples:
@@ -42,13 +72,14 @@ def completion(context: click.Context, shell: str) -> None:
     script = ShellComplete.source(
         kind(context.find_root().command, {}, "smecheck", COMPLETE_VARIABLE)
     )
-    write_stdout(_without_space(script.strip("\n")) + "\n")
+    write_stdout(_changed(shell, script.strip("\n")) + "\n")
 
 
-def _without_space(script: str) -> str:
-    """Make bash write no space after ``junit=``, where the name of a file is to follow."""
-    added = "COMPREPLY+=($value)"
-    return script.replace(added, f"{added}; [[ $value == *= ]] && compopt -o nospace")
+def _changed(shell: str, script: str) -> str:
+    """Return a script of click's with what it lacks."""
+    for before, after in _CHANGES[shell]:
+        script = script.replace(before, after)
+    return script
 
 
 class _FormatAndFile(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.5
