@@ -131,6 +131,32 @@ def test_without_need_there_is_no_pager(
     assert not (tmp_path / "used").exists()
 
 
+FLEET = (
+    "fleet",
+    *("--kernel", str(ROOT / "samples/debian-6.1-kexec/kernel.yaml")),
+    *("--kernel", str(ROOT / "samples/founding-failure/kernel.yaml")),
+    str(ROOT / "samples/fleet/inventory.jsonl"),
+)
+
+
+def test_the_first_screen_of_a_fleet_has_the_worst_machines() -> None:
+    found = on_terminal(*FLEET, columns=80, rows=24, env=PLAIN)
+    first, lines = found.out.split("\n")[:24], found.out.splitlines()
+    assert "collision 4, undecided 1, error 1" in first[0]
+    assert any("collision-" in line for line in first)
+    assert any("rack1-01" in line for line in first)
+    assert lines[-1] == lines[0].removeprefix("FLEET  ")
+
+
+def test_a_fleet_goes_through_the_pager(tmp_path: Path) -> None:
+    env = pager(tmp_path, f"cat > '{tmp_path}/given'")
+    found = on_terminal(*FLEET, rows=24, env=env)
+    assert (found.status, found.raw) == (3, b"")
+    given = (tmp_path / "given").read_text()
+    assert given == on_terminal(*FLEET, rows=24, env=PLAIN).out
+    assert on_terminal(*FLEET, "--no-pager", rows=24, env=env).out == given
+
+
 @pytest.mark.parametrize("command", ["/no/such/pager", "false", "cat > /dev/null; exit 3"])
 def test_a_pager_that_fails_is_no_fault(command: str) -> None:
     found = on_terminal(*DETAILED, env={**PLAIN, "PAGER": command})

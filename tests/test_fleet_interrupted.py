@@ -347,8 +347,8 @@ def test_a_line_a_minute_where_there_is_no_terminal(
         progress.update()
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "smecheck: 125 machines, 2/s, 50% asked what another one did, 7 min left",
-        "smecheck: 245 machines, 2/s, 50% asked what another one did, 6 min left",
+        "smecheck: 125 machines, 2/s, 50% like another, 7 min left",
+        "smecheck: 245 machines, 2/s, 50% like another, 6 min left",
     ]
     quiet = FleetProgress([], tally, 0, quiet=True)
     now[0] += 1000

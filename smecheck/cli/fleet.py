@@ -17,6 +17,7 @@ from smecheck.cli.outcome import failure_options, tolerance_of
 from smecheck.cli.output import STDOUT
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question_options import boot_of, boot_options
+from smecheck.cli.reporting import terminal_options
 from smecheck.errors import EngineError, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -99,9 +100,7 @@ _SERIAL_COLLECTED = 2
 )
 @click.option("--save-html", metavar="FILE", help="Write the summary as a page of HTML to FILE.")
 @failure_options
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Of the table."
-)
+@terminal_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no table and no progress.")
 @click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def fleet(machines: tuple[str, ...], **options: Any) -> int:
@@ -304,7 +303,8 @@ class _Run:
         if options["quiet"] and options["save_html"] is None:
             return
         from smecheck.cli.output import write_stdout
-        from smecheck.cli.terminal import speaks_unicode, wants_color, width
+        from smecheck.cli.pager import write_or_show
+        from smecheck.cli.terminal import is_terminal, rows, speaks_unicode, wants_color, width
         from smecheck.report.fleet_text import render_fleet_text
         from smecheck.report.fleet_words import work_text
         from smecheck.report.options import RenderOptions
@@ -316,6 +316,7 @@ class _Run:
             width=width(),
             unicode=speaks_unicode(to_stdout=True),
             exit_code=status,
+            rows=rows() if is_terminal() else None,
         )
         tally, work = self._tally, None
         if not self._written:
@@ -325,7 +326,7 @@ class _Run:
             if rows_are_printed:
                 click.echo(text, err=True, nl=False)
             else:
-                write_stdout(text)
+                write_or_show(text, paged=not options["no_pager"])
         if options["save_html"] is not None:
             from smecheck.cli.output_file import write_file
             from smecheck.report.fleet_page import fleet_page

@@ -80,7 +80,7 @@ class FleetProgress:
         done, elapsed = self._tally.machines, max(now - self._begun, 1e-3)
         parts = [f"{self._before + done:,} machines", f"{done / elapsed:,.0f}/s"]
         if done:
-            parts.append(f"{100 * self._tally.shared // done}% asked what another one did")
+            parts.append(f"{100 * self._tally.shared // done}% like another")
         if self._tally.restarts:
             parts.append(f"workers replaced {self._tally.restarts}x")
         if self._total and self.bytes_read:

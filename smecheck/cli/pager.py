@@ -14,9 +14,14 @@ _LESS = "FRX"
 screen. As git sets them: PAGER_ENV of its Makefile."""
 
 
-def write_or_show(text: str) -> None:
-    """Write text for people to standard output, as :func:`show` does where that is a terminal."""
-    if is_terminal():
+def write_or_show(text: str, *, paged: bool = True) -> None:
+    """Write text for people to standard output, as :func:`show` does where that is a terminal.
+
+    Args:
+        text: what to write.
+        paged: whether a pager may show it.
+    """
+    if paged and is_terminal():
         show(text)
     else:
         write_stdout(text)

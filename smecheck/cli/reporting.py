@@ -31,6 +31,21 @@ from smecheck.report.options import Format, Picture, RenderOptions
 if TYPE_CHECKING:
     from smecheck.checks.tolerance import Tolerance
 
+_TERMINAL_OPTIONS = (
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="When to colour text output (auto: on a terminal); default: auto.",
+    ),
+    click.option(
+        "--no-pager",
+        is_flag=True,
+        help="Do not use a pager ($PAGER, or less) for output that is longer than the terminal.",
+    ),
+)
+"""How text for people is shown."""
+
 _OPTIONS = (
     enum_option(
         "--format",
@@ -67,17 +82,7 @@ _OPTIONS = (
         callback=kcidb_build,
         help="The build that KCIDB rows belong to, as its submitter named it.",
     ),
-    click.option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        help="When to colour text output.",
-    ),
-    click.option(
-        "--no-pager",
-        is_flag=True,
-        help="Do not use a pager ($PAGER, or less) for output that is longer than the terminal.",
-    ),
+    *_TERMINAL_OPTIONS,
     click.option("-q", "--quiet", is_flag=True, help="Print nothing; only set the exit status."),
     click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails."),
 )
@@ -95,6 +100,13 @@ _PICTURES = (
 def reporting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say how it reports."""
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options for showing text on a terminal."""
+    for option in reversed(_TERMINAL_OPTIONS):
         command = option(command)
     return command
 
@@ -183,12 +195,9 @@ class Reporting:
                 from smecheck.report.hyperlinks import with_links
 
                 text = with_links(text)  # noqa: PLW2901 - the same text, with links
-            if self.paged and is_terminal():
-                from smecheck.cli.pager import show
+            from smecheck.cli.pager import write_or_show
 
-                show(text)
-            else:
-                write_stdout(text)
+            write_or_show(text, paged=self.paged)
         for path, text in drawn:
             if path == STDOUT:
                 write_stdout(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the rows of a fleet amount to: verdicts, classes, what changed from kernel to kernel.
+"""The summary of a fleet's rows: verdicts, classes, what changes from kernel to kernel.
 
 A summary is a fold over rows, machine by machine, so that it can be made of rows that were written
 by an earlier run as well.
@@ -15,9 +15,9 @@ from smecheck.fleets.row import Answer, Row, RowError, Traits
 from smecheck.quantity import short_size_text
 
 ERROR = "error"
-"""What stands for the verdict of a machine that could not be asked."""
+"""What stands for the verdict of a machine that could not be analyzed."""
 VERDICTS = ("collision", "undecided", "clear", "not-applicable", ERROR)
-"""In the order in which they are shown."""
+"""In the order in which they are shown: the worst first, then what could not be analyzed."""
 _PRECEDENCE = (*(ExitCode.BUG, ExitCode.INPUT, ExitCode.FINDINGS, ExitCode.UNDECIDED, ExitCode.OK),)
 _BADNESS = {"not-applicable": 0, "clear": 0, "undecided": 1, ERROR: 2, "collision": 3}
 _NAMED = 4
@@ -141,15 +141,17 @@ class Comparison:
 
 
 class Summary:
-    """All that the rows come to."""
+    """The summary of all rows."""
 
     def __init__(self, kernels: Iterable[str]) -> None:
         """Begin with no machine; ``kernels`` are in the order in which they were named."""
         self.kernels = tuple(kernels)
         self.machines = 0
         self.verdicts: dict[str, Counter[str]] = {kernel: Counter() for kernel in self.kernels}
+        self.worst: Counter[str] = Counter()
+        """Of each machine, the worst verdict that it has with any kernel."""
         self.errors: Counter[str] = Counter()
-        """Messages for machines that could not be asked, without where."""
+        """Messages for machines that could not be analyzed, without where."""
         self.examples: dict[str, tuple[str, RowError]] = {}
         """For the first few of them, a machine, and its error."""
         self.comparisons = tuple(Comparison(self.kernels[0], other) for other in self.kernels[1:])
@@ -160,6 +162,8 @@ class Summary:
         """Count in the rows of one machine, one for each kernel in order."""
         rows = tuple(rows)
         self.machines += 1
+        found = {row.answer.verdict or ERROR for row in rows}
+        self.worst.update([next(one for one in VERDICTS if one in found)])
         for row in rows:
             self._statuses.add(row.answer.exit_code)
             self.verdicts[row.kernel][row.answer.verdict or ERROR] += 1

@@ -15,6 +15,7 @@ from smecheck.report.fleet_words import (
     comparison_title,
     example_text,
     headline_of,
+    kernels_worst_first,
     number,
     shared_text,
     verdict_name,
@@ -54,7 +55,11 @@ def fleet_page(
     main = (
         *_verdicts(summary),
         *(line for one in summary.comparisons for line in _changes(one)),
-        *(line for kernel in summary.kernels for line in _classes(summary, kernel, examples)),
+        *(
+            line
+            for kernel in kernels_worst_first(summary)
+            for line in _classes(summary, kernel, examples)
+        ),
         *_errors(summary),
     )
     defined = f'<svg width="0" height="0" aria-hidden="true">{PATTERNS}</svg>'
@@ -101,13 +106,13 @@ def _classes(
     classes = summary.classes(kernel)
     if not classes:
         return
-    yield f"<h2>Classes of {safe(kernel)}: the same for the same reason</h2>"
+    yield f"<h2>Classes of {safe(kernel)}: by verdict and reason</h2>"
     for one in classes[:CLASSES_SHOWN]:
         yield from _class(one, examples.get((kernel, one.id)), summary.kernels.index(kernel))
     left = classes[CLASSES_SHOWN:]
     if left:
         count = number(sum(one.machines.count for one in left))
-        yield f"<p>{count} in {len(left)} more classes, which the rows have.</p>"
+        yield f"<p>{count} in {len(left)} more classes: see the rows.</p>"
 
 
 def _class(
@@ -153,7 +158,8 @@ def _errors(summary: Summary) -> Iterator[str]:
     if not summary.errors:
         return
     count = sum(summary.errors.values())
-    yield f"<h2>Not asked: {number(count)} {'machine' if count == 1 else 'machines'}</h2>"
+    machines = "machine was" if count == 1 else "machines were"
+    yield f"<h2>Errors: {number(count)} {machines} not analyzed</h2>"
     rows = []
     for message, times in summary.errors.most_common():
         example = summary.examples.get(message)

@@ -16,6 +16,7 @@ from smecheck.report.fleet_words import (
     comparison_title,
     example_text,
     headline_of,
+    kernels_worst_first,
     number,
     shared_text,
     verdict_name,
@@ -26,9 +27,9 @@ from smecheck.report.text_tables import Words, grid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import RenderableType
+    from rich.console import OverflowMethod, RenderableType
 
-    from smecheck.fleets.summary import Comparison, Summary
+    from smecheck.fleets.summary import Comparison, FleetClass, Summary
     from smecheck.report.options import RenderOptions
 
 _STYLES = {
@@ -46,7 +47,7 @@ def render_fleet_text(summary: Summary, work: str | None, options: RenderOptions
 
     Args:
         summary: of all rows.
-        work: what was done once for several, in words; ``None`` where that is not known.
+        work: how many machines are like another, in words; ``None`` where that is not known.
         options: how to show it.
     """
     return page(lambda words, _width: _parts(summary, work, options, words), options)
@@ -61,8 +62,10 @@ def _parts(
         about = f"{work}; {about}"
     head.add_row("", Text(about, "dim"))
     yield head
-    yield from section("VERDICTS", "machines by kernel", _verdicts(summary, words))
-    for kernel in summary.kernels:
+    yield from section(
+        "VERDICTS", "machines with each verdict, by kernel", _verdicts(summary, words)
+    )
+    for kernel in kernels_worst_first(summary):
         yield from _classes(summary, kernel, words)
     for comparison in summary.comparisons:
         if comparison.changes:
@@ -70,19 +73,30 @@ def _parts(
             yield from section("CHANGES", title, _changes(comparison, words))
     if summary.errors:
         count = sum(summary.errors.values())
-        title = f"{number(count)} {'machine' if count == 1 else 'machines'}"
-        yield from section("NOT ASKED", title, _errors(summary, words))
+        title = f"{number(count)} {'machine was' if count == 1 else 'machines were'} not analyzed"
+        yield from section("ERRORS", title, _errors(summary, words))
+    rule = next((one.rules[0] for one in _by_kernel(summary) if one.rules), None)
+    if rule is not None:
+        yield Text(f"what to do: smecheck explain {rule}", "dim")
+    if options.rows is not None:
+        overflow: OverflowMethod = "ellipsis" if words("…") == "…" else "crop"
+        yield Text(headline_of(summary), "bold", no_wrap=True, overflow=overflow)
+
+
+def _by_kernel(summary: Summary) -> Iterator[FleetClass]:
+    for kernel in kernels_worst_first(summary):
+        yield from summary.classes(kernel)
 
 
 def _verdicts(summary: Summary, words: Words) -> Table:
     shown = [v for v in VERDICTS if any(counts[v] for counts in summary.verdicts.values())]
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold")
     for _ in shown:
         table.add_column(justify="right", no_wrap=True)
-    table.add_row("", *(Text(verdict_name(one), _STYLES.get(one, "")) for one in shown))
+    table.add_column(overflow="fold")
+    table.add_row(*(Text(verdict_name(one), _STYLES.get(one, "")) for one in shown), "kernel")
     for kernel, counts in summary.verdicts.items():
-        table.add_row(Text(words(kernel)), *(number(counts[one]) for one in shown))
+        table.add_row(*(number(counts[one]) for one in shown), Text(words(kernel)))
     return table
 
 
@@ -106,8 +120,9 @@ def _classes(summary: Summary, kernel: str, words: Words) -> Iterator[Renderable
     left = classes[CLASSES_SHOWN:]
     if left:
         count = sum(one.machines.count for one in left)
-        table.add_row(number(count), f"in {len(left)} more classes, which the rows have")
-    yield from section("CLASSES", f"of {words(kernel)}: the same for the same reason", table)
+        table.add_row(number(count), f"in {len(left)} more classes: see the rows")
+    title = f"of {words(kernel)}: by verdict and reason"
+    yield from section("CLASSES", title, table)
 
 
 def _changes(comparison: Comparison, words: Words) -> Table:
@@ -138,5 +153,5 @@ def _errors(summary: Summary, words: Words) -> Table:
     named = sum(summary.errors[message] for message in summary.examples)
     left = sum(summary.errors.values()) - named
     if left:
-        table.add_row(number(left), "for other reasons, which the rows have")
+        table.add_row(number(left), "for other reasons: see the rows")
     return table

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.fleets.summary import ERROR
+from smecheck.fleets.summary import VERDICTS
 from smecheck.quantity import count_text, short_size_text
 
 if TYPE_CHECKING:
     from smecheck.fleets.summary import Change, Comparison, FleetClass, Shared, Summary
 
-VERDICT_NAMES = {"not-applicable": "not applicable", ERROR: "not asked"}
-"""What is shown for a verdict, where that is not its own name."""
 CLASSES_SHOWN = 12
 """Of each kernel; the rows have them all."""
 
 
 def verdict_name(verdict: str) -> str:
     """Return what is shown for a verdict."""
-    return VERDICT_NAMES.get(verdict, verdict)
+    return verdict.replace("-", " ")
 
 
 def number(count: int) -> str:
@@ -27,19 +25,36 @@ def number(count: int) -> str:
 
 
 def headline_of(summary: Summary) -> str:
-    """Say how many machines and kernels there were, and what the worst of it is."""
+    """Say how many machines and kernels there were, and the worst verdict of each machine."""
     kernels = count_text(len(summary.kernels), "kernel")
     machines = f"{number(summary.machines)} machine{'' if summary.machines == 1 else 's'}"
-    return f"{machines} against {kernels}"
+    counts = [
+        f"{verdict_name(one)} {number(summary.worst[one])}"
+        for one in VERDICTS
+        if summary.worst[one]
+    ]
+    if not counts:
+        return f"{machines} against {kernels}"
+    at_worst = "; at worst: " if len(summary.kernels) > 1 else ": "
+    return f"{machines} against {kernels}{at_worst}{', '.join(counts)}"
+
+
+def kernels_worst_first(summary: Summary) -> list[str]:
+    """Return the kernels: that of the worst verdict first, else in the order given."""
+    worst = {
+        kernel: min((VERDICTS.index(one) for one, count in counts.items() if count), default=0)
+        for kernel, counts in summary.verdicts.items()
+    }
+    return sorted(summary.kernels, key=lambda kernel: worst[kernel])
 
 
 def work_text(machines: int, questions: int, shared: int) -> str:
     """Say how many questions were answered for how many machines: the hit rate."""
     share = 100 * shared / machines if machines else 0.0
     return (
-        f"{number(questions)} distinct {'question' if questions == 1 else 'questions'} answered, "
-        f"{number(shared)} {'machine' if shared == 1 else 'machines'} ({share:.1f}%) asked what "
-        "another one did"
+        f"{number(questions)} distinct {'case' if questions == 1 else 'cases'} analyzed; "
+        f"{number(shared)} {'machine is' if shared == 1 else 'machines are'} like another "
+        f"({share:.1f}%)"
     )
 
 
@@ -97,8 +112,8 @@ def change_text(change: Change) -> str:
 
 
 def comparison_title(comparison: Comparison) -> str:
-    """Say what is compared, and of how many machines the verdict stays."""
+    """Say what is compared, and how many machines keep their verdict."""
     return (
-        f"from {comparison.old} to {comparison.new}; the verdict of "
-        f"{number(comparison.same)} {'machine' if comparison.same == 1 else 'machines'} stays"
+        f"from {comparison.old} to {comparison.new}; verdict unchanged on "
+        f"{number(comparison.same)} {'machine' if comparison.same == 1 else 'machines'}"
     )
