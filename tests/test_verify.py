@@ -528,6 +528,18 @@ def test_without_the_emulator_the_extra_is_named(tmp_path: Path) -> None:
     assert "smecheck[verify]" in help_line
 
 
+def test_a_python_without_ctypes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "_ctypes.py").write_text(
+        "raise ModuleNotFoundError(\"No module named '_ctypes'\", name='_ctypes')\n"
+    )
+    (tmp_path / "vmlinux").write_bytes(elf())
+    found = run("verify", "vmlinux", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert found.status == 2
+    error, help_line = found.problem
+    assert "built without ctypes" in error
+    assert "libffi" in help_line
+
+
 def test_symbols_may_come_from_a_list(tmp_path: Path) -> None:
     wanted = ("sme_encrypt_kernel", "sme_encrypt_execute", "sme_enable", "_text", "_end")
     addresses = {"_text": TEXT, "_end": TEXT + END}

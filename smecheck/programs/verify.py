@@ -25,16 +25,17 @@ def verification_of(
         quick: over a part of the matrix.
 
     Raises:
-        UsageError: the emulator is not installed.
+        UsageError: the emulator, or Python's ctypes, is not installed.
         InputError: a file cannot be read.
     """
-    from smecheck.emulation.confirm import Subject, not_recognized, verify
     from smecheck.evidence import Unknown
     from smecheck.kernel.identity import identify
     from smecheck.read.kernel.program import open_program
 
     reasons = []
     try:
+        from smecheck.emulation.confirm import Subject, not_recognized, verify
+
         for path in paths:
             if path is None:
                 continue
@@ -45,10 +46,21 @@ def verification_of(
                 return verify(Subject(program.value, image, identify(image)), quick=quick)
         return not_recognized(reasons[0])
     except ImportError as missing:
-        raise UsageError(
-            f"the machine code can only be run with unicorn ({missing})",
-            help_text="install the extra: pip install 'smecheck[verify]'",
-        ) from missing
+        raise _missing(missing) from missing
+
+
+def _missing(module: ImportError) -> UsageError:
+    if module.name == "_ctypes":
+        return UsageError(
+            "the machine code cannot be run: this Python was built without ctypes, which the "
+            f"emulator needs ({module})",
+            help_text="use a Python that has it: the distribution's own, or one that was built "
+            "with the headers of libffi installed (Debian: apt install libffi-dev)",
+        )
+    return UsageError(
+        f"the machine code cannot be run: the emulator unicorn is not installed ({module})",
+        help_text="install the extra: pip install 'smecheck[verify]'",
+    )
 
 
 def verify(kernel: str, complements: Complements) -> VerifyReport:
