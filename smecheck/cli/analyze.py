@@ -30,27 +30,32 @@ Exit codes, the same for every format:
   2  usage error
   3  an input could not be read or understood; nothing was analyzed
   4  undecided: a fact that the verdict needs is missing (--allow-undecided makes it 0)
- 70  a bug of smecheck
+ 70  a bug in smecheck
 """
 
 
-@click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
+@click.command(
+    cls=FileCommand,
+    epilog=_EPILOG,
+    short_help="Show where the workarea is and what it collides with.",
+    context_settings=HELP_NAMES,
+)
 @click.argument("kernel", metavar="KERNEL")
 @question_options
-@reporting_options
+@reporting_options()
 @picture_options
 @failure_options
 @click.option("--advise", is_flag=True, help="Try possible fixes and report the verdict of each.")
 @verify_option
 def analyze(kernel: str, **options: Any) -> int:
-    """Show where the SME workarea of KERNEL is and what it hits.
+    """Show where the SME workarea of KERNEL is and what it collides with.
 
     KERNEL is a vmlinuz, a vmlinux (ELF, stripped or not), its symbols as a list (System.map,
     /proc/kallsyms) or a YAML description; - is standard input. What it lacks is taken from the
     files that --symbols, --bzimage and --config name, if they are of the same build.
     With nothing else, the answer is what holds on every machine. With the machine's memory map and
-    the segments of a kexec load, it is the answer for that load; without the segments, they are
-    predicted where --loader, --mode or --host describe a load.
+    the segments of a kexec load, it is the answer for that load. Segments that were not recorded
+    are predicted if --loader, --mode or --host describe a load.
     """
     reporting = reporting_of(options)
     with reporting.failures():

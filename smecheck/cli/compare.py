@@ -24,11 +24,11 @@ Examples:
 \b
 Exit codes, the same for every format:
   0  nothing got worse
-  1  a rule is broken that was not, the verdict is worse, or a threshold is passed
+  1  a rule fails that did not, the verdict is worse, or a threshold is exceeded
   2  usage error
   3  an input could not be read or understood
   4  undecided: a threshold or the verdict lacks a fact (--allow-undecided makes it 0)
- 70  a bug of smecheck
+ 70  a bug in smecheck
 """
 
 
@@ -41,19 +41,21 @@ Exit codes, the same for every format:
     "--max-growth",
     metavar="SIZE",
     callback=size,
-    help="How much larger _end - _text may be than in OLD.",
+    help="How much larger _end - _text may be than in OLD, e.g. 512K; default: no limit.",
 )
-@reporting_options
+@reporting_options()
 @page_option
-@click.option("--allow-undecided", is_flag=True, help="Do not fail when the verdict is undecided.")
 @click.option(
-    "--exit-zero", is_flag=True, help="Exit 0 whatever is found; usage and input errors still fail."
+    "--allow-undecided", is_flag=True, help="Exit 0, not 4, when the verdict is undecided."
+)
+@click.option(
+    "--exit-zero", is_flag=True, help="Exit 0 instead of 1 or 4; usage and input errors still fail."
 )
 def compare(old: str, new: str, **options: Any) -> int:
-    """Say what moved between two builds, and what got worse.
+    """Show what moved between two builds, and what got worse.
 
-    OLD and NEW are whatever analyze takes, in any mixture, or a JSON report that analyze, gate or
-    compare wrote of an earlier build. --bzimage, --symbols and --config complement NEW.
+    OLD and NEW are kernels in any form that analyze takes, or JSON reports that analyze, gate or
+    compare wrote. --bzimage, --symbols and --config complement NEW.
     """
     reporting = reporting_of(options)
     with reporting.failures():

@@ -23,12 +23,12 @@ _OPTIONS = (
     click.option(
         "--bzimage",
         metavar="FILE",
-        help="The vmlinuz of the same build, for init_size and whatever else KERNEL lacks.",
+        help="vmlinuz of the same build, for init_size and whatever else KERNEL lacks.",
     ),
     click.option(
         "--config",
         metavar="FILE",
-        help="The kernel's configuration (.config), for options that KERNEL does not show.",
+        help="Configuration of the same build (.config), for options that KERNEL does not show.",
     ),
 )
 

@@ -26,14 +26,17 @@ Examples:
 @click.argument("kernel", metavar="KERNEL")
 @complement_options
 @click.option(
-    "-o", "--output", metavar="FILE", help="Write the description to FILE; - is standard output."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the description to FILE; - is standard output, the default.",
 )
 @click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def describe(kernel: str, **options: Any) -> int:
-    """Write what KERNEL is as a YAML description, which analyze reads back to the same answer.
+    """Write the facts of KERNEL as a YAML description; analyze gives the same answer for it.
 
-    KERNEL is whatever analyze takes; - is standard input. Each fact has its origin beside it, as a
-    comment; what is not known is left out.
+    KERNEL is whatever analyze takes; - is standard input. A comment beside each fact says where it
+    is from; unknown facts are left out.
     """
     from smecheck.cli.output import STDOUT, write_stdout
     from smecheck.read.kernel.complements import read_complemented

@@ -44,10 +44,10 @@ Examples:
 Exit codes:
   0  nothing found on any machine
   1  findings at or above --fail-on on a machine
-  2  usage error; or the rows cannot be written, or the workers are gone
-  3  a machine, or an input, could not be read; all others were asked
-  4  undecided for a machine: a fact is missing (--allow-undecided makes it 0)
- 70  a bug of smecheck
+  2  usage error; the rows cannot be written, or the workers are gone
+  3  an input could not be read; if it was a machine's, all others were checked
+  4  undecided on a machine: a fact is missing (--allow-undecided makes it 0)
+ 70  a bug in smecheck
 """
 
 _SERIAL_MACHINES = 24
@@ -58,7 +58,7 @@ _SERIAL_COLLECTED = 2
 @click.command(
     cls=FileCommand,
     epilog=_EPILOG,
-    short_help="Check every machine against every kernel, a row for each.",
+    short_help="Check many machines against kernels: a row for each pair.",
     context_settings=HELP_NAMES,
 )
 @click.argument("machines", metavar="MACHINE...", nargs=-1, required=True)
@@ -68,49 +68,60 @@ _SERIAL_COLLECTED = 2
     metavar="KERNEL",
     multiple=True,
     required=True,
-    help="A kernel to ask about, in any form that analyze takes; repeat it for several.",
+    help="Kernel to check, in any form that analyze takes; repeatable.",
 )
 @boot_options
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="Write the rows to FILE, as JSON Lines or, where it ends in .parquet, as Parquet; - is "
-    "standard output, which is the default in a pipe.",
+    help="Write the rows to FILE, as JSON Lines, or as Parquet if it ends in .parquet; - is "
+    "standard output. Default: standard output in a pipe, nowhere on a terminal.",
 )
 @click.option(
     "--resume",
     metavar="FILE",
-    help="Go on where the run that wrote the rows in FILE stopped, and write to it.",
+    help="Continue the run that wrote the rows in FILE, and append to it; start FILE if there is "
+    "none.",
 )
-@click.option("--unordered", is_flag=True, help="Write rows as they come, not in the order given.")
+@click.option(
+    "--unordered", is_flag=True, help="Write rows as they are ready, not in the order of the input."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     metavar="COUNT",
-    help="Processes that work; default: the cores that may be used.",
+    help="Number of worker processes; default: one for each usable core.",
 )
 @click.option(
-    "--dask", metavar="ADDRESS", help="Work on a Dask cluster instead: tcp://scheduler:8786."
+    "--dask",
+    metavar="ADDRESS",
+    help="Use the Dask cluster of this scheduler, e.g. tcp://scheduler:8786, instead of local "
+    "processes.",
 )
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Ask every Nth machine only, beginning with the Ith: for N processes anywhere.",
+    help="Check only every Nth machine, from the Ith on, e.g. 3/16: for N runs in parallel.",
 )
-@click.option("--save-html", metavar="FILE", help="Write the summary as a page of HTML to FILE.")
+@click.option(
+    "--save-html",
+    metavar="FILE",
+    help="Save the summary, with pictures of the memory, as one HTML page.",
+)
 @failure_options
 @terminal_options
-@click.option("-q", "--quiet", is_flag=True, help="Print no table and no progress.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Print no summary and no progress; rows are still written."
+)
 @click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def fleet(machines: tuple[str, ...], **options: Any) -> int:
-    """Ask each KERNEL about every MACHINE: a row for each, and a table of all.
+    """Check every MACHINE against every KERNEL: a row for each pair, and a summary.
 
     MACHINE is an inventory (JSON Lines, or Parquet), whatever triage takes (an archive, its folder,
-    a log, an iomem), a folder of these, or a pattern; - is an inventory on standard input. What the
-    options say of the load and the boot counts for every machine, more than what it says itself.
-    Questions that are the same are answered once. A machine that cannot be read is a row with its
-    error.
+    a log, an iomem), a folder of these, or a pattern; - is an inventory on standard input. Options
+    of load and boot apply to every machine and override what is known of it. Machines that are
+    alike are analyzed once. A machine that cannot be read gets a row with the error.
     """
     import gc
 

@@ -33,11 +33,11 @@ Examples:
 \b
 Exit codes, the same for every format:
   0  nothing failed at or above --fail-on
-  1  something did: a rule, a threshold, a machine, an expired waiver
+  1  a check failed: a rule, a threshold, a machine, or an expired waiver
   2  usage error
-  3  an input could not be read; of a machine's files, the rest was checked all the same
+  3  an input could not be read; if it was a machine's file, the rest was still checked
   4  undecided: a fact is missing (--allow-undecided makes it 0)
- 70  a bug of smecheck
+ 70  a bug in smecheck
 """
 
 
@@ -52,24 +52,27 @@ Exit codes, the same for every format:
 @click.option(
     "--policy",
     metavar="FILE",
-    help="Machines, severities, thresholds and waivers, in YAML (docs/gate.md).",
+    help="Machines, severities, thresholds and waivers, in YAML; smecheck policy init "
+    "writes a first one. Default: no machine.",
 )
 @click.option(
     "--today",
     metavar="DATE",
     callback=day,
-    help="The day used to check whether waivers have expired, e.g. 2026-12-31; default: today.",
+    help="Day on which waivers must not have expired, e.g. 2026-12-31; default: today (UTC).",
 )
-@reporting_options
+@reporting_options()
 @page_option
 @enum_option(
     "--fail-on",
     enum=Severity,
     help="Lowest severity that fails the gate; default: the policy's, or error.",
 )
-@click.option("--allow-undecided", is_flag=True, help="Do not fail when the verdict is undecided.")
 @click.option(
-    "--exit-zero", is_flag=True, help="Exit 0 whatever is found; usage and input errors still fail."
+    "--allow-undecided", is_flag=True, help="Exit 0, not 4, when the verdict is undecided."
+)
+@click.option(
+    "--exit-zero", is_flag=True, help="Exit 0 instead of 1 or 4; usage and input errors still fail."
 )
 @ignore_option
 @min_slack_option
@@ -83,11 +86,11 @@ Exit codes, the same for every format:
 def gate(kernels: tuple[str, ...], **options: Any) -> int:
     """Check a build of KERNEL: static rules, the proof, and every machine of a policy.
 
-    KERNEL is whatever analyze takes. Without a policy, the rules that need no machine are asked,
-    and whether the workarea is proven to be the kernel's own on every machine. Each check has an
-    outcome of its own; what could not be asked says why. A --bzimage, --symbols or --config of
-    another build is a failure here (SME026), where analyze refuses it. Of several kernels, each is
-    held against the same policy, and the worst decides.
+    KERNEL is whatever analyze takes. Without a policy, the gate checks the rules that need no
+    machine, and whether every loader is proven to reserve the workarea for the kernel, on every
+    machine. Each check has its own outcome; one that could not be made says why. A --bzimage,
+    --symbols or --config of another build fails the gate (SME026), where analyze refuses it.
+    Several kernels are checked against the same policy, and the worst outcome decides.
     """
     reporting = reporting_of(options)
     with reporting.failures():

@@ -53,7 +53,9 @@ def write_options(
     command: click.Command, context: click.Context, formatter: click.HelpFormatter
 ) -> None:
     """Write the options of a command group by group, and how to see those that are left out."""
-    every = EVERY_OPTION in context.meta
+    every = EVERY_OPTION in context.meta or not any(
+        "--help-all" in parameter.opts for parameter in command.params
+    )
     rows = {
         parameter.opts[-1]: row
         for parameter in command.get_params(context)

@@ -45,7 +45,7 @@ Examples:
 \b
 Exit codes:
   0  nothing found           1  findings             2  usage error
-  3  an input is unreadable  4  undecided           70  a bug of smecheck
+  3  an input is unreadable  4  undecided           70  a bug in smecheck
 """
 
 
@@ -126,9 +126,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> N
 def cli() -> None:
     """Find what the SME workarea of a Linux kernel collides with, before kexec or kdump does.
 
-    On AMD machines Linux can encrypt itself in place, very early in boot. Until v5.2 the workarea
-    that it needs for that lay in memory that nobody reserved. smecheck shows where it is, who owns
-    it, and what is in it.
+    On AMD machines Linux can encrypt itself in place, very early in boot (SME), and needs a scratch
+    workarea for that. Until v5.2 it lay in memory that nobody reserved. smecheck shows where it is,
+    whether it is reserved for the kernel, and what it collides with.
     """
 
 

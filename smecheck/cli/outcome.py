@@ -16,13 +16,14 @@ ignore_option = click.option(
     "--ignore",
     metavar="RULE",
     multiple=True,
-    help="Do not count findings of RULE towards the exit status; repeatable.",
+    help="Do not count findings of RULE, e.g. SME013, towards the exit status; repeatable.",
 )
 min_slack_option = click.option(
     "--min-slack",
     metavar="SIZE",
     callback=size,
-    help="What init_size must leave past the mapped end of the workarea.",
+    help="How far init_size must reach past the mapped end of the workarea, at least, e.g. 1M; "
+    "default: no limit.",
 )
 
 _OPTIONS = (
@@ -30,15 +31,15 @@ _OPTIONS = (
         "--fail-on",
         enum=Severity,
         default="error",
-        help="Lowest severity of a finding that makes the exit status 1.",
+        help="Lowest severity of a finding that makes the exit status 1; default: error.",
     ),
     click.option(
-        "--allow-undecided", is_flag=True, help="Do not fail when the verdict is undecided."
+        "--allow-undecided", is_flag=True, help="Exit 0, not 4, when the verdict is undecided."
     ),
     click.option(
         "--exit-zero",
         is_flag=True,
-        help="Exit 0 whatever is found; usage and input errors still fail.",
+        help="Exit 0 instead of 1 or 4; usage and input errors still fail.",
     ),
     ignore_option,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
@@ -105,13 +105,15 @@ def kcidb_build(ctx: click.Context, param: click.Parameter, value: str | None) -
     return value
 
 
-def enum_option(name: str, *names: str, enum: type[E], **settings: Any) -> Decorator:
-    """Return an option whose value is a member of ``enum``, named by its value."""
+def enum_option(
+    name: str, *names: str, enum: type[E], among: Iterable[E] = (), **settings: Any
+) -> Decorator:
+    """Return an option whose value is a member of ``enum``, or of ``among``, named by its value."""
 
     def member(_ctx: click.Context, _param: click.Parameter, value: str | None) -> E | None:
         return None if value is None else enum(value)
 
-    choices = click.Choice([str(choice.value) for choice in enum])
+    choices = click.Choice([str(choice.value) for choice in among or enum])
     return click.option(name, *names, type=choices, callback=member, **settings)
 
 

@@ -23,21 +23,24 @@ Examples:
 @click.command(cls=FileCommand, epilog=_EPILOG, context_settings=HELP_NAMES)
 @click.argument("action", metavar="init", type=click.Choice(["init"]))
 @click.argument("iomem", metavar="FILE")
-@click.option("--name", metavar="NAME", default="machine", help="Name of the machine in reports.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    default="machine",
+    help="Name of the machine in reports; default: machine.",
+)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="Write the policy to FILE, which must not exist; - is standard output.",
+    help="Write the policy to FILE, which must not exist; - is standard output, the default.",
 )
 @click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails.")
 def policy(iomem: str, name: str, output: str | None, **_others: Any) -> int:
-    """Write a first policy for the gate, with comments.
+    """Write a first policy for smecheck gate, with comments.
 
-    It is for the machine whose /proc/iomem is FILE.
-
-    smecheck gate KERNEL --policy takes it as it is: kexec, and kdump where memory is reserved for
-    it, by both system calls. The comments say what else a policy may hold.
+    FILE is /proc/iomem of a machine, read as root. The policy checks kexec there, and kdump if
+    memory is reserved for it, by both system calls. Its comments say what else a policy may hold.
     """
     from smecheck.read.machine.iomem import read_iomem
     from smecheck.report.policy_draft import policy_draft

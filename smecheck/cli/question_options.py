@@ -25,11 +25,16 @@ FILE_OPTIONS = (*COMPLEMENT_NAMES, *_INPUT_OPTIONS)
 """The options that name a file to read beside KERNEL."""
 
 _READ = (
-    click.option("--iomem", metavar="FILE", help="/proc/iomem of the machine, read as root."),
+    click.option(
+        "--iomem",
+        metavar="FILE",
+        help="/proc/iomem of the machine, read as root; - is standard input.",
+    ),
     click.option(
         "--memmap",
         metavar="FILE",
-        help="The firmware's memory map: grep . /sys/firmware/memmap/*/*, or a kernel log.",
+        help="The firmware's memory map: output of grep . /sys/firmware/memmap/*/*, or a "
+        "kernel log.",
     ),
     click.option(
         "--dmesg",
@@ -45,18 +50,18 @@ _READ = (
     click.option(
         "--boot-params",
         metavar="FILE",
-        help="/sys/kernel/boot_params/data, raw or in base64: of the boot to check, or, with a "
-        "load, of the running kernel.",
+        help="/sys/kernel/boot_params/data, raw or in base64; without a load, of the boot "
+        "to check; with one, of the running kernel.",
     ),
     click.option(
         "--srat",
         metavar="FILE",
-        help="/sys/firmware/acpi/tables/SRAT of the machine, which bounds where KASLR looks.",
+        help="/sys/firmware/acpi/tables/SRAT of the machine: limits where KASLR looks.",
     ),
     click.option(
         "--boot",
         metavar="FILE",
-        help="What boot_params points to, as YAML (smecheck schema boot-v1).",
+        help="What boot_params say and point to, in YAML (smecheck schema boot-v1).",
     ),
 )
 _BOOT = (
@@ -64,45 +69,58 @@ _BOOT = (
         "--load-address",
         metavar="ADDR",
         callback=address,
-        help="Where the kernel runs (physical _text); must be an address that this boot can lead "
-        "to.",
+        help="Physical address of _text where the kernel runs, e.g. 0x10000000; default: from the "
+        "load.",
     ),
     click.option(
         "--initrd",
         metavar="FILE|SIZE",
         callback=given_initrd,
-        help="The initrd, if the segments do not show it; 0 for none.",
+        help="The initrd or its size, e.g. 48M, if the segments do not show it; default: 0, none.",
     ),
-    click.option("--cmdline", metavar="TEXT", help="Command line of the kernel being booted."),
+    click.option(
+        "--cmdline",
+        metavar="TEXT",
+        help="Command line of the kernel being booted; default: from the load.",
+    ),
     enum_option(
         "--path",
         enum=Path,
-        help="Which boot to check; default: the load's, or kdump where memory is reserved for it.",
+        help="Which boot to check; default: that of the load; without one, kdump where memory is "
+        "reserved for it.",
     ),
     enum_option(
         "--loader",
         enum=Loader,
-        help="The system call that loads; without --segments, its placement is predicted.",
+        help="System call that loads the kernel: kexec -c or kexec -s; default: as "
+        "recorded, or what this kexec-tools does.",
     ),
-    enum_option("--mode", enum=Mode, help="kexec -l (load) or kexec -p (crash)."),
+    enum_option(
+        "--mode",
+        enum=Mode,
+        help="kexec -l (load) or kexec -p (crash); default: as recorded, or as --path says.",
+    ),
     *host_options,
     enum_option(
         "--kaslr",
         enum=Switch,
         default="auto",
-        help="KASLR in the kernel being booted (auto: from its command line).",
+        help="KASLR in the kernel being booted; default: auto, from its configuration and command "
+        "line.",
     ),
     enum_option(
         "--sme",
         enum=Switch,
         default="auto",
-        help="SME in the kernel being booted (auto: from its command line and configuration).",
+        help="SME in the kernel being booted; default: auto, from its configuration and command "
+        "line.",
     ),
     enum_option(
         "--paging",
         enum=Paging,
         default="auto",
-        help="Page-table levels at entry to the kernel being booted.",
+        help="Page-table levels at entry to the kernel being booted; default: auto, "
+        "both where it is not known.",
     ),
 )
 

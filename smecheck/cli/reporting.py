@@ -46,27 +46,31 @@ _TERMINAL_OPTIONS = (
 )
 """How text for people is shown."""
 
+_KCIDB_BUILD = click.option(
+    "--kcidb-build",
+    metavar="ORIGIN:ID",
+    callback=kcidb_build,
+    help="Build that the rows of --format kcidb belong to, as its submitter named it, e.g. "
+    "redhat:1234; default: named after the kernel.",
+)
+
 _OPTIONS = (
-    enum_option(
-        "--format",
-        "report_format",
-        enum=Format,
-        help="Format of the report; default: text on a terminal, plain in a pipe.",
-    ),
     click.option(
         "--details",
         is_flag=True,
-        help="Show everything the answer is based on: placements, proof, kernel, boot, premises, "
-        "rules.",
+        help="Show everything that the answer is based on, not the first screen alone.",
     ),
     click.option(
         "--explain",
         is_flag=True,
-        help="Show every derivation with its formula and source, and everything that --details "
+        help="Show how each number follows: formula and source; and everything that --details "
         "shows.",
     ),
     click.option(
-        "-o", "--output", metavar="FILE", help="Write the report to FILE; - is standard output."
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write the report to FILE; - is standard output, the default.",
     ),
     click.option(
         "--report",
@@ -74,16 +78,17 @@ _OPTIONS = (
         metavar="FORMAT=FILE",
         callback=report_targets,
         multiple=True,
-        help="Write a further report to FILE (- for standard output); repeatable.",
+        help="Write a further report to FILE, e.g. json=smecheck.json (- for standard output); "
+        "repeatable.",
     ),
-    click.option(
-        "--kcidb-build",
-        metavar="ORIGIN:ID",
-        callback=kcidb_build,
-        help="The build that KCIDB rows belong to, as its submitter named it.",
-    ),
+    _KCIDB_BUILD,
     *_TERMINAL_OPTIONS,
-    click.option("-q", "--quiet", is_flag=True, help="Print nothing; only set the exit status."),
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Print nothing on standard output; only set the exit status.",
+    ),
     click.option("--debug", is_flag=True, help="Show a traceback if smecheck itself fails."),
 )
 
@@ -92,16 +97,28 @@ _PICTURES = (
     click.option(
         "--save-html",
         metavar="FILE",
-        help="Save the memory picture and the report as one HTML page.",
+        help="Save the report with its memory picture as one HTML page.",
     ),
 )
 
 
-def reporting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say how it reports."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def reporting_options(*formats: Format) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options that say how it reports, in these formats or in any."""
+    form = enum_option(
+        "--format",
+        "report_format",
+        enum=Format,
+        among=formats,
+        help="Format of the report; default: text on a terminal, plain in a pipe or a file.",
+    )
+
+    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed((form, *_OPTIONS)):
+            if not (formats and option is _KCIDB_BUILD):
+                command = option(command)
+        return command
+
+    return with_options
 
 
 def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -286,7 +303,7 @@ def reporting_of(options: dict[str, Any]) -> Reporting:
         color=options["color"],
         quiet=options["quiet"],
         paged=not options["no_pager"],
-        kcidb_build=options["kcidb_build"],
+        kcidb_build=options.get("kcidb_build"),
         pictures=tuple((picture, path) for picture, path in pictures if path is not None),
     )
 

@@ -46,11 +46,11 @@ def rules(list_format: str) -> None:
 @click.command(epilog=_EXPLAIN_EPILOG, context_settings=HELP_NAMES)
 @click.argument("name", metavar="RULE|TERM")
 def explain(name: str) -> None:
-    """Say what a rule or a word of a report means.
+    """Explain a rule or a term of a report.
 
-    Of a RULE (SME001): what it checks, why that matters, what to do. A TERM is a verdict, the basis
-    of one, an extent or a margin of the workarea, a scheme, an owner, a severity, a key of a
-    policy, or an exit status.
+    For a RULE (SME001): what it checks, why that matters, what to do. A TERM is a verdict or its
+    basis, an extent or a margin of the workarea, a scheme, an owner, a severity, a key of a policy,
+    or an exit status.
     """
     from smecheck.checks.catalogue import RULES
     from smecheck.cli.pager import write_or_show

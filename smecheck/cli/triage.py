@@ -13,6 +13,7 @@ from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.question_options import FILE_OPTIONS, case_of, question_options
 from smecheck.cli.reporting import reporting_of, reporting_options
 from smecheck.errors import UsageError
+from smecheck.report.options import TRIAGE_FORMATS
 
 if TYPE_CHECKING:
     from smecheck.support_case.triage_report import TriageReport
@@ -36,27 +37,27 @@ Exit codes, the same for every format:
   0  the placement is clear, or the kernel does not use SME
   1  findings at or above --fail-on
   2  usage error
-  3  a source could not be read, or nothing in it is known
+  3  a source could not be read, or holds nothing that smecheck knows
   4  undecided: a fact that the verdict needs is missing (--allow-undecided makes it 0)
- 70  a bug of smecheck
+ 70  a bug in smecheck
 """
 
 
 @click.command(
     cls=FileCommand,
     epilog=_EPILOG,
-    short_help="Say why a crash kernel failed, from a sosreport or logs.",
+    short_help="Find out why a crash kernel failed, from a sosreport or logs.",
     context_settings=HELP_NAMES,
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--kernel",
     metavar="FILE",
-    help="The kernel to check: vmlinuz, vmlinux, or a description. Default: the running kernel, as "
-    "the sources show it.",
+    help="The kernel to check, in any form that analyze takes; default: the running kernel, as the "
+    "sources show it.",
 )
 @question_options
-@reporting_options
+@reporting_options(*TRIAGE_FORMATS)
 @failure_options
 @click.option(
     "--redact",
@@ -64,17 +65,16 @@ Exit codes, the same for every format:
     help="Remove host names, user names, IP and MAC addresses and serial numbers from the report.",
 )
 def triage(paths: tuple[str, ...], **options: Any) -> int:
-    """Say why a crash kernel failed, from what was collected of its machine.
+    """Find out why a crash kernel failed, from what was collected on its machine.
 
     PATH is a sosreport or a supportconfig (an archive or its folder), a crash folder, any kernel
     log, iomem, kallsyms or configuration, or / for the running system; - is standard input. They
-    are recognized by their content, read once, and nothing is unpacked to disk. What the options
-    say counts more than what is found.
+    are recognized by their content and read once; nothing is unpacked to disk. Options override
+    what is found.
     """
     reporting = reporting_of(options)
     with reporting.failures():
         from smecheck.programs.triage import exit_status
-        from smecheck.report.options import TRIAGE_FORMATS
         from smecheck.report.render import render_triage
 
         reporting.refuse_other_formats("triage", TRIAGE_FORMATS)

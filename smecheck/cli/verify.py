@@ -12,6 +12,7 @@ from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options, compl
 from smecheck.cli.file_command import FileCommand
 from smecheck.cli.parameters import HELP_NAMES
 from smecheck.cli.reporting import reporting_of, reporting_options
+from smecheck.report.options import VERIFY_FORMATS
 
 _EPILOG = """
 \b
@@ -22,12 +23,12 @@ Examples:
 
 \b
 Exit codes, the same for every format:
-  0  agrees: the code does in every run what is predicted
+  0  agrees: the code does in every run what was predicted
   1  it differs, or faults: the kernel dies with SME on
   2  usage error
   3  an input could not be read or understood; nothing was run
-  4  not recognized: the code could not be run, or not to the end
- 70  a bug of smecheck
+  4  not recognized: the code was not found, or could not be run to the end
+ 70  a bug in smecheck
 """
 
 
@@ -39,21 +40,20 @@ Exit codes, the same for every format:
 )
 @click.argument("kernel", metavar="KERNEL")
 @complement_options
-@reporting_options
+@reporting_options(*VERIFY_FORMATS)
 def verify(kernel: str, **options: Any) -> int:
-    """Run the SME code of KERNEL in an emulator, and compare with what smecheck predicts.
+    """Run the SME code of KERNEL in an emulator and compare it with smecheck's prediction.
 
-    KERNEL is a vmlinux or a vmlinuz. Its own machine code is entered where boot loaders enter it
-    and runs up to the end of the encryption, which is seen but not done: at places, with initrds,
-    levels of paging and page tables that would expose any other arithmetic. What it maps, writes
-    and encrypts is held against the prediction for that very start. Needs the extra "verify": pip
-    install 'smecheck[verify]'.
+    KERNEL is a vmlinux or a vmlinuz. Its machine code starts where boot loaders enter it and runs
+    to the end of the encryption, which is recorded but not carried out. About 200 runs differ in
+    load address, initrd, page-table levels and page tables at entry, so that wrong arithmetic
+    would show. What a run maps, writes and encrypts is compared with the prediction for it. Needs
+    an emulator: pip install 'smecheck[verify]'.
     """
     reporting = reporting_of(options)
     with reporting.failures():
         from smecheck.programs.verify import exit_status
         from smecheck.programs.verify import verify as answer
-        from smecheck.report.options import VERIFY_FORMATS
         from smecheck.report.render import render_verify
 
         reporting.refuse_other_formats("verify", VERIFY_FORMATS)
