@@ -75,8 +75,8 @@ _SERIAL_COLLECTED = 2
     "-o",
     "--output",
     metavar="FILE",
-    help="Write the rows to FILE, as JSON Lines, or as Parquet if it ends in .parquet; - is "
-    "standard output. Default: standard output in a pipe, nowhere on a terminal.",
+    help="Write the rows to FILE: Parquet if it ends in .parquet, else JSON Lines; - is standard "
+    "output. Default: standard output in a pipe, nowhere on a terminal.",
 )
 @click.option(
     "--resume",
