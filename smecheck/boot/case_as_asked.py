@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Known, value_of
 from smecheck.load.load_of_case import asks_for_load
-from smecheck.load.segments import Loader, Mode
+from smecheck.load.segments import Mode
 from smecheck.record import replace
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ def _machine_memory(case: Case) -> MemoryMap | None:
 def _reserved(case: Case) -> MemoryMap | None:
     """Return the crash reservation alone, where that is all that the load depends on."""
     boot, log = case.boot, case.log
-    enough = boot.mode is Mode.CRASH and boot.loader is Loader.KEXEC_FILE_LOAD
-    if log is None or not enough:
+    if log is None or boot.mode is not Mode.CRASH or boot.loader is None:
+        return None
+    if not boot.loader.rules.needs_reservation_only:
         return None
     from smecheck.machine.map_without_iomem import reserved_memory
 

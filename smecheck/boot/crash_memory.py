@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.evidence import Known, Unknown
 from smecheck.load.crash_areas import ASSUMED, crash_areas, ram_of
-from smecheck.load.segments import Loader
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
     if segments is not None and segments.table is not None:
         # The low 1 MiB is handed over as well, and is of the kernel that crashed.
         spans += SpanSet(ram_of(segments)) - _LOW_MEMORY
-    elif isinstance(loader, Known) and loader.value is Loader.KEXEC_FILE_LOAD:
+    elif isinstance(loader, Known) and loader.value.rules.hands_over_crash_cma:
         areas = crash_areas(found.host)
         spans += areas.value if isinstance(areas, Known) else ()
     return SpanSet(spans) or None
@@ -44,9 +43,10 @@ def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
 def premise_of_areas(boot: Boot, segments: SegmentList, host: Host | None) -> str | None:
     """Return what is taken for granted of such areas where nothing tells; ``None`` if it does."""
     is_told = boot.path is not Path.KDUMP or segments.table is not None
-    by_tools = isinstance(segments.loader, Known) and segments.loader.value is Loader.KEXEC_LOAD
+    loader = segments.loader
+    has_none = isinstance(loader, Known) and not loader.value.rules.hands_over_crash_cma
     areas = crash_areas(host)
-    if is_told or by_tools or isinstance(areas, Unknown) or areas.origin != ASSUMED:
+    if is_told or has_none or isinstance(areas, Unknown) or areas.origin != ASSUMED:
         return None
     return (
         "kexec_file_load hands over nothing besides Crash kernel (crashkernel=…,cma: --dmesg, "

@@ -28,13 +28,8 @@ _COUNTS_FOR_KDUMP = ("crash_cma_ranges", "kernel_release", "cmdline")
 _COUNTS_FOR_PROOF = ("kexec_tools", "kernel_release", "cmdline", "cma")
 """What tells whether a load that nobody knows keeps to what a proof takes for granted."""
 
-_OF_KEXEC_LOAD = ("rng_seed", "purgatory_size")
-_OF_KEXEC_FILE_LOAD = (
-    *("kernel_purgatory_size", "ima_kexec", "cma", "kho", "kexec_handover", "keep_memblock"),
-    "dm_crypt_keys",
-)
 _OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys", "crash_cma_ranges")
-"""Fields of a host that only one of the system calls depends on, or only ``kexec -p``."""
+"""Fields of a host that only ``kexec -p`` depends on."""
 
 
 def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
@@ -68,8 +63,8 @@ def irrelevant_to_load(case: Case, asked: AskedLoad) -> tuple[str, ...]:
     if machine is None:
         return ()
     loader, mode = asked.loader.value, asked.mode.value
-    other = _OF_KEXEC_LOAD if loader is Loader.KEXEC_FILE_LOAD else _OF_KEXEC_FILE_LOAD
-    names = dict.fromkeys((*other, *(_OF_CRASH_LOADS if mode is Mode.LOAD else ())))
+    others = (name for other in Loader if other is not loader for name in other.rules.host_fields)
+    names = dict.fromkeys((*others, *(_OF_CRASH_LOADS if mode is Mode.LOAD else ())))
     why = f"a {loader.value} of mode {mode.value} does not depend on it"
     return _sentence([*_said(machine.host, names)], why)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from smecheck.boot.unpack_buffer import unpack_buffer
 from smecheck.checks import needs
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from smecheck.load.segments import SegmentList
 
 _USELESS = "neither nokaslr nor mem_encrypt=off helps"
-
-_LOAD_OTHERWISE = {
-    Loader.KEXEC_FILE_LOAD: "load it with kexec_load (kexec -c), which aligns the kernel; or with "
-    f"kexec_file_load of a kernel since v6.9 that has no CMA area (cma=); {_USELESS}",
-    Loader.KEXEC_LOAD: "load it with kexec-tools 2.0.30 or later, which reserve init_size from "
-    f"pref_address on; {_USELESS}",
-}
 
 
 @rule(
@@ -115,8 +108,26 @@ def _lost(resolved: Resolved, segment: Segment, hit: Span, condition: str | None
         span=hit,
         other=segment_party(segment),
         condition=condition,
-        remedy=_LOAD_OTHERWISE.get(loader.value, "") if isinstance(loader, Known) else "",
+        remedy=_load_otherwise(loader.value) if isinstance(loader, Known) else "",
     )
+
+
+def _load_otherwise(loader: Loader) -> str:
+    """Say how a load by that system call keeps the segments out of there."""
+    match loader:
+        case Loader.KEXEC_FILE_LOAD:
+            how = (
+                "load it with kexec_load (kexec -c), which aligns the kernel; or with "
+                "kexec_file_load of a kernel since v6.9 that has no CMA area (cma=)"
+            )
+        case Loader.KEXEC_LOAD:
+            how = (
+                "load it with kexec-tools 2.0.30 or later, which reserve init_size from "
+                "pref_address on"
+            )
+        case _:
+            assert_never(loader)
+    return f"{how}; {_USELESS}"
 
 
 def _if_unnamed(segment: Segment, purgatory_is_named: bool) -> str | None:

@@ -102,8 +102,8 @@ def _loaders(asked: BootRequest, options: tuple[str, KexecOptions] | None) -> It
     if asked.loader is not None:
         yield _Said(f"{asked.loader_origin} {asked.loader.value}", asked.loader)
     if options is not None and options[1].loader is not None:
-        letter = "-s" if options[1].loader is Loader.KEXEC_FILE_LOAD else "-c"
-        yield _Said(f"kexec {letter} ({options[0]})", options[1].loader)
+        loader = options[1].loader
+        yield _Said(f"kexec {loader.rules.option} ({options[0]})", loader)
 
 
 def _recorded_loader(load: SegmentList | None) -> Iterator[_Said]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import assert_never
 
 from smecheck.asked import BootRequest
 from smecheck.evidence import Fact, Known, Unknown, value_of
@@ -110,9 +111,13 @@ def as_given(cmdline: str, loader: Loader | None, mode: Mode | None) -> str:
     """Return a crash kernel's command line without what kexec itself added to it."""
     if mode is not Mode.CRASH:
         return cmdline
-    if loader is Loader.KEXEC_FILE_LOAD:
-        return _FILE_LOAD_ADDS.sub("", cmdline, count=1)
-    return _TOOLS_ADD.sub("", cmdline, count=1)
+    match loader:
+        case Loader.KEXEC_FILE_LOAD:
+            return _FILE_LOAD_ADDS.sub("", cmdline, count=1)
+        case Loader.KEXEC_LOAD | None:
+            return _TOOLS_ADD.sub("", cmdline, count=1)
+        case _:
+            assert_never(loader)
 
 
 def _explanations(predicted: PredictedLoad, recorded: SegmentList) -> tuple[str, ...]:

@@ -239,8 +239,7 @@ _NUMBERS = {"mem-min": "mem_min", "mem-max": "mem_max", "entry": "entry"}
 _EFFECTS: dict[str, dict[str, object]] = {
     "load-panic": {"mode": Mode.CRASH, "preserves_context": False},
     "load-preserve-context": {"mode": Mode.LOAD, "preserves_context": True},
-    "kexec-file-syscall": {"loader": Loader.KEXEC_FILE_LOAD, "tries_file_load": False},
-    "kexec-syscall": {"loader": Loader.KEXEC_LOAD, "tries_file_load": False},
+    **{loader.rules.long_option: {"loader": loader, "tries_file_load": False} for loader in Loader},
     "kexec-syscall-auto": {"loader": None, "tries_file_load": True},
     "args-elf": {"elf_arguments": "elf"},
     "args-linux": {"elf_arguments": "linux"},

@@ -59,12 +59,13 @@ def name_segments(
 ) -> tuple[Segment, ...]:
     """Name those of ``segments``, sorted by address, that sizes and ``image`` tell apart."""
     naming = _Naming(segments)
-    if loader is Loader.KEXEC_LOAD:
+    by_tools = loader is not None and loader.rules.placed_by_tools
+    if by_tools:
         naming.name_setup_data()
     if image is not None:
         naming.name_parts_of_vmlinux(image)
         naming.name_kernel_by_init_size(image)
-    if loader is Loader.KEXEC_LOAD and naming.has(SegmentRole.KERNEL):
+    if by_tools and naming.has(SegmentRole.KERNEL):
         naming.name_purgatory()
         naming.name_crash_segments()
         naming.name_boot_params()

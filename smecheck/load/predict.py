@@ -84,8 +84,8 @@ def _refused_by_options(request: LoadRequest) -> Refusal | None:
             "Please specify memory range used by kexeced kernel to preserve the context of "
             'original kernel with "--mem-max" parameter'
         )
-    if options.preserves_context and request.loader is Loader.KEXEC_FILE_LOAD:
-        return Refusal("--load-preserve-context not supported with kexec_file_load")
+    if options.preserves_context and not request.loader.rules.preserves_context:
+        return Refusal(f"--load-preserve-context not supported with {request.loader.value}")
     if options.initrd is not None and request.initrd_size is None:
         raise NotPredictable(
             f"kexec is given the initrd {options.initrd}, and its size is not known (--initrd)"

@@ -100,7 +100,7 @@ def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
         return False
     if memory.kind is not MapKind.RESERVATION:
         return True
-    return mode is Mode.CRASH and loader is Loader.KEXEC_FILE_LOAD
+    return mode is Mode.CRASH and loader.rules.needs_reservation_only
 
 
 def predict_load(asked: AskedLoad) -> PredictedLoad:

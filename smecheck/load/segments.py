@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from smecheck.evidence import Fact, Step, Unknown
 from smecheck.record import record
@@ -16,11 +16,100 @@ if TYPE_CHECKING:
     from smecheck.machine.firmware import FirmwareMap
 
 
+@record
+class LoaderRules:
+    """What one system call does otherwise than another. Whoever depends on the call asks here."""
+
+    option: str
+    """kexec's option that asks for it: ``-s``."""
+    long_option: str
+    """The same in full, without the dashes."""
+    short_name: str
+    """In the name of a machine of a policy."""
+    placed_by_tools: bool
+    """kexec-tools choose the places, and their version tells how; else the running kernel does, and
+    its release tells."""
+    loads_elf: bool
+    """A vmlinux can be loaded, too; else only a bzImage, for which just init_size is reserved."""
+    keeps_to_window: bool
+    """Nothing is placed outside ``--mem-min`` and ``--mem-max``."""
+    preserves_context: bool
+    """``--load-preserve-context`` is taken."""
+    may_enter_32bit: bool
+    """The kernel may be entered in 32-bit mode, where options of kexec ask for that."""
+    may_use_cma: bool
+    """The next kernel may be placed in an area for contiguous memory (CMA)."""
+    needs_reservation_only: bool
+    """A crash kernel's load depends on no other memory than the reservation."""
+    hands_over_crash_cma: bool
+    """A crash kernel gets the areas of ``crashkernel=…,cma`` as RAM."""
+    hands_over_kho: bool
+    """The next kernel gets what kexec handover keeps for it."""
+    cmdline_after_sectors: bool
+    """In the segment of boot_params, the command line comes after all sectors of the setup header;
+    else right after boot_params."""
+    efi_map_is_segment: bool
+    """The EFI map that is handed over is a segment of its own; else it lies with boot_params."""
+    host_fields: tuple[str, ...]
+    """Fields of a host that no other system call depends on."""
+
+
 class Loader(Enum):
     """The system call that loads; who computes the placement depends on it."""
 
     KEXEC_LOAD = "kexec_load"
     KEXEC_FILE_LOAD = "kexec_file_load"
+
+    @property
+    def rules(self) -> LoaderRules:
+        """What it does otherwise than another."""
+        match self:
+            case Loader.KEXEC_LOAD:
+                return _KEXEC_LOAD
+            case Loader.KEXEC_FILE_LOAD:
+                return _KEXEC_FILE_LOAD
+            case _:
+                assert_never(self)
+
+
+_KEXEC_LOAD = LoaderRules(
+    option="-c",
+    long_option="kexec-syscall",
+    short_name="load",
+    placed_by_tools=True,
+    loads_elf=True,
+    keeps_to_window=True,
+    preserves_context=True,
+    may_enter_32bit=True,
+    may_use_cma=False,
+    needs_reservation_only=False,
+    hands_over_crash_cma=False,
+    hands_over_kho=False,
+    cmdline_after_sectors=True,
+    efi_map_is_segment=True,
+    host_fields=("rng_seed", "purgatory_size"),
+)
+
+_KEXEC_FILE_LOAD = LoaderRules(
+    option="-s",
+    long_option="kexec-file-syscall",
+    short_name="file-load",
+    placed_by_tools=False,
+    loads_elf=False,
+    keeps_to_window=False,
+    preserves_context=False,
+    may_enter_32bit=False,
+    may_use_cma=True,
+    needs_reservation_only=True,
+    hands_over_crash_cma=True,
+    hands_over_kho=True,
+    cmdline_after_sectors=False,
+    efi_map_is_segment=False,
+    host_fields=(
+        *("kernel_purgatory_size", "ima_kexec", "cma", "kho", "kexec_handover", "keep_memblock"),
+        "dm_crypt_keys",
+    ),
+)
 
 
 class Mode(Enum):

@@ -14,7 +14,6 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from smecheck.machine.memory import MemoryMap
 
-_SHORT = {Loader.KEXEC_LOAD: "load", Loader.KEXEC_FILE_LOAD: "file-load"}
 _MODES = {Mode.LOAD: "kexec", Mode.CRASH: "kdump"}
 _COLUMN = 44
 """Where comments begin that stand beside a value."""
@@ -71,7 +70,7 @@ def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
 
 
 def _machine(memory: MemoryMap, iomem: str, name: str, mode: Mode, loader: Loader) -> Iterator[str]:
-    own_name = yaml_text(f"{name}-{_MODES[mode]}-{_SHORT[loader]}")
+    own_name = yaml_text(f"{name}-{_MODES[mode]}-{loader.rules.short_name}")
     yield f"  - name: {own_name}"
     yield f"    iomem: {yaml_text(iomem)}"
     if mode is Mode.CRASH:

@@ -19,8 +19,12 @@ from smecheck.support_case.contradictions import number_of
 from smecheck.support_case.crash_files import crash_initrd
 from smecheck.support_case.triage_report import Evidence, FactName
 
-_FILE_LOAD = frozenset({"-s", "--kexec-file-syscall"})
-_OLD_LOAD = frozenset({"-c", "--kexec-syscall"})
+_LOADER_OF = {
+    word: loader
+    for loader in Loader
+    for word in (loader.rules.option, f"--{loader.rules.long_option}")
+}
+"""The system call that an option of kexec asks for."""
 
 
 @record
@@ -166,11 +170,10 @@ def _loader(evidence: Evidence) -> tuple[Loader | None, str]:
         return Loader(said.value), said.place
     args = evidence.one(FactName.KEXEC_ARGS)
     if args is not None:
-        words = set(args.value.split())
-        if words & _FILE_LOAD:
-            return Loader.KEXEC_FILE_LOAD, args.place
-        if words & _OLD_LOAD:
-            return Loader.KEXEC_LOAD, args.place
+        asked_for = [_LOADER_OF[word] for word in args.value.split() if word in _LOADER_OF]
+        if asked_for:
+            # As kexec itself does, of several.
+            return asked_for[-1], args.place
     return None, ""
 
 

@@ -23,7 +23,7 @@ from smecheck.kernel.constants import (
     PMD_SIZE,
     PUD_SIZE,
 )
-from smecheck.load.segments import Loader, SegmentList, SegmentRole
+from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.record import record, replace
 from smecheck.span import Span, SpanSet, align_down
 from smecheck.workarea.ownership import moved_by_kaslr
@@ -80,7 +80,8 @@ def _enters_32bit(located: Located) -> bool:
     host, segments = located.host, located.segments
     if host is None or not host.kexec_options:
         return False
-    if segments is not None and value_of(segments.loader) is Loader.KEXEC_FILE_LOAD:
+    loader = value_of(segments.loader) if segments is not None else None
+    if loader is not None and not loader.rules.may_enter_32bit:
         return False
     from smecheck.load.kexec_options import options_of_host
 

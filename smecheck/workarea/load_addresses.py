@@ -18,7 +18,6 @@ from smecheck.record import record
 
 if TYPE_CHECKING:
     from smecheck.boot.boot import Boot
-    from smecheck.evidence import Fact
     from smecheck.machine.host import Host
 
 _BELOW = "below pref_address where nothing else is free"
@@ -26,8 +25,6 @@ _BELOW = "below pref_address where nothing else is free"
 
 @record
 class _Otherwise:
-    loader: Loader
-    """Which system call it is about."""
     change: Change
     is_since: bool
     """Since the change; else before it."""
@@ -37,38 +34,40 @@ class _Otherwise:
     only_32bit: bool = False
 
 
-_TABLE = (
-    _Otherwise(
-        Loader.KEXEC_FILE_LOAD,
-        KernelChange.CONTIGUOUS,
-        True,
-        "kexec_file_load of a kernel since v6.17 with a CMA area (cma=)",
-        "aligned to less",
-        (Mode.LOAD,),
+_OTHERWISE: dict[Loader, tuple[_Otherwise, ...]] = {
+    Loader.KEXEC_FILE_LOAD: (
+        _Otherwise(
+            KernelChange.CONTIGUOUS,
+            True,
+            "kexec_file_load of a kernel since v6.17 with a CMA area (cma=)",
+            "aligned to less",
+            (Mode.LOAD,),
+        ),
+        _Otherwise(
+            KernelChange.ABOVE_PREF_ADDRESS,
+            False,
+            "kexec_file_load of a kernel before v6.9",
+            _BELOW,
+        ),
     ),
-    _Otherwise(
-        Loader.KEXEC_FILE_LOAD,
-        KernelChange.ABOVE_PREF_ADDRESS,
-        False,
-        "kexec_file_load of a kernel before v6.9",
-        _BELOW,
+    Loader.KEXEC_LOAD: (
+        _Otherwise(
+            ToolsChange.ABOVE_PREF_ADDRESS,
+            False,
+            "kexec-tools before 2.0.30",
+            _BELOW,
+        ),
+        _Otherwise(
+            ToolsChange.ENTRY32_INIT_SIZE,
+            False,
+            "the 32-bit loader of kexec-tools before 2.0.30",
+            "with room for the file only",
+            only_32bit=True,
+        ),
     ),
-    _Otherwise(
-        Loader.KEXEC_LOAD,
-        ToolsChange.ABOVE_PREF_ADDRESS,
-        False,
-        "kexec-tools before 2.0.30",
-        _BELOW,
-    ),
-    _Otherwise(
-        Loader.KEXEC_LOAD,
-        ToolsChange.ENTRY32_INIT_SIZE,
-        False,
-        "the 32-bit loader of kexec-tools before 2.0.30",
-        "with room for the file only",
-        only_32bit=True,
-    ),
-)
+}
+"""In which versions a system call loads otherwise. A test holds that none is missing: one that is
+not here would be taken to keep to everything."""
 
 
 def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
@@ -90,18 +89,25 @@ def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
 
 def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
     """Yield who may load otherwise, as far as it is not known to be somebody else."""
-    kernel = None if host is None else _version(host.kernel_release)
-    tools = None if host is None else _version(host.kexec_tools)
     mode, loader = value_of(boot.mode), value_of(boot.loader)
-    for one in _TABLE:
-        version = kernel if one.loader is Loader.KEXEC_FILE_LOAD else tools
-        if loader not in (None, one.loader) or (mode is not None and mode not in one.modes):
+    for call, ways in _OTHERWISE.items():
+        if loader not in (None, call):
             continue
-        if version is not None and one.change.is_in(version) is not one.is_since:
-            continue
-        if host is not None and _is_ruled_out(one, host):
-            continue
-        yield one
+        version = None if host is None else _placing_version(call, host)
+        for one in ways:
+            if mode is not None and mode not in one.modes:
+                continue
+            if version is not None and one.change.is_in(version) is not one.is_since:
+                continue
+            if host is not None and _is_ruled_out(one, host):
+                continue
+            yield one
+
+
+def _placing_version(call: Loader, host: Host) -> Version | None:
+    """Return the version of what chooses the places of a load by that system call."""
+    told = host.kexec_tools if call.rules.placed_by_tools else host.kernel_release
+    return parse_version(told.value) if isinstance(told, Known) else None
 
 
 def _is_ruled_out(one: _Otherwise, host: Host) -> bool:
@@ -115,7 +121,3 @@ def _is_ruled_out(one: _Otherwise, host: Host) -> bool:
 
         return value_of(area_is_used(host)) is False
     return False
-
-
-def _version(fact: Fact[str]) -> Version | None:
-    return parse_version(fact.value) if isinstance(fact, Known) else None

@@ -12,7 +12,7 @@ from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.crash_areas import crash_areas
 from smecheck.load.hidden_places import handover_is_active
-from smecheck.load.segments import Loader, SegmentList, SegmentRole
+from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
@@ -40,13 +40,13 @@ def kexec_boot(located: Located, segments: SegmentList, *, is_efi: Fact[bool]) -
     """
     params = segments.of(SegmentRole.BOOT_PARAMS)
     address: Fact[int] = Unknown(f"{segments.source} names no boot_params")
-    cmdline_address = address
+    cmdline_address, loader = address, segments.loader
     if params:
         address = Known(params[0].span.start, params[0].where)
         # kexec-tools puts the command line behind the header's sectors, the kernel behind
         # boot_params (kexec-bzImage64.c of both).
         behind = PAGE_SIZE
-        if isinstance(segments.loader, Known) and segments.loader.value is Loader.KEXEC_LOAD:
+        if isinstance(loader, Known) and loader.value.rules.cmdline_after_sectors:
             sectors = located.image.header.other.get("setup_sects", 0)
             behind = max(behind, (sectors + 1) * 512)
         cmdline_address = Known(params[0].span.start + behind, params[0].where)
@@ -115,8 +115,8 @@ def _hands_over(located: Located, segments: SegmentList) -> bool:
     arch/x86/kernel/kexec-bzimage64.c, setup_kho(); not for a crash kernel.
     """
     loader = segments.loader
-    by_tools = isinstance(loader, Known) and loader.value is Loader.KEXEC_LOAD
-    if by_tools or located.boot.path is Path.KDUMP or located.host is None:
+    has_none = isinstance(loader, Known) and not loader.value.rules.hands_over_kho
+    if has_none or located.boot.path is Path.KDUMP or located.host is None:
         return False
     return value_of(handover_is_active(located.host)) is True
 
@@ -124,7 +124,7 @@ def _hands_over(located: Located, segments: SegmentList) -> bool:
 def _areas(located: Located, segments: SegmentList) -> Fact[tuple[Span, ...]]:
     """Return the areas of ``crashkernel=…,cma``, which kexec_file_load alone hands over."""
     loader = segments.loader
-    if isinstance(loader, Known) and loader.value is Loader.KEXEC_LOAD:
+    if isinstance(loader, Known) and not loader.value.rules.hands_over_crash_cma:
         return Known((), loader.origin)
     areas = crash_areas(located.host)
     if isinstance(areas, Known) and areas.value and isinstance(loader, Unknown):
@@ -149,8 +149,9 @@ def _efi(segments: SegmentList, is_efi: Fact[bool]) -> Fact[EfiMap | None]:
     """
     if segments.of(SegmentRole.EFI_MEMMAP):
         return Known(EfiMap(segments.source, ()), "kexec hands the EFI runtime map over")
-    by_tools = isinstance(segments.loader, Known) and segments.loader.value is Loader.KEXEC_LOAD
-    if by_tools and not any(segments.of(role) for role in _EFI_SEGMENTS):
+    loader = segments.loader
+    is_segment = isinstance(loader, Known) and loader.value.rules.efi_map_is_segment
+    if is_segment and not any(segments.of(role) for role in _EFI_SEGMENTS):
         return Known(None, f"{segments.source}: no segment holds an EFI map")
     if isinstance(is_efi, Unknown):
         return Unknown(is_efi.reason)

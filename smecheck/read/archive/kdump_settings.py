@@ -136,9 +136,8 @@ def command_facts(line: str, member: str, number: int) -> Iterator[TriageFact]:
     if command is None or command.mode is Mode.LOAD:
         return
     yield TriageFact(FactName.KEXEC_COMMAND, line.strip("# \t"), member, number)
-    loader = "kexec_file_load" if command.is_file_load else None
-    if loader is not None:
-        yield TriageFact(FactName.LOADER, loader, member, number)
+    if command.loader is not None and not command.loader.rules.placed_by_tools:
+        yield TriageFact(FactName.LOADER, command.loader.value, member, number)
     if command.cmdline:
         yield TriageFact(FactName.CRASH_CMDLINE, command.cmdline, member, number)
 

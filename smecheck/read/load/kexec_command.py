@@ -47,8 +47,8 @@ class KexecCommand:
 
     line: int
     mode: Mode | None
-    is_file_load: bool
-    """Whether it asks for kexec_file_load, with ``-s``."""
+    loader: Loader | None
+    """The system call, where ``-s`` or ``-c`` says it."""
     cmdline: str | None
     """The command line it gives to the kernel, where its text shows it whole."""
     has_debug: bool = False
@@ -124,8 +124,7 @@ def parse_command(text: str, line: int) -> KexecCommand | None:
         return None
     if options.reuses_cmdline:
         cmdline = None
-    is_file_load = options.loader is Loader.KEXEC_FILE_LOAD
-    return KexecCommand(line, options.mode, is_file_load, cmdline, options.debug)
+    return KexecCommand(line, options.mode, options.loader, cmdline, options.debug)
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from smecheck.errors import MalformedInput
-from smecheck.load.segments import SegmentRole
+from smecheck.load.segments import Loader, SegmentRole
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
 from smecheck.read.load import handed_table
@@ -252,8 +252,10 @@ class KexecDebugReader:
     def _fall_back(self) -> None:
         """Forget that kexec_file_load was refused where kexec -a goes on with kexec_load."""
         draft = self._draft
-        asked_for = draft.command is not None and draft.command.is_file_load
-        if draft.refusal is not None and "kexec_file_load" in draft.refusal.text and not asked_for:
+        if draft.refusal is None or Loader.KEXEC_FILE_LOAD.value not in draft.refusal.text:
+            return
+        asked_for = draft.command.loader if draft.command is not None else None
+        if asked_for is None or asked_for.value not in draft.refusal.text:
             draft.refusal = None
 
     def _on_place(self, line: int, match: re.Match[str]) -> None:

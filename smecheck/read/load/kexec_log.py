@@ -120,7 +120,10 @@ class KernelLogReader:
     """Reads the lines about kexec out of a kernel log, given message by message."""
 
     def __init__(self, name: str) -> None:
-        self.lists = {loader: LoadHistory() for loader in Loader}
+        self.lists = LoadHistory()
+        """Lists of the segments that the kernel placed itself."""
+        self.repeated = LoadHistory()
+        """Lists of segments that kexec-tools placed."""
         self.placed = LoadHistory()
         """Loads of which there are only "Loaded" lines."""
         self.refused: RecordedProblem | None = None
@@ -191,7 +194,7 @@ class KernelLogReader:
         """Begin or go on with the list of the system call that ``tag`` stands for."""
         loader = Loader.KEXEC_LOAD if tag == "kexec" else Loader.KEXEC_FILE_LOAD
         # kexec_load places nothing: those lines are of a kexec_file_load that came to nothing.
-        is_other_call = loader is Loader.KEXEC_LOAD and bool(self._draft.places)
+        is_other_call = loader.rules.placed_by_tools and bool(self._draft.places)
         self._begin_if(is_another or is_other_call)
         self._draft.loader = loader
 
@@ -239,7 +242,7 @@ class KernelLogReader:
         """Close the load that is being read, and begin another one."""
         done, self._draft = self._draft, KernelLogLoad()
         if done.rows or done.count or done.broken is not None:
-            history = self.lists[done.loader]
+            history = self.repeated if done.loader.rules.placed_by_tools else self.lists
             if missing := done.missing():
                 history.cut_off = RecordedProblem(done.broken or done.line, missing)
             elif done.rows:

@@ -55,7 +55,7 @@ class KernelLogLoad:
     @property
     def is_open_ended(self) -> bool:
         """Whether nothing but the segments themselves shows that none is missing at the end."""
-        return self.count is None and self.loader is Loader.KEXEC_FILE_LOAD
+        return self.count is None and not self.loader.rules.placed_by_tools
 
     def missing(self) -> str | None:
         """Tell what the list lacks, if anything."""
@@ -81,7 +81,7 @@ def listed(draft: KernelLogLoad, name: str) -> SegmentList:
     )
     segments = name_elfcorehdr(segments, elfcorehdr_address(_text_of(draft)))
     segments = name_entered(segments, draft.entry)
-    if draft.loader is Loader.KEXEC_FILE_LOAD:
+    if not draft.loader.rules.placed_by_tools:
         segments = name_in_load_order(segments)
     return _segment_list(draft, name, segments, ())
 
@@ -164,6 +164,6 @@ def _may_lack(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> str | None
 def _init_size(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> Fact[int]:
     """Return the size that bzImage64_load() keeps for the kernel: init_size, in whole pages."""
     kernel = [segment for segment in segments if segment.role is SegmentRole.KERNEL]
-    if draft.loader is not Loader.KEXEC_FILE_LOAD or len(kernel) != 1:
+    if draft.loader.rules.loads_elf or len(kernel) != 1:
         return Unknown("the kernel's lines do not show init_size")
     return Known(kernel[0].span.size, f"{kernel[0].where}: memsz of the kernel segment")

@@ -45,10 +45,14 @@ def no_segments(name: str, traces: Traces) -> InputError:
             where=f"{name}:{traces.refused.line}",
             help_text=f"load again {_OF_FLAG if may_be_flag else _OF_CAUSE}, and {HOW_TO_PRINT}",
         )
+    asked_for = traces.command.loader if traces.command is not None else None
     if traces.has_file_load_lines:
         message = "is a kernel log whose lines about kexec_file_load list no segments"
-    elif traces.command is not None and traces.command.is_file_load:
-        message = "is the output of kexec -s, which prints no addresses: they are in the kernel log"
+    elif asked_for is not None and not asked_for.rules.placed_by_tools:
+        message = (
+            f"is the output of kexec {asked_for.rules.option}, which prints no addresses: they are "
+            "in the kernel log"
+        )
     else:
         message = _kind(traces.sample)
     return WrongKind(message, where=name, help_text=HOW_TO_PRINT)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.errors import MalformedInput, UnreadableInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
-from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.load.segments import Mode, SegmentList
 from smecheck.read.lines.hosts import Hosts
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.log_lines import opened
@@ -101,8 +101,7 @@ def _read_log(text: OpenedText, mode: Mode | None, boot: LoggedBoot | None) -> S
 
 def _history(tools: KexecDebugReader, kernel: KernelLogReader) -> LoadHistory:
     """Put together the loads of both readers."""
-    history = kernel.lists[Loader.KEXEC_FILE_LOAD]
-    repeated = kernel.lists[Loader.KEXEC_LOAD]
+    history, repeated = kernel.lists, kernel.repeated
     # What kexec-tools printed, with names, a kernel that is asked to prints again, without them.
     history.merge(repeated if repeated.count and not tools.history.count else tools.history)
     # A list is missing where others have one: that load came to nothing.
@@ -120,9 +119,9 @@ def _told_by_both(
         remarks.append(f"{name}: the log holds {_places(history)}; the last one{of_mode} is taken")
     if history.cut_off is not None and history.cut_off.line > load.line:
         remarks.append(f"{name}:{history.cut_off.line}: {history.cut_off.text}; it is left out")
-    is_only_file_load = history.count == 1 and value_of(segments.loader) is Loader.KEXEC_FILE_LOAD
-    refused = tools.refused
-    if is_only_file_load:
+    loader, refused = value_of(segments.loader), tools.refused
+    # What kexec-tools placed, they have said all of.
+    if history.count == 1 and loader is not None and not loader.rules.placed_by_tools:
         segments = _with_command(segments, tools)
         if refused is not None and refused.text.startswith(_FILE_LOAD_REFUSED):
             segments, refused = replace(segments, refusal=refused.text), None
