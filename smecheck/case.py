@@ -114,7 +114,7 @@ class Identified:
     def scheme(self) -> Scheme | None:
         """The scheme of the kernel; ``None`` where it is not known, or there is no workarea."""
         scheme = value_of(self.facts.scheme)
-        return None if scheme is Scheme.NO_SME else scheme
+        return scheme if scheme is not None and scheme.rules.has_workarea else None
 
     @property
     def neighbours(self) -> tuple[Segment, ...]:

@@ -12,7 +12,7 @@ from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word, without_option, without_word
 from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
-from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
+from smecheck.kernel.image import KernelImage, LoadSegment, Section
 from smecheck.load.hidden_places import area_is_used
 from smecheck.load.load_of_case import host_of
 from smecheck.load.request import Machine
@@ -243,7 +243,7 @@ def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
     text, end, scheme = report.facts.text, report.facts.end, report.facts.scheme
     if not (isinstance(text, Known) and isinstance(end, Known) and isinstance(scheme, Known)):
         return None
-    if scheme.value is not Scheme.AFTER_END:
+    if not scheme.value.rules.outside_image:
         return None
     start = text.value + align_up(end.value - text.value, PMD_SIZE)
     section = Section(_NAME, start, SECTION_SIZE, "PROGBITS")
@@ -299,11 +299,6 @@ def _reaching(loads: tuple[LoadSegment, ...], section: Section) -> tuple[LoadSeg
     return tuple(grown if load is last else load for load in loads)
 
 
-_OTHER_CALL = {
-    Loader.KEXEC_LOAD: (Loader.KEXEC_FILE_LOAD, "kexec -s"),
-    Loader.KEXEC_FILE_LOAD: (Loader.KEXEC_LOAD, "kexec -c"),
-}
-
 _WINDOW_STEP = 64 << 10
 """Fine enough to find a gap of a few pages behind a kernel that is aligned to 2 MiB."""
 
@@ -314,24 +309,25 @@ _RAM_RANGES = 3
 """How many of the highest ranges of RAM are tried."""
 
 
-def other_call(predicted: Case) -> WhatIf | None:
-    """Return the load by the other system call."""
+def other_calls(predicted: Case) -> Iterator[WhatIf]:
+    """Yield the load by every other system call."""
     loader = predicted.boot.loader
     if loader is None:
-        return None
-    other, option = _OTHER_CALL[loader]
-    return WhatIf(
-        f"load it with {other.value} ({option})",
-        Cost.RELOAD,
-        replace(predicted, boot=replace(predicted.boot, loader=other)),
-    )
+        return
+    for other in Loader:
+        if other is not loader:
+            yield WhatIf(
+                f"load it with {other.value} (kexec {other.rules.option})",
+                Cost.RELOAD,
+                replace(predicted, boot=replace(predicted.boot, loader=other)),
+            )
 
 
 def without_area(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by kexec_file_load beside the area for contiguous memory that it would use."""
-    host = host_of(predicted)
-    by_file = predicted.boot.loader is Loader.KEXEC_FILE_LOAD
-    if host is None or not by_file or predicted.boot.mode is not Mode.LOAD:
+    host, loader = host_of(predicted), predicted.boot.loader
+    may_use_cma = loader is not None and loader.rules.may_use_cma
+    if host is None or not may_use_cma or predicted.boot.mode is not Mode.LOAD:
         return
     if value_of(area_is_used(host)) is not True:
         return
@@ -344,7 +340,8 @@ def without_area(predicted: Case) -> Iterator[WhatIf]:
 
 def other_tools(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by other generations of kexec-tools, where these decide the placement."""
-    if predicted.boot.loader is not Loader.KEXEC_LOAD:
+    loader = predicted.boot.loader
+    if loader is None or not loader.rules.placed_by_tools:
         return
     machine = predicted.machine or Machine()
     versions = {change.since for change in ToolsChange} | {NEWEST_TOOLS}
@@ -363,7 +360,8 @@ def window(predicted: Case) -> Trial | None:
 
     kexec_file_load has no such window.
     """
-    if predicted.boot.loader is not Loader.KEXEC_LOAD:
+    loader = predicted.boot.loader
+    if loader is None or not loader.rules.keeps_to_window:
         return None
     for last in _last_addresses(predicted):
         machine = predicted.machine or Machine()
@@ -485,9 +483,7 @@ def _tried(present: Present) -> Iterator[Advice]:
 
 def _loaded_otherwise(predicted: Case, said: str) -> Iterator[Advice]:
     """Yield what changes the load, each predicted anew."""
-    call = other_call(predicted)
-    if call is not None:
-        yield try_out(call).advice(said)
+    yield from (try_out(what_if).advice(said) for what_if in other_calls(predicted))
     yield from (try_out(what_if).advice(said) for what_if in without_area(predicted))
     yield from (trial.advice(said) for trial in _tools_that_differ(predicted))
     for found in (window(predicted), other_initrd(predicted)):

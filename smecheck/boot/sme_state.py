@@ -29,7 +29,7 @@ from smecheck.kernel.cmdline import last_value, parameters, values, word_positio
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.kernel.identity import SWITCH_SYMBOLS, banner_version
-from smecheck.kernel.image import KernelImage, Scheme
+from smecheck.kernel.image import KernelImage
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch
     lists_local_data = image.symbols_complete and _LOCAL_DATA in image.symbols
     if lists_local_data and _is_v6_9_or_later(image):
         return (_IN_DECOMPRESSOR,), f"the symbol table has neither {on} nor {off}"
-    if isinstance(facts.scheme, Known) and facts.scheme.value is not Scheme.INIT_SCRATCH:
+    if isinstance(facts.scheme, Known) and not facts.scheme.value.rules.since_v5_3:
         return (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY), f"the scheme is {facts.scheme.value.value}"
     return SWITCHES, "nothing in the image shows which switch it has"
 

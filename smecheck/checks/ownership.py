@@ -9,7 +9,6 @@ from smecheck.checks import needs
 from smecheck.checks.finding import Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known
-from smecheck.kernel.image import SECTION_SCHEMES, Scheme
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span
@@ -74,7 +73,7 @@ def nobody_owns_it(resolved: Resolved) -> Iterator[Observation]:
         message=f"_text + {address_text(unowned.start)} to _text + {address_text(unowned.end)} "
         f"belong to nobody: {placement.owner_reason}",
         span=unowned.moved(base.value) if isinstance(base, Known) else None,
-        remedy=_COVER_THE_SECTION if placement.scheme in SECTION_SCHEMES.values() else "",
+        remedy=_COVER_THE_SECTION if placement.scheme.rules.is_section else "",
     )
 
 
@@ -105,7 +104,7 @@ def safe_by_luck(resolved: Resolved) -> Iterator[Observation]:
     """
     placement, init_size = resolved.placement, resolved.image.header.init_size
     by_luck = placement.owner in (Owner.KERNEL_SEGMENT, Owner.INIT_SIZE)
-    if placement.scheme is not Scheme.AFTER_END or not by_luck:
+    if not placement.scheme.rules.outside_image or not by_luck:
         return
     offsets, loses_it = placement.offsets, ""
     if offsets is not None and isinstance(init_size, Known):

@@ -11,7 +11,6 @@ from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known
 from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
 from smecheck.kernel.identity import is_v5_3_or_later
-from smecheck.kernel.image import Scheme
 from smecheck.quantity import address_text, size_text
 
 if TYPE_CHECKING:
@@ -230,7 +229,7 @@ def section_missing(resolved: Resolved) -> Iterator[Observation]:
     Sources: arch/x86/kernel/vmlinux.lds.S, e1bfa87399e3 and c603a309cc75 (both v5.3).
     """
     release, scheme = resolved.image.release, resolved.facts.scheme
-    if not isinstance(scheme, Known) or scheme.value is not Scheme.AFTER_END:
+    if not isinstance(scheme, Known) or not scheme.value.rules.outside_image:
         return
     if isinstance(release, Known) and is_v5_3_or_later(release.value):
         yield Observation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from smecheck.kernel.image import Scheme
 from smecheck.record import record
 
 
@@ -22,8 +23,8 @@ class GenerationRules:
     """The variant of sme_encrypt_kernel() and sme_pgtable_calc() of one generation."""
 
     generation: Generation
-    in_section: bool
-    """The workarea is a section of the image rather than memory behind ``_end``."""
+    scheme: Scheme
+    """Where the workarea lies."""
     encrypts_initrd: bool
     """The initrd goes through the workarea too."""
     pte_page_count: int
@@ -34,6 +35,11 @@ class GenerationRules:
     """sme_enable() asks CPUID whether a hypervisor runs, and turns SME on under none."""
     source: str
 
+    @property
+    def in_section(self) -> bool:
+        """Whether the workarea is a section of the image rather than memory behind ``_end``."""
+        return self.scheme.rules.is_section
+
 
 _SIZED_AT_COMPILE_TIME = "five levels if CONFIG_X86_5LEVEL"
 
@@ -42,7 +48,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
     for rules in (
         GenerationRules(
             Generation.V4_14_0,
-            in_section=False,
+            scheme=Scheme.AFTER_END,
             encrypts_initrd=False,
             pte_page_count=0,
             builds_five_levels=True,
@@ -51,7 +57,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
         ),
         GenerationRules(
             Generation.V4_15,
-            in_section=False,
+            scheme=Scheme.AFTER_END,
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=True,
@@ -61,7 +67,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
         ),
         GenerationRules(
             Generation.V4_17,
-            in_section=False,
+            scheme=Scheme.AFTER_END,
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=False,
@@ -70,7 +76,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
         ),
         GenerationRules(
             Generation.RFC,
-            in_section=True,
+            scheme=Scheme.SME_SECTION,
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=False,
@@ -79,7 +85,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
         ),
         GenerationRules(
             Generation.V5_3,
-            in_section=True,
+            scheme=Scheme.INIT_SCRATCH,
             encrypts_initrd=True,
             pte_page_count=2,
             builds_five_levels=True,
@@ -91,10 +97,11 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
 }
 """Every generation. The arithmetic itself is in ``workarea.arithmetic``."""
 
-AFTER_END_GENERATIONS = tuple(
-    rules.generation for rules in GENERATION_RULES.values() if not rules.in_section
-)
-"""The candidates where only the scheme is known."""
 
-USUAL_AFTER_END, USUAL_IN_SECTION = Generation.V4_17, Generation.V5_3
-"""What is computed for the scheme that a kernel does not have."""
+def generations_of(scheme: Scheme) -> tuple[Generation, ...]:
+    """Return the generations that put their workarea there, the oldest first."""
+    return tuple(row.generation for row in GENERATION_RULES.values() if row.scheme is scheme)
+
+
+AFTER_END_GENERATIONS = generations_of(Scheme.AFTER_END)
+"""The candidates where only the scheme is known."""

@@ -13,7 +13,7 @@ from smecheck.kernel.constants import (
     START_KERNEL_MAP,
 )
 from smecheck.kernel.facts import KernelFacts
-from smecheck.kernel.generations import AFTER_END_GENERATIONS, Generation
+from smecheck.kernel.generations import AFTER_END_GENERATIONS, Generation, generations_of
 from smecheck.kernel.image import SECTION_SCHEMES, SECTION_SYMBOLS, KernelImage, Scheme, Section
 from smecheck.quantity import address_text
 from smecheck.remembered import remembered
@@ -47,8 +47,8 @@ def identify(image: KernelImage) -> KernelFacts:
     """Work out what ``image`` is."""
     section, scheme = _workarea_section(image)
     sme_code = _sme_code(image, section)
-    whole_scheme, assumed = _scheme(image, scheme, sme_code)
-    generations, origin = _generations(image, scheme)
+    whole_scheme, assumed = _scheme(image, section, scheme, sme_code)
+    generations, origin = _generations(image, section, scheme)
     assumptions = list(assumed)
     if image.symbols_shifted and "_text" in image.symbols:
         assumptions.append(
@@ -104,19 +104,15 @@ def _workarea_section(image: KernelImage) -> tuple[Section | None, Scheme | None
         section = image.section(name)
         if section is not None:
             return section, scheme
-    for begin, (scheme, end) in SECTION_SYMBOLS.items():
+    for begin, (scheme, names) in SECTION_SYMBOLS.items():
         if begin in image.symbols:
             start = image.symbols[begin]
-            stop = image.symbols.get(end, start + SECTION_SIZE)
-            return Section(_section_name(scheme), start, max(stop - start, 0), None), scheme
+            stop = image.symbols.get(names.end, start + SECTION_SIZE)
+            return Section(names.name, start, max(stop - start, 0), None), scheme
     if "sme_workarea" in image.symbols:
         start = image.symbols["sme_workarea"]
         return Section(".init.scratch", start, SECTION_SIZE, None), Scheme.INIT_SCRATCH
     return None, None
-
-
-def _section_name(scheme: Scheme) -> str:
-    return next(name for name, value in SECTION_SCHEMES.items() if value is scheme)
 
 
 def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
@@ -139,11 +135,11 @@ def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
 
 
 def _scheme(
-    image: KernelImage, scheme: Scheme | None, sme_code: Fact[bool]
+    image: KernelImage, section: Section | None, scheme: Scheme | None, sme_code: Fact[bool]
 ) -> tuple[Fact[Scheme], tuple[str, ...]]:
     """Return the scheme of the kernel, and what had to be assumed for that."""
-    if scheme is not None:
-        return Known(scheme, f"the kernel has a section {_section_name(scheme)}"), ()
+    if scheme is not None and section is not None:
+        return Known(scheme, f"the kernel has a section {section.name}"), ()
     if isinstance(sme_code, Known) and not sme_code.value:
         return Known(Scheme.NO_SME, sme_code.origin), ()
     assumed: tuple[str, ...] = ()
@@ -166,11 +162,11 @@ def _scheme(
     return Known(Scheme.AFTER_END, "no workarea section in the description"), assumed
 
 
-def _generations(image: KernelImage, scheme: Scheme | None) -> tuple[tuple[Generation, ...], str]:
-    if scheme is Scheme.INIT_SCRATCH:
-        return (Generation.V5_3,), "section .init.scratch"
-    if scheme is Scheme.SME_SECTION:
-        return (Generation.RFC,), "section .sme"
+def _generations(
+    image: KernelImage, section: Section | None, scheme: Scheme | None
+) -> tuple[tuple[Generation, ...], str]:
+    if scheme is not None and section is not None:
+        return generations_of(scheme), f"section {section.name}"
     if IDENTITY_FILE_SYMBOL in image.symbols:
         return (Generation.V4_17,), f"file symbol {IDENTITY_FILE_SYMBOL}"
     initrd_aware = next((name for name in INITRD_AWARE_SYMBOLS if name in image.symbols), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from smecheck.evidence import Fact, Unknown
 from smecheck.kernel.build_marks import NO_MARKS, Marks
@@ -26,6 +26,41 @@ class KernelKind(Enum):
     SYMBOLS = "symbols"
 
 
+@record
+class WorkareaSection:
+    """An output section of the image that holds the workarea."""
+
+    name: str
+    begin: str
+    """The symbol at its first byte."""
+    end: str
+    """The symbol past its last byte."""
+
+
+@record
+class SchemeRules:
+    """What follows from where the workarea lies. Whoever depends on the scheme asks here."""
+
+    section: WorkareaSection | None
+    """The section that holds it; ``None`` where none does."""
+    outside_image: bool
+    """It lies in memory that nothing in the image reserves."""
+    since_v5_3: bool
+    """Such a kernel is v5.3 or later, or carries that back: all that came later may be in it."""
+    start_source: str
+    """What in sme_encrypt_kernel() makes it begin where it does; empty where there is none."""
+
+    @property
+    def is_section(self) -> bool:
+        """Whether a section of the image holds it, so that init_size covers it."""
+        return self.section is not None
+
+    @property
+    def has_workarea(self) -> bool:
+        """Whether there is a workarea, and it is known where."""
+        return self.section is not None or self.outside_image
+
+
 class Scheme(Enum):
     """Where the kernel's code puts the SME workarea."""
 
@@ -39,18 +74,54 @@ class Scheme(Enum):
     """The kernel has no SME code."""
     UNKNOWN = "unknown"
 
+    @property
+    def rules(self) -> SchemeRules:
+        """What follows from it."""
+        match self:
+            case Scheme.AFTER_END:
+                return _AFTER_END
+            case Scheme.SME_SECTION:
+                return _SME_SECTION
+            case Scheme.INIT_SCRATCH:
+                return _INIT_SCRATCH
+            case Scheme.NO_SME | Scheme.UNKNOWN:
+                return _NO_WORKAREA
+            case _:
+                assert_never(self)
 
-SECTION_SCHEMES = {
-    ".init.scratch": Scheme.INIT_SCRATCH,  # v5.3, e1bfa87399e3, vmlinux.lds.S
-    ".sme": Scheme.SME_SECTION,  # RFC, kexec list, 2019-06-04
+
+_AFTER_END = SchemeRules(
+    section=None,
+    outside_image=True,
+    since_v5_3=False,
+    start_source="up to v5.2, workarea_start",
+)
+_SME_SECTION = SchemeRules(
+    # RFC, kexec list, 2019-06-04
+    section=WorkareaSection(".sme", "__sme_begin", "__sme_end"),
+    outside_image=False,
+    since_v5_3=False,
+    start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
+)
+_INIT_SCRATCH = SchemeRules(
+    # v5.3, e1bfa87399e3, vmlinux.lds.S
+    section=WorkareaSection(".init.scratch", "__init_scratch_begin", "__init_scratch_end"),
+    outside_image=False,
+    since_v5_3=True,
+    start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
+)
+_NO_WORKAREA = SchemeRules(section=None, outside_image=False, since_v5_3=False, start_source="")
+
+_SECTIONS = {
+    section: scheme for scheme in reversed(Scheme) if (section := scheme.rules.section) is not None
 }
+"""The newest first."""
+
+SECTION_SCHEMES = {section.name: scheme for section, scheme in _SECTIONS.items()}
 """The output sections that hold a workarea."""
 
-SECTION_SYMBOLS = {
-    "__init_scratch_begin": (Scheme.INIT_SCRATCH, "__init_scratch_end"),
-    "__sme_begin": (Scheme.SME_SECTION, "__sme_end"),
-}
-"""First symbol of such a section: the scheme, and the symbol at the section's end."""
+SECTION_SYMBOLS = {section.begin: (scheme, section) for section, scheme in _SECTIONS.items()}
+"""First symbol of such a section: the scheme, and the section."""
 
 
 @record

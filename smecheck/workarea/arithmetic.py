@@ -187,7 +187,7 @@ def _area(
 def _steps(reach: Reach) -> Iterator[Step]:
     """Yield how each number follows from those before it."""
     base, extents, count = reach.base, reach.extents, reach.count
-    yield from _placing_steps(base, reach.layout, extents.start)
+    yield from _placing_steps(reach)
     yield from _length_steps(reach)
     yield Step(
         "worst_end",
@@ -215,7 +215,8 @@ def _steps(reach: Reach) -> Iterator[Step]:
     )
 
 
-def _placing_steps(base: int | None, layout: KernelLayout, start: int) -> Iterator[Step]:
+def _placing_steps(reach: Reach) -> Iterator[Step]:
+    base, layout = reach.base, reach.layout
     from_text = "_text" if base is None else f"kernel_base {address_text(base)}"
     origin = base or 0
     end = origin + layout.end_offset
@@ -231,12 +232,11 @@ def _placing_steps(base: int | None, layout: KernelLayout, start: int) -> Iterat
         f"{address_text(end)} rounded up to 2 MiB",
         f"{_SME_ENCRYPT_KERNEL}, kernel_end = ALIGN(…, PMD_SIZE)",
     )
-    if layout.workarea_offset is None:
-        formula, source = "kernel_end", f"{_SME_ENCRYPT_KERNEL} up to v5.2, workarea_start"
-    else:
+    formula = "kernel_end"
+    if layout.workarea_offset is not None:
         formula = f"{from_text} + (sme_workarea - _text) {address_text(layout.workarea_offset)}"
-        source = f"{_SME_ENCRYPT_KERNEL} since v5.3 (and the RFC), lea sme_workarea(%rip)"
-    yield Step("workarea_start", start, formula, source)
+    source = f"{_SME_ENCRYPT_KERNEL} {reach.rules.scheme.rules.start_source}"
+    yield Step("workarea_start", reach.extents.start, formula, source)
 
 
 def _length_steps(reach: Reach) -> Iterator[Step]:

@@ -10,10 +10,8 @@ from smecheck.evidence import Fact, Known, Step, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, SECTION_SIZE
 from smecheck.kernel.generations import (
     GENERATION_RULES,
-    USUAL_AFTER_END,
-    USUAL_IN_SECTION,
-    Generation,
     GenerationRules,
+    generations_of,
 )
 from smecheck.kernel.identity import banner_version
 from smecheck.kernel.image import KernelImage, Scheme
@@ -51,7 +49,7 @@ def place_both(located: Located, placement: Placement) -> tuple[Placement, Place
         located: the kernel.
         placement: as :func:`place` returns it.
     """
-    if placement.scheme is not Scheme.AFTER_END:
+    if placement.scheme.rules.is_section:
         return _place(located, Scheme.AFTER_END, actual=False), placement
     return placement, _place(located, Scheme.INIT_SCRATCH, actual=False)
 
@@ -241,7 +239,8 @@ def _candidates_of(
     layout = _layout(facts, scheme, actual=actual)
     if isinstance(layout, Unknown):
         return layout
-    generations = facts.generations if actual else _hypothetical(scheme)
+    # Of a scheme that the kernel does not have, the newest is computed.
+    generations = facts.generations if actual else generations_of(scheme)[-1:]
     rules = tuple(GENERATION_RULES[generation] for generation in generations)
     return _Candidates(layout, rules, levels, initrd)
 
@@ -309,16 +308,12 @@ def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout
     if isinstance(facts.end, Unknown):
         return facts.end
     end_offset = facts.end.value - facts.text.value
-    if scheme is Scheme.AFTER_END:
+    if not scheme.rules.is_section:
         return KernelLayout(end_offset, None)
     if actual and facts.section is not None:
         return KernelLayout(end_offset, facts.section.address - facts.text.value)
     # v5.3 vmlinux.lds.S: . = ALIGN(HPAGE_SIZE) directly behind _end.
     return KernelLayout(end_offset, KernelLayout(end_offset, None).kernel_size)
-
-
-def _hypothetical(scheme: Scheme) -> tuple[Generation, ...]:
-    return (USUAL_AFTER_END,) if scheme is Scheme.AFTER_END else (USUAL_IN_SECTION,)
 
 
 def _tables_at_entry(
@@ -370,12 +365,9 @@ def _owner(
     actual: bool,
 ) -> tuple[Owner, str]:
     if not actual:
-        if scheme is Scheme.AFTER_END:
-            return (
-                Owner.NOBODY,
-                "that scheme reserves nothing for it; init_size may cover it by luck",
-            )
-        return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
+        if scheme.rules.is_section:
+            return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
+        return Owner.NOBODY, "that scheme reserves nothing for it; init_size may cover it by luck"
     moved = moved_by_kaslr(located.boot, located.rules)
     # A boot loader's list need not say where it put the kernel; it keeps init_size all the same.
     listed = located.segments
@@ -387,7 +379,7 @@ def _owner(
 
 
 def _would_be(scheme: Scheme, located: Located, layout: KernelLayout) -> str:
-    if scheme is Scheme.AFTER_END:
+    if not scheme.rules.is_section:
         return "hypothetical: the scheme up to v5.2 applied to this kernel"
     if value_of(located.facts.sme_code) is False:
         return "hypothetical: the section, if this kernel had SME code"

@@ -94,7 +94,7 @@ def prove(
     Returns:
         ``None`` where no reservation is known.
     """
-    in_section = scheme is not Scheme.AFTER_END
+    in_section = scheme.rules.is_section
     proven = []
     short: dict[Way, tuple[Fact[int], bool]] = {}
     if of_the_load is not None:
@@ -154,7 +154,7 @@ def _kept_by_way(kept: Reservations, scheme: Scheme) -> dict[Way, tuple[Fact[int
         Way.EFI_STUB: (_rounded(kept.needed_size, PMD_SIZE), kept.payload_is_bound),
         Way.ELF: (kept.image_end, False),
     }
-    if scheme is not Scheme.INIT_SCRATCH:
+    if not scheme.rules.since_v5_3:
         del ways[Way.EFI_STUB]
     return ways
 
@@ -241,7 +241,7 @@ def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple
     ways = [] if first_boot and not is_open else [Way.KEXEC]
     if first_boot or is_open:
         ways.append(Way.BOOT_LOADER)
-        if scheme is Scheme.INIT_SCRATCH:
+        if scheme.rules.since_v5_3:
             ways.append(Way.EFI_STUB)
     if not (isinstance(boot.kaslr, Known) and not boot.kaslr.value):
         ways.append(Way.KASLR)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
 from smecheck.evidence import Known
@@ -142,15 +142,20 @@ def _releases(image: KernelImage, facts: KernelFacts) -> _Releases:
         text = image.release.value
         origin = f"the release {text}"
         rest = text[len(".".join(map(str, release))) :]
-        carried_back = release < _IN_SECTION[0] and scheme is Scheme.INIT_SCRATCH
+        since_v5_3 = scheme is not None and scheme.rules.since_v5_3
+        carried_back = since_v5_3 and release < _IN_SECTION[0]
         if carried_back or _BACKPORTING.search(rest):
             return _Releases(release, max(release, _NEWEST), False, f"{origin}: a distribution's")
         return _Releases(release, release, _MAINLINE.fullmatch(rest) is not None, origin)
-    if scheme is Scheme.AFTER_END:
-        return _Releases(*_AFTER_END, False, "the scheme: v4.14 to v5.2")
-    if scheme is Scheme.INIT_SCRATCH:
-        return _Releases(*_IN_SECTION, False, "the scheme: since v5.3")
-    return _Releases(_AFTER_END[0], _NEWEST, False, "nothing")
+    match scheme:
+        case Scheme.AFTER_END:
+            return _Releases(*_AFTER_END, False, "the scheme: v4.14 to v5.2")
+        case Scheme.INIT_SCRATCH:
+            return _Releases(*_IN_SECTION, False, "the scheme: since v5.3")
+        case Scheme.SME_SECTION | Scheme.NO_SME | Scheme.UNKNOWN | None:
+            return _Releases(_AFTER_END[0], _NEWEST, False, "nothing")
+        case _:
+            assert_never(scheme)
 
 
 def _states(

@@ -41,7 +41,7 @@ WANTED = (
     # Only nm -a lists file symbols. Without that one the helpers beside it in GENERATION_SYMBOLS
     # cannot tell v4.15 from v4.17, so they are not read.
     IDENTITY_FILE_SYMBOL,
-    *(name for begin, (_, end) in SECTION_SYMBOLS.items() for name in (begin, end)),
+    *(name for _, section in SECTION_SYMBOLS.values() for name in (section.begin, section.end)),
     "_stext",
     "__bss_stop",
     "__end_of_kernel_reserve",
