@@ -1,0 +1,186 @@
+"""Whoever depends on a closed choice asks all of it, so that a new member cannot go unnoticed.
+
+A comparison with one member (``loader is Loader.KEXEC_LOAD``) takes every other one, and every one
+to come, for the same. What depends on a member is a field of its row, which a new member has to
+answer, or a ``match`` that ends in ``assert_never``, which mypy holds complete; what is a dict by
+member is complete.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from smecheck.load.segments import Loader
+from smecheck.machine.host import Host
+from smecheck.record import field_names
+
+PACKAGE = Path(__file__).parents[1] / "smecheck"
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+CLOSED = {
+    "smecheck.kernel.generations.Generation",
+    "smecheck.kernel.image.Scheme",
+    "smecheck.load.segments.Loader",
+}
+"""Choices of which no member may be compared with, but where the enum is defined."""
+
+PARTIAL = {
+    ("checks.firmware_memory", "EfiType"): "names of the two kinds of runtime memory",
+    ("checks.rule", "SegmentRole"): "what is lost of any other role is its content",
+    ("emulation.differences", "Aspect"): "END and FAULT are no figures of a run that came through",
+    ("load.candidates", "E820Type"): "types that kexec-tools knows; it leaves the others out",
+    ("load.contradiction", "Path"): "a first boot has no load",
+    ("load.crash_map", "E820Type"): "marks of memmap= as kexec-tools knows them; others get $",
+    ("machine.e820", "E820Type"): "what a kernel changes memory to",
+    ("machine.map_without_iomem", "EfiType"): "do_add_efi_memmap(): all others are reserved",
+    ("read.archive.member_readers", "MemberKind"): "the rest is read by another table, or as a log",
+    ("read.kernel.kconfig", "OptionType"): "a text is told by its quotes",
+    ("read.machine.boot_params", "E820Type"): "no firmware's table has RESERVED_KERN",
+    ("report.gate_text", "RowOutcome"): "colours; what has none is printed plain",
+    ("report.memory_picture", "Ink"): "a note is no area",
+    ("support_case.advice_now", "FailureClass"): "advice that depends on nothing else",
+}
+"""Dicts that rightly lack members: why."""
+
+WILD = {
+    ("report.render", "Format"): "what is no format of such an answer is refused with a ValueError",
+    ("support_case.exclusions", "FailureClass"): "every other class gets the same advice",
+}
+"""Where a ``match`` rightly takes several members for the same: why."""
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text())
+
+
+@cache
+def enums_in(module: str) -> frozenset[str]:
+    """Return the enums that a module defines."""
+    return frozenset(
+        node.name
+        for node in tree_of(module).body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and "Enum" in base.id for base in node.bases)
+    )
+
+
+@cache
+def enums_known_to(module: str) -> dict[str, str]:
+    """Return the names of enums in a module, and where each is defined."""
+    known = {name: f"{module}.{name}" for name in enums_in(module)}
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            for alias in node.names:
+                if alias.name in enums_in(node.module):
+                    known[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return known
+
+
+def member(node: ast.AST, module: str) -> tuple[str, str] | None:
+    """Return the enum and the name of a member, where that is what an expression is."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        enum = enums_known_to(module).get(node.value.id)
+        return None if enum is None else (enum, node.attr)
+    return None
+
+
+def compared(module: str) -> Iterator[tuple[str, int]]:
+    """Yield the enums whose members a module compares something with, and the lines."""
+    for node in ast.walk(tree_of(module)):
+        if not isinstance(node, ast.Compare):
+            continue
+        for side in (node.left, *node.comparators):
+            parts = side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+            for found in (member(part, module) for part in parts):
+                if found is not None:
+                    yield found[0], node.lineno
+
+
+def members_of(enum: str) -> set[str]:
+    module, name = enum.rsplit(".", 1)
+    return set(getattr(import_module(module), name).__members__)
+
+
+def dicts_by_member(module: str) -> Iterator[tuple[str, set[str], int]]:
+    """Yield the enums that dicts of a module are keyed by, their keys, and the lines."""
+    for node in ast.walk(tree_of(module)):
+        if not isinstance(node, ast.Dict):
+            continue
+        keys = [None if key is None else member(key, module) for key in node.keys]
+        enums = {key[0] for key in keys if key is not None}
+        if len(enums) == 1 and None not in keys:
+            yield enums.pop(), {key[1] for key in keys if key is not None}, node.lineno
+
+
+def open_matches(module: str) -> Iterator[tuple[str, int]]:
+    """Yield the enums that a ``match`` goes through with a wildcard other than ``assert_never``."""
+    for node in ast.walk(tree_of(module)):
+        if not isinstance(node, ast.Match):
+            continue
+        values = [value.value for value in ast.walk(node) if isinstance(value, ast.MatchValue)]
+        enums = {found[0] for value in values if (found := member(value, module)) is not None}
+        is_wild = isinstance(node.cases[-1].pattern, ast.MatchAs)
+        if enums and is_wild and "assert_never" not in ast.dump(node.cases[-1]):
+            yield ", ".join(sorted(enums)), node.lineno
+
+
+def short(name: str) -> str:
+    return name.removeprefix("smecheck.")
+
+
+def test_members_are_not_compared_with() -> None:
+    found = [
+        f"{module}:{line} compares with a member of {enum}"
+        for module in MODULES
+        for enum, line in compared(module)
+        if enum in CLOSED and enum.rpartition(".")[0] != module
+    ]
+    assert not found, "give the enum, or its row, what is asked for: " + "; ".join(found)
+
+
+def test_a_match_over_members_ends_in_assert_never() -> None:
+    """One that has no wildcard is held by mypy, with its check ``exhaustive-match``."""
+    wild = {
+        (short(module), enum.rpartition(".")[2]): f"{module}:{line} has a wildcard over {enum}"
+        for module in MODULES
+        for enum, line in open_matches(module)
+    }
+    assert wild.keys() == WILD.keys(), [text for key, text in wild.items() if key not in WILD]
+
+
+def test_dicts_by_member_are_complete() -> None:
+    lacking = {
+        (short(module), enum.rpartition(".")[2]): f"{module}:{line} lacks {sorted(missing)}"
+        for module in MODULES
+        for enum, keys, line in dicts_by_member(module)
+        if (missing := members_of(enum) - keys)
+    }
+    assert lacking.keys() == PARTIAL.keys(), [
+        *(text for key, text in lacking.items() if key not in PARTIAL),
+        *(f"{key} is complete: take it out of PARTIAL" for key in PARTIAL if key not in lacking),
+    ]
+
+
+@pytest.mark.parametrize("loader", Loader)
+def test_a_loader_knows_fields_of_the_host(loader: Loader) -> None:
+    assert set(loader.rules.host_fields) <= set(field_names(Host()))
+
+
+@pytest.mark.parametrize("loader", Loader)
+def test_a_loader_has_options_of_its_own(loader: Loader) -> None:
+    """What one call asks for is no other's: they are told apart by these."""
+    for others in (other.rules for other in Loader if other is not loader):
+        assert loader.rules.option != others.option
+        assert loader.rules.long_option != others.long_option
+        assert loader.rules.short_name != others.short_name
+        assert not set(loader.rules.host_fields) & set(others.host_fields)
