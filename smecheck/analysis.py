@@ -19,9 +19,16 @@ from smecheck.boot.case_as_asked import as_asked
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.resolve import resolve_boot
 from smecheck.case import Case, Identified, Located, Resolved
-from smecheck.checks.apply import contradicting, deciding_findings, findings_of, rule_results
+from smecheck.checks.apply import (
+    contradicting,
+    deciding_findings,
+    findings_of,
+    findings_up_to_a_hit,
+    rule_results,
+)
+from smecheck.checks.finding import Effect
 from smecheck.checks.judgement import Judged, Judgement
-from smecheck.checks.kaslr_question import bases_of_kaslr, places_of_kaslr
+from smecheck.checks.kaslr_question import bases_of_kaslr, may_stay, places_of_kaslr
 from smecheck.checks.not_checked import not_checked
 from smecheck.checks.verdict import SAFE, judge
 from smecheck.evidence import Known, Unknown
@@ -47,7 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smecheck.boot.boot import Boot
+    from smecheck.boot.kaslr.slots import KaslrSweep
     from smecheck.checks.finding import Finding, RuleResult
+    from smecheck.evidence import Fact
     from smecheck.kernel.decompressor_sizes import DecompressorView
     from smecheck.load.request import PredictedLoad
     from smecheck.load.segments import SegmentList
@@ -96,13 +105,37 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
         case: as :func:`~smecheck.boot.case_as_asked.as_asked` returns it.
         predicted: for that case, or one that differs in what was assumed.
     """
-    resolved = _resolved(case, predicted, first_only=True)
-    verdict = Verdict.UNDECIDED
+    located = _located(case, predicted)
+    if may_stay(located) and _is_hit_unmoved(located):
+        return Verdict.UNDECIDED
+    resolved = _settled(located, places_of_kaslr(located, first_only=True), derives=False)
+    judged = None
     for findings in deciding_findings(resolved):
-        verdict = judge(_to_judge(resolved, findings, with_examples=False)).verdict
+        if judged is None:
+            judged = _to_judge(resolved, findings, with_examples=False)
+        elif len(findings) > len(judged.findings):
+            judged = replace(judged, findings=findings)
+        else:
+            break
+        verdict = judge(judged).verdict
         if verdict not in SAFE:
             break
     return verdict
+
+
+def _is_hit_unmoved(located: Located) -> bool:
+    """Tell whether the kernel is hit where it may stay, and that decides.
+
+    Then the verdict is "undecided" whatever there is at the places of KASLR. An error that does not
+    depend on the place may decide otherwise.
+    """
+    nowhere = Unknown("where KASLR may put the kernel was not asked")
+    unmoved = _settled(located, nowhere, derives=False)
+    judged = _to_judge(unmoved, findings_up_to_a_hit(unmoved), with_examples=False)
+    colliding = judged.with_effect(Effect.COLLISION)
+    if not colliding or any(finding.span is None for finding in colliding):
+        return False
+    return judge(judged).verdict is Verdict.UNDECIDED
 
 
 def report_on(case: Case, predicted: PredictedLoad | None) -> Report:
@@ -146,10 +179,20 @@ def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
 
 def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool = False) -> Resolved:
     """Find out which boot it is and where its kernel runs, and place its workarea."""
+    located = _located(case, predicted)
+    return _settled(located, places_of_kaslr(located, first_only=first_only))
+
+
+def _located(case: Case, predicted: PredictedLoad | None) -> Located:
+    """Find out which boot it is, and where its kernel runs if KASLR does not move it."""
     identified = _identified(case, predicted)
     boot = resolve_boot(identified)
-    located = extended(Located, identified, boot=boot, crash_memory=_crash_memory(identified, boot))
-    bases, places = bases_of_kaslr(located), places_of_kaslr(located, first_only=first_only)
+    return extended(Located, identified, boot=boot, crash_memory=_crash_memory(identified, boot))
+
+
+def _settled(located: Located, places: Fact[KaslrSweep], *, derives: bool = True) -> Resolved:
+    """Choose a place of KASLR, where it surely moves the kernel, and place the workarea."""
+    bases = bases_of_kaslr(located)
     if isinstance(places, Known):
         from smecheck.boot.kaslr.places import at_a_slot
 
@@ -157,7 +200,7 @@ def _resolved(case: Case, predicted: PredictedLoad | None, *, first_only: bool =
     return extended(
         Resolved,
         located,
-        placed=WhenAsked(lambda: place(located)),
+        placed=WhenAsked(lambda: place(located, derives=derives)),
         kernel_moved=moved_by_kaslr(located.boot, located.rules),
         places=places,
         bases=bases,

@@ -23,36 +23,61 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
     Arguments are the same if they are one object; small ones (a version, a name, a number) also if
     they are equal.
     """
-    kept: list[tuple[tuple[object, ...], R]] = []
-    by_identity: dict[tuple[int, ...], tuple[R]] = {}
+    return _remembered(function, None)
+
+
+def remembered_by(
+    decisive: Callable[P, tuple[object, ...]],
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Keep the last few results of a function that goes by less than it is given.
+
+    Args:
+        decisive: returns, of the arguments, all that the function goes by.
+    """
+    return lambda function: _remembered(function, decisive)
+
+
+def _remembered(
+    function: Callable[P, R], decisive: Callable[P, tuple[object, ...]] | None
+) -> Callable[P, R]:
+    kept: dict[tuple[object, ...], tuple[tuple[object, ...], R]] = {}
+    by_identity: dict[tuple[int, ...], tuple[tuple[object, ...], R]] = {}
 
     @functools.wraps(function)
     def ask(*args: P.args, **named: P.kwargs) -> R:
         if named:
             return function(*args, **named)
-        found = by_identity.get(tuple(map(id, args)))
+        key = args if decisive is None else decisive(*args, **named)
+        found = by_identity.get(tuple(map(id, key)))
         if found is not None:
-            return found[0]
-        for known, result in kept:
-            if len(known) == len(args) and all(map(_are_equal, known, args)):
-                return result
+            return found[1]
+        same = tuple(map(_sameness, key))
+        found = kept.get(same)
+        if found is not None:
+            return found[1]
         result = function(*args, **named)
-        kept.insert(0, (args, result))
-        del kept[_KEPT:]
+        kept[same] = key, result
+        if len(kept) > _KEPT:
+            del kept[next(iter(kept))]
         # They are these objects as long as they are kept.
         by_identity.clear()
-        by_identity.update((tuple(map(id, known)), (came,)) for known, came in kept)
+        by_identity.update((tuple(map(id, one[0])), one) for one in kept.values())
         return result
 
     return ask
 
 
-def _are_equal(one: object, other: object) -> bool:
-    return one is other or (type(one) is type(other) and _is_small(one) and one == other)
+_SMALL = (int, str)
 
 
-def _is_small(value: object) -> bool:
-    """Tell whether a value is a name, a number, or some numbers, such as a version."""
-    if isinstance(value, tuple):
-        return all(isinstance(part, int) for part in value)
-    return isinstance(value, int | str)
+def _sameness(value: object) -> object:
+    """Return what is the same of values that are the same.
+
+    That is the value of a name, of a number, or of some numbers, such as a version; of all others
+    it is which object they are.
+    """
+    if isinstance(value, _SMALL):
+        return type(value), value
+    if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
+        return tuple, value
+    return id(value)

@@ -135,6 +135,7 @@ def test_what_can_make_a_verdict_is_not_skipped_because_of_what_cannot() -> None
         if rule.can_decide:
             severe = [RULES[other] for other in rule.after if RULES[other].severity is ERROR]
             assert all(other.can_decide for other in severe)
+    assert not any(RULES[other].is_of_places for rule in RULES.values() for other in rule.after)
     assert {rule.effect for rule in RULES.values() if rule.can_decide} == {*Effect}
 
 

@@ -24,13 +24,14 @@ from smecheck.boot.logged_sme import (
     is_whole,
     sme_beside_guest,
 )
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of, why
 from smecheck.kernel.cmdline import last_value, parameters, values, word_position
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.kernel.identity import SWITCH_SYMBOLS, banner_version
 from smecheck.kernel.image import KernelImage
 from smecheck.record import record
+from smecheck.remembered import remembered_by
 
 if TYPE_CHECKING:
     from smecheck.case import Identified
@@ -114,6 +115,21 @@ SWITCHES = (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY, _IN_DECOMPRESSOR)
 """Every variant, oldest first."""
 
 
+def _decisive(found: Identified, cmdline: Fact[str], path: Path) -> tuple[object, ...]:
+    """Return what the state of SME follows from: not from where a load puts its segments."""
+    return (
+        found.image,
+        found.facts,
+        found.log,
+        found.without_decompressor,
+        log_is_of_this_boot(found, path),
+        path,
+        value_of(cmdline),
+        why(cmdline),
+    )
+
+
+@remembered_by(_decisive)
 def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
     """Return the state of SME in the kernel being booted.
 

@@ -48,18 +48,37 @@ def deciding_findings(resolved: Resolved) -> Iterator[tuple[Finding, ...]]:
         yield _in_order(found)
 
 
+def findings_up_to_a_hit(resolved: Resolved) -> tuple[Finding, ...]:
+    """Return what those rules find that can make a verdict, up to the first hit at an address."""
+    can_decide, _ = _deciding(applicable(resolved), False)
+    found: list[Finding] = []
+    for rule, came in _applied(resolved, can_decide, set()):
+        found += () if isinstance(came, Lack) else came
+        if rule.is_of_places and any(finding.effect is Effect.COLLISION for finding in found):
+            break
+    return _in_order(found)
+
+
 @remembered
 def _deciding(
     rules: tuple[Rule, ...], are_all_asked: bool
 ) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """Return those that have errors: that can make a verdict, and that cannot."""
+    """Return those that have errors: that can make a verdict, and that cannot.
+
+    What all places of KASLR are asked comes last of the first ones: nothing builds on it.
+    """
     severe = [
         rule
         for rule in rules
         if rule.severity is Severity.ERROR and not (are_all_asked and rule.is_of_places)
     ]
     return (
-        tuple(rule for rule in severe if rule.can_decide),
+        tuple(
+            rule
+            for is_last in (False, True)
+            for rule in severe
+            if rule.can_decide and rule.is_of_places is is_last
+        ),
         tuple(rule for rule in severe if not rule.can_decide),
     )
 

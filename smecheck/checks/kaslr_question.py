@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 
 if TYPE_CHECKING:
     from smecheck.boot.kaslr.slots import KaslrSweep, PossibleBases
@@ -32,6 +32,28 @@ def places_of_kaslr(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
         located: the boot that is asked about.
         first_only: whether it is enough to know if there is a place at which something is hit.
     """
+    why_not = _no_question(located)
+    if why_not is not None:
+        return why_not
+    from smecheck.checks.kaslr_sweep import swept
+
+    return swept(located, first_only=first_only)
+
+
+def may_stay(located: Located) -> bool:
+    """Tell whether KASLR has places to choose from and may leave the kernel where it is."""
+    if located.boot.base_is_certain or _no_question(located) is not None:
+        return False
+    from smecheck.boot.kaslr.places import ask
+
+    answer = value_of(ask(located))
+    if answer is None or answer.may_stay is None:
+        return False
+    return all(search.slots.count for search in answer.places.searches)
+
+
+def _no_question(located: Located) -> Unknown | None:
+    """Say why KASLR is no question, where it is none."""
     boot = located.boot
     if isinstance(boot.kaslr, Known) and not boot.kaslr.value:
         return Unknown(f"KASLR is off ({boot.kaslr.origin})")
@@ -39,6 +61,4 @@ def places_of_kaslr(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
         return Unknown("--load-address says where the kernel runs")
     if located.early is None and located.load is None and boot.path is not Path.FIRST_BOOT:
         return Unknown("no load is known")
-    from smecheck.checks.kaslr_sweep import swept
-
-    return swept(located, first_only=first_only)
+    return None

@@ -35,11 +35,16 @@ _FROM_THE_LEAST = ("pgtable_pages", "written_end")
 _LANDING = "arch/x86/boot/compressed/head_64.S, or where the kernel was seen to run"
 
 
-def place(located: Located) -> Placement:
-    """Place the workarea under the kernel's own scheme; where that is not known, after its end."""
+def place(located: Located, *, derives: bool = True) -> Placement:
+    """Place the workarea under the kernel's own scheme; where that is not known, after its end.
+
+    Args:
+        located: the kernel, and where it runs.
+        derives: whether to say how the numbers follow.
+    """
     if located.scheme is None:
-        return _place(located, Scheme.AFTER_END, actual=False)
-    return _place(located, located.scheme, actual=True)
+        return _place(located, Scheme.AFTER_END, actual=False, derives=derives)
+    return _place(located, located.scheme, actual=True, derives=derives)
 
 
 def place_both(located: Located, placement: Placement) -> tuple[Placement, Placement]:
@@ -245,7 +250,7 @@ def _candidates_of(
     return _Candidates(layout, rules, levels, initrd)
 
 
-def _place(located: Located, scheme: Scheme, *, actual: bool) -> Placement:
+def _place(located: Located, scheme: Scheme, *, actual: bool, derives: bool = True) -> Placement:
     candidates = _candidates(located, scheme, actual=actual)
     if isinstance(candidates, Unknown):
         why = candidates.reason
@@ -265,7 +270,8 @@ def _place(located: Located, scheme: Scheme, *, actual: bool) -> Placement:
     tables: TablesAtEntry | None = None
     if isinstance(base, Unknown):
         reaches = candidates.anywhere()
-        offsets, steps = _of_all(reaches), _steps_of_all(reaches)
+        offsets = _of_all(reaches)
+        steps = _steps_of_all(reaches) if derives else ()
         exact, reason = False, base.reason
     else:
         reaches = candidates.reaches(base.value)
@@ -273,11 +279,8 @@ def _place(located: Located, scheme: Scheme, *, actual: bool) -> Placement:
         tables = _tables_at_entry(located, extents, base.value, candidates)
         extents, added = _with_added(extents, tables)
         offsets = extents.moved(-base.value)
-        steps = (
-            Step("kernel_base", base.value, base.origin, _LANDING),
-            *_steps_of_all(reaches),
-            *added,
-        )
+        first = Step("kernel_base", base.value, base.origin, _LANDING)
+        steps = (first, *_steps_of_all(reaches), *added) if derives else ()
         known = _exactness(located.boot.initrd, reaches, candidates, tables)
         exact = isinstance(known, Known)
         reason = (

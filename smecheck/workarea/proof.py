@@ -296,6 +296,12 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
         says_nothing(resolved.case.boot) and resolved.segments is None and resolved.memory is None
     )
 
+    is_elf = resolved.without_decompressor
+    ways = ways_of(resolved.boot, scheme, is_elf=is_elf, is_open=is_open)
+    of_the_load = _kept_by_the_load(resolved)
+    if not with_examples and of_the_load is None:
+        return _without_examples(extents, resolved.kept, scheme, *ways)
+
     def counterexample(way: Way, reserved_end: int) -> Counterexample | None:
         if not with_examples:
             return None
@@ -306,15 +312,20 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
     return prove(
         extents,
         resolved.kept,
-        ways_of(
-            resolved.boot,
-            scheme,
-            is_elf=resolved.without_decompressor,
-            is_open=is_open,
-        ),
+        ways,
         scheme=scheme,
-        of_the_load=_kept_by_the_load(resolved),
+        of_the_load=of_the_load,
         counterexample=counterexample,
+    )
+
+
+@remembered
+def _without_examples(
+    extents: Extents, kept: Reservations, scheme: Scheme, *ways: Way
+) -> Proof | None:
+    """Return the proof for all loads that keep what they should: most what-if loads do."""
+    return prove(
+        extents, kept, ways, scheme=scheme, of_the_load=None, counterexample=lambda *_: None
     )
 
 

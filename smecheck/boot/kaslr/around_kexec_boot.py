@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from smecheck.asked import Path
 from smecheck.boot.boot import Boot
 from smecheck.boot.early_boot import SETUP_KEXEC_KHO, EarlyBoot, SetupDataNode
-from smecheck.evidence import Fact, Known, Unknown, value_of
+from smecheck.evidence import Fact, Known, Unknown, value_of, why
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.crash_areas import crash_areas
 from smecheck.load.hidden_places import handover_is_active
 from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.machine.firmware import E820Type, EfiMap, FirmwareMap, FirmwareMapKind, FirmwareRange
-from smecheck.remembered import remembered
+from smecheck.remembered import remembered, remembered_by
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -81,6 +81,21 @@ def _initrd(boot: Boot, segments: SegmentList) -> Fact[Span | None]:
     return Known(None, segments.source)
 
 
+def _decides_table(located: Located, segments: SegmentList) -> tuple[object, ...]:
+    kept = (*segments.of(SegmentRole.ELFCOREHDR), *segments.of(SegmentRole.BACKUP))
+    return (
+        located.memory,
+        located.firmware,
+        located.host,
+        located.boot.path,
+        segments.table,
+        value_of(segments.loader),
+        why(segments.loader),
+        tuple(border for segment in kept for border in (segment.span.start, segment.span.end)),
+    )
+
+
+@remembered_by(_decides_table)
 def _e820(located: Located, segments: SegmentList) -> Fact[FirmwareMap]:
     memory = located.memory
     if segments.table is not None:

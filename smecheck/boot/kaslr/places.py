@@ -26,6 +26,7 @@ from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.quantity import address_text, count_text, size_text
 from smecheck.record import field_names, record, replace
+from smecheck.remembered import remembered
 
 if TYPE_CHECKING:
     from smecheck.case import Located
@@ -43,6 +44,11 @@ class Places:
     premises: tuple[str, ...]
     """What was assumed."""
     boot: EarlyBoot
+
+    @property
+    def searches(self) -> tuple[SlotSearch, ...]:
+        """What the likeliest variant finds, then what others do."""
+        return (self.search, *(search for _, search in self.alternatives))
 
     @property
     def slots(self) -> Slots:
@@ -188,6 +194,7 @@ class KaslrAnswer:
     """Why it may stay; ``None`` where it cannot."""
 
 
+@remembered
 def ask(located: Located) -> Fact[KaslrAnswer]:
     """Return where KASLR may put the kernel, or which fact is missing."""
     boot = located.boot
@@ -276,12 +283,13 @@ def possible_bases(located: Located) -> Fact[PossibleBases]:
     if isinstance(answer, Unknown):
         return answer
     places = answer.value.places
-    searches = (places.search, *(search for _, search in places.alternatives))
     unmoved = places.boot.output
     if places.boot.output_is_assumed:
         unmoved = Unknown("where the boot loader put it is not known")
     bases = PossibleBases(
-        tuple(search.slots for search in searches), unmoved, answer.value.may_stay is not None
+        tuple(search.slots for search in places.searches),
+        unmoved,
+        answer.value.may_stay is not None,
     )
     return Known(bases, answer.origin)
 
