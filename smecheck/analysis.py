@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import Path
 from smecheck.boot.case_as_asked import as_asked
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.resolve import resolve_boot
@@ -160,7 +159,7 @@ def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ
     segments = load
-    if load is None or asked.path is Path.FIRST_BOOT:
+    if load is None or asked.is_first_boot:
         segments = _around_first_boot(case, load)
     facts = identify(image)
     return Identified(
@@ -318,7 +317,7 @@ def _around_first_boot(case: Case, listed: SegmentList | None) -> SegmentList | 
 
 def _crash_memory(identified: Identified, boot: Boot) -> SpanSet | None:
     """Return what the crash kernel may write to; ``None`` where it is none, or not known."""
-    if boot.path is not Path.KDUMP or identified.memory is None:
+    if not boot.path.is_crash or identified.memory is None:
         return None
     from smecheck.boot.crash_memory import crash_memory
 

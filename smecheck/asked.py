@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cached_property
+from typing import assert_never
 
 from smecheck.load.segments import Loader, Mode
 from smecheck.record import record
@@ -14,6 +16,36 @@ class Path(Enum):
     FIRST_BOOT = "first-boot"
     KEXEC = "kexec"
     KDUMP = "kdump"
+
+    # Cached, so that it is a plain attribute of the member from then on.
+    @cached_property
+    def mode(self) -> Mode | None:
+        """What kexec loads for it; ``None`` where the kernel is not loaded by kexec."""
+        match self:
+            case Path.FIRST_BOOT:
+                return None
+            case Path.KEXEC:
+                return Mode.LOAD
+            case Path.KDUMP:
+                return Mode.CRASH
+            case _:
+                assert_never(self)
+
+    @cached_property
+    def by_kexec(self) -> bool:
+        """Whether a running kernel loads and starts it; else firmware and a boot loader do."""
+        return self.mode is not None
+
+    @cached_property
+    def is_crash(self) -> bool:
+        """Whether a crash kernel is started, in memory that is reserved for it."""
+        mode = self.mode
+        return mode is not None and mode.is_crash
+
+
+def path_of(mode: Mode) -> Path:
+    """Return how the kernel is started that kexec loads so."""
+    return next(path for path in Path if path.mode is mode)
 
 
 class Switch(Enum):
@@ -56,3 +88,14 @@ class BootRequest:
     """kexec is given a file without content for an initrd, which it refuses."""
     path_premise: str | None = None
     """Why ``path`` is taken to be that, where the user does not say so."""
+
+    @property
+    def is_first_boot(self) -> bool:
+        """Whether it is said that the kernel is not loaded by kexec."""
+        return self.path is not None and not self.path.by_kexec
+
+    @property
+    def is_crash(self) -> bool:
+        """Whether it is said that the boot is that of a crash kernel."""
+        by_path = self.path is not None and self.path.is_crash
+        return by_path or (self.mode is not None and self.mode.is_crash)

@@ -27,9 +27,11 @@ MODULES = {
 }
 
 CLOSED = {
+    "smecheck.asked.Path",
     "smecheck.kernel.generations.Generation",
     "smecheck.kernel.image.Scheme",
     "smecheck.load.segments.Loader",
+    "smecheck.load.segments.Mode",
 }
 """Choices of which no member may be compared with, but where the enum is defined."""
 
@@ -38,7 +40,6 @@ PARTIAL = {
     ("checks.rule", "SegmentRole"): "what is lost of any other role is its content",
     ("emulation.differences", "Aspect"): "END and FAULT are no figures of a run that came through",
     ("load.candidates", "E820Type"): "types that kexec-tools knows; it leaves the others out",
-    ("load.contradiction", "Path"): "a first boot has no load",
     ("load.crash_map", "E820Type"): "marks of memmap= as kexec-tools knows them; others get $",
     ("machine.e820", "E820Type"): "what a kernel changes memory to",
     ("machine.map_without_iomem", "EfiType"): "do_add_efi_memmap(): all others are reserved",

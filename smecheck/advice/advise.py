@@ -327,7 +327,8 @@ def without_area(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by kexec_file_load beside the area for contiguous memory that it would use."""
     host, loader = host_of(predicted), predicted.boot.loader
     may_use_cma = loader is not None and loader.rules.may_use_cma
-    if host is None or not may_use_cma or predicted.boot.mode is not Mode.LOAD:
+    mode = predicted.boot.mode
+    if host is None or not may_use_cma or mode is None or mode.is_crash:
         return
     if value_of(area_is_used(host)) is not True:
         return
@@ -386,7 +387,7 @@ def _last_addresses(predicted: Case) -> Iterator[int]:
 
 def _tops(memory: MemoryMap, mode: Mode | None) -> Iterable[int]:
     """Return the ends of what may be loaded into, the highest first."""
-    if mode is Mode.CRASH:
+    if mode is not None and mode.is_crash:
         return [region.span.end for region in memory.crash_kernel[-1:]]
     return sorted((span.end for span in memory.system_ram), reverse=True)[:_RAM_RANGES]
 
@@ -408,8 +409,8 @@ _RELATIVE = (
 
 def other_reservation(predicted: Case) -> Advice | None:
     """Return the smallest crashkernel= with which the load is safe, or why no size helps."""
-    memory = predicted.memory
-    if predicted.boot.mode is not Mode.CRASH or memory is None or not memory.crash_kernel:
+    memory, mode = predicted.memory, predicted.boot.mode
+    if mode is None or not mode.is_crash or memory is None or not memory.crash_kernel:
         return None
     present = memory.crash_kernel[-1]
     trials = [

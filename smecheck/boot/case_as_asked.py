@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from smecheck.asked import BootRequest, Path
 from smecheck.evidence import Known, value_of
 from smecheck.load.load_of_case import asks_for_load
-from smecheck.load.segments import Mode
 from smecheck.record import replace
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def with_kexec_options(case: Case) -> Case:
     Whoever asks, and a load that was recorded, come first.
     """
     boot, machine, load = case.boot, case.machine, case.segments
-    if machine is None or not machine.host.kexec_options or boot.path is Path.FIRST_BOOT:
+    if machine is None or not machine.host.kexec_options or boot.is_first_boot:
         return case
     from smecheck.load.kexec_options import options_of_host
 
@@ -69,9 +68,9 @@ def _machine_memory(case: Case) -> MemoryMap | None:
 def _reserved(case: Case) -> MemoryMap | None:
     """Return the crash reservation alone, where that is all that the load depends on."""
     boot, log = case.boot, case.log
-    if log is None or boot.mode is not Mode.CRASH or boot.loader is None:
+    if log is None or boot.mode is None or boot.loader is None:
         return None
-    if not boot.loader.rules.needs_reservation_only:
+    if not (boot.mode.is_crash and boot.loader.rules.needs_reservation_only):
         return None
     from smecheck.machine.map_without_iomem import reserved_memory
 
@@ -85,8 +84,7 @@ def _handed_over(case: Case) -> MemoryMap | None:
         return None
     from smecheck.machine.map_without_iomem import memory_of_load
 
-    is_crash = value_of(segments.mode) is Mode.CRASH
-    spans = [segment.span for segment in segments.segments] if is_crash else None
+    spans = [segment.span for segment in segments.segments] if segments.is_crash else None
     return memory_of_load(segments.table, spans)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.evidence import Known, Unknown
 from smecheck.load.crash_areas import ASSUMED, crash_areas, ram_of
 from smecheck.span import Span, SpanSet
@@ -28,7 +27,7 @@ def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
     vmcore. kexec-tools does neither.
     """
     memory, segments, loader = found.memory, found.segments, boot.loader
-    if boot.path is not Path.KDUMP or memory is None:
+    if not boot.path.is_crash or memory is None:
         return None
     spans = [region.span for region in memory.crash_kernel]
     if segments is not None and segments.table is not None:
@@ -42,7 +41,7 @@ def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
 
 def premise_of_areas(boot: Boot, segments: SegmentList, host: Host | None) -> str | None:
     """Return what is taken for granted of such areas where nothing tells; ``None`` if it does."""
-    is_told = boot.path is not Path.KDUMP or segments.table is not None
+    is_told = not boot.path.is_crash or segments.table is not None
     loader = segments.loader
     has_none = isinstance(loader, Known) and not loader.value.rules.hands_over_crash_cma
     areas = crash_areas(host)

@@ -23,7 +23,7 @@ def said_of_kaslr(log: KernelLog, path: Path) -> Known[bool] | None:
 
     A boot that was loaded is the one behind the log's last boot, if that came to its decompressor.
     """
-    console = log.boot.decompressor if path is Path.FIRST_BOOT else log.unfinished
+    console = log.unfinished if path.by_kexec else log.boot.decompressor
     for line in console.kaslr if console is not None else ():
         if line.text.startswith(_NOT_MOVED):
             return Known(False, f"{line.where}: {line.text}")
@@ -55,7 +55,7 @@ def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:
         return False
     cmdline = log.boot.cmdline
     is_crash = isinstance(cmdline, Known) and bool(values(cmdline.value, "elfcorehdr"))
-    return is_crash if path is Path.KDUMP else path is Path.FIRST_BOOT and not is_crash
+    return is_crash if path.is_crash else not path.by_kexec and not is_crash
 
 
 def log_is_of_this_boot(found: Identified, path: Path) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.evidence import Known
 from smecheck.load.request import ADDRESSES
-from smecheck.load.segments import Loader, Mode
+from smecheck.load.segments import Loader
 from smecheck.record import field_names
 
 if TYPE_CHECKING:
@@ -43,16 +42,16 @@ def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
     if machine is None or case.cross_check:
         return ()
     counting: tuple[str, ...] = _ALWAYS_COUNTS
-    if boot.path is Path.KDUMP:
+    if boot.path.is_crash:
         counting += _COUNTS_FOR_KDUMP
-    if case.segments is None and boot.path is not Path.FIRST_BOOT:
+    if case.segments is None and boot.path.by_kexec:
         counting += _COUNTS_FOR_PROOF
     given = (name for name in field_names(machine.host) if name not in counting)
     names = [*_said(machine.host, given), *_window(machine)]
     why = "no load is predicted"
     if case.segments is not None:
         why = "the load is recorded, not predicted (--cross-check does both)"
-    elif boot.path is Path.FIRST_BOOT:
+    elif not boot.path.by_kexec:
         why = "the question is a first boot, not a load"
     return _sentence(names, why)
 
@@ -64,7 +63,7 @@ def irrelevant_to_load(case: Case, asked: AskedLoad) -> tuple[str, ...]:
         return ()
     loader, mode = asked.loader.value, asked.mode.value
     others = (name for other in Loader if other is not loader for name in other.rules.host_fields)
-    names = dict.fromkeys((*others, *(_OF_CRASH_LOADS if mode is Mode.LOAD else ())))
+    names = dict.fromkeys((*others, *(() if mode.is_crash else _OF_CRASH_LOADS)))
     why = f"a {loader.value} of mode {mode.value} does not depend on it"
     return _sentence([*_said(machine.host, names)], why)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path, Switch
+from smecheck.asked import Path, Switch, path_of
 from smecheck.boot.boot import (
     NO_INITRD_ASSUMED,
     SME_UNKNOWN_WITHOUT_CMDLINE,
@@ -41,7 +41,7 @@ def resolve_boot(found: Identified) -> Boot:
     mode = _stated(asked.mode, asked.mode_origin, load.mode if load else None)
     path, assumed_of_path = _path(found, mode)
     cmdline = _stated(asked.cmdline, asked.cmdline_origin, load.cmdline if load else None)
-    if isinstance(cmdline, Unknown) and path is Path.FIRST_BOOT and found.log is not None:
+    if isinstance(cmdline, Unknown) and not path.by_kexec and found.log is not None:
         cmdline = first_known(running_cmdline(found.log, found.image), cmdline)
     kaslr = _kaslr(found, path, cmdline)
     load_address = _load_address(load)
@@ -117,7 +117,7 @@ def _path(found: Identified, mode: Fact[Mode]) -> tuple[Path, tuple[str, ...]]:
     if asked.path is not None:
         return asked.path, () if asked.path_premise is None else (asked.path_premise,)
     if isinstance(mode, Known):
-        return Path.KDUMP if mode.value is Mode.CRASH else Path.KEXEC, ()
+        return path_of(mode.value), ()
     if segments is not None and memory is not None:
         kernel = segments.of(SegmentRole.KERNEL)
         reserved = [region.span for region in memory.crash_kernel]
@@ -178,7 +178,7 @@ def _kernel_base(
             return Known(load_address.value, f"{load_address.origin}, no decompressor"), True
         base = landing(load_address.value, found.rules)
         return base, isinstance(kaslr, Known) and not kaslr.value
-    if path is Path.FIRST_BOOT and found.memory is not None:
+    if not path.by_kexec and found.memory is not None:
         return base_of_shown_kernel(found.memory, found.image, found.facts), True
     if isinstance(load_address, Unknown) and segments is not None:
         return Unknown(load_address.reason), False

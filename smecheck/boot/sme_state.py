@@ -159,7 +159,7 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
         denied = _denied_by_log(found, cmdline.value)
         if denied is not None:
             return SmeAnswer(SmeState.UNKNOWN, (denied, said, variants, why), _BY_OWN_CONFIG)
-        by_stub = path is Path.FIRST_BOOT and _IN_DECOMPRESSOR in switches
+        by_stub = not path.by_kexec and _IN_DECOMPRESSOR in switches
         meaning = _meaning(switches, default, cmdline.value, found)
         built_in = _NO_BUILT_IN if by_stub else ()
         return SmeAnswer(SmeState.INACTIVE, (f"{said}{meaning}", variants, *built_in))
@@ -319,7 +319,7 @@ def _answer_of_decompressor(cmdline: str, found: Identified, path: Path) -> bool
     if found.without_decompressor:
         return False
     on, off = (word_position(cmdline, f"{_OPTION}={value}") for value in ("on", "off"))
-    if path is not Path.FIRST_BOOT:
+    if path.by_kexec:
         return on > off
     # drivers/firmware/efi/libstub/efi-stub-helper.c, efi_parse_options(): commas separate words.
     by_stub = False

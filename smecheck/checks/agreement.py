@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.boot.logged_sme import sme_beside_guest
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
@@ -293,7 +292,7 @@ def _other_end(
 def _lost(
     resolved: Resolved, memory: MemoryMap, told: CrashReservation, shown: list[Region]
 ) -> Observation:
-    of_crash_kernel = resolved.boot.path is Path.KDUMP
+    of_crash_kernel = resolved.boot.path.is_crash
     if shown:
         region = shown[0]
         what = f"{memory.where(region)} shows Crash kernel at {address_text(region.span.start)}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.forbidden import EVERYWHERE, Forbidden, Part, met
@@ -92,7 +91,7 @@ def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
     Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v7.3.
     """
     memory, segments = resolved.memory, resolved.segments
-    if memory is None or segments is None or resolved.boot.path is not Path.KDUMP:
+    if memory is None or segments is None or not resolved.boot.path.is_crash:
         return
     reserved = SpanSet(region.span for region in memory.crash_kernel)
     for segment in segments.of(SegmentRole.KERNEL):

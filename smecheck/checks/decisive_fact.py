@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
@@ -39,7 +38,7 @@ def missing(judged: Judged) -> tuple[str, str] | None:
     load = judged.segments
     if load is not None and load.predicted and load.refusal is not None:
         unreserved = why_nothing_is_reserved(judged.case)
-        if unreserved is not None and judged.boot.path is Path.KDUMP:
+        if unreserved is not None and judged.boot.path.is_crash:
             return (
                 f"kexec would refuse this load: {load.refusal}; nothing was reserved for a crash "
                 f"kernel ({unreserved})",
@@ -90,7 +89,7 @@ def not_placed(judged: Judged) -> tuple[str, str]:
 
 def missing_around(judged: Judged) -> tuple[str, str] | None:
     """Return the first fact that is missing of what lies around the kernel."""
-    if judged.segments is None and judged.boot.path is Path.FIRST_BOOT:
+    if judged.segments is None and not judged.boot.path.by_kexec:
         return (
             "the place of this boot's initrd, setup_data and boot_params is not known",
             _instead_of_first_boot(judged),
@@ -129,7 +128,7 @@ def _missing_in_list(judged: Judged, segments: SegmentList) -> tuple[str, str] |
             f"{address_text(reaching.span.start)} is not known ({reaching.where})",
             _INITRD_OR_LIST if reaching.role is SegmentRole.INITRD else _WHOLE_LIST,
         )
-    of_load = judged.boot.path is not Path.FIRST_BOOT
+    of_load = judged.boot.path.by_kexec
     if of_load and not segments.of(SegmentRole.BOOT_PARAMS):
         return (
             "no known segment is hit, but the list names no boot_params, so it is incomplete",
@@ -153,7 +152,7 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
             "give the machine's memory map: --iomem (read as root: sudo cat /proc/iomem), or "
             "--dmesg, which shows it too",
         )
-    if judged.boot.path is Path.KDUMP and not judged.memory.crash_kernel:
+    if judged.boot.path.is_crash and not judged.memory.crash_kernel:
         unreserved = why_nothing_is_reserved(judged.case)
         if unreserved is not None:
             return (
@@ -205,11 +204,7 @@ def _instead_of_first_boot(judged: Judged) -> str:
 def _what_would_predict_it(judged: Judged) -> str:
     if judged.obstacle is not None:
         return judged.obstacle.settle
-    if (
-        judged.boot.path is Path.KDUMP
-        and judged.memory is not None
-        and not judged.memory.crash_kernel
-    ):
+    if judged.boot.path.is_crash and judged.memory is not None and not judged.memory.crash_kernel:
         return (
             "give what shows the crash reservation: the complete /proc/iomem of the boot that "
             "loaded (--iomem), its kernel log (--dmesg), or crash_kernel of the host (--host); or "

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.evidence import Fact, Known, Unknown, value_of
 
 if TYPE_CHECKING:
@@ -59,6 +58,6 @@ def _no_question(located: Located) -> Unknown | None:
         return Unknown(f"KASLR is off ({boot.kaslr.origin})")
     if boot.base_is_stated:
         return Unknown("--load-address says where the kernel runs")
-    if located.early is None and located.load is None and boot.path is not Path.FIRST_BOOT:
+    if located.early is None and located.load is None and boot.path.by_kexec:
         return Unknown("no load is known")
     return None

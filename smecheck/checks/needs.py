@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.checks.finding import Outcome
 from smecheck.checks.rule import Lack
 from smecheck.evidence import Known, Unknown
@@ -162,7 +161,7 @@ def running_kernel(resolved: Resolved) -> Lack | None:
 
 def crash_kernel(resolved: Resolved) -> Lack | None:
     """Need the boot to be that of a crash kernel, and its reservation to be known."""
-    if resolved.boot.path is not Path.KDUMP:
+    if not resolved.boot.path.is_crash:
         return _not_applicable("the kernel is not loaded as a crash kernel")
     known = resolved.memory
     if known is not None and not known.crash_kernel:

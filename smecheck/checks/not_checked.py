@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.asked import Path
 from smecheck.boot.boot import Boot
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.machine.memory import MapKind, MemoryMap
@@ -22,7 +21,7 @@ def not_checked(resolved: Resolved) -> tuple[str, ...]:
     boot, memory, placement = resolved.boot, resolved.memory, resolved.actual
     load = _of_load(boot, resolved.segments, resolved.not_predicted)
     gaps = [*_of_machine(memory), *_of_firmware(resolved.log), *load]
-    if boot.path is Path.KDUMP and memory is not None and not memory.crash_kernel:
+    if boot.path.is_crash and memory is not None and not memory.crash_kernel:
         gaps.append(f"the crash reservation: {memory.source} has no line Crash kernel")
     gaps += _of_kaslr(boot, resolved.places)
     if placement is not None and placement.extents is not None and not placement.written_is_exact:
@@ -107,7 +106,7 @@ def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None
         ]
     if segments is not None:
         return ["kexec's control pages and page tables: no segment list shows them"]
-    if boot.path is Path.FIRST_BOOT:
+    if not boot.path.by_kexec:
         return ["command line, initrd, boot_params and setup_data of the first boot"]
     if not_predicted is not None:
         loader = boot.loader.value.value if isinstance(boot.loader, Known) else "kexec"

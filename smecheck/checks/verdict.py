@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.answer import Basis, Verdict
-from smecheck.asked import Path
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.decisive_fact import missing, missing_around, not_placed
 from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding, Severity
@@ -280,7 +279,7 @@ def _by_kaslr(judged: Judged) -> Judgement | None:
     sweep = judged.kaslr
     if sweep is None or sweep.collisions is None or not sweep.slots.count:
         return None
-    if judged.boot.base_is_certain and judged.boot.path is not Path.FIRST_BOOT:
+    if judged.boot.base_is_certain and judged.boot.path.by_kexec:
         return None
     places = count_text(sweep.slots.count, "possible KASLR position")
     if sweep.collisions.count:

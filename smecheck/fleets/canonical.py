@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.machine.memory import MapKind, MemoryMap, Region
 from smecheck.record import replace
 
@@ -89,7 +88,7 @@ def _counts(name: str) -> bool:
 def _is_of_a_load(question: Case) -> bool:
     """Tell whether a kernel is asked about that kexec loads, wherever the running one is."""
     boot = question.boot
-    if boot.path is Path.FIRST_BOOT or boot.load_address is not None or question.early is not None:
+    if boot.is_first_boot or boot.load_address is not None or question.early is not None:
         return False
     says_so = boot.path is not None or boot.mode is not None or boot.loader is not None
     memory = question.memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
@@ -74,7 +75,8 @@ class Scheme(Enum):
     """The kernel has no SME code."""
     UNKNOWN = "unknown"
 
-    @property
+    # Cached, so that it is a plain attribute of the member from then on.
+    @cached_property
     def rules(self) -> SchemeRules:
         """What follows from it."""
         match self:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from smecheck.asked import BootRequest, Path
+from smecheck.asked import BootRequest
 from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Mode
 from smecheck.record import record
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
 
-_MODE_OF = {Path.KEXEC: Mode.LOAD, Path.KDUMP: Mode.CRASH}
 _LEADS_TO = "kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump"
 _ONE_LOAD = "these describe one load: leave out the one that does not"
 
@@ -80,12 +79,12 @@ def _options(machine: Machine | None) -> tuple[str, KexecOptions] | None:
 
 def _modes(asked: BootRequest, options: tuple[str, KexecOptions] | None) -> Iterator[_Said]:
     if asked.path is not None:
-        yield _Said(f"--path {asked.path.value}", _MODE_OF.get(asked.path))
+        yield _Said(f"--path {asked.path.value}", asked.path.mode)
     if asked.mode is not None:
         yield _Said(f"{asked.mode_origin} {asked.mode.value}", asked.mode)
-    if options is not None and options[1].mode is not None and asked.path is not Path.FIRST_BOOT:
-        letter = "-p" if options[1].mode is Mode.CRASH else "-l"
-        yield _Said(f"kexec {letter} ({options[0]})", options[1].mode)
+    if options is not None and options[1].mode is not None and not asked.is_first_boot:
+        mode = options[1].mode
+        yield _Said(f"kexec {mode.option} ({options[0]})", mode)
 
 
 def _recorded_mode(asked: BootRequest, load: SegmentList | None) -> Iterator[_Said]:
@@ -94,7 +93,7 @@ def _recorded_mode(asked: BootRequest, load: SegmentList | None) -> Iterator[_Sa
     if isinstance(load.mode, Known):
         mode = load.mode.value
         yield _Said(f"the load, which is of mode {mode.value} ({load.mode.origin})", mode)
-    elif asked.path is Path.FIRST_BOOT:
+    elif asked.is_first_boot:
         yield from _recorded_loader(load)
 
 

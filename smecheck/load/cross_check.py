@@ -57,7 +57,7 @@ def cross_check(
 def _keys(machine: Machine, recorded: SegmentList) -> Fact[bool]:
     """Return whether keys of dm-crypt were handed over, as the command line of the load tells."""
     cmdline, known = recorded.cmdline, machine.host.dm_crypt_keys
-    if isinstance(cmdline, Unknown) or value_of(recorded.mode) is not Mode.CRASH:
+    if isinstance(cmdline, Unknown) or not recorded.is_crash:
         return known
     has_keys = last_value(cmdline.value, "dmcryptkeys") is not None
     return Known(has_keys, f"{cmdline.origin}: {'' if has_keys else 'no '}dmcryptkeys=")
@@ -109,7 +109,7 @@ def _as_recorded(asked: BootRequest, recorded: SegmentList) -> BootRequest:
 
 def as_given(cmdline: str, loader: Loader | None, mode: Mode | None) -> str:
     """Return a crash kernel's command line without what kexec itself added to it."""
-    if mode is not Mode.CRASH:
+    if mode is None or not mode.is_crash:
         return cmdline
     match loader:
         case Loader.KEXEC_FILE_LOAD:

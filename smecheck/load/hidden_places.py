@@ -47,7 +47,7 @@ _HIDDEN = (
     _Hidden(
         "ima_kexec",
         KernelChange.IMA,
-        (_LOAD, _CRASH),
+        tuple(Mode),
         "the running kernel hands over its IMA measurements first, and their size is known to it "
         "alone",
         "the running kernel hands over no IMA measurements (CONFIG_IMA_KEXEC; ima_kexec of --host)",

@@ -6,7 +6,6 @@ import re
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.load.kexec_options import KexecOptions, version_of_tools
-from smecheck.load.segments import Mode
 from smecheck.load.versions import NEWEST_TOOLS, Version
 from smecheck.machine.host import Host
 
@@ -35,7 +34,7 @@ def given_cmdline(options: KexecOptions, host: Host) -> Fact[str] | None:
     version = version_of_tools(host.kexec_tools) or NEWEST_TOOLS
     every = version >= _REMOVES_EVERY
     base = _without(re.split(r"[\r\n]", known)[0], "BOOT_IMAGE", every=every)
-    if options.mode is Mode.CRASH:
+    if options.mode is not None and options.mode.is_crash:
         base = _without(base, "crashkernel", every=every)
     text = base if options.cmdline is None else f"{base} {options.cmdline}"
     return Known(text, "kexec_options: --reuse-cmdline")

@@ -31,7 +31,7 @@ from smecheck.load.placed import Buffer, nothing_placed
 from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, highest, known_iomem, reservations_of
 from smecheck.load.runtime_map import runtime_entries
-from smecheck.load.segments import Mode, Segment, SegmentOrigin, SegmentRole
+from smecheck.load.segments import Segment, SegmentOrigin, SegmentRole
 from smecheck.load.versions import KernelChange, ToolsChange, Version
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
@@ -208,7 +208,7 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
     load = _Load(request, running, assumptions, known_iomem(request, assumptions), image)
     say_what_is_hidden(request, kernel, assumptions)
     ram = _candidates(load)
-    if not ram and request.mode is Mode.CRASH:
+    if not ram and request.mode.is_crash:
         return _refused(NOT_RESERVED, request, assumptions)
     refusal_at_once = _refused_at_once(load)
     if refusal_at_once is not None:
@@ -229,7 +229,7 @@ def predict_kexec_file_load(request: LoadRequest, assumptions: Assumptions) -> P
 def _place(load: _Load, buffers: KernelBuffers) -> str:
     """Add all segments in the kernel's order; return the command line of the new kernel."""
     image, cmdline = load.image, load.request.cmdline
-    if load.request.mode is Mode.CRASH:
+    if load.request.mode.is_crash:
         header = _add_crash_segments(load, buffers)
         cmdline = f"elfcorehdr={header.start:#x} {cmdline}"
     purgatory = running_purgatory(load.running, load.request, load.assumptions)
@@ -341,7 +341,7 @@ def _parameters_size(load: _Load) -> int:
 
 def _candidates(load: _Load) -> tuple[Span, ...]:
     """Return the ranges that may be used; none where nothing is reserved for a crash kernel."""
-    if load.request.mode is Mode.LOAD:
+    if not load.request.mode.is_crash:
         return system_ram(load.memory)
     # crashk_low_res, the lower of two, is never used (kexec_walk_resources()).
     return highest(reservations_of(load.request, load.memory))

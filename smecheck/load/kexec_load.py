@@ -24,7 +24,6 @@ from smecheck.load.load_state import LoadState
 from smecheck.load.request import LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
 from smecheck.load.runtime_map import runtime_entries
-from smecheck.load.segments import Mode
 from smecheck.load.versions import NEWEST_TOOLS, Version, version_text
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.span import Span
@@ -124,7 +123,7 @@ def _state(
     window = request.window & Span(low, max(low, end))
     iomem = request.memory
     reserved: tuple[Span, ...] = ()
-    if request.mode is Mode.CRASH:
+    if request.mode.is_crash:
         iomem = known_iomem(request, assumptions)
         reserved = reservations_of(request, iomem)
         if not reserved:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.evidence import value_of
 from smecheck.load.segments import SegmentOrigin
 from smecheck.record import replace
@@ -26,7 +25,7 @@ def asks_for_load(case: Case) -> bool:
     """Tell whether a load is asked about that nobody recorded."""
     boot = case.boot
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
-    if case.segments is not None or boot.path is Path.FIRST_BOOT:
+    if case.segments is not None or boot.is_first_boot:
         return False
     return says_load or case.machine is not None
 

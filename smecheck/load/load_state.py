@@ -7,7 +7,6 @@ from smecheck.load.crash_map import UsableMap
 from smecheck.load.kexec_buffers import KexecBuffers, LoadRefused
 from smecheck.load.kexec_options import KexecOptions
 from smecheck.load.request import LoadRequest, Refusal
-from smecheck.load.segments import Mode
 from smecheck.load.versions import Version
 from smecheck.machine.memory import MemoryMap
 from smecheck.record import record
@@ -38,7 +37,7 @@ class LoadState:
     @property
     def is_crash(self) -> bool:
         """Whether a crash kernel is loaded."""
-        return self.request.mode is Mode.CRASH
+        return self.request.mode.is_crash
 
 
 def cmdline_bytes(cmdline: str) -> int:

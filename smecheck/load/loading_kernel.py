@@ -12,7 +12,6 @@ from smecheck.kernel.identity import identify
 from smecheck.kernel.image import Purgatory
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.request import LoadRequest
-from smecheck.load.segments import Mode
 from smecheck.load.shown_kernel import is_shown_running
 from smecheck.load.versions import NEWEST_KERNEL, KernelChange, Version, parse_version, version_text
 from smecheck.machine.memory import MapKind
@@ -45,7 +44,7 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
         why = None
         if shown:
             why = "whose layout the memory map shows running"
-        elif shown is None and request.mode is Mode.CRASH:
+        elif shown is None and request.mode.is_crash:
             why = "as it usually is for kdump"
         if why is not None:
             assumptions.say(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import BootRequest, Path
-from smecheck.load.segments import Mode, Obstacle
+from smecheck.load.segments import Obstacle
 from smecheck.machine.memory import MapKind
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def obstacle_of(case: Case) -> Obstacle | None:
             "is left of it shows no segments",
             "capture the log again, and attach it as a file; or give the load itself (--segments)",
         )
-    if not _is_crash(boot):
+    if not boot.is_crash:
         return None
     if _reservation_is_shown(case):
         return None
@@ -70,10 +69,6 @@ def nothing_reserved(case: Case) -> LogLine | None:
 def said(line: LogLine) -> str:
     """Quote a line of a log."""
     return f'{line.where}: "{line.text}"'
-
-
-def _is_crash(boot: BootRequest) -> bool:
-    return boot.mode is Mode.CRASH or boot.path is Path.KDUMP
 
 
 def _reservation_is_shown(case: Case) -> bool:

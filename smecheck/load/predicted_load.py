@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.asked import BootRequest, Path
+from smecheck.asked import BootRequest
 from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
 from smecheck.kernel.image import KernelImage
 from smecheck.load.crash_areas import logged_crash_areas
@@ -33,7 +33,7 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
     """Return the load that is asked about; ``None`` where no load is, or no memory is known."""
     host = machine.host
     firmware = machine.firmware if machine.firmware is not None else host.firmware_map
-    if boot.path is Path.FIRST_BOOT or (machine.memory is None and firmware is None):
+    if boot.is_first_boot or (machine.memory is None and firmware is None):
         return None
     said = (boot.loader, boot.mode, boot.path, host.source)
     if all(word is None for word in said) and host == Host():
@@ -100,7 +100,7 @@ def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
         return False
     if memory.kind is not MapKind.RESERVATION:
         return True
-    return mode is Mode.CRASH and loader.rules.needs_reservation_only
+    return mode.is_crash and loader.rules.needs_reservation_only
 
 
 def predict_load(asked: AskedLoad) -> PredictedLoad:
@@ -168,7 +168,7 @@ def _mode(boot: BootRequest) -> tuple[Known[Mode], tuple[str, ...]]:
     if boot.mode is not None:
         return Known(boot.mode, boot.mode_origin), ()
     if boot.path is not None:
-        mode = Mode.CRASH if boot.path is Path.KDUMP else Mode.LOAD
+        mode = boot.path.mode or Mode.LOAD
         said = boot.path_premise is None
         origin = f"--path {boot.path.value}" if said else "a crash reservation is there"
         return Known(mode, origin), ()

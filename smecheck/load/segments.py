@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.evidence import Fact, Step, Unknown
+from smecheck.evidence import Fact, Known, Step, Unknown
 from smecheck.record import record
 from smecheck.span import Span
 
@@ -60,7 +61,8 @@ class Loader(Enum):
     KEXEC_LOAD = "kexec_load"
     KEXEC_FILE_LOAD = "kexec_file_load"
 
-    @property
+    # Cached, so that it is a plain attribute of the member from then on.
+    @cached_property
     def rules(self) -> LoaderRules:
         """What it does otherwise than another."""
         match self:
@@ -117,6 +119,29 @@ class Mode(Enum):
 
     LOAD = "load"
     CRASH = "crash"
+
+    # Cached, so that it is a plain attribute of the member from then on.
+    @cached_property
+    def is_crash(self) -> bool:
+        """Whether it waits for a crash, in memory that is reserved for it."""
+        match self:
+            case Mode.LOAD:
+                return False
+            case Mode.CRASH:
+                return True
+            case _:
+                assert_never(self)
+
+    @cached_property
+    def option(self) -> str:
+        """Kexec's option that loads it: ``-p``."""
+        match self:
+            case Mode.LOAD:
+                return "-l"
+            case Mode.CRASH:
+                return "-p"
+            case _:
+                assert_never(self)
 
 
 class Placing(Enum):
@@ -196,6 +221,11 @@ class SegmentList:
     """Whether nobody recorded this load: it was worked out where kexec would put it."""
     unplaced: tuple[str, ...] = ()
     """What lies in memory besides, nobody knows where."""
+
+    @property
+    def is_crash(self) -> bool:
+        """Whether it is known that a crash kernel is loaded."""
+        return isinstance(self.mode, Known) and self.mode.value.is_crash
 
     def of(self, role: SegmentRole) -> tuple[Segment, ...]:
         """Return the segments of that role."""

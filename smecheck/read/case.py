@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from smecheck.asked import BootRequest, Paging, Path
+from smecheck.asked import BootRequest, Paging
 from smecheck.case import Case
 from smecheck.errors import UsageError
 from smecheck.evidence import Known
@@ -171,7 +171,7 @@ def _log_and_segments(
     else:
         segments = inputs.segments
     log = _read(inputs.dmesg, _dmesg)
-    if asked.path is Path.FIRST_BOOT:
+    if asked.is_first_boot:
         return log, segments  # the loads of the log are for other boots
     if log is not None and segments is None and isinstance(inputs.dmesg, str | NamedStream):
         from smecheck.read.load.log_segments import segments_in_log

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck import __version__
+from smecheck.asked import path_of
 from smecheck.load.segments import Loader, Mode
 from smecheck.quantity import count_text, size_text
 from smecheck.report.description import yaml_text
@@ -14,7 +15,6 @@ from smecheck.report.safe_text import printable
 if TYPE_CHECKING:
     from smecheck.machine.memory import MemoryMap
 
-_MODES = {Mode.LOAD: "kexec", Mode.CRASH: "kdump"}
 _COLUMN = 44
 """Where comments begin that stand beside a value."""
 
@@ -50,8 +50,8 @@ def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
     yield ""
     yield f"# {_memory_in_words(memory)}"
     yield "machines:"
-    for mode in (Mode.LOAD, *((Mode.CRASH,) if memory.crash_kernel else ())):
-        for loader in Loader:
+    for mode in Mode:
+        for loader in Loader if memory.crash_kernel or not mode.is_crash else ():
             yield from _machine(memory, iomem, name, mode, loader)
     if not memory.crash_kernel:
         yield "  # No memory is reserved for a crash kernel. To ask about kdump all the same:"
@@ -70,14 +70,14 @@ def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
 
 
 def _machine(memory: MemoryMap, iomem: str, name: str, mode: Mode, loader: Loader) -> Iterator[str]:
-    own_name = yaml_text(f"{name}-{_MODES[mode]}-{loader.rules.short_name}")
+    own_name = yaml_text(f"{name}-{path_of(mode).value}-{loader.rules.short_name}")
     yield f"  - name: {own_name}"
     yield f"    iomem: {yaml_text(iomem)}"
-    if mode is Mode.CRASH:
+    if mode.is_crash:
         spans = ", ".join(repr(region.span) for region in memory.crash_kernel)
-        yield _beside(f"    mode: {mode.value}", f"kexec -p, into {spans}")
+        yield _beside(f"    mode: {mode.value}", f"kexec {mode.option}, into {spans}")
     else:
-        yield _beside(f"    mode: {mode.value}", "kexec -l")
+        yield _beside(f"    mode: {mode.value}", f"kexec {mode.option}")
     yield _beside(f"    loader: {loader.value}", "the system call; where segments go depends on it")
     yield _beside("    # initrd: 64M", "its size; assumed to be empty without it")
     yield _beside("    # cmdline: mem_encrypt=on", "of the kernel that is loaded: KASLR, SME")

@@ -5,7 +5,7 @@ What the user says comes first; the members fill in what is left open.
 
 from __future__ import annotations
 
-from smecheck.asked import BootRequest, Path
+from smecheck.asked import BootRequest
 from smecheck.case import Case
 from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
 from smecheck.load.crash_areas import area_of
@@ -42,14 +42,14 @@ def with_evidence(question: Case, evidence: Evidence) -> TriageQuestion:
         question = replace(question, memory=_memory(evidence, remarks))
     if question.log is None:
         question = replace(question, log=_log(evidence, remarks))
-    asks_no_load = question.boot.path is not Path.FIRST_BOOT and question.boot.load_address is None
+    asks_no_load = not question.boot.is_first_boot and question.boot.load_address is None
     if question.segments is None and asks_no_load:
         load = _load(evidence, question.boot.mode, remarks)
         if load is not None and _is_of(load, question.boot.loader):
             question = replace(question, segments=load)
     request = _request(question, evidence)
     question = replace(question, boot=request)
-    if request.mode is Mode.CRASH or request.path is Path.KDUMP or question.machine is not None:
+    if request.is_crash or question.machine is not None:
         question = replace(question, machine=_machine(question, evidence))
     return TriageQuestion(question, tuple(remarks))
 
@@ -103,7 +103,7 @@ def _load(evidence: Evidence, mode: Mode | None, remarks: list[str]) -> SegmentL
     loads = [*evidence.loads, *(load for log in evidence.logs if log.is_running
                                 for load in log.loads)]  # fmt: skip
     wanted = mode or _mode_in_place(evidence)
-    if wanted is None and any(value_of(load.mode) is Mode.CRASH for load in loads):
+    if wanted is None and any(load.is_crash for load in loads):
         wanted = Mode.CRASH if reservation_sizes(evidence) else None
     fitting = [load for load in loads if wanted in (None, value_of(load.mode))]
     if not fitting:
@@ -141,10 +141,7 @@ def _request(question: Case, evidence: Evidence) -> BootRequest:
         request = replace(
             request, mode=Mode.CRASH, mode_origin="memory is reserved for a crash kernel"
         )
-    is_crash = request.mode is Mode.CRASH or request.path is Path.KDUMP
-    if load is not None:
-        is_crash = is_crash or value_of(load.mode) is Mode.CRASH
-    if not is_crash:
+    if not request.is_crash and (load is None or not load.is_crash):
         return request
     if request.cmdline is None and (load is None or isinstance(load.cmdline, Unknown)):
         cmdline = evidence.one(FactName.CRASH_CMDLINE)

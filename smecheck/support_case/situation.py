@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from smecheck.answer import Report, Verdict
-from smecheck.asked import Path
 from smecheck.boot.boot import SmeState
 from smecheck.evidence import Known, value_of
 from smecheck.record import record
@@ -31,7 +30,7 @@ class Situation:
     @property
     def is_about_kdump(self) -> bool:
         """Whether it is a crash kernel that is asked about."""
-        if self.report is not None and self.report.boot.path is Path.KDUMP:
+        if self.report is not None and self.report.boot.path.is_crash:
             return True
         if self.report is not None and self.report.segments is not None:
             return False

@@ -110,7 +110,7 @@ def _of_load(load: SegmentList) -> Iterator[TriageFact]:
     elif kernel:
         value = f"{call}{of_mode}: kernel at {span_text(kernel[0].span)}"
         yield _stated(FactName.LOAD, value, kernel[0].where)
-    if isinstance(load.cmdline, Known) and mode is not None and mode.value == "crash":
+    if isinstance(load.cmdline, Known) and load.is_crash:
         yield _stated(FactName.CRASH_CMDLINE, load.cmdline.value, load.cmdline.origin)
 
 

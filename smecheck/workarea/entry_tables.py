@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import (
     EXECUTE_LEN,
@@ -195,7 +194,7 @@ def _fault(tables: EntryTables, met: Meeting, condition: str | None) -> TablesAt
 
 def _possible_tables(located: Located, unpacked: Span, *, may_build_own: bool) -> list[EntryTables]:
     boot, segments = located.boot, located.segments
-    if boot.path is Path.FIRST_BOOT:
+    if not boot.path.by_kexec:
         return _OF_FIRST_BOOT
     if located.without_decompressor:
         return [_of_kexec(located)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.evidence import Known, value_of
 from smecheck.load.segments import Loader, Mode
 from smecheck.load.versions import Change, KernelChange, ToolsChange, Version, parse_version
@@ -76,7 +75,7 @@ def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
     Returns:
         ``None`` where whoever loads is known to keep to it.
     """
-    if boot.path is Path.FIRST_BOOT:
+    if not boot.path.by_kexec:
         return None
     found = [f"{one.who} ({one.how})" for one in _otherwise(boot, host)]
     if not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from smecheck.asked import Path
 from smecheck.boot.boot import Boot, UnpackRules
 from smecheck.boot.decompressor import landing
 from smecheck.evidence import Fact, Known, Unknown
@@ -19,7 +18,7 @@ def moved_by_kaslr(boot: Boot, rules: UnpackRules) -> bool:
         return False
     if isinstance(boot.load_address, Unknown):
         # A boot loader's choice that is not known; KASLR hardly ever chooses the same.
-        return boot.path is Path.FIRST_BOOT and isinstance(boot.kaslr, Known) and boot.kaslr.value
+        return not boot.path.by_kexec and isinstance(boot.kaslr, Known) and boot.kaslr.value
     if boot.load_address.value == boot.kernel_base.value:
         return False
     unmoved = landing(boot.load_address.value, rules)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.boot.boot import ANY_INITRD, NO_INITRD_ASSUMED, Boot, Initrd
 from smecheck.evidence import Fact, Known, Step, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, SECTION_SIZE
@@ -374,7 +373,7 @@ def _owner(
     moved = moved_by_kaslr(located.boot, located.rules)
     # A boot loader's list need not say where it put the kernel; it keeps init_size all the same.
     listed = located.segments
-    if located.boot.path is Path.FIRST_BOOT and listed and not listed.of(SegmentRole.KERNEL):
+    if not located.boot.path.by_kexec and listed and not listed.of(SegmentRole.KERNEL):
         listed = None
     if listed is not None and extents is not None and not moved:
         return owner_by_load(extents, listed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.asked import BootRequest, Path
+from smecheck.asked import BootRequest
 from smecheck.boot.boot import Boot
 from smecheck.boot.decompressor import landing
 from smecheck.evidence import Fact, Known, Unknown
@@ -237,7 +237,7 @@ def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple
     """
     if is_elf:
         return (Way.ELF,)
-    first_boot = boot.path is Path.FIRST_BOOT
+    first_boot = not boot.path.by_kexec
     ways = [] if first_boot and not is_open else [Way.KEXEC]
     if first_boot or is_open:
         ways.append(Way.BOOT_LOADER)

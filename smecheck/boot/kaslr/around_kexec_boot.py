@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.boot.boot import Boot
 from smecheck.boot.early_boot import SETUP_KEXEC_KHO, EarlyBoot, SetupDataNode
 from smecheck.evidence import Fact, Known, Unknown, value_of, why
@@ -100,7 +99,7 @@ def _e820(located: Located, segments: SegmentList) -> Fact[FirmwareMap]:
     memory = located.memory
     if segments.table is not None:
         return Known(segments.table, f"{segments.table.source}: E820 memmap")
-    if located.boot.path is Path.KDUMP:
+    if located.boot.path.is_crash:
         if memory is None or not memory.crash_kernel:
             return Unknown("the crash reservation is not known")
         reserved = SpanSet(region.span for region in memory.crash_kernel)
@@ -131,7 +130,7 @@ def _hands_over(located: Located, segments: SegmentList) -> bool:
     """
     loader = segments.loader
     has_none = isinstance(loader, Known) and not loader.value.rules.hands_over_kho
-    if has_none or located.boot.path is Path.KDUMP or located.host is None:
+    if has_none or located.boot.path.is_crash or located.host is None:
         return False
     return value_of(handover_is_active(located.host)) is True
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.asked import Path
 from smecheck.boot.boot import Boot, UnpackRules
 from smecheck.boot.crash_memory import premise_of_areas
 from smecheck.boot.decompressor import landing
@@ -198,9 +197,9 @@ class KaslrAnswer:
 def ask(located: Located) -> Fact[KaslrAnswer]:
     """Return where KASLR may put the kernel, or which fact is missing."""
     boot = located.boot
-    if located.load is not None and boot.path is not Path.FIRST_BOOT:
+    if located.load is not None and boot.path.by_kexec:
         early = _of_load(located, located.load)
-    elif located.early is not None or boot.path is Path.FIRST_BOOT:
+    elif located.early is not None or not boot.path.by_kexec:
         early = first_boot(located)
     else:
         return Unknown("no load is known: no segments were given")

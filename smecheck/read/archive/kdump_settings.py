@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from smecheck.load.segments import Mode
 from smecheck.read.load.kexec_command import parse_command
 from smecheck.support_case.triage_report import FactName, TriageFact
 
@@ -133,7 +132,7 @@ def state_facts(text: str, member: str) -> Iterator[TriageFact]:
 def command_facts(line: str, member: str, number: int) -> Iterator[TriageFact]:
     """Read a kexec command that loads a crash kernel."""
     command = parse_command(line.strip(), number)
-    if command is None or command.mode is Mode.LOAD:
+    if command is None or (command.mode is not None and not command.mode.is_crash):
         return
     yield TriageFact(FactName.KEXEC_COMMAND, line.strip("# \t"), member, number)
     if command.loader is not None and not command.loader.rules.placed_by_tools:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from smecheck.asked import Path
 from smecheck.builds.gate_report import Unreadable
 from smecheck.builds.policy import NamedFile, PolicyMachine
 from smecheck.errors import InputError
@@ -73,7 +72,7 @@ class MachineFiles:
         loader, mode = loader_asked(request, asking), mode_asked(request, asking)
         segments = self._read(files.get("segments"), _segments, mode)
         # The loads of a log are for other boots than the first.
-        if segments is None and log is not None and request.path is not Path.FIRST_BOOT:
+        if segments is None and log is not None and not request.is_first_boot:
             log, segments = self._needed(files["dmesg"], _log_and_segments, loader, mode)
         if machine.crash_region is not None:
             memory, host = _with_crash_region(machine, memory, host)
