@@ -86,6 +86,19 @@ def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
     )
 
 
+def short_of_init_size(boot: Boot, host: Host) -> str | None:
+    """Say why a load by kexec that nobody recorded may have room for less than init_size.
+
+    Then it is not what the proof is about. ``None`` where no option of kexec asks for that.
+    """
+    if boot.path is Path.FIRST_BOOT or not host.kexec_options:
+        return None
+    short = next((one for one in _otherwise(boot, host) if one.only_32bit), None)
+    if short is None:
+        return None
+    return f"the options of kexec ({host.source}) ask for {short.who}, which loads {short.how}"
+
+
 def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
     """Yield who may load otherwise, as far as it is not known to be somebody else."""
     mode, loader = value_of(boot.mode), value_of(boot.loader)
