@@ -91,7 +91,7 @@ def short_of_init_size(boot: Boot, host: Host) -> str | None:
 
     Then it is not what the proof is about. ``None`` where no option of kexec asks for that.
     """
-    if boot.path is Path.FIRST_BOOT or not host.kexec_options:
+    if not boot.path.by_kexec or not host.kexec_options:
         return None
     short = next((one for one in _otherwise(boot, host) if one.only_32bit), None)
     if short is None:
