@@ -20,7 +20,7 @@ from smecheck.load.request import (
     WholeMachine,
 )
 from smecheck.load.segments import Loader, Mode, SegmentList
-from smecheck.load.versions import parse_version
+from smecheck.load.versions import stated_version
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MapKind, MemoryMap
@@ -220,7 +220,7 @@ def machine_with_log(machine: WholeMachine, log: KernelLog) -> WholeMachine:
 def _passed_on_rsdp(log: KernelLog) -> Fact[int]:
     """Return the RSDP as kexec-tools finds it: in boot_params, or in /sys/firmware/efi/systab."""
     boot = log.boot
-    release = parse_version(value_of(boot.release) or "")
+    release = stated_version(boot.release)
     in_boot_params = release is not None and release >= _RSDP_IN_BOOT_PARAMS
     is_efi = isinstance(_is_efi(log), Known)
     if is_efi or in_boot_params:

@@ -11,7 +11,7 @@ from smecheck.kernel.decompressor_sizes import (
     SectionRoom,
 )
 from smecheck.kernel.facts import KernelFacts
-from smecheck.kernel.identity import banner_version
+from smecheck.kernel.identity import is_since
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.quantity import address_text
 from smecheck.remembered import remembered
@@ -59,8 +59,7 @@ def _needed_size(image: KernelImage, facts: KernelFacts, kept: Reservations) -> 
     )
     if exact == rounded:
         return Known(NeededSize(exact, exact, exact), f"{formula}, a multiple of 2 MiB as it is")
-    version = None if isinstance(image.release, Unknown) else banner_version(image.release.value)
-    if version is not None and version >= _ROUNDED_SINCE:
+    if is_since(image.release, _ROUNDED_SINCE):
         origin = f"{formula} rounded up to 2 MiB, as since v5.4 ({_ROUNDING})"
         return Known(NeededSize(rounded, rounded, rounded), origin)
     return Known(

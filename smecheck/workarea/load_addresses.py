@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Known, value_of
+from smecheck.evidence import value_of
 from smecheck.load.segments import Loader, Mode
-from smecheck.load.versions import Change, KernelChange, ToolsChange, Version, parse_version
+from smecheck.load.versions import Change, KernelChange, ToolsChange, Version, stated_version
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
 def _placing_version(call: Loader, host: Host) -> Version | None:
     """Return the version of what chooses the places of a load by that system call."""
     told = host.kexec_tools if call.rules.placed_by_tools else host.kernel_release
-    return parse_version(told.value) if isinstance(told, Known) else None
+    return stated_version(told)
 
 
 def _is_ruled_out(one: _Otherwise, host: Host) -> bool:

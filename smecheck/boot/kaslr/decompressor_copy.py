@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smecheck.boot.kaslr.variants import release_of
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.kernel.identity import version_of
 from smecheck.kernel.image import KernelImage
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
@@ -102,7 +102,7 @@ def _extract_offset(output_len: int, extra: int, length: int) -> int:
 
 
 def _extra_bytes(image: KernelImage, output_len: int) -> list[int]:
-    release = release_of(image)
+    release = version_of(image.release)
     sizes = sorted(_EXTRA_BYTES)
     if release is not None:
         sizes = sizes[1:] if release >= _EXTRA_SINCE else sizes[:1]
