@@ -6,8 +6,11 @@ it just ends, and so it does when all is done.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
+import sys
 from types import FrameType
 from typing import NoReturn
 
@@ -24,11 +27,37 @@ def main() -> NoReturn:
 
     if is_usual:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = None
     try:
         run()
+    except SystemExit as exit_of_run:
+        status = exit_of_run.code
+        raise
     finally:
         if is_usual:
             signal.signal(signal.SIGINT, _end)
+        if isinstance(status, int) and _leaves_nothing_behind():
+            _end_at_once(status)
+
+
+def _leaves_nothing_behind() -> bool:
+    """Tell whether no thread runs on, and no profiler or debugger wants to have the last word."""
+    threading, monitoring = sys.modules.get("threading"), getattr(sys, "monitoring", None)
+    if threading is not None and threading.active_count() > 1:
+        return False
+    if monitoring is not None and any(map(monitoring.get_tool, range(6))):
+        return False
+    return sys.gettrace() is None and sys.getprofile() is None
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End without taking every module apart before, which is a tenth of a short run."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does before it ends like this
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.flush()
+    os._exit(status)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

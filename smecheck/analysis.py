@@ -32,8 +32,8 @@ from smecheck.checks.not_checked import not_checked
 from smecheck.checks.verdict import SAFE, judge
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs_used import inputs_used
+from smecheck.kernel.facts import code_premise
 from smecheck.kernel.identity import identify
-from smecheck.kernel.verification import code_premise
 from smecheck.load.load_of_case import (
     asks_for_load,
     cross_checked,
@@ -229,16 +229,7 @@ def _proof(
         return voided(proof, contradiction.message)
     if verification is not None and verification.is_refuted:
         return voided(proof, verification.premise)
-    if resolved.host is not None and resolved.host.kexec_options and _is_not_recorded(resolved):
-        from smecheck.workarea.load_addresses import short_of_init_size
-
-        short = short_of_init_size(resolved.boot, resolved.host)
-        return proof if short is None else voided(proof, short)
     return proof
-
-
-def _is_not_recorded(resolved: Resolved) -> bool:
-    return resolved.segments is None or resolved.segments.predicted
 
 
 def _report(judged: Judged, checks: tuple[RuleResult, ...]) -> Report:
@@ -272,7 +263,8 @@ def _assumptions(judged: Judged, judgement: Judgement) -> Iterator[str]:
     yield from judged.facts.assumptions
     yield from judged.rules.assumptions
     yield from judged.kept.assumptions
-    yield from code_premise(judged.facts, judged.verification)
+    verification = judged.verification
+    yield from code_premise(judged.facts, verification.premise if verification else None)
     yield from judged.boot.assumptions
     yield from judged.segments.remarks if judged.segments else ()
     yield from memory_premises(judged.case)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_INTEGER = re.compile(
+_INTEGER = (
     r"(?P<hex>0[xX][0-9a-fA-F]+)"
-    r"|(?P<decimal>0|[1-9][0-9]*)(?:[ ]?(?P<unit>[KMGT])(?:iB)?)?",
+    r"|(?P<decimal>0|[1-9][0-9]*)(?:[ ]?(?P<unit>[KMGT])(?:iB)?)?"
 )
 _LIMIT = 1 << 64
 
@@ -23,7 +23,7 @@ def parse_integer(text: str) -> int:
         ValueError: the text is not of that form, or the number needs more than 64 bits. The
             message says how such a number is written.
     """
-    match = _INTEGER.fullmatch(text.strip())
+    match = re.fullmatch(_INTEGER, text.strip())
     if match is None:
         raise ValueError(
             f"{_why_not(text.strip())}; write 0x… hex, a decimal, or a size such as 4M"

@@ -16,7 +16,7 @@ from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.checks.tolerance import Tolerance, exit_status
 from smecheck.evidence import value_of
-from smecheck.kernel.verification import COMPUTES_AS_UPSTREAM
+from smecheck.kernel.facts import COMPUTES_AS_UPSTREAM
 from smecheck.load.segments import SegmentRole
 from smecheck.workarea.placement import Owner
 

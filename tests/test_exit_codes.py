@@ -435,3 +435,37 @@ def test_closed_streams_are_no_bug(redirection: str, kernel: str, status: int) -
     found = run("analyze", kernel, stdin=b"", program=program)
     assert (found.status, found.raw) == (status, b"")
     assert "bug" not in found.err
+
+
+LAST_WORDS = """
+import atexit
+from smecheck.__main__ import main
+
+class Last:
+    def __del__(self):
+        print("taken apart")
+
+last = Last()
+atexit.register(print, "registered")
+main()
+"""
+
+
+def test_the_program_ends_without_taking_itself_apart() -> None:
+    found = run("--version", program=(sys.executable, "-c", LAST_WORDS))
+    assert found.status == 0
+    assert found.out.splitlines()[1:] == ["registered"]
+
+
+def test_a_profiler_has_the_last_word() -> None:
+    program = (sys.executable, "-m", "cProfile", "-m", "smecheck")
+    found = run("--version", program=program)
+    assert found.status == 0
+    assert "function calls" in found.out
+
+
+def test_a_thread_that_runs_on_is_waited_for() -> None:
+    thread = "threading.Thread(target=lambda: (time.sleep(0.2), print('done'))).start()"
+    script = f"import threading, time, smecheck.__main__ as m; {thread}; m.main()"
+    found = run("--version", program=(sys.executable, "-c", script))
+    assert (found.status, found.out.splitlines()[1:]) == (0, ["done"])

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
-from smecheck.load.log_obstacle import RESERVE
-from smecheck.load.segments import Placing, SegmentRole
+from smecheck.load.segments import RESERVE, Placing, SegmentRole
 from smecheck.quantity import address_text
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner
@@ -57,12 +56,6 @@ def missing(judged: Judged) -> tuple[str, str] | None:
         )
         if judged.placing is Placing.IN_OWN_AREAS:
             return not_placed(judged)
-        if judged.proof is not None and judged.proof.void is not None:
-            return (
-                f"{owned}: {judged.proof.void}",
-                "give the load itself (--segments), or the version of kexec-tools if it is 2.0.30 "
-                "or later (--kexec-tools)",
-            )
         if judged.not_predicted is not None:
             return (
                 f"{owned}, and the load cannot be predicted: {judged.not_predicted}",

@@ -8,8 +8,6 @@ from smecheck.checks.finding import Outcome
 from smecheck.checks.rule import Lack
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import SECTION_SCHEMES
-from smecheck.kernel.verification import Result
-from smecheck.machine.memory import MapKind
 from smecheck.workarea.placement import Owner
 
 if TYPE_CHECKING:
@@ -60,6 +58,8 @@ def machine_code(resolved: Resolved) -> Lack | None:
     verification = resolved.verification
     if verification is None:
         return _skipped("the machine code was not run (--verify)")
+    from smecheck.kernel.verification import Result
+
     if verification.result is Result.NOT_RECOGNIZED:
         return _skipped(f"the machine code was not recognized: {verification.reason}")
     return None
@@ -107,6 +107,8 @@ def memory(resolved: Resolved) -> Lack | None:
 
 def two_maps(resolved: Resolved) -> Lack | None:
     """Need the memory of the machine from two sources."""
+    from smecheck.machine.memory import MapKind
+
     memory, log = resolved.memory, resolved.log
     sources = (
         memory is not None and memory.kind is MapKind.IOMEM,
@@ -118,6 +120,8 @@ def two_maps(resolved: Resolved) -> Lack | None:
 
 def resource_tree(resolved: Resolved) -> Lack | None:
     """Need /proc/iomem."""
+    from smecheck.machine.memory import MapKind
+
     known = resolved.memory
     if known is None or known.kind is not MapKind.IOMEM:
         return _skipped("no /proc/iomem is known")

@@ -99,8 +99,11 @@ class Rule:
     it is asked of all places that KASLR may choose as well."""
     faults_at_entry: bool
     """Whether it is about the page tables at entry, of which the sweep over those places asks."""
-    documentation: str
-    """Its page: what it looks at, why that matters, where it is known from."""
+
+    @property
+    def documentation(self) -> str:
+        """Its page: what it looks at, why that matters, where it is known from."""
+        return "\n".join(line.strip() for line in (self.check.__doc__ or "").strip().splitlines())
 
     @property
     def needs_workarea(self) -> bool:
@@ -217,7 +220,6 @@ def rule(
             check=check,
             forbids=forbids,
             faults_at_entry=faults_at_entry,
-            documentation=_page(check.__doc__ or ""),
         )
 
     return make
@@ -244,11 +246,6 @@ def _base_premise(resolved: Resolved) -> str | None:
 def joined(*conditions: str | None) -> str | None:
     """Return what must hold for all of ``conditions`` to hold, ``None`` where there is none."""
     return " and ".join(condition for condition in conditions if condition) or None
-
-
-def _page(docstring: str) -> str:
-    """Remove the indentation of a docstring."""
-    return "\n".join(line.strip() for line in docstring.strip().splitlines())
 
 
 _CONSEQUENCE = {

@@ -6,11 +6,12 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from smecheck.quantity import parse_integer
+from smecheck.record import record
 from smecheck.report.options import Format
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -49,7 +50,8 @@ def day(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
     raise click.BadParameter(f"{value!r} is not a date; write it as 2026-12-31", ctx, param)
 
 
-class GivenInitrd(NamedTuple):
+@record
+class GivenInitrd:
     """What ``--initrd`` says."""
 
     size: int

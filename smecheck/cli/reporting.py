@@ -212,9 +212,12 @@ class Reporting:
                 from smecheck.report.hyperlinks import with_links
 
                 text = with_links(text)  # noqa: PLW2901 - the same text, with links
-            from smecheck.cli.pager import write_or_show
+            if not (self.paged and is_terminal()):
+                write_stdout(text)
+                continue
+            from smecheck.cli.pager import show
 
-            write_or_show(text, paged=self.paged)
+            show(text)
         for path, text in drawn:
             if path == STDOUT:
                 write_stdout(text, encoding="utf-8")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known
+from smecheck.evidence import Fact, Known, value_of
 from smecheck.kernel.generations import Generation
 from smecheck.kernel.image import Scheme, Section
 from smecheck.record import record
+
+AS_UPSTREAM = "this build's compiled SME code computes as upstream's"
+"""The premise of everything that is worked out from the kernel's sources."""
+
+COMPUTES_AS_UPSTREAM = (
+    f"{AS_UPSTREAM}: it was not run, and a compiler or a patch may have made something else of it"
+)
 
 
 @record
@@ -37,3 +44,15 @@ class KernelFacts:
     def generation_text(self) -> str:
         """The generation, or the candidates joined by "or"."""
         return " or ".join(generation.value for generation in self.generations)
+
+
+def code_premise(facts: KernelFacts, found: str | None) -> tuple[str, ...]:
+    """Return what has to be said of the code of that kernel; nothing where it has none.
+
+    Args:
+        facts: what the kernel is.
+        found: what has to be said after its machine code was run; ``None`` where it was not.
+    """
+    if value_of(facts.sme_code) is False:
+        return ()
+    return (COMPUTES_AS_UPSTREAM if found is None else found,)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, assert_never
 
-from smecheck.evidence import value_of
+from smecheck.kernel.facts import AS_UPSTREAM
 from smecheck.quantity import address_text
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
@@ -16,14 +16,6 @@ from smecheck.span import Span, SpanSet
 if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
     from smecheck.kernel.image import KernelImage
-
-
-AS_UPSTREAM = "this build's compiled SME code computes as upstream's"
-"""The premise of everything that is worked out from the kernel's sources."""
-
-COMPUTES_AS_UPSTREAM = (
-    f"{AS_UPSTREAM}: it was not run, and a compiler or a patch may have made something else of it"
-)
 
 
 class Result(Enum):
@@ -231,10 +223,3 @@ class VerifyReport:
     image: KernelImage
     facts: KernelFacts
     verification: Verification
-
-
-def code_premise(facts: KernelFacts, verification: Verification | None = None) -> tuple[str, ...]:
-    """Return what has to be said of the code of that kernel; nothing where it has none."""
-    if value_of(facts.sme_code) is False:
-        return ()
-    return (COMPUTES_AS_UPSTREAM if verification is None else verification.premise,)

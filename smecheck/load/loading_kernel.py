@@ -13,13 +13,7 @@ from smecheck.kernel.image import Purgatory
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.request import LoadRequest
 from smecheck.load.shown_kernel import is_shown_running
-from smecheck.load.versions import (
-    NEWEST_KERNEL,
-    KernelChange,
-    Version,
-    stated_version,
-    version_text,
-)
+from smecheck.load.versions import NEWEST_KERNEL, KernelChange, Version, parse_version, version_text
 from smecheck.machine.memory import MapKind
 from smecheck.record import record
 from smecheck.span import align_up
@@ -41,10 +35,10 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
     speaks against it: a premise, of which no other value is tried.
     """
     given, own = request.host.kernel_release, request.image.release
-    version = stated_version(given)
+    version = parse_version(given.value) if isinstance(given, Known) else None
     if version is not None:
         return RunningKernel(version, is_kernel=value_of(given) == value_of(own))
-    own_version = stated_version(own)
+    own_version = parse_version(own.value) if isinstance(own, Known) else None
     shown = _is_shown(request)
     if own_version is not None and isinstance(own, Known):
         why = None

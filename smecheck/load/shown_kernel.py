@@ -6,11 +6,15 @@ arch/x86/kernel/setup.c, setup_arch(), inserts "Kernel code" at ``_text`` and "K
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.facts import KernelFacts
-from smecheck.kernel.image import KernelImage
-from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text
+
+if TYPE_CHECKING:
+    from smecheck.kernel.facts import KernelFacts
+    from smecheck.kernel.image import KernelImage
+    from smecheck.machine.memory import MemoryMap
 
 
 def shown_layout(

@@ -160,23 +160,23 @@ def _log_and_segments(
     inputs: Inputs, asked: BootRequest, machine: Machine | None
 ) -> tuple[KernelLog | None, SegmentList | None]:
     """Return the log, and the load: as it was given, or as the log shows it."""
-    from smecheck.load.contradiction import loader_asked, mode_asked
-
-    mode = mode_asked(asked, machine)
     segments: SegmentList | None
     if isinstance(inputs.segments, str | NamedStream):
+        from smecheck.load.contradiction import mode_asked
         from smecheck.read.load.segments import read_segments
 
-        segments = read_segments(inputs.segments, mode=mode)
+        segments = read_segments(inputs.segments, mode=mode_asked(asked, machine))
     else:
         segments = inputs.segments
     log = _read(inputs.dmesg, _dmesg)
     if asked.is_first_boot:
         return log, segments  # the loads of the log are for other boots
     if log is not None and segments is None and isinstance(inputs.dmesg, str | NamedStream):
+        from smecheck.load.contradiction import loader_asked, mode_asked
         from smecheck.read.load.log_segments import segments_in_log
 
-        return segments_in_log(inputs.dmesg, log, loader_asked(asked, machine), mode)
+        loader, mode = loader_asked(asked, machine), mode_asked(asked, machine)
+        return segments_in_log(inputs.dmesg, log, loader, mode)
     return log, segments
 
 
@@ -300,11 +300,19 @@ def _refuse_contradiction(
     asked: BootRequest, machine: Machine | None, load: SegmentList | None
 ) -> None:
     """Refuse what cannot all be true of one load."""
+    if not _says_something(asked, machine, load):
+        return
     from smecheck.load.contradiction import contradiction
 
     found = contradiction(asked, machine, load)
     if found is not None:
         raise UsageError(found.message, help_text=found.help_text)
+
+
+def _says_something(asked: BootRequest, machine: Machine | None, load: SegmentList | None) -> bool:
+    """Tell whether anything is said of a load."""
+    said = (asked.path, asked.mode, asked.loader, machine, load)
+    return any(part is not None for part in said)
 
 
 def _refuse_other_paging(paging: Paging, image: KernelImage) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UNPRINTABLE = re.compile(
+_UNPRINTABLE = (
     "["
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: terminals act on them
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # every character with the property Bidi_Control
@@ -22,7 +22,7 @@ _UNPRINTABLE = re.compile(
     "\ud800-\udfff"  # lone surrogates: undecodable bytes of a file name, cannot be encoded
     "]"
 )
-_NOT_ASCII = re.compile("[^ -~]")
+_NOT_ASCII = "[^ -~]"
 
 
 def printable(text: str, *, ascii_only: bool = False) -> str:
@@ -32,8 +32,10 @@ def printable(text: str, *, ascii_only: bool = False) -> str:
         text: from anywhere.
         ascii_only: write all that is not ASCII so, for outputs that cannot encode it.
     """
-    text = _UNPRINTABLE.sub(_visible, text)
-    return _NOT_ASCII.sub(_visible, text.replace("…", "...")) if ascii_only else text
+    if text.isascii() and text.isprintable():
+        return text  # as nearly all of it is
+    text = re.sub(_UNPRINTABLE, _visible, text)
+    return re.sub(_NOT_ASCII, _visible, text.replace("…", "...")) if ascii_only else text
 
 
 def json_text(document: Mapping[str, object]) -> str:
@@ -46,7 +48,7 @@ def json_text(document: Mapping[str, object]) -> str:
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
     # The only control characters outside of strings are the line breaks of the indentation; those
     # inside are escaped already.
-    return "\n".join(_UNPRINTABLE.sub(_as_json, line) for line in text.split("\n")) + "\n"
+    return "\n".join(re.sub(_UNPRINTABLE, _as_json, line) for line in text.split("\n")) + "\n"
 
 
 def _visible(match: re.Match[str]) -> str:
