@@ -9,18 +9,25 @@ member is complete.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 
-from smecheck.load.segments import Loader
+from smecheck.asked import Path
+from smecheck.kernel.generations import GENERATION_RULES, Generation, generations_of
+from smecheck.kernel.image import Scheme
+from smecheck.load.segments import Loader, Mode
 from smecheck.machine.host import Host
 from smecheck.record import field_names
+from smecheck.workarea.proven import Way
 
-PACKAGE = Path(__file__).parents[1] / "smecheck"
+PACKAGE = FilePath(__file__).parents[1] / "smecheck"
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -170,6 +177,50 @@ def test_dicts_by_member_are_complete() -> None:
         *(text for key, text in lacking.items() if key not in PARTIAL),
         *(f"{key} is complete: take it out of PARTIAL" for key in PARTIAL if key not in lacking),
     ]
+
+
+def test_every_generation_has_a_row() -> None:
+    assert list(GENERATION_RULES) == [rules.generation for rules in GENERATION_RULES.values()]
+    assert GENERATION_RULES.keys() == set(Generation)
+
+
+def test_every_generation_is_of_a_scheme_that_has_a_workarea() -> None:
+    of_schemes = {scheme: generations_of(scheme) for scheme in Scheme}
+    assert sorted(g.value for found in of_schemes.values() for g in found) == sorted(
+        generation.value for generation in Generation
+    )
+    for scheme, generations in of_schemes.items():
+        assert bool(generations) is scheme.rules.has_workarea
+        assert not (scheme.rules.is_section and scheme.rules.follows_end)
+
+
+WORDS: dict[str, type[Enum]] = {"loader": Loader, "mode": Mode, "path": Path, "scheme": Scheme}
+
+
+def choices(schema: Any, place: str) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield the places in a schema where one of these is told, its name, and what it may be."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from choices(item, place)
+    elif isinstance(schema, dict):
+        for name, value in schema.get("properties", {}).items():
+            if name in WORDS and isinstance(value, dict) and "enum" in value:
+                yield place, name, {word for word in value["enum"] if word is not None}
+        for name, value in schema.items():
+            yield from choices(value, f"{place}/{name}")
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.glob("schemas/*.json")), ids=lambda file: file.stem)
+def test_schemas_list_every_member(file: FilePath) -> None:
+    for place, name, words in choices(json.loads(file.read_text()), ""):
+        members: list[Any] = list(WORDS[name])
+        if place.endswith("/placement"):
+            members = [scheme for scheme in members if scheme.rules.has_workarea]
+        elif "/proof/" in place:
+            members = list(Way)
+        elif "/placements/" in place:
+            members = [scheme for scheme in members if scheme.rules.is_section]
+        assert words == {one.value for one in members}, f"{file.name}{place}: {name}"
 
 
 @pytest.mark.parametrize("loader", Loader)

@@ -243,7 +243,7 @@ def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
     text, end, scheme = report.facts.text, report.facts.end, report.facts.scheme
     if not (isinstance(text, Known) and isinstance(end, Known) and isinstance(scheme, Known)):
         return None
-    if not scheme.value.rules.outside_image:
+    if not scheme.value.rules.follows_end:
         return None
     start = text.value + align_up(end.value - text.value, PMD_SIZE)
     section = Section(_NAME, start, SECTION_SIZE, "PROGBITS")

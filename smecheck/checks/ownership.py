@@ -104,7 +104,7 @@ def safe_by_luck(resolved: Resolved) -> Iterator[Observation]:
     """
     placement, init_size = resolved.placement, resolved.image.header.init_size
     by_luck = placement.owner in (Owner.KERNEL_SEGMENT, Owner.INIT_SIZE)
-    if not placement.scheme.rules.outside_image or not by_luck:
+    if not placement.scheme.rules.follows_end or not by_luck:
         return
     offsets, loses_it = placement.offsets, ""
     if offsets is not None and isinstance(init_size, Known):

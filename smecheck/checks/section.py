@@ -229,7 +229,7 @@ def section_missing(resolved: Resolved) -> Iterator[Observation]:
     Sources: arch/x86/kernel/vmlinux.lds.S, e1bfa87399e3 and c603a309cc75 (both v5.3).
     """
     release, scheme = resolved.image.release, resolved.facts.scheme
-    if not isinstance(scheme, Known) or not scheme.value.rules.outside_image:
+    if not isinstance(scheme, Known) or not scheme.value.rules.follows_end:
         return
     if isinstance(release, Known) and is_v5_3_or_later(release.value):
         yield Observation(

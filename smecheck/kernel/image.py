@@ -44,8 +44,8 @@ class SchemeRules:
 
     section: WorkareaSection | None
     """The section that holds it; ``None`` where none does."""
-    outside_image: bool
-    """It lies in memory that nothing in the image reserves."""
+    follows_end: bool
+    """It begins at ``_end`` rounded up to 2 MiB, in memory that nothing in the image reserves."""
     since_v5_3: bool
     """Such a kernel is v5.3 or later, or carries that back: all that came later may be in it."""
     start_source: str
@@ -58,8 +58,8 @@ class SchemeRules:
 
     @property
     def has_workarea(self) -> bool:
-        """Whether there is a workarea, and it is known where."""
-        return self.section is not None or self.outside_image
+        """Whether it is known where the workarea is; else none is placed."""
+        return self.section is not None or self.follows_end
 
 
 class Scheme(Enum):
@@ -94,25 +94,25 @@ class Scheme(Enum):
 
 _AFTER_END = SchemeRules(
     section=None,
-    outside_image=True,
+    follows_end=True,
     since_v5_3=False,
     start_source="up to v5.2, workarea_start",
 )
 _SME_SECTION = SchemeRules(
     # RFC, kexec list, 2019-06-04
     section=WorkareaSection(".sme", "__sme_begin", "__sme_end"),
-    outside_image=False,
+    follows_end=False,
     since_v5_3=False,
     start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
 )
 _INIT_SCRATCH = SchemeRules(
     # v5.3, e1bfa87399e3, vmlinux.lds.S
     section=WorkareaSection(".init.scratch", "__init_scratch_begin", "__init_scratch_end"),
-    outside_image=False,
+    follows_end=False,
     since_v5_3=True,
     start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
 )
-_NO_WORKAREA = SchemeRules(section=None, outside_image=False, since_v5_3=False, start_source="")
+_NO_WORKAREA = SchemeRules(section=None, follows_end=False, since_v5_3=False, start_source="")
 
 _SECTIONS = {
     section: scheme for scheme in reversed(Scheme) if (section := scheme.rules.section) is not None

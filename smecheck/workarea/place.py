@@ -310,7 +310,7 @@ def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout
     if isinstance(facts.end, Unknown):
         return facts.end
     end_offset = facts.end.value - facts.text.value
-    if not scheme.rules.is_section:
+    if scheme.rules.follows_end:
         return KernelLayout(end_offset, None)
     if actual and facts.section is not None:
         return KernelLayout(end_offset, facts.section.address - facts.text.value)
