@@ -107,11 +107,26 @@ def compared(module: str) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree_of(module)):
         if not isinstance(node, ast.Compare):
             continue
-        for side in (node.left, *node.comparators):
-            parts = side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
-            for found in (member(part, module) for part in parts):
-                if found is not None:
-                    yield found[0], node.lineno
+        parts = [part for side in (node.left, *node.comparators) for part in parts_of(side)]
+        for found in (member(part, module) for part in parts):
+            if found is not None:
+                yield found[0], node.lineno
+        if any(isinstance(part, ast.Attribute) and part.attr == "value" for part in parts):
+            texts = {part.value for part in parts if isinstance(part, ast.Constant)}
+            for enum in CLOSED:
+                if texts & values_of(enum):
+                    yield enum, node.lineno
+
+
+def parts_of(side: ast.expr) -> list[ast.expr]:
+    return side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+
+
+@cache
+def values_of(enum: str) -> frozenset[object]:
+    """Return what members are called in texts: to compare with that is the same as with them."""
+    module, name = enum.rsplit(".", 1)
+    return frozenset(one.value for one in getattr(import_module(module), name))
 
 
 def members_of(enum: str) -> set[str]:

@@ -157,7 +157,7 @@ class Situation:
     def has_section(self) -> bool:
         """Whether the workarea is a section of the kernel."""
         actual = self.report.actual if self.report is not None else None
-        return actual is not None and actual.scheme.value != "after-end"
+        return actual is not None and actual.scheme.rules.is_section
 
     @property
     def kaslr(self) -> bool | None:
