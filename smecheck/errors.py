@@ -84,7 +84,7 @@ class EngineError(SmecheckError):
 
     code = "engine"
     exit_code = ExitCode.USAGE
-    nothing_done = "not all machines were asked"
+    nothing_done = "not all machines were analyzed"
 
 
 class InputError(SmecheckError):

@@ -76,7 +76,7 @@ def test_nothing_is_tried_where_nothing_is_wrong() -> None:
 def test_window_of_the_record_is_found_out() -> None:
     """The experiment was loaded with --mem-max=0x7015dfff, which its segments do not tell."""
     _, advice = advice_on(recorded("old-l-c-2g-mmA"))
-    assert "with --mem-max=0x7015dfff, that gives exactly what was recorded" in (
+    assert "with --mem-max=0x7015dfff, the prediction matches the record exactly" in (
         the(advice, "kexec_file_load").note
     )
 

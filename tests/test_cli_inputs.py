@@ -94,7 +94,7 @@ AS_KERNEL = {
     "/proc/self/mem": ("input/output error", "copy"),
     "empty": ("is empty", "copy"),
     "zeros": ("holds only zeros", "copy"),
-    "random": ("is a binary file, but no kernel", "YAML"),
+    "random": ("is a binary file, but not a kernel", "YAML"),
     "System.map-6.1": ("is Debian's stub of a System.map: it holds no symbols", "-dbg, as"),
     "config-6.1": ("is a kernel configuration, not a kernel", "give it with --config"),
     "dmesg": ("is a kernel log, not a kernel", "--dmesg"),

@@ -59,7 +59,7 @@ def test_stripped_kernel_has_the_same_text_and_end() -> None:
 
 def test_stripped_kernel_without_sme_text_has_no_sme() -> None:
     facts = identify(read(vmlinux(stripped=True)))
-    assert facts.sme_code == Known(False, "none of the texts of the SME code is in the image")
+    assert facts.sme_code == Known(False, "none of the strings of the SME code is in the image")
     assert value_of(facts.scheme) is Scheme.NO_SME
 
 

@@ -481,7 +481,7 @@ def test_the_table_names_what_changes_for_whom(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("00000000-00000000 : System RAM\n" * 2, "was read without root: all addresses are zero"),
-        ("schema: smecheck/kernel-v1\nrelease: 6.1.0\n", "says nothing of a machine"),
+        ("schema: smecheck/kernel-v1\nrelease: 6.1.0\n", "holds nothing about a machine"),
     ],
 )
 def test_what_says_nothing_of_a_machine_is_a_row_with_its_error(

@@ -135,7 +135,7 @@ def test_the_scheduler_goes_away_and_comes_back(
     assert b"Traceback" not in said, said.decode()
     error, help_text = said.decode().splitlines()
     assert error.startswith("smecheck: error: the workers cannot be reached any more: ")
-    assert help_text == "help: start the cluster again, and go on with --resume FILE"
+    assert help_text == "help: start the cluster again, and continue with --resume FILE"
     left = rows.read_bytes()
     assert whole.startswith(left)
     assert len(left) < len(whole)

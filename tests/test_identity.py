@@ -172,7 +172,7 @@ def test_a_symbol_of_the_sme_code_is_enough(name: str, complete: bool) -> None:
 def test_what_shows_that_there_is_no_sme_code() -> None:
     assert value_of(facts(ADDRESSES).scheme) is Scheme.NO_SME
     assert value_of(facts(ADDRESSES, complete=False, config="n").scheme) is Scheme.NO_SME
-    none = Known(False, "none of the texts of the SME code is in the image")
+    none = Known(False, "none of the strings of the SME code is in the image")
     assert facts(None, Section(".text", TEXT, 1, None), sme_text=none).sme_code == none
 
 

@@ -131,9 +131,12 @@ def as_recorded(predicted: Case, recorded: SegmentList | None) -> tuple[Case, st
     if recorded is None:
         return predicted, ""
     if answer(predicted).segments is None:
-        return predicted, "predicted; the load as it is cannot be"
+        return predicted, "predicted; the load as it is cannot be predicted"
     if _gives(predicted, recorded):
-        return predicted, "predicted; of the load as it is, that gives exactly what was recorded"
+        return (
+            predicted,
+            "predicted; for the load as it is, the prediction matches the record exactly",
+        )
     machine = predicted.machine or Machine()
     end = max((segment.span.end for segment in recorded.segments), default=machine.window.start)
     if machine.window.start < end < machine.window.end:
@@ -141,11 +144,11 @@ def as_recorded(predicted: Case, recorded: SegmentList | None) -> tuple[Case, st
         windowed = replace(predicted, machine=narrowed)
         if _gives(windowed, recorded):
             return windowed, (
-                f"predicted; with --mem-max={address_text(end - 1)}, that gives exactly what was "
-                "recorded"
+                f"predicted; with --mem-max={address_text(end - 1)}, the prediction matches the "
+                "record exactly"
             )
     return predicted, (
-        "predicted, with care: of the load as it is, that does not give what was recorded "
+        "predicted, with care: for the load as it is, the prediction differs from the record "
         "(--cross-check shows where)"
     )
 
@@ -402,7 +405,7 @@ _KEEPS_ITS_END = (
     "known after a reboot only"
 )
 _RELATIVE = (
-    "kexec places from the end of the reservation downwards, and what the workarea meets moves "
+    "kexec places from the end of the reservation downwards, and what the workarea hits moves "
     "along with the kernel: a larger crashkernel= does not help"
 )
 

@@ -27,8 +27,8 @@ def running_sme(log: KernelLog, *, of_this_boot: bool) -> str:
     running = f"the kernel that wrote the log{release}"
     if seen is None:
         if is_whole(log):
-            return f"{log.source}: SME is not active in {running}: no line of it says so"
-        return f"{log.source}: no line about memory encryption, but the log is not whole"
+            return f"{log.source}: SME is not active in {running}: no line says that it is"
+        return f"{log.source}: no line about memory encryption, but the log is incomplete"
     if "SME" in seen.features and of_this_boot:
         return f"{seen.where}: SME is active in {running}"
     if "SME" in seen.features:
@@ -39,7 +39,7 @@ def running_sme(log: KernelLog, *, of_this_boot: bool) -> str:
     if seen.features:
         listed = ", ".join(seen.features)
         return f"{seen.where}: {running} is a guest with encrypted memory ({listed}), without SME"
-    return f"{seen.where}: a list of encryption features begins, and the log does not go on"
+    return f"{seen.where}: the list of encryption features is cut off"
 
 
 def is_whole(log: KernelLog) -> bool:

@@ -100,7 +100,7 @@ def _overridden(found: Identified) -> Iterator[str]:
         ("--cmdline", asked.cmdline, segments.cmdline),
     ):
         if stated is not None and isinstance(loaded, Known) and loaded.value != stated:
-            yield f"{option} counts, not what the load says ({loaded.origin})"
+            yield f"{option} overrides what the load says ({loaded.origin})"
     if not all(segment.size_is_known for segment in segments.segments):
         from smecheck.load.unsized import sizes_not_told
 
@@ -108,7 +108,7 @@ def _overridden(found: Identified) -> Iterator[str]:
     load = found.case.segments
     told = () if load is None else load.of(SegmentRole.INITRD)
     if asked.initrd_size is not None and any(segment.size_is_known for segment in told):
-        yield "the initrd is the load's: --initrd does not count"
+        yield "the load shows the initrd: --initrd is ignored"
 
 
 def _path(found: Identified, mode: Fact[Mode]) -> tuple[Path, tuple[str, ...]]:

@@ -60,7 +60,7 @@ _BY_ONE_BOOT = (
 _BY_OWN_CONFIG = "give the configuration of exactly this build (--config)"
 
 _NO_BUILT_IN = (
-    "assumed: no command line that is built in (CONFIG_CMDLINE) says otherwise; since v6.9 the EFI "
+    "assumed: no built-in command line (CONFIG_CMDLINE) says otherwise; since v6.9 the EFI "
     "stub reads it",
 )
 
@@ -228,7 +228,8 @@ def _denied_by_log(found: Identified, cmdline: str) -> str | None:
     line = next(one for one in found.log.boot.encryption_lists if "SME" in one.features)
     return (
         f"{line.where}: a kernel of the same release ({release}) turned SME on without "
-        "mem_encrypt=, yet by what is said of this one it is off by default: of another build"
+        "mem_encrypt=, but by these inputs this one leaves it off by default: they are of "
+        "different builds"
     )
 
 
@@ -276,7 +277,7 @@ def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch
         return (_IN_DECOMPRESSOR,), f"the symbol table has neither {on} nor {off}"
     if isinstance(facts.scheme, Known) and not facts.scheme.value.rules.since_v5_3:
         return (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY), f"the scheme is {facts.scheme.value.value}"
-    return SWITCHES, "nothing in the image shows which switch it has"
+    return SWITCHES, "nothing in the image shows how it reads mem_encrypt="
 
 
 def _is_v6_9_or_later(image: KernelImage) -> bool:

@@ -150,7 +150,7 @@ def _headline(report: GateReport) -> str:
     machines = sum(target.kind is TargetKind.MACHINE for target in report.targets)
     on = f" and {count_text(machines, 'machine')}" if machines else ""
     if not failing:
-        return f"{report.kernel.headline}; held against the rules, the proof{on}"
+        return f"{report.kernel.headline}; checked against the rules, the proof{on}"
     first, *others = failing
     more = f", and {len(others)} more" if others else ""
     return f"{first.check} on {first.target}: {first.message or first.title}{more}"

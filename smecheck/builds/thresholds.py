@@ -48,7 +48,7 @@ def threshold_rows(
             "thresholds",
             "the policy has thresholds for this kernel",
             RowOutcome.SKIPPED,
-            f"no flavour of {policy.source} is that of {name}",
+            f"no flavour of {policy.source} matches {name}",
         )
         return
     if limits.min_slack is not None and min_slack is None:
@@ -86,7 +86,7 @@ def slack_row(new: BuildFacts, least: int) -> GateRow:
         return replace(
             row,
             outcome=RowOutcome.UNDECIDED,
-            message=f"{new.slack.reason}, so whether {size_text(least)} are left is open",
+            message=f"{new.slack.reason}, so whether {size_text(least)} is left is not known",
             remedy="give the vmlinuz, as KERNEL or with --bzimage",
         )
     left = new.slack.value
@@ -95,7 +95,7 @@ def slack_row(new: BuildFacts, least: int) -> GateRow:
         return replace(row, message=message)
     return _passed_over(
         row,
-        f"{message}; at least {size_text(least)} are asked for",
+        f"{message}; at least {size_text(least)} is required",
         "find what made init_size smaller, or lower the threshold with a reason",
     )
 
@@ -117,7 +117,7 @@ def growth_row(old: BuildFacts, new: BuildFacts, most: int) -> GateRow:
         return replace(row, message=message)
     return _passed_over(
         row,
-        f"{message}; at most {size_text(most)} are allowed",
+        f"{message}; at most {size_text(most)} is allowed",
         "find what grew, or take a new baseline",
     )
 

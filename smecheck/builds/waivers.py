@@ -50,13 +50,13 @@ def waiver_rows(policy: Policy, rows: list[GateRow], today: str) -> Iterator[Gat
                 severity=Severity.ERROR,
                 message=f"the waiver of {_what(waiver)} expired on {waiver.expires} "
                 f"({waiver.owner}: {waiver.reason})",
-                remedy="repair what it was for and remove it, or have its owner renew it",
+                remedy="fix its cause and remove the waiver, or have its owner renew it",
             )
         elif id(waiver) in used:
             yield row
         else:
             # No failure: one policy serves many kernels, and may let pass what only some do.
-            yield replace(row, message=f"waives nothing of this kernel; {row.message}")
+            yield replace(row, message=f"not needed for this kernel; {row.message}")
 
 
 def _is_expired(waiver: Waiver, today: str) -> bool:

@@ -47,12 +47,12 @@ _EXEMPT_FROM_KMSAN = (6, 9)
     remedy="give files of one build: those that one run of make produced",
 )
 def different_builds(resolved: Resolved) -> Iterator[Observation]:
-    """What is said of the kernel cannot all be of the same build.
+    """The facts given for the kernel cannot all come from one build.
 
     The vmlinux shows where the workarea is, the bzImage how much memory is reserved for the kernel.
-    Of two builds they prove nothing together, and a bzImage that was left over from an earlier
-    build is how a gate comes to pass what nobody ships. Compared are build-id, release, distances
-    between symbols, places of sections, the fields of the setup header and the configuration.
+    Files of two builds prove nothing together: with a bzImage left over from an earlier build, a
+    gate would pass a kernel that nobody ships. Compared are build-id, release, distances between
+    symbols, places of sections, the fields of the setup header and the configuration.
 
     Passes: a vmlinux, and a bzImage whose payload has the same build-id.
     Fails: a vmlinux of 6.1.0-56, and a bzImage that says 6.1.0-55; an init_size of 0x2800000 for a
@@ -89,7 +89,7 @@ def different_builds(resolved: Resolved) -> Iterator[Observation]:
     static=True,
     needs=(needs.setup_header,),
     after=("SME026",),
-    remedy="check CONFIG_PHYSICAL_ALIGN and CONFIG_RELOCATABLE, and what wrote the header",
+    remedy="check CONFIG_PHYSICAL_ALIGN and CONFIG_RELOCATABLE, and the tool that wrote the header",
 )
 def unsuitable_header(resolved: Resolved) -> Iterator[Observation]:
     """A field of the setup header makes loaders put the kernel where it cannot run.

@@ -84,7 +84,7 @@ def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
     """The kernel segment of a crash load lies outside every "Crash kernel" of the memory map.
 
     kexec -p places segments in the reservation only. Where the map shows it elsewhere, map and load
-    are of different boots or machines, and nothing that follows from both means anything.
+    are of different boots or machines, and nothing can be concluded from both.
 
     Passes: a crash kernel whose segment lies inside "Crash kernel".
     Fails: one that reaches a page out of it.

@@ -140,8 +140,8 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
     """Return what is not known of the machine's memory."""
     if segments.predicted and judged.memory is not None and not judged.memory.complete:
         return (
-            f"nothing of the predicted load is hit, but {judged.memory.source} is a fragment of a "
-            "map: into memory that it leaves out, kexec may load otherwise",
+            f"no segment of the predicted load is hit, but {judged.memory.source} is a fragment "
+            "of a map: kexec may use memory that is missing from it",
             "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), or the "
             "load itself (--segments)",
         )

@@ -41,19 +41,19 @@ def link_address_in_early_code(resolved: Resolved) -> Iterator[Observation]:
     sme_enable() and sme_encrypt_kernel() run while CR3 maps memory one to one. The addresses where
     the kernel is linked, from 0xffffffff80000000 on, are mapped later, and page faults have no
     handler yet: an access there is a triple fault, the machine starts anew, and no console shows
-    why. KASLR changes such an address along with the kernel; it is as little mapped.
+    why. KASLR shifts such an address along with the kernel, but nothing maps it either.
 
-    It is the compiler that does that to a kernel. Up to clang 20, the feature tests in
+    The compiler decides. Up to clang 20, the feature tests in
     .altinstr_aux read boot_cpu_data by its absolute address (v6.12; 6.1 and 7.3 have the test in
     another form). set_pgd() in sme_prepare_pgd() makes such a test where page table isolation is
-    built in. A 6.12.117 of clang 14 was booted with SME, and died there.
+    built in. A 6.12.117 built by clang 14 was booted with SME, and died there.
 
     Followed are the calls, jumps and branches of that code as it stands in the image, through
     whatever it calls out of line. Hundreds of such accesses elsewhere in the same kernel do no
     harm, since they run later or are patched by then: only what this code reaches counts. Not
     followed is what leads to panic(), is for encrypted guests, or is KASAN's own. An address that
-    is computed and not accessed does no harm either. Where the code goes by a register or memory
-    it is not followed; that is a note, and so is an access that depends on what a register holds.
+    is computed and not accessed does no harm either. A jump through a register or memory is not
+    followed; that is a note, and so is an access that depends on what a register holds.
 
     Passes: testb $0x8, boot_cpu_data+0x4d(%rip).
     Fails: testb $0x8, 0xffffffff818a8f05, at 0xffffffff81916224.

@@ -103,7 +103,7 @@ def console_says_otherwise(resolved: Resolved) -> Iterator[Observation]:
     With earlyprintk on its command line, a decompressor prints where it is about to unpack the
     kernel (``output``, before KASLR moves it) and how large the kernel is (``kernel_total_size``,
     from _text to _end). If a kernel log ends there, that kernel died, and it is most likely the one
-    in question. Where its numbers differ, the kernel or the load in hand is another one.
+    in question. Where its numbers differ, the kernel or the load given is a different one.
 
     Passes: output 0x10000000 for a kernel that is loaded there.
     Fails: output 0x10200000 for it.

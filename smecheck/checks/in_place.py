@@ -80,8 +80,8 @@ def kernel_leaves_its_segment(resolved: Resolved) -> Iterator[Observation]:
     A relocatable kernel runs at its load address rounded up to kernel_alignment, but never below
     LOAD_PHYSICAL_ADDR; one that is not relocatable always runs there. kexec-tools before 2.0.30 and
     kexec_file_load before v6.9 (43b1d3e68ee7) may load lower; since v6.17 kexec_file_load uses an
-    area for contiguous memory, where there is one, and aligns to 1 MiB there. What is lost then is
-    another matter: SME044.
+    area for contiguous memory, where there is one, and aligns to 1 MiB there. SME044 says what is
+    lost then.
 
     Passes: a kernel loaded at pref_address, 0x1000000.
     Fails: one loaded at 0xe00000, which runs at 0x1000000.

@@ -72,7 +72,7 @@ def segment_outside_ram(resolved: Resolved) -> Iterator[Observation]:
     Either map and segments are not of the same boot, or kexec placed it by the firmware's map,
     which ignores memory that the command line excludes (memmap=, mem=). kexec also uses the first
     page of memory, which /proc/iomem shows as Reserved. A predicted load contradicts nothing: there
-    it is a warning that kexec would write to memory that the kernel does not take for its own.
+    it is a warning that kexec would write to memory that is not RAM for the kernel.
 
     Passes: boot_params up to 0x7ffe0000, where System RAM ends.
     Fails: boot_params a page further up.
@@ -179,7 +179,7 @@ _MAY_DIFFER = {
     remedy="give the kernel that runs there",
 )
 def another_kernel_runs(resolved: Resolved) -> Iterator[Observation]:
-    """The memory map or the kernel log shows that another kernel runs than the one in hand.
+    """The memory map or the kernel log shows that a kernel other than KERNEL runs.
 
     For a first boot the map and the log then say nothing of this kernel's place and of its SME. A
     crash kernel usually is the kernel that runs, so that KERNEL may be the wrong file. The kernel
@@ -218,7 +218,7 @@ def another_kernel_runs(resolved: Resolved) -> Iterator[Observation]:
     remedy="pass the image that was really loaded, or the segment list of this image",
 )
 def segment_of_another_kernel(resolved: Resolved) -> Iterator[Observation]:
-    """A kernel segment cannot be of the kernel in hand, or not all of it is loaded.
+    """A kernel segment does not fit this kernel, or not all of the kernel is loaded.
 
     kexec reserves init_size, rounded up to a page, for a bzImage; the 32-bit entry before
     kexec-tools 2.0.30 reserves the file's size only. Another size means another build, and what
@@ -226,8 +226,8 @@ def segment_of_another_kernel(resolved: Resolved) -> Iterator[Observation]:
     is at least as large as from ``_text`` to ``_end``, and as the payload that its ELF file makes.
 
     A vmlinux is loaded as it stands: each LOAD at its physical address, with its size in memory,
-    and all of them. A bzImage is one segment. The lines of a kernel's log name no segment; where
-    none of them has the size of this kernel, the load is another one's.
+    and all of them. A bzImage is one segment. A kernel log does not name its segments; if none of
+    them has this kernel's size, the load is another kernel's.
 
     Passes: a kernel segment of init_size, rounded up to a page; one for each LOAD of the vmlinux.
     Fails: one that is a page larger; a second kernel; a vmlinux without its last LOAD; a log whose
@@ -266,8 +266,8 @@ def impossible_place(resolved: Resolved) -> Iterator[Observation]:
     A kernel runs at LOAD_PHYSICAL_ADDR or above, at a multiple of kernel_alignment; one that is not
     relocatable runs at LOAD_PHYSICAL_ADDR only. Without KASLR it runs where the decompressor puts
     the loaded one, a vmlinux that is loaded as it stands where its LOADs say. With KASLR it runs at
-    one of the slots, where these are known; where it is not known whether KASLR is on, it may stay
-    as well.
+    one of the slots, where these are known; where it is not known whether KASLR is on, it may also
+    stay where it is loaded.
 
     Passes: nokaslr, loaded at 0x10000000, and --load-address 0x10000000.
     Fails: the same with --load-address 0x10200000; any kernel at 0x200000, where pref_address is

@@ -35,11 +35,11 @@ def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
 
     Where the workarea lies, how long it is, which pages are written and what is encrypted is
     predicted from the arithmetic of the kernel's sources. A patch, a backport or a compiler can
-    make something else of it, and then no proof and no margin holds. With ``--verify`` the code
-    itself is run in an emulator, at many places and with many initrds, and each number that comes
-    out otherwise is named, with the first instruction that shows it.
+    change it, and then neither the proof nor the margins hold. With ``--verify`` the code itself is
+    run in an emulator, at many places and with many initrds, and each number that comes out
+    otherwise is named, with the first instruction that shows it.
 
-    Passes: every run comes to the numbers that are predicted for it.
+    Passes: every run gives the numbers that are predicted for it.
     Fails: the page tables begin at 0x4202000, where 0x3c02000 is predicted.
     Sources: the kernel's own code; arch/x86/mm/mem_encrypt_identity.c, since v6.16
     arch/x86/boot/startup/sme.c.

@@ -140,7 +140,7 @@ def efi_lines(resolved: Resolved) -> Lack | None:
         return log(resolved)
     boot = told.boot
     if boot.efi_map is None and boot.esrt is None and not boot.efi_tables:
-        return _skipped(f"{told.source} says nothing of EFI memory")
+        return _skipped(f"{told.source} does not mention EFI memory")
     return None
 
 

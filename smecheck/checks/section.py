@@ -218,7 +218,7 @@ def section_displaced(resolved: Resolved) -> Iterator[Observation]:
 def section_missing(resolved: Resolved) -> Iterator[Observation]:
     """A kernel of v5.3 or later with SME code has no section for its workarea.
 
-    It keeps its workarea in memory of nobody, like the kernels up to v5.2. The version is the
+    Its workarea is in memory that nobody reserves, as in kernels up to v5.2. The version is the
     banner's, or shows by __end_of_kernel_reserve, which came with the section; the missing section
     is the image's. A section where the configuration says that there is no SME code, or the other
     way round, is a matter of SME026.

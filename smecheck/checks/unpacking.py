@@ -49,7 +49,7 @@ def segment_in_unpack_buffer(resolved: Resolved) -> Iterator[Observation]:
     is aligned. kexec_file_load since v6.17 loads into a CMA area (cma=) that is aligned to less;
     kexec_file_load before v6.9 and kexec-tools before 2.0.30 load below pref_address where they
     must; the 32-bit loader of kexec-tools before 2.0.30 reserves the size of the file only. Up to
-    smecheck 0.1 this was said by SME005.
+    smecheck 0.1, SME005 reported this.
 
     Passes: boot_params at 0x10d41000, where init_size of a kernel loaded at 0x10000000 ends.
     Fails: boot_params there, and the kernel loaded at 0x0ff00000: it is unpacked from 0x10000000 on
@@ -93,7 +93,7 @@ def _lost(resolved: Resolved, segment: Segment, hit: Span, condition: str | None
     loader = resolved.boot.loader
     what = (
         f"{size_text(hit.size)} of {segment.role.value} lie where the kernel is unpacked, before "
-        "KASLR chooses and with SME or without (SME005 said so before)"
+        "KASLR chooses and with SME or without (formerly SME005)"
     )
     if segment.role is SegmentRole.PURGATORY:
         return Observation(

@@ -128,7 +128,7 @@ def _consistent(judged: Judged, judgement: Judgement) -> Judgement:
     return Judgement(
         Verdict.UNDECIDED,
         Basis.PARTIAL,
-        f"{errors[0].message}; but for that: {judgement.headline}",
+        f"{errors[0].message}; apart from that: {judgement.headline}",
         errors[0].remedy,
     )
 

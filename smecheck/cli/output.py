@@ -42,5 +42,5 @@ def cannot_be_written(error: OSError | ValueError, where: str) -> OutputError:
     return OutputError(
         f"cannot be written: {reason}",
         where=where,
-        help_text="name another file place with -o FILE",
+        help_text="name another file with -o FILE",
     )

@@ -47,15 +47,15 @@ def policy(iomem: str, name: str, output: str | None, **_others: Any) -> int:
 
     if iomem == "-":
         raise UsageError(
-            "a policy names the file of its machine, and standard input has no name",
-            help_text="keep what is read in a file, and name that",
+            "a policy names the iomem file of its machine, and standard input has no name",
+            help_text="save it to a file, and name that",
         )
     to_file = output not in (None, STDOUT)
     if to_file and os.path.lexists(str(output)):
         raise UsageError(
-            "exists, and a policy that was edited is not to be lost",
+            "exists already, and an edited policy must not be lost",
             where=output,
-            help_text="name another file file, or remove this one",
+            help_text="name another file, or remove this one",
         )
     memory = read_iomem(iomem)
     folder = os.path.dirname(str(output)) if to_file else ""  # noqa: PTH120 - strings

@@ -264,7 +264,7 @@ class Reporting:
             if chosen not in written:
                 known = ", ".join(one.value for one in written)
                 raise UsageError(
-                    f"{command} is not written as {chosen.value}",
+                    f"{command} has no format {chosen.value}",
                     help_text=f"choose one of {known}",
                 )
 

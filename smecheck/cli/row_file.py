@@ -122,7 +122,7 @@ class RowFile:
         return OutputError(
             f"cannot be written: {reason}{kept}",
             where=self._path,
-            help_text=f"make room, and go on with --resume {self._path}"
+            help_text=f"make room, and continue with --resume {self._path}"
             if self._kept
-            else "name another file place with -o FILE",
+            else "name another file with -o FILE",
         )

@@ -236,7 +236,7 @@ class Machine:
             self._end(StopKind.UNABLE, f"makes the emulator stop: {error}")
         instruction = self.get("rip")
         halts = self.bytes_at(instruction - 1)[:1] == bytes([_HALT])
-        message = "halts" if halts else f"goes on for more than {limit} instructions"
+        message = "halts" if halts else f"runs for more than {limit} instructions"
         kind = StopKind.REACHED if instruction == end else StopKind.STUCK
         return self._stop or Stop(kind, instruction, "" if instruction == end else message)
 
@@ -352,7 +352,7 @@ class Machine:
                 entry.paddr, entry.perms = _NOWHERE, self._unicorn.UC_PROT_ALL
                 return True
             if kind is Access.EXECUTE and self.code.holding(leaf.physical) is None:
-                self._end(StopKind.UNABLE, f"jumps to {address:#x}, where no code of the kernel is")
+                self._end(StopKind.UNABLE, f"jumps to {address:#x}, where there is no kernel code")
                 return False
             entry.paddr = self.memory.place(leaf.physical)
         except MemoryUsedUp:
@@ -421,7 +421,10 @@ class Machine:
         if code.startswith(_UNDEFINED):
             self._end(StopKind.FAULT, "executes an undefined instruction (ud2), as BUG() does")
         else:
-            self._end(StopKind.UNABLE, f"executes what the emulator does not know: {code.hex()}")
+            self._end(
+                StopKind.UNABLE,
+                f"executes an instruction that the emulator does not know: {code.hex()}",
+            )
         return False
 
     def _end(self, kind: StopKind, message: str) -> None:

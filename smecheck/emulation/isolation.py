@@ -102,4 +102,4 @@ def _why(status: int, cpu_seconds: int) -> str:
         if number in (signal.SIGXCPU, signal.SIGKILL):
             return f"the emulator took more than {cpu_seconds} s of CPU time, or was killed"
         return f"the emulator crashed ({signal.Signals(number).name})"
-    return "the emulator ended without a word"
+    return "the emulator ended without a message"

@@ -324,7 +324,7 @@ class Observation:
                     "SME was on"
                 )
             if self._calls and not self._copies:
-                return "the loop that encrypts is none that is known: nothing was seen to be moved"
+                return "the loop that encrypts has an unknown form: no copy was seen"
         return ""
 
     def _is_first_table(self, stop: Stop) -> bool:

@@ -40,7 +40,7 @@ def dask_cluster(address: str) -> Iterator[Given]:
     except (OSError, ValueError) as error:
         raise EngineError(
             f"no Dask scheduler answers at {address}: {error}",
-            help_text="dask scheduler says its address when it starts",
+            help_text="dask scheduler prints its address when it starts",
         ) from error
     try:
         executor = client.get_executor(pure=False)

@@ -297,7 +297,8 @@ class FleetRun:
         if not self._engine.restart():
             raise EngineError(
                 "the workers of the executor died",
-                help_text="run the rest with another executor; each row that came is complete",
+                help_text="run the rest with another executor; the rows received so far are "
+                "complete",
             )
         if lost.is_alone:
             self._condemn(lost.entries[0])
@@ -447,5 +448,5 @@ def _lost(error: BaseException) -> EngineError:
     return EngineError(
         f"the workers cannot be reached any more: {type(error).__name__}"
         + (f": {error}" if str(error) else ""),
-        help_text="start the cluster again, and go on with --resume FILE",
+        help_text="start the cluster again, and continue with --resume FILE",
     )

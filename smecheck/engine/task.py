@@ -209,7 +209,7 @@ def _evidence(machine: Collected) -> Evidence:
     if not (evidence.iomems or evidence.logs or evidence.loads or evidence.facts):
         reasons = [one.reason for one in evidence.unusable]
         raise WrongKind(
-            reasons[0] if reasons else "says nothing of a machine",
+            reasons[0] if reasons else "holds nothing about a machine",
             where=machine.path,
             help_text="give its iomem, read as root, its kernel log, or an archive of them",
         )

@@ -130,7 +130,7 @@ def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
         return Known(option == "y", f"CONFIG_AMD_MEM_ENCRYPT={option}")
     if isinstance(image.sme_text, Known) and not image.sme_text.value:
         # In words of its own, since the verdict quotes them: a description says it elsewhere.
-        return Known(False, "none of the texts of the SME code is in the image")
+        return Known(False, "none of the strings of the SME code is in the image")
     return image.sme_text
 
 

@@ -63,7 +63,7 @@ def crash_areas(host: Host | None) -> Fact[tuple[Span, ...]]:
     )
     if asking and isinstance(cmdline, Known):
         return Unknown(
-            f"{cmdline.origin} has crashkernel={asking[0]}, and nothing tells the ranges"
+            f"{cmdline.origin} has crashkernel={asking[0]}, and nothing shows the ranges"
         )
     return Known((), ASSUMED if isinstance(cmdline, Unknown) else cmdline.origin)
 

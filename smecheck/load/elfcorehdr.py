@@ -16,8 +16,8 @@ HOTPLUG_SIZE = ELF_HEADER + PROGRAM_HEADER * (2 + 8192 + 8192)
 Debian 6.12: arch/x86/kernel/crash.c, arch_crash_get_elfcorehdr_size()."""
 
 HOTPLUG_ASSUMED = (
-    f"crash_elfcorehdr_size is {HOTPLUG_SIZE:#x}, as of a kernel with CONFIG_CRASH_HOTPLUG built "
-    "for 8192 CPUs"
+    f"crash_elfcorehdr_size is {HOTPLUG_SIZE:#x}, as in a kernel with CONFIG_CRASH_HOTPLUG "
+    "built for 8192 CPUs"
 )
 
 CPUS = 64

@@ -162,7 +162,7 @@ def _fact(request: LoadRequest, name: str) -> Fact[bool]:
     """Return whether the running kernel has that, by its description, or what else tells."""
     host = request.host
     described: Fact[bool] = getattr(host, name)
-    told: Fact[bool] = Unknown("nothing on the command line says")
+    told: Fact[bool] = Unknown("the command line does not say")
     if name == "cma":
         described = area_is_used(host)
     elif name == "kho":

@@ -53,7 +53,7 @@ def _refuse_changed_memory(request: LoadRequest) -> None:
     """Refuse a firmware's map where the running kernel is known to go by another one.
 
     Raises:
-        NotPredictable: its command line changes the map, and nothing shows what came of it.
+        NotPredictable: its command line changes the map, and nothing shows the result.
     """
     memory, cmdline = request.memory, request.host.cmdline
     if isinstance(cmdline, Unknown) or (memory is not None and memory.kind in _AS_BOOTED):
@@ -63,7 +63,7 @@ def _refuse_changed_memory(request: LoadRequest) -> None:
     if changing:
         raise NotPredictable(
             f"{changing[0]} on the running kernel's command line changes the memory map, and "
-            "neither /proc/iomem nor a kernel log shows what came of it"
+            "neither /proc/iomem nor a kernel log shows the result"
         )
 
 

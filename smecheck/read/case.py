@@ -103,7 +103,7 @@ def case(
     _refuse_contradiction(asked, machine, segments)
     if cross_check and segments is None:
         raise UsageError(
-            "--cross-check holds a recorded load against the prediction, and no load is given",
+            "--cross-check compares a recorded load with the prediction, but no load is given",
             help_text="give one with --segments, or with a kernel log (--dmesg) that holds it",
         )
     return Case(

@@ -91,7 +91,7 @@ def _explained(comparison: Comparison, words: Words) -> Iterator[RenderableType]
     for row in comparison.rows:
         told = f"{row.title}: {row.message}" if row.message else row.title
         asked.add_row(row.outcome.value, Text(words(row.check)), Text(words(told)))
-    yield from section("CHECKS", "what the new build was held against", asked)
+    yield from section("CHECKS", "checks of the new build", asked)
     table = grid(2, gap=2)
     for fact in origins(comparison):
         lines = [fact.old] if fact.old == fact.new else [f"old: {fact.old}", f"new: {fact.new}"]
@@ -100,7 +100,7 @@ def _explained(comparison: Comparison, words: Words) -> Iterator[RenderableType]
     moves = grid(2, gap=2)
     for name, text in _COMPUTED.items():
         moves.add_row(Text(name, no_wrap=True), Text(text))
-    yield from section("COMPUTED", "what follows from the facts", moves)
+    yield from section("COMPUTED", "derived from the facts", moves)
 
 
 _COMPUTED = {

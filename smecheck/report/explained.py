@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.report.rule_pages import EFFECTS, rule_text
+from smecheck.report.rule_pages import EFFECTS, heading, rule_text
 
 if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
@@ -21,7 +21,6 @@ def explained_rule(rule: Rule, width: int, *, bold: bool) -> str:
     """Return the page of a rule as text of ``width`` columns."""
     text = rule_text(rule)
     scope = ", decided by the kernel alone" if rule.static else ""
-    title = f"{rule.title[0].upper()}{rule.title[1:]}"
     parts = [
         ("", text.checks),
         ("Why it matters", f"{text.matters}\n\n{EFFECTS[rule.effect]}".strip()),
@@ -31,7 +30,7 @@ def explained_rule(rule: Rule, width: int, *, bold: bool) -> str:
         ("What to do", f"{rule.remedy}."),
         ("Sources", text.sources),
     ]
-    head = f"{rule.id}  {title}"
+    head = f"{rule.id}  {heading(rule)}"
     return _page(head, f"{rule.severity.value}{scope}", parts, width, bold=bold)
 
 

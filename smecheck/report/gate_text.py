@@ -45,12 +45,12 @@ _VERDICT_STYLES = {
     GateVerdict.ERROR: "bold red",
 }
 _TOLD_IN_FULL = {
-    RowOutcome.ERROR.value: "could not be asked: a file cannot be read",
+    RowOutcome.ERROR.value: "not checked: a file cannot be read",
     RowOutcome.FAILED.value: "smecheck explain RULE says more",
     RowOutcome.UNDECIDED.value: "a fact is missing",
-    NOTED: "less bad than what makes the gate fail",
+    NOTED: "below the severity that fails the gate",
     IGNORED: "not counted: --ignore",
-    RowOutcome.WAIVED.value: "let pass by the policy",
+    RowOutcome.WAIVED.value: "waived by the policy",
 }
 _STYLES = {
     RowOutcome.ERROR: "bold red",
@@ -101,7 +101,9 @@ def _parts(gate: GateReport, options: RenderOptions, words: Words) -> Iterator[R
         rows = [row for row in gate.rows if label_of(gate, row) == label]
         if rows:
             yield from section(label.upper(), f"{len(rows)} ({title})", rows_table(rows, words))
-    yield from section("TARGETS", "what the kernel was held against", _targets(gate, words))
+    yield from section(
+        "TARGETS", "the kernel, and the machines of the policy", _targets(gate, words)
+    )
     if options.explain:
         yield from section("CHECKS", "all of them", _all(gate, words))
         return

@@ -31,13 +31,13 @@ def policy_draft(memory: MemoryMap, iomem: str, name: str) -> str:
 
 
 def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
-    yield f"# What smecheck gate holds kernels against; by smecheck {__version__} from"
+    yield f"# What smecheck gate checks kernels against; written by smecheck {__version__} from"
     yield f"# {printable(memory.source)}. Names of files are taken from this file's own folder."
     yield "# Every key may be left out: docs/gate.md, smecheck schema policy-v1."
     yield "schema: smecheck/policy-v1"
     yield ""
     yield _beside("fail_on: error", "error, warning or note")
-    yield _beside("# allow_undecided: true", "an open question is not a failure")
+    yield _beside("# allow_undecided: true", "true: an undecided verdict is not a failure")
     yield ""
     yield "# Severities in place of a rule's own, or off (smecheck rules lists them):"
     yield "# rules:"
@@ -54,13 +54,13 @@ def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
         for loader in Loader if memory.crash_kernel or not mode.is_crash else ():
             yield from _machine(memory, iomem, name, mode, loader)
     if not memory.crash_kernel:
-        yield "  # No memory is reserved for a crash kernel. To ask about kdump all the same:"
+        yield "  # No memory is reserved for a crash kernel. To check kdump all the same:"
         yield f"  # - name: {yaml_text(f'{name}-kdump')}"
         yield f"  #   iomem: {yaml_text(iomem)}"
         yield "  #   crash_region: {start: 0x60000000, size: 256M}"
         yield "  #   mode: crash"
     yield ""
-    yield "# What is known and let pass for a while; expired, each is an error of its own:"
+    yield "# Known failures that may pass until a day; an expired waiver is an error:"
     yield "# waivers:"
     yield _beside("#   - check: SME030", "a rule, or proof, verdict, slack, growth")
     yield _beside("#     target: kernel", "or a machine; all of them without it")
@@ -79,7 +79,7 @@ def _machine(memory: MemoryMap, iomem: str, name: str, mode: Mode, loader: Loade
     else:
         yield _beside(f"    mode: {mode.value}", f"kexec {mode.option}")
     yield _beside(f"    loader: {loader.value}", "the system call; where segments go depends on it")
-    yield _beside("    # initrd: 64M", "its size; assumed to be empty without it")
+    yield _beside("    # initrd: 64M", "its size; without it, no initrd is assumed")
     yield _beside("    # cmdline: mem_encrypt=on", "of the kernel that is loaded: KASLR, SME")
     yield _beside("    # host: host.yaml", "the system that loads: smecheck schema host-v1")
 

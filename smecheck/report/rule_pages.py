@@ -69,6 +69,14 @@ def rule_url(rule_id: str) -> str:
     return site_url("rules", anchor) or f"{_DOCUMENT}#{anchor}"
 
 
+def heading(rule: Rule) -> str:
+    """Return the title with a capital, unless it begins with a name from the code."""
+    first = rule.title.split()[0]
+    if first == "kexec" or "_" in first:
+        return rule.title
+    return f"{rule.title[0].upper()}{rule.title[1:]}"
+
+
 def rule_page(rule: Rule) -> str:
     """Return the page of one rule."""
     text = rule_text(rule)
@@ -77,7 +85,7 @@ def rule_page(rule: Rule) -> str:
     examples = [f"- {label}: {said}" for label, said in _examples(text) if said]
     parts = [
         f"## {rule.id}",
-        f"**{rule.title[0].upper()}{rule.title[1:]}** ({rule.severity.value}{scope})",
+        f"**{heading(rule)}** ({rule.severity.value}{scope})",
         text.checks,
         text.matters,
         EFFECTS[rule.effect],

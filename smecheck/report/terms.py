@@ -27,21 +27,32 @@ def _key(name: str) -> str:
 
 _VERDICTS = {
     "clear": "Nothing is lost: the workarea lies in memory that is reserved for the kernel, or on "
-    "this machine nothing lies where it is used. The basis says how far that holds.",
+    "this machine nothing lies where it is used. The basis says whether that holds everywhere "
+    "or here.",
     "collision": "The workarea, or the decompressor, overwrites something that the kernel being "
     "booted or the dump needs: boot_params, the initrd, memory outside the crash reservation. The "
     "findings say what, where, and what to do.",
     "undecided": "A fact that the verdict needs is missing, or the inputs contradict each other. "
     "The next step names what settles it. Exit status 4, unless findings make it 1.",
-    "not-applicable": "The kernel uses no workarea: it has no SME code, or SME is surely off in "
-    "it.",
+    "not-applicable": "The kernel uses no workarea: it has no SME code, or SME is certainly off.",
+}
+_WORDS = {
+    "workarea": "The scratch memory in which the kernel keeps a stack, the code that encrypts, a "
+    "2 MiB copy buffer and page tables while it encrypts itself: 4 MiB, from _end rounded up to "
+    "2 MiB.",
+    "segment": "A range that kexec loads: kernel, initrd, boot_params, purgatory, elfcorehdr and "
+    "others.",
+    "crash-reservation": 'The memory that crashkernel= reserves, "Crash kernel" in /proc/iomem. '
+    "A crash kernel must not write outside it.",
+    "premise": "What the answer assumes because no input shows it. An option that settles it is "
+    "named beside it.",
 }
 _BASES = {
     "proof": "The verdict holds on every machine: every way of loading that this boot can take "
     "reserves the workarea for the kernel.",
     "machine": "The verdict holds for this memory map and this load. Another machine, another "
     "initrd or another kexec may differ.",
-    "partial": "Some facts are missing. What is said holds under the premises that are listed.",
+    "partial": "Some facts are missing. The answer holds under the premises that are listed.",
 }
 _EXTENTS = {
     "in-place": "From _end to the next 2 MiB boundary: encrypted in place together with the "
@@ -54,13 +65,15 @@ _EXTENTS = {
     "tables, which it hardly ever uses up.",
     "mapped-end": "The end of what is mapped without encryption, a 2 MiB boundary. Between worst-"
     "end and here nothing is written, but an initrd that shares a frame loses its encryption bit.",
-    "length": "worst-end - start.",
+    "length": "The size of the workarea as the kernel computes it: worst-end - start.",
 }
 _MARGINS = {
-    "margin": "By how much what is reserved for the kernel reaches past mapped-end; negative where "
-    "it falls short. A proof holds where it is not negative.",
-    "worst-margin": "The same, up to worst-end.",
-    "written-margin": "The same, up to written-end.",
+    "margin": "How far the memory that is reserved for the kernel reaches past mapped-end; "
+    "negative where it falls short. The proof holds where it is not negative.",
+    "worst-margin": "How far the memory that is reserved for the kernel reaches past worst-end; "
+    "negative where it falls short.",
+    "written-margin": "How far the memory that is reserved for the kernel reaches past "
+    "written-end; negative where it falls short.",
     "slack": "In compare and gate: how far init_size ends past the mapped end of the workarea.",
     "growth": "How far _end can move with the same init_size before the proof fails.",
 }
@@ -81,7 +94,7 @@ _FINDINGS = {
     "error": "Something is lost, or the inputs cannot be trusted. Fails the run (--fail-on error).",
     "warning": "Safe here by luck, or safe only if a premise holds.",
     "note": "Worth knowing; changes no verdict.",
-    "certain": "The finding depends on nothing that is not known.",
+    "certain": "The finding holds whatever is not known.",
     "conditional": "The finding holds under the condition beside it: SME is on, KASLR chose a "
     "place.",
 }
@@ -95,7 +108,7 @@ _POLICY = {
     "max-growth": "How much larger _end - _text may be than in the baseline.",
     "baseline": "A JSON report of an earlier build, or a kernel, to measure growth against.",
     "machines": "The machines that the build is checked on: memory maps, logs, loads.",
-    "waivers": "Checks that may fail until a day, each with a reason and an owner.",
+    "waivers": "Checks that may fail until a given day, each with a reason and an owner.",
     "expires": "The last day on which a waiver holds; an expired waiver is an error.",
 }
 _EXITS = {
@@ -111,6 +124,7 @@ _EXITS = {
 _KINDS = {
     "verdict": _VERDICTS,
     "basis of a verdict": _BASES,
+    "word of a report": _WORDS,
     "extent of the workarea": _EXTENTS,
     "margin": _MARGINS,
     "scheme of a kernel": _SCHEMES,

@@ -43,7 +43,7 @@ def _lines(triage: TriageReport, options: RenderOptions) -> Iterator[str]:
     if triage.budget is not None:
         yield from ("", f"**Memory:** {words(budget_text(triage.budget))}")
     yield from _list(
-        "Members that do not agree",
+        "Sources that contradict each other",
         (
             f"{one.name}: "
             + "; ".join(f"{fact.value} ({fact.place})" for fact in one.facts)

@@ -55,7 +55,9 @@ def _parts(
     yield _first_screen(triage, options, words, width)
     diagnosis = triage.diagnosis
     if triage.contradictions:
-        yield from section("CONTRADICTIONS", "members that do not agree", _conflicts(triage, words))
+        yield from section(
+            "CONTRADICTIONS", "sources that contradict each other", _conflicts(triage, words)
+        )
     yield from section("FACTS", f"{len(triage.facts)}, each with its place", _facts(triage, words))
     if triage.missing:
         yield from section("MISSING", "what to ask for", _missing(triage, words))

@@ -41,8 +41,8 @@ _NEXT = {
     "until it agrees, do not rely on what smecheck says about this kernel's workarea",
     Result.FAULTS: "boot this build with mem_encrypt=off, and check how the instruction addresses "
     "its operand: code that runs this early must be position-independent",
-    Result.NOT_RECOGNIZED: "give the vmlinux of the build with its symbols; if the reason is one "
-    "of smecheck's own, please report it",
+    Result.NOT_RECOGNIZED: "give the vmlinux of the build, with its symbols; if that was given, "
+    "please report it",
 }
 
 

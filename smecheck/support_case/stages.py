@@ -211,7 +211,7 @@ def _placement(situation: Situation) -> Stage | None:
     errors = [one for one in report.findings if one.severity is Severity.ERROR]
     return Stage(
         FailureClass.PLACEMENT,
-        "the kernel destroys what was loaded with it, by where it is placed",
+        "the kernel destroys what was loaded with it, because of where it is placed",
         tuple(f"{one.rule}: {one.message}" for one in errors[:3]) or (report.headline,),
     )
 

@@ -53,7 +53,7 @@ class FolderFiles:
                 yield found
             if not left:
                 self._remark(
-                    name, f"and {_MATCHES_LIMIT - 1} more are read of {pattern}, no others"
+                    name, f"and {_MATCHES_LIMIT - 1} more that match {pattern} are read, no others"
                 )
                 return
 
@@ -65,7 +65,9 @@ class FolderFiles:
                 for entry in entries:
                     names.append(entry.name)
                     if len(names) >= _LISTED_LIMIT:
-                        self._remark(below, f"has more than {_LISTED_LIMIT:,} files: no more count")
+                        self._remark(
+                            below, f"has more than {_LISTED_LIMIT:,} files: the rest is not read"
+                        )
                         break
         except NotADirectoryError:
             return []

@@ -182,7 +182,7 @@ class TarMembers:
                 return None
             self.count += 1
             if self.count > MEMBERS_LIMIT:
-                raise Damaged(f"it has more than {MEMBERS_LIMIT:,} members, of which no more count")
+                raise Damaged(f"it has more than {MEMBERS_LIMIT:,} members: the rest is not read")
             if not is_header(block):
                 raise Damaged(f"it is damaged past member {self.count - 1}")
             kind, own_size = block[156:157], number(block[124:136])

@@ -138,7 +138,7 @@ def _thresholds(
             baseline=file_in(item, "baseline"),
         )
         if "max_growth" in item and "baseline" not in item:
-            item.problem("max_growth", "max_growth needs a 'baseline' to hold the kernel against")
+            item.problem("max_growth", "max_growth needs a 'baseline' to compare the kernel with")
         if "min_slack" not in item and "max_growth" not in item:
             item.problem("flavour", "neither min_slack nor max_growth is given")
         read.append(limits)

@@ -189,7 +189,7 @@ def _host(machine: Described) -> Host | None:
     try:
         text = json.dumps({"schema": "smecheck/host-v1", **value})
     except (TypeError, ValueError, RecursionError) as error:
-        raise _bad(machine, "host", f"it holds what JSON cannot: {error}") from error
+        raise _bad(machine, "host", f"it cannot be written as JSON: {error}") from error
     return _host_of(text)
 
 
@@ -313,5 +313,5 @@ def _bad(machine: Described, key: str, message: str) -> MalformedInput:
     return MalformedInput(
         f"{key}: {message}",
         where=machine.where,
-        help_text="smecheck schema fleet-machine-v1 says what a machine may say",
+        help_text="smecheck schema fleet-machine-v1 describes a machine",
     )

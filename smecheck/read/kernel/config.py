@@ -166,8 +166,8 @@ def _refuse_nearly(text: str, name: str) -> None:
             line = text.count("\n", 0, match.start()) + 1
             column = match.start("name") - match.start() + 1
             raise MalformedInput(
-                f"{option} stands in a line that is none of a configuration, which has "
-                f"{option}=y, or # {option} is not set",
+                f"{option} is in a line that is not one of a configuration; write {option}=y, "
+                f"or # {option} is not set",
                 where=f"{name}:{line}:{column}",
                 help_text=_HELP,
             )

@@ -129,7 +129,7 @@ def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact
         return Unknown("not asked: symbols or sections show it")
     found = find_sme_text(elf, sections)
     if found is None:
-        return Known(False, "none of the texts of the SME code is in the image")
+        return Known(False, "none of the strings of the SME code is in the image")
     return Known(True, f"text {found!r} in the image")
 
 

@@ -106,7 +106,7 @@ def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None
         return read_bzimage(stream, Span(0, size), name)
     if is_arm64_image(head):
         raise WrongKind(
-            f"is {kind_of_binary(head)}, and SME is of AMD's x86-64 processors",
+            f"is {kind_of_binary(head)}, and SME exists on AMD x86-64 machines only",
             where=name,
             help_text="give an x86-64 kernel",
         )
@@ -127,7 +127,7 @@ def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None
             f"is {kind}, not a kernel", where=name, help_text="give the kernel it holds"
         )
     if b"\0" in head and not head.startswith(UTF16_MARKS):
-        raise WrongKind("is a binary file, but no kernel", where=name, help_text=_FORMS)
+        raise WrongKind("is a binary file, but not a kernel", where=name, help_text=_FORMS)
     return None
 
 

@@ -186,7 +186,7 @@ def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
         addresses["_text"], lines["_text"] = addresses["_stext"], lines["_stext"]
     if "_text" not in addresses:
         raise WrongKind(
-            "has no symbol _text, from which all others are counted",
+            "has no symbol _text, which all others are relative to",
             where=name,
             help_text=_WHOLE_LIST,
         )

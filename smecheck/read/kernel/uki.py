@@ -85,7 +85,7 @@ def linux_section(stream: BinaryIO, size: int, name: str) -> Span:
                 )
             return Span.sized(offset, length)
     raise WrongKind(
-        "is a PE/COFF program without a section .linux: no kernel, and no UKI",
+        "is a PE/COFF program without a section .linux: neither a kernel nor a UKI",
         where=name,
         help_text=_NO_UKI,
     )

@@ -42,8 +42,8 @@ class Hosts:
         if one is None or other is None:
             return
         raise MalformedInput(
-            f"is a line of host {other.text}, and {one.where} is of host {one.text}: they are no "
-            "log of one kernel",
+            f"is a line of host {other.text}, and {one.where} is of host {one.text}: this is "
+            "not the log of one kernel",
             where=other.where,
             help_text=f"give the lines of one host alone: grep -F ' {other.text} ' LOG > one.txt",
         )

@@ -161,7 +161,7 @@ def messages(
                 raise MalformedInput(
                     f"is line {lines} of those that matter: they are too many",
                     where=f"{name}:{message.line}",
-                    help_text="give the part with the boot, or the load, that is asked about",
+                    help_text="give only the part with the boot or the load in question",
                 )
             yield message
 

@@ -189,7 +189,7 @@ class KexecDebugReader:
             raise MalformedInput(
                 f"is command {self._commands} that may load something: they are too many",
                 where=f"{self._name}:{message.line}",
-                help_text="give the part with the load that is asked about",
+                help_text="give only the part with the load in question",
             )
         if command := parse_command_lines(message.text, message.rest, message.line):
             self._begin_if(self._draft.has_begun)

@@ -56,7 +56,7 @@ def _no_log(name: str, sample: bytes) -> WrongKind:
         text = f"is a kernel log that does not hold {holding}"
     if description == HYPERVISOR_LOG:
         return WrongKind(
-            f"is {description}, which says nothing of the kernel that was loaded or that loads",
+            f"is {description}, which says nothing about the kernel that was loaded or that loads",
             where=name,
             help_text="give the kernel log of the domain (sudo dmesg), or /proc/iomem (--iomem)",
         )

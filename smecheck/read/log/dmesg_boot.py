@@ -226,8 +226,9 @@ class BootReader:
             )
         if last_value(value_of(boot.cmdline) or "", "elfcorehdr") is not None:
             remarks.append(
-                f"{name}:{boot.line}: that boot is a crash kernel's: its memory map is what kexec "
-                "left to it, not the machine's; cut the log before it to ask about the machine"
+                f"{name}:{boot.line}: that boot is a crash kernel's: its memory map is what "
+                "kexec left to it, not the machine's; to check the machine, give the log "
+                "without that boot"
             )
         if not boot.begins:
             remarks.append(
@@ -237,7 +238,7 @@ class BootReader:
         remarks += [f"{line.where} is broken: {line.text}" for line in boot.broken]
         if self._decompressor is not None:
             remarks.append(
-                f"{name}:{self._decompressor.line}: after that boot a decompressor printed, and "
-                "its kernel nothing"
+                f"{name}:{self._decompressor.line}: after that boot a decompressor printed its "
+                "lines, and its kernel printed nothing"
             )
         return remarks

@@ -242,7 +242,7 @@ class _Tree:
         return MalformedInput(
             f"more than one dump: {what}",
             where=f"{self._name}:{second.number}",
-            help_text="keep the lines of one machine in one state, leave out the others",
+            help_text="keep the lines of one dump and remove the others",
         )
 
 
