@@ -87,7 +87,7 @@ def test_a_record_that_no_prediction_gives_is_said() -> None:
     assert "with care" in the(advice, "kexec_load (").note
     as_it_was = Machine(host=replace(Host(), kernel_release=Known("6.1.0", "the experiment")))
     _, advice = advice_on(replace(question, machine=as_it_was))
-    assert "gives exactly what was recorded" in the(advice, "kexec_load (").note
+    assert "the prediction matches the record exactly" in the(advice, "kexec_load (").note
 
 
 def test_window_that_helps_is_the_highest_of_those_tried() -> None:

@@ -123,7 +123,7 @@ AS_KERNEL = {
 }
 AS_IOMEM = {
     "zeroed": ("was read without root: all addresses are zero", "sudo cat /proc/iomem"),
-    "two": ("more than one dump", "one machine"),
+    "two": ("more than one dump", "lines of one dump"),
     "empty": ("is empty", "again"),
     "/dev/null": ("is a device", "regular file"),
     ".": ("is a directory", "file"),

@@ -177,14 +177,14 @@ def test_a_line_that_kconfig_does_not_write_is_not_passed_over(line: str) -> Non
     """It would count as an option that was not asked for: as one that is off."""
     option = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
     text = CONFIG.replace(f"# {option} is not set", line.format(option))
-    with pytest.raises(MalformedInput, match=f"{option} stands in a line") as error:
+    with pytest.raises(MalformedInput, match=f"{option} is in a line") as error:
         parse(text)
     assert error.value.where == f"config:7:{line.index('{') + 1}"
 
 
 def test_an_option_that_is_cut_in_two() -> None:
     option = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
-    with pytest.raises(MalformedInput, match="CONFIG_AMD_MEM_ENCRYPT_ACTIVE stands in a line"):
+    with pytest.raises(MalformedInput, match="CONFIG_AMD_MEM_ENCRYPT_ACTIVE is in a line"):
         parse(CONFIG.replace(f"# {option} is not set", f"{option[:29]}\n{option[29:]}=y"))
 
 

@@ -114,7 +114,7 @@ def test_several_words_in_one_item(tmp_path: Path) -> None:
 def test_an_initrd_of_unknown_size(tmp_path: Path) -> None:
     found = host(tmp_path, "-cl, --initrd=/boot/initrd", "--cmdline", "nokaslr")
     assert "verdict: undecided" in found.out
-    assert "kexec is given the initrd /boot/initrd, and its size is not known" in found.out
+    assert "kexec is given the initrd /boot/initrd, but its size is not known" in found.out
     found = host(tmp_path, "-cl, --initrd=/boot/initrd", "--cmdline", "nokaslr", "--initrd", "8M")
     assert found.status in (0, 1)
 

@@ -19,6 +19,10 @@ import pytest
 from commandline import ROOT, environment
 
 from smecheck.cli.main import cli
+from smecheck.read.kernel.kernel_description import read_kernel_description
+from smecheck.read.load.segments_description import read_segments_description
+from smecheck.read.machine.boot_description import read_boot_description
+from smecheck.read.machine.host_description import read_host_description
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), ROOT / "samples" / "README.md"]
 GENERATED = {"rules.md"}
@@ -43,6 +47,26 @@ def sessions(page: Path) -> list[tuple[str, str]]:
                     command = f"{command[:-1]}{more.lstrip()}"
                 steps.append((command, printed))
     return steps
+
+
+DESCRIPTIONS = {
+    "boot-v1": read_boot_description,
+    "host-v1": read_host_description,
+    "kernel-v1": read_kernel_description,
+    "segments-v1": read_segments_description,
+}
+"""Schemas of the descriptions that pages show, and what reads them."""
+
+
+def test_descriptions_that_pages_show_can_be_read() -> None:
+    seen = set()
+    for page in PAGES:
+        for kind, block in FENCE.findall(page.read_text("utf-8")):
+            schema = re.match(r"schema: smecheck/(\S+)", block) if kind == "yaml" else None
+            if schema is not None and schema[1] in DESCRIPTIONS:
+                DESCRIPTIONS[schema[1]](block, name_of(page))
+                seen.add(schema[1])
+    assert seen == set(DESCRIPTIONS)
 
 
 WITH_SESSIONS = [page for page in PAGES if sessions(page)]

@@ -159,7 +159,7 @@ def test_an_interrupt_leaves_whole_rows(inventory: Path, whole: bytes, tmp_path:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=180)
     assert process.returncode == 130
-    assert f"go on with --resume {rows}".encode() in said
+    assert f"continue with --resume {rows}".encode() in said
     assert b"Traceback" not in said
     left = rows.read_bytes()
     assert left.endswith(b"\n")
@@ -217,7 +217,7 @@ def test_a_disk_without_room_keeps_what_is_done(
     )
     assert done.status == 2
     assert "cannot be written: file too large" in done.err
-    assert f"go on with --resume {rows}" in done.err
+    assert f"continue with --resume {rows}" in done.err
     left = rows.read_bytes()
     assert left
     assert left.endswith(b"\n")

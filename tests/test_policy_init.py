@@ -95,7 +95,7 @@ def test_what_is_refused(folder: Path) -> None:
     (folder / "zeros").write_text("00000000-00000000 : System RAM\n")
     for arguments, status, said in (
         (("machines/iomem.txt", "-o", "ci.yaml"), 2, "ci.yaml: exists"),
-        (("-",), 2, "a policy names the file of its machine"),
+        (("-",), 2, "a policy names the iomem file of its machine"),
         (("a\x1bb",), 2, "cannot be named in a policy"),
         (("nosuch",), 3, "nosuch: no such file"),
         (("zeros",), 3, "zeros: "),

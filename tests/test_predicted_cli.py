@@ -358,7 +358,7 @@ def test_a_fragment_does_not_make_a_predicted_load_clear(tmp_path: Path) -> None
     assert (fragment.status, fragment.document["verdict"]) == (4, "undecided")
     assert "is a fragment of a map" in fragment.document["headline"]
     assert "--iomem" in fragment.document["next_step"]
-    assert any("shows all memory that kexec uses" in t for t in fragment.document["assumptions"])
+    assert any("contains all memory that kexec uses" in t for t in fragment.document["assumptions"])
 
 
 def test_why_a_load_is_not_predicted_comes_first(tmp_path: Path) -> None:

@@ -267,7 +267,7 @@ def test_evidence_names_what_decides_and_the_variants() -> None:
     assert "29956748339a" in variants
     decides, variants, why = answer(NEW, "quiet").boot.sme_evidence
     assert "depends on the build" in decides
-    assert "nothing in the image shows which" in variants
+    assert "nothing in the image shows how" in variants
     assert f"{DEFAULT} is not known" in why
 
 

@@ -322,7 +322,7 @@ NOT_RECOGNIZED = {
     "an instruction of AVX": ({"map_live": bytes.fromhex("c5fdefc0")}, "does not know: c5fdefc0"),
     "an unknown copy loop": (
         nops("copy_to_buffer") | nops("copy_back"),
-        "nothing was seen to be moved",
+        "no copy was seen",
     ),
     "SME not turned on": (nops("set_mask"), "does not turn SME on"),
     "never called": ({"startup_64": bytes.fromhex("f4")}, "halts"),

@@ -163,7 +163,7 @@ def _places(segments: SegmentList) -> list[tuple[int, int]]:
     return sorted((segment.span.start, segment.span.end) for segment in segments.segments)
 
 
-_PLAIN_MEMORY = "its memory is not encrypted then"
+_PLAIN_MEMORY = "memory is then not encrypted"
 
 
 def boot_options(present: Present) -> Iterator[WhatIf]:
@@ -257,7 +257,7 @@ def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
         "the file"
     )
     if isinstance(init_size, Known):
-        note += f"; its init_size is taken to be {size_text(init_size.value)}, the least it can be"
+        note += f"; with the smallest possible init_size, {size_text(init_size.value)}"
     boot = replace(case.boot, load_address=None)
     return WhatIf(
         "use a kernel whose workarea is its own section (v5.3 and later, or a backport)",

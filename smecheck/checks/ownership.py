@@ -71,7 +71,7 @@ def nobody_owns_it(resolved: Resolved) -> Iterator[Observation]:
     yield Observation(
         severity=Severity.WARNING if machine_known else Severity.ERROR,
         message=f"_text + {address_text(unowned.start)} to _text + {address_text(unowned.end)} "
-        f"belong to nobody: {placement.owner_reason}",
+        f"are unreserved: {placement.owner_reason}",
         span=unowned.moved(base.value) if isinstance(base, Known) else None,
         remedy=_COVER_THE_SECTION if placement.scheme.rules.is_section else "",
     )

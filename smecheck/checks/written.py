@@ -74,7 +74,7 @@ def written_over_segment(resolved: Resolved) -> Iterator[Observation]:
         if forbidden.if_moved:
             yield _over_live_tables(forbidden.segment, hit)
             continue
-        yield _overlap(forbidden.segment, hit, "the surely written part of the workarea")
+        yield _overlap(forbidden.segment, hit, "the written part of the workarea")
         yield from _copied_back_damage(resolved, forbidden.segment)
 
 
@@ -110,7 +110,7 @@ def worst_case_over_segment(resolved: Resolved) -> Iterator[Observation]:
             yield _overlap(
                 forbidden.segment,
                 hit,
-                "the part of the workarea that is written at worst",
+                "the part of the workarea that may be written",
                 condition="the page tables take more than the fewest pages",
             )
 
@@ -121,7 +121,7 @@ def _overlap(
     consequence = consequence_of(segment.role)
     pages = count_text(len(hit.frames(PAGE_SIZE)), "page")
     return Observation(
-        message=f"{what} lies over {pages} of "
+        message=f"{what} overlaps {pages} of "
         f"{segment.role.value}, {size_text(hit.size)}: {consequence}",
         span=hit,
         other=segment_party(segment),

@@ -393,7 +393,7 @@ class _Run:
         with contextlib.suppress(OSError):
             click.echo(
                 f"smecheck: interrupted; the rows of {self._summary.machines:,} machines are in "
-                f"{path}: go on with --resume {path}",
+                f"{path}: continue with --resume {path}",
                 err=True,
             )
 

@@ -42,5 +42,7 @@ def cannot_be_written(error: OSError | ValueError, where: str) -> OutputError:
     return OutputError(
         f"cannot be written: {reason}",
         where=where,
-        help_text="name another file with -o FILE",
+        help_text="write to a file: -o FILE"
+        if where == "standard output"
+        else "name a file in a folder that exists and is writable",
     )

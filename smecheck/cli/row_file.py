@@ -124,5 +124,5 @@ class RowFile:
             where=self._path,
             help_text=f"make room, and continue with --resume {self._path}"
             if self._kept
-            else "name another file with -o FILE",
+            else "name a file in a folder that exists and is writable",
         )

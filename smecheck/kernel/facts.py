@@ -11,7 +11,7 @@ AS_UPSTREAM = "this build's compiled SME code computes as upstream's"
 """The premise of everything that is worked out from the kernel's sources."""
 
 COMPUTES_AS_UPSTREAM = (
-    f"{AS_UPSTREAM}: it was not run, and a compiler or a patch may have made something else of it"
+    f"{AS_UPSTREAM}: it was not run, and a compiler or a patch may have changed it"
 )
 
 

@@ -291,7 +291,7 @@ def _elfcorehdr_sizes(load: _Load) -> tuple[int, int]:
     """Return the bytes of the ELF headers and what is kept for them."""
     host = load.request.host
     cpus = load.assumptions.take(
-        "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (elfcorehdr has a page up to some 65)"
+        "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (up to about 65, elfcorehdr takes one page)"
     )
     areas: tuple[Span, ...] = ()
     if KernelChange.CRASH_CMA.is_in(load.kernel):

@@ -105,7 +105,7 @@ def _elfcorehdr_content(load: LoadState, ranges: tuple[CrashRange, ...]) -> int:
     """
     host = load.request.host
     cpus = load.assumptions.take(
-        "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (elfcorehdr has 16 KiB up to some 250)"
+        "cpus", host.cpus, CPUS, f"{CPUS} possible CPUs (up to about 250, elfcorehdr takes 16 KiB)"
     )
     vmcoreinfo = load.assumptions.take(
         "vmcoreinfo", host.vmcoreinfo, True, "the running kernel provides vmcoreinfo"

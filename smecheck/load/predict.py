@@ -88,7 +88,7 @@ def _refused_by_options(request: LoadRequest) -> Refusal | None:
         return Refusal(f"--load-preserve-context not supported with {request.loader.value}")
     if options.initrd is not None and request.initrd_size is None:
         raise NotPredictable(
-            f"kexec is given the initrd {options.initrd}, and its size is not known (--initrd)"
+            f"kexec is given the initrd {options.initrd}, but its size is not known (--initrd)"
         )
     return None
 

@@ -49,7 +49,7 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> Asked
         assumptions.append("assumed: no initrd is loaded (--initrd to say otherwise)")
     if machine.memory is not None and not machine.memory.complete:
         assumptions.append(
-            f"{machine.memory.source}, a fragment of a map, shows all memory that kexec uses"
+            f"{machine.memory.source}, a fragment of a map, contains all memory that kexec uses"
         )
     request = LoadRequest(
         image=image,

@@ -67,6 +67,8 @@ class LoadingSystem:
 
 NO_INPUTS, NOTHING_ASKED, NOTHING_SAID = Inputs(), BootRequest(), LoadingSystem()
 
+_CPUS = "give the number of possible CPUs: /sys/devices/system/cpu/possible"
+
 FILES: tuple[str, ...] = Inputs.__match_args__
 """The names of the inputs, in order."""
 SHORT_CUTS: tuple[str, ...] = LoadingSystem.__match_args__
@@ -263,11 +265,11 @@ def _with_short_cuts(host: Host, loading: LoadingSystem) -> Host:
     if loading.cpus is None:
         return host
     if loading.cpus == 0:
-        raise UsageError("--cpus 0: a machine has at least one", help_text="give their number")
+        raise UsageError("--cpus 0: a machine has at least one", help_text=_CPUS)
     if loading.cpus > MOST_CPUS:
         raise UsageError(
             f"--cpus {loading.cpus}: no kernel knows more than {MOST_CPUS}",
-            help_text="give their number: /sys/devices/system/cpu/possible",
+            help_text=_CPUS,
         )
     return replace(host, cpus=Known(loading.cpus, "--cpus"))
 

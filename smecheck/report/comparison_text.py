@@ -107,7 +107,7 @@ _COMPUTED = {
     "workarea": "_end rounded up to 2 MiB (after-end), or where its section starts",
     "mapped end": "where the workarea ends at worst, rounded up to 2 MiB",
     "slack": "init_size - mapped end: what loaders reserve past the workarea",
-    "moved": "new - old; the workarea moves by whole 2 MiB frames as _end crosses their borders",
+    "moved": "new - old; the workarea moves by whole 2 MiB frames as _end crosses their boundaries",
 }
 """How the places are computed; smecheck analyze KERNEL --explain shows each step."""
 

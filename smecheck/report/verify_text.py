@@ -52,7 +52,7 @@ def _parts(report: VerifyReport, options: RenderOptions, words: Words) -> Iterat
     head.add_row("", Text(words(f"{context_text(report)}; exit {options.exit_code}"), "dim"))
     yield head
     if verification.differences:
-        title = "what the code does otherwise than predicted, each as the first run shows it"
+        title = "where the code differs from the prediction, as the first such run shows it"
         yield from section("DIFFERENCES", title, _differences(verification, words))
     if verification.runs:
         yield from section("RUNS", counts_text(verification), _by_tables(verification, words))

@@ -59,7 +59,7 @@ def _stated(name: FactName, value: str, where: str) -> TriageFact:
 
 
 def _of_memory(memory: MemoryMap) -> Iterator[TriageFact]:
-    kind = "whole" if memory.complete else "a fragment"
+    kind = "complete" if memory.complete else "a fragment"
     count = len(memory.regions)
     yield TriageFact(FactName.MEMORY_MAP, f"iomem, {kind}, {count} resources", memory.source)
     for region in memory.named(CRASH_KERNEL):

@@ -65,8 +65,8 @@ def _needed_size(image: KernelImage, facts: KernelFacts, kept: Reservations) -> 
         return Known(NeededSize(rounded, rounded, rounded), origin)
     return Known(
         NeededSize(exact, exact, rounded),
-        f"{formula}, as up to v5.3; {address_text(rounded)} if the kernel rounds up to 2 MiB, as "
-        f"since v5.4 and in stable trees of older ones ({_ROUNDING}): nothing in it says which",
+        f"{formula}, as up to v5.3; {address_text(rounded)} if the kernel rounds up to 2 MiB, "
+        f"as since v5.4 and in older stable trees ({_ROUNDING}): nothing in it says which",
     )
 
 

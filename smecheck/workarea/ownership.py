@@ -56,12 +56,12 @@ def owner_by_image(offsets: Extents, kept: Reservations, *, by_kaslr: bool) -> t
     name = "needed_size" if by_kaslr else "init_size"
     if isinstance(reserved, Unknown):
         return Owner.UNKNOWN, f"{name} is not known: {reserved.reason}"
-    value = f"{name}{' is at least' if is_bound else ''} {address_text(reserved.value)}"
+    value = f"{name}{' of at least' if is_bound else ''} {address_text(reserved.value)}"
     margin = reserved.value - offsets.mapped_end
     if margin >= 0:
         return Owner.INIT_SIZE, (
-            f"{value}, ends {size_text(margin)} past the mapped end ({reserved.origin})"
+            f"{value} ends {size_text(margin)} past the mapped end ({reserved.origin})"
         )
     return Owner.UNKNOWN if is_bound else Owner.NOBODY, (
-        f"{value}, ends {size_text(-margin)} short of the mapped end ({reserved.origin})"
+        f"{value} ends {size_text(-margin)} short of the mapped end ({reserved.origin})"
     )

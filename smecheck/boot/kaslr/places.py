@@ -100,7 +100,7 @@ def possible_places(
             "where the boot loader put the kernel is not known: the lowest slot is that of "
             "LOAD_PHYSICAL_ADDR, the lowest place there is"
         )
-    premises.append(f"the search for slots is that of {variants.origin}")
+    premises.append(f"KASLR positions are computed by the rules of {variants.origin}")
     return Known(
         Places(found[0][1], tuple(found[1:]), tuple(bounds), tuple(premises), boot),
         boot.source,

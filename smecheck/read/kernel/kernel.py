@@ -21,7 +21,7 @@ from smecheck.span import Span
 
 _HEAD_SIZE = 0x208
 _PIPE_LIMIT = 64 << 20
-_FORMS = "give a vmlinuz, a vmlinux or a YAML description"
+_FORMS = "give a vmlinuz, a vmlinux, a System.map or a YAML description (smecheck schema kernel-v1)"
 
 
 def read_kernel(source: Source) -> KernelImage:
@@ -81,7 +81,16 @@ def _read(stream: BinaryIO, name: str) -> KernelImage:
     _refuse_other_text(text, name)
     from smecheck.read.kernel.kernel_description import read_kernel_description
 
-    return read_kernel_description(text, name)
+    try:
+        return read_kernel_description(text, name)
+    except MalformedInput as error:
+        if "schema:" in text or not error.message.startswith("not YAML"):
+            raise
+        raise WrongKind(
+            "is not a kernel: neither an image, nor a list of symbols, nor a YAML description",
+            where=name,
+            help_text=_FORMS,
+        ) from error
 
 
 def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None:

@@ -15,7 +15,7 @@ from smecheck.read.lines.messages import log_messages
 from smecheck.read.load import kexec_debug, kexec_log
 from smecheck.read.load.kexec_debug import KexecDebugReader
 from smecheck.read.load.kexec_log import KernelLogReader
-from smecheck.read.load.no_segments import HOW_TO_PRINT, Traces, no_segments
+from smecheck.read.load.no_segments import Traces, no_segments
 from smecheck.read.load.recorded_load import CAPTURE_AGAIN, LoadHistory, RecordedLoad, later
 from smecheck.read.source import TEXT_LIMIT, Source, decode_text
 from smecheck.record import replace
@@ -93,7 +93,8 @@ def _read_log(text: OpenedText, mode: Mode | None, boot: LoggedBoot | None) -> S
         raise WrongKind(
             f"holds no load of mode {mode.value}; {_places(history)}",
             where=name,
-            help_text=HOW_TO_PRINT,
+            help_text="leave out --mode, or give the text of kexec "
+            f"{'-p' if mode.is_crash else '-l'}",
         )
     refused = later(tools.refused, kernel.refused)
     raise no_segments(name, Traces(text.head, refused, tools.command, kernel.is_seen))
