@@ -406,7 +406,7 @@ def test_the_first_screen_is_enough(tmp_path: Path) -> None:
 def test_formats_that_are_for_gates_are_refused(tmp_path: Path) -> None:
     done = call("triage", str(report(healthy(), "4.9", tmp_path)), "--format", "junit")
     assert done.status == 2
-    assert "text, plain, markdown, json" in done.err
+    assert "'text', 'plain', 'markdown', 'json'" in done.err
 
 
 def test_what_holds_nothing_is_refused(tmp_path: Path) -> None:
