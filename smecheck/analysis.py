@@ -229,7 +229,16 @@ def _proof(
         return voided(proof, contradiction.message)
     if verification is not None and verification.is_refuted:
         return voided(proof, verification.premise)
+    if resolved.host is not None and resolved.host.kexec_options and _is_not_recorded(resolved):
+        from smecheck.workarea.load_addresses import short_of_init_size
+
+        short = short_of_init_size(resolved.boot, resolved.host)
+        return proof if short is None else voided(proof, short)
     return proof
+
+
+def _is_not_recorded(resolved: Resolved) -> bool:
+    return resolved.segments is None or resolved.segments.predicted
 
 
 def _report(judged: Judged, checks: tuple[RuleResult, ...]) -> Report:

@@ -9,7 +9,7 @@ from smecheck.evidence import Known, Unknown
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import bzimage_facts
 from smecheck.load.predicted_load import machine_with_log
-from smecheck.load.request import Machine
+from smecheck.load.request import WholeMachine
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import Host
 from smecheck.read.log.dmesg import read_dmesg
@@ -64,10 +64,10 @@ def test_what_is_not_there_is_assumed_and_said(name: str, said: str) -> None:
 def test_whose_firmware_map_counts() -> None:
     given, described = firmware("memmap"), firmware("host")
     log = read_dmesg(NamedStream.of("dmesg", LOG.encode()))
-    with_all = Machine(Host(firmware_map=described), firmware=given)
+    with_all = WholeMachine(Host(firmware_map=described), firmware=given)
     assert machine_with_log(with_all, log).firmware is given
-    assert machine_with_log(Machine(Host(firmware_map=described)), log).firmware is described
-    assert machine_with_log(Machine(), log).firmware is log.boot.firmware_map is not None
+    assert machine_with_log(WholeMachine(Host(firmware_map=described)), log).firmware is described
+    assert machine_with_log(WholeMachine(), log).firmware is log.boot.firmware_map is not None
 
 
 def firmware(name: str) -> FirmwareMap:
@@ -77,5 +77,5 @@ def firmware(name: str) -> FirmwareMap:
 
 def test_a_host_that_is_described_goes_before_the_log() -> None:
     log = read_dmesg(NamedStream.of("dmesg", f"Linux version 6.1.0 (a@b)\n{LOG}".encode()))
-    told = machine_with_log(Machine(Host(kernel_release=Known("5.10.0", "host"))), log).host
+    told = machine_with_log(WholeMachine(Host(kernel_release=Known("5.10.0", "host"))), log).host
     assert told.kernel_release == Known("5.10.0", "host")

@@ -16,7 +16,7 @@ from smecheck.kernel.image import KernelImage
 from smecheck.load.cross_check import as_given
 from smecheck.load.predict import predict
 from smecheck.load.predicted_load import machine_with_log
-from smecheck.load.request import LoadRequest, Machine, Prediction
+from smecheck.load.request import LoadRequest, Prediction, WholeMachine
 from smecheck.load.segments import Loader, Mode, Placing, SegmentRole
 from smecheck.machine.host import Host
 from smecheck.read.load.segments import read_segments
@@ -195,7 +195,7 @@ def test_keys_that_a_log_shows(line: str, has_keys: bool) -> None:
     lines = ("Linux version 7.3.4 (x) (y)", line, "RAMDISK: [mem 0x00001000-0x00001fff]")
     text = "".join(f"[    0.000000] {one}\n" for one in lines)
     log = read_dmesg(NamedStream.of("d", text.encode()))
-    machine = machine_with_log(Machine(), log)
+    machine = machine_with_log(WholeMachine(), log)
     assert machine.host.dm_crypt_keys == Known(has_keys, f"d:2: {line}")
 
 

@@ -332,6 +332,24 @@ def test_a_number_cut_off(characters: int, read: Any) -> None:
     assert (caught.value.where or "").rpartition(":")[2] in ("2", "9", "10")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[1].mem   = 0x7ffd7000", "[1].mem   = 0x7ff57000", "not have purgatory at 0x7ffd7000"),
+        ("addr 0x7ffd7000", "addr 0x7ffd3000", "not have purgatory at 0x7ffd3000"),
+        ("[0].memsz = 0xd41000", "[0].memsz = 0x141000", "has 0x1dd200 bytes in 0x141000"),
+    ],
+)
+def test_a_digit_that_is_another_in_one_of_two_places(
+    old: str, new: str, told: str, read: Any
+) -> None:
+    text = f"Loaded purgatory at addr 0x7ffd7000\nLoaded 64bit kernel at 0x7f200000\n{LIST}"
+    assert len(read(text).segments) == 2
+    with pytest.raises(MalformedInput, match=told) as caught:
+        read(text.replace(old, new))
+    assert str(caught.value.where).endswith("kexec.log:4")
+
+
 def test_the_last_whole_load_is_taken(read: Any) -> None:
     cut = LIST.replace("0x7f200000", "0x7a200000").rpartition("segment[1].memsz")[0]
     segments = read(LIST + cut)

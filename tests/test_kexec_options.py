@@ -132,8 +132,8 @@ def test_what_kexec_refuses_for_its_options_is_refused_so(
         assert refusal.startswith(run["says"])
 
 
-def loaded(*options: str, firmware: FirmwareMap | None = None) -> Report:
-    machine = Machine(Host(source="host.yaml", kexec_options=options), firmware=firmware)
+def loaded(*options: str) -> Report:
+    machine = Machine(Host(source="host.yaml", kexec_options=options))
     boot = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd_size=0)
     return analyze(Case(kernel("5.0-old"), boot, memory=IOMEM, machine=machine))
 

@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "smecheck"
 GROUND = ("record", "remembered", "when_asked", "errors", "span", "quantity", "evidence")
 NOUNS = {
     *("kernel.image", "kernel.symbols", "kernel.decompressor_sizes", "kernel.facts"),
-    "kernel.early_code",
+    *("kernel.constants", "kernel.early_code"),
     *("kernel.program", "kernel.verification"),
     *("machine.memory", "machine.firmware", "machine.host", "machine.kernel_log", "machine.vmcore"),
     *("load.segments", "load.request", "load.compared_segments"),

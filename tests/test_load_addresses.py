@@ -6,7 +6,7 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.answer import Basis, Report
+from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest, Path, Switch
 from smecheck.case import Case
 from smecheck.evidence import Known
@@ -62,6 +62,32 @@ def test_who_may_load_otherwise(
     request_: BootRequest, facts: dict[str, object], who: set[str]
 ) -> None:
     assert said(request_, **facts) == who
+
+
+@pytest.mark.parametrize(
+    ("tools", "word", "loader", "verdict"),
+    [
+        ("2.0.25", "--real-mode", Loader.KEXEC_LOAD, Verdict.UNDECIDED),
+        ("2.0.25", "--type=bzImage", Loader.KEXEC_LOAD, Verdict.UNDECIDED),
+        (None, "--entry-32bit", Loader.KEXEC_LOAD, Verdict.UNDECIDED),
+        ("2.0.32", "--real-mode", Loader.KEXEC_LOAD, Verdict.CLEAR),
+        ("2.0.25", "--noefi", Loader.KEXEC_LOAD, Verdict.CLEAR),
+        ("2.0.25", "--real-mode", Loader.KEXEC_FILE_LOAD, Verdict.CLEAR),
+    ],
+)
+def test_no_proof_for_a_loader_that_is_said_to_reserve_less(
+    tools: str | None, word: str, loader: Loader, verdict: Verdict
+) -> None:
+    host = Host(source="h", kexec_options=(word,))
+    if tools is not None:
+        host = replace(host, kexec_tools=Known(tools, "h"))
+    request = BootRequest(loader=loader, mode=Mode.LOAD)
+    report = analyze(Case(NEW, request, machine=Machine(host=host)))
+    assert report.verdict is verdict
+    is_void = verdict is Verdict.UNDECIDED
+    assert report.proof is not None
+    assert (report.proof.void is not None) is is_void
+    assert ("the options of kexec (h) ask for the 32-bit loader" in report.headline) is is_void
 
 
 def loaded(start: int, size: int = INIT_SIZE) -> Report:

@@ -152,10 +152,9 @@ def test_no_break_spaces_of_a_text_that_is_not_utf_8() -> None:
     "row",
     [
         "OO1OOOOO-7ffdffff : System RAM",
-        "00100000\u20137ffdffff : System RAM",
         "00100000 to 7ffdffff : System RAM",
         "7000000O-7fffffff : Crash kernel",
-        "00100000\u22127ffdffff : Reserved",
+        "00100000~7ffdffff : Reserved",
     ],
 )
 def test_a_resource_that_was_mistyped_is_not_passed_over(row: str) -> None:
@@ -229,4 +228,45 @@ def test_a_load_of_the_other_mode_is_told(tmp_path: Path) -> None:
     assert any(
         "it holds no load of mode load; 1 load (line 48): none is taken from it" in text
         for text in found.document["assumptions"]
+    )
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "[Sa Nov 28 17:10:18 2026]",  # dmesg -T, de_DE
+        "[sam. nov. 28 17:10:18 2026]",  # fr_FR
+        "[Сб ноя 28 17:10:18 2026]",  # noqa: RUF001 (Russian)
+        "[六 11月 28 17:10:18 2026]",  # zh_CN
+        "kern  :info  : [So Mär  1 17:10:18 2026]",
+        "Okt 28 17:10:18 host kernel:",  # journalctl
+        "févr. 28 17:10:18 host kernel: [    0.000000]",
+        "11月 28 17:10:18 host kernel:",
+        " 1월 28 17:10:18 host kernel:",
+    ],
+)
+def test_dates_in_the_words_of_another_language(stamp: str) -> None:
+    """Names of days and months as glibc writes them (%a, %b), which dmesg and journalctl use."""
+    found = boot(*(f"{stamp} {row}" for row in ROWS))
+    assert value_of(found.release) == "5.0.0"
+    assert value_of(found.cmdline) == "root=/dev/sda1 mem_encrypt=on"
+    assert found.firmware_map is not None
+
+
+def test_a_boot_of_another_month_is_not_passed_over() -> None:
+    """In English and in German it is "Nov"; "Dez" is German alone."""
+    older = [f"Nov 30 01:01:00 host kernel: {row}" for row in ROWS]
+    newer = [f"Dez 01 01:01:00 host kernel: {row}".replace("7ffdffff", "6ffdffff") for row in ROWS]
+    found = boot(*older, *newer)
+    assert found.line == len(ROWS) + 1
+    assert found.firmware_map is not None
+    assert found.firmware_map.ranges[-1].span.end == 0x6FFE0000
+
+
+@pytest.mark.parametrize("dash", ["\N{EN DASH}", "\N{MINUS SIGN}", "\N{NON-BREAKING HYPHEN}"])
+def test_typographic_dashes(dash: str) -> None:
+    found = boot(*(row.replace("-", dash) for row in ROWS))
+    assert found.firmware_map is not None
+    assert len(parse_iomem(IOMEM, "iomem").regions) == len(
+        read_iomem(NamedStream.of("iomem", IOMEM.replace("-", dash).encode())).regions
     )

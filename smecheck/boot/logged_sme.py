@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.evidence import Known
-from smecheck.kernel.identity import banner_version
+from smecheck.kernel.identity import version_of
 from smecheck.machine.kernel_log import KernelLog
 
 _OF_GUESTS = ("SEV", "SEV-ES", "SEV-SNP", "TDX")
@@ -82,7 +82,7 @@ def sme_beside_guest(log: KernelLog | None) -> str | None:
             f"{guest_features(guest.features)}, which only a guest has; no kernel says both"
         )
     seen, release = log.boot.hypervisor, log.boot.release
-    version = banner_version(release.value) if isinstance(release, Known) else None
+    version = version_of(release)
     asks = version is None or version >= _ASKS_FOR_HYPERVISOR
     if seen is None or seen.text not in HYPERVISORS or not asks:
         return None

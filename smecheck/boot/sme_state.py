@@ -28,7 +28,7 @@ from smecheck.evidence import Fact, Known, Unknown, value_of, why
 from smecheck.kernel.cmdline import last_value, parameters, values, word_position
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.generations import GENERATION_RULES
-from smecheck.kernel.identity import SWITCH_SYMBOLS, banner_version
+from smecheck.kernel.identity import SWITCH_SYMBOLS, is_since
 from smecheck.kernel.image import KernelImage
 from smecheck.record import record
 from smecheck.remembered import remembered_by
@@ -111,6 +111,9 @@ _IN_DECOMPRESSOR = SmeSwitch(
     in_decompressor=True,
     source="v6.9 cd0d9d92c8bb: arch/x86/boot/compressed/misc.c, parse_mem_encrypt()",
 )
+_SWITCHED_BY_DECOMPRESSOR = (6, 9)
+"""The version that has it."""
+
 SWITCHES = (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY, _IN_DECOMPRESSOR)
 """Every variant, oldest first."""
 
@@ -251,7 +254,7 @@ def _presumed_off_by_release(found: Identified, cmdline: str, path: Path) -> str
     backported all of the changes. None took one back.
     """
     release = found.image.release
-    if not isinstance(release, Known) or not _is_v6_9_or_later(found.image):
+    if not isinstance(release, Known) or not is_since(release, _SWITCHED_BY_DECOMPRESSOR):
         return None
     is_off = _answer_of_decompressor(cmdline, found, path) is False
     if not is_off or _denied_by_log(found, cmdline) is not None:
@@ -273,16 +276,11 @@ def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch
     if on in image.symbols and image.symbols_complete:
         return (_ON_ONLY,), f"{image.symbol_origin(on)}, no {off}"
     lists_local_data = image.symbols_complete and _LOCAL_DATA in image.symbols
-    if lists_local_data and _is_v6_9_or_later(image):
+    if lists_local_data and is_since(image.release, _SWITCHED_BY_DECOMPRESSOR):
         return (_IN_DECOMPRESSOR,), f"the symbol table has neither {on} nor {off}"
     if isinstance(facts.scheme, Known) and not facts.scheme.value.rules.since_v5_3:
         return (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY), f"the scheme is {facts.scheme.value.value}"
     return SWITCHES, "nothing in the image shows how it reads mem_encrypt="
-
-
-def _is_v6_9_or_later(image: KernelImage) -> bool:
-    version = banner_version(image.release.value) if isinstance(image.release, Known) else None
-    return version is not None and version >= (6, 9)
 
 
 def _default_of_build(image: KernelImage) -> Fact[bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.constants import PMD_SIZE, START_KERNEL_MAP
+from smecheck.kernel.identity import is_since
 from smecheck.kernel.image import KernelConfig
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
@@ -155,7 +155,7 @@ def instrumented_early_code(resolved: Resolved) -> Iterator[Observation]:
     for option, known in _INSTRUMENTED.items():
         if resolved.image.config.get(option) != "y":
             continue
-        if option == "CONFIG_KMSAN" and _is_exempt_from_kmsan(resolved.image.release):
+        if option == "CONFIG_KMSAN" and is_since(resolved.image.release, _EXEMPT_FROM_KMSAN):
             continue
         yield Observation(
             message=f"{option}=y {known}",
@@ -182,11 +182,6 @@ def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
                 message=f"pref_address is {address_text(pref.value)}, but _text is linked for "
                 f"{address_text(linked)}",
             )
-
-
-def _is_exempt_from_kmsan(release: Known[str] | Unknown) -> bool:
-    match = re.match(r"(\d+)\.(\d+)", release.value) if isinstance(release, Known) else None
-    return match is not None and (int(match[1]), int(match[2])) >= _EXEMPT_FROM_KMSAN
 
 
 RULES = (different_builds, unsuitable_header, instrumented_early_code)

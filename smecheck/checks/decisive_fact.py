@@ -56,6 +56,12 @@ def missing(judged: Judged) -> tuple[str, str] | None:
         )
         if judged.placing is Placing.IN_OWN_AREAS:
             return not_placed(judged)
+        if judged.proof is not None and judged.proof.void is not None:
+            return (
+                f"{owned}: {judged.proof.void}",
+                "give the load itself (--segments), or the version of kexec-tools if it is 2.0.30 "
+                "or later (--kexec-tools)",
+            )
         if judged.not_predicted is not None:
             return (
                 f"{owned}, and the load cannot be predicted: {judged.not_predicted}",

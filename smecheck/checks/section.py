@@ -10,7 +10,7 @@ from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known
 from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
-from smecheck.kernel.identity import is_v5_3_or_later
+from smecheck.kernel.identity import is_since
 from smecheck.quantity import address_text, size_text
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def section_missing(resolved: Resolved) -> Iterator[Observation]:
     release, scheme = resolved.image.release, resolved.facts.scheme
     if not isinstance(scheme, Known) or not scheme.value.rules.follows_end:
         return
-    if isinstance(release, Known) and is_v5_3_or_later(release.value):
+    if isinstance(release, Known) and is_since(release, (5, 3)):
         yield Observation(
             message=f"the banner says {release.value}, but there is no section .init.scratch",
         )

@@ -9,7 +9,6 @@ import click
 
 from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options
-from smecheck.cli.host_options import host_options
 from smecheck.cli.parameters import address, enum_option, given_initrd
 from smecheck.load.segments import Loader, Mode
 
@@ -64,6 +63,51 @@ _READ = (
         help="What boot_params say and point to, in YAML (smecheck schema boot-v1).",
     ),
 )
+_HOST = (
+    click.option(
+        "--host",
+        metavar="FILE",
+        help="The system doing the loading, in YAML (smecheck schema host-v1): what a predicted "
+        "load depends on.",
+    ),
+    click.option(
+        "--kexec-tools",
+        metavar="VERSION",
+        help="kexec-tools version on the loading machine, e.g. 2.0.25; default: the newest known.",
+    ),
+    click.option(
+        "--running-kernel",
+        metavar="RELEASE",
+        help="Release (uname -r) of the kernel doing the loading, e.g. 6.1.0-56-amd64; decides "
+        "placement for kexec_file_load.",
+    ),
+    click.option(
+        "--cpus",
+        metavar="COUNT",
+        callback=address,
+        help="Number of possible CPUs of the machine; default: from --dmesg, or 64 is assumed.",
+    ),
+    click.option(
+        "--crash-cma",
+        metavar="FILE",
+        help="/sys/kernel/kexec/crash_cma_ranges: memory reserved by crashkernel=…,cma (also read "
+        "from --dmesg).",
+    ),
+    click.option(
+        "--mem-min",
+        metavar="ADDR",
+        callback=address,
+        help="Lowest address for segments, as given to kexec, e.g. 0x1000000; default: 0.",
+    ),
+    click.option(
+        "--mem-max",
+        metavar="ADDR",
+        callback=address,
+        help="Last address for segments (inclusive), as given to kexec; default: no limit.",
+    ),
+)
+"""They describe the system that loads."""
+
 _BOOT = (
     click.option(
         "--load-address",
@@ -100,7 +144,7 @@ _BOOT = (
         enum=Mode,
         help="kexec -l (load) or kexec -p (crash); default: as recorded, or as --path says.",
     ),
-    *host_options,
+    *_HOST,
     enum_option(
         "--kaslr",
         enum=Switch,

@@ -17,6 +17,26 @@ class InitSizeSide(Enum):
     """VO_INIT_SIZE: ``_end - _text``, what the kernel takes once it runs."""
 
 
+_EXTRA_BYTES, _EXTRA_BYTES_WITH_ZSTD = 64 << 10, 128 << 10
+_ZSTD_SINCE = (5, 9)
+
+
+def extra_bytes(output_len: int, version: tuple[int, int] | None) -> tuple[int, ...]:
+    """Return how many bytes unpacking takes besides output_len, the least first.
+
+    arch/x86/boot/header.S, ZO_z_extra_bytes: a 256th of output_len, and 64 KiB up to v5.8, 128 KiB
+    since v5.9 (zstd).
+
+    Args:
+        output_len: z_output_len.
+        version: of the kernel; where it is not known, either size is possible.
+    """
+    slack: tuple[int, ...] = (_EXTRA_BYTES, _EXTRA_BYTES_WITH_ZSTD)
+    if version is not None:
+        slack = slack[1:] if version >= _ZSTD_SINCE else slack[:1]
+    return tuple((output_len >> 8) + size for size in slack)
+
+
 @record
 class NeededSize:
     """needed_size of extract_kernel(), in bytes: what physical KASLR looks for, and keeps."""

@@ -149,7 +149,7 @@ def _scheme(
         assumed = ("the kernel is assumed to have SME code: nothing that is known shows it",)
     if image.sections_complete or image.symbols_complete:
         return Known(Scheme.AFTER_END, "no section .init.scratch or .sme in the image"), assumed
-    if isinstance(image.release, Known) and is_v5_3_or_later(image.release.value):
+    if isinstance(image.release, Known) and is_since(image.release, (5, 3)):
         why = (
             f"a kernel {image.release.value} usually has .init.scratch, but the description names "
             "neither the section nor its symbols"
@@ -178,7 +178,7 @@ def _generations(
 
 
 def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
-    version = banner_version(release)
+    version = _banner_version(release)
     origin = f"banner's version {release}"
     if version is None:
         return AFTER_END_GENERATIONS, f"the {origin} says nothing"
@@ -190,14 +190,22 @@ def _generations_by_banner(release: str) -> tuple[tuple[Generation, ...], str]:
     return (Generation.V4_17,), origin
 
 
-def is_v5_3_or_later(release: str) -> bool:
-    """Tell whether the banner names a version that has the section upstream."""
-    version = banner_version(release)
-    return version is not None and version >= (5, 3)
+def version_of(release: Fact[str]) -> tuple[int, int] | None:
+    """Return the version of a kernel by its release: the first two numbers, if there are any.
+
+    A third number is often the distribution's own. What people and packages write for a version is
+    read by ``load.versions``.
+    """
+    return _banner_version(release.value) if isinstance(release, Known) else None
 
 
-def banner_version(release: str) -> tuple[int, int] | None:
-    """Return the first two numbers of a release as the banner has it."""
+def is_since(release: Fact[str], version: tuple[int, int]) -> bool:
+    """Tell whether a kernel is known to be that version or a later one, by its release."""
+    known = version_of(release)
+    return known is not None and known >= version
+
+
+def _banner_version(release: str) -> tuple[int, int] | None:
     match = re.match(r"(\d+)\.(\d+)", release)
     return None if match is None else (int(match[1]), int(match[2]))
 

@@ -155,6 +155,22 @@ class LoadSegment:
     """Its place in the file, where the source says."""
 
 
+OTHER_FIELDS = (
+    "protocol",
+    "xloadflags",
+    "loadflags",
+    "setup_sects",
+    "syssize",
+    "cmdline_size",
+    "initrd_addr_max",
+    "min_alignment",
+    "payload_offset",
+    "payload_length",
+    "handover_offset",
+    "kernel_info_offset",
+)
+"""Further fields of the setup header that are kept, by their names in boot.rst."""
+
 _NOT_A_BZIMAGE = Unknown("no setup header: not a bzImage")
 
 

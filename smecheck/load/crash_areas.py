@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import parameters
-from smecheck.load.versions import KernelChange, parse_version
+from smecheck.load.versions import KernelChange, stated_version
 from smecheck.machine.firmware import E820Type
 from smecheck.span import Span
 
@@ -48,7 +48,7 @@ def crash_areas(host: Host | None) -> Fact[tuple[Span, ...]]:
     if isinstance(host.crash_cma_ranges, Known):
         return host.crash_cma_ranges
     release = host.kernel_release
-    version = parse_version(release.value) if isinstance(release, Known) else None
+    version = stated_version(release)
     if version is not None and not KernelChange.CRASH_CMA.is_in(version):
         return Known((), f"{version[0]}.{version[1]} knows no crashkernel=…,cma")
     cmdline = host.cmdline

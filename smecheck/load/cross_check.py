@@ -13,7 +13,7 @@ from smecheck.kernel.image import KernelImage
 from smecheck.load.alternatives import alternatives
 from smecheck.load.compared_segments import ComparedSegment, CrossCheck
 from smecheck.load.predicted_load import asked_load, predict_load
-from smecheck.load.request import Machine, PredictedLoad
+from smecheck.load.request import PredictedLoad, WholeMachine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentRole
 from smecheck.record import replace
 from smecheck.span import Span
@@ -26,7 +26,7 @@ _TOOLS_ADD = re.compile(r"(?: acpi_rsdp=0x[0-9a-f]+)?(?: elfcorehdr=[0-9]+K)?(?:
 
 
 def cross_check(
-    image: KernelImage, asked: BootRequest, machine: Machine, recorded: SegmentList
+    image: KernelImage, asked: BootRequest, machine: WholeMachine, recorded: SegmentList
 ) -> CrossCheck:
     """Predict the load that was recorded, and hold the two against each other.
 
@@ -54,7 +54,7 @@ def cross_check(
     return replace(check, explained_by=_explanations(predicted, recorded))
 
 
-def _keys(machine: Machine, recorded: SegmentList) -> Fact[bool]:
+def _keys(machine: WholeMachine, recorded: SegmentList) -> Fact[bool]:
     """Return whether keys of dm-crypt were handed over, as the command line of the load tells."""
     cmdline, known = recorded.cmdline, machine.host.dm_crypt_keys
     if isinstance(cmdline, Unknown) or not recorded.is_crash:

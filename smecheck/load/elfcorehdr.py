@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Known
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.request import LoadRequest, Refusal
-from smecheck.load.versions import KernelChange, parse_version
+from smecheck.load.versions import KernelChange, stated_version
 
 ELF_HEADER = 64
 PROGRAM_HEADER = 56
@@ -48,7 +47,7 @@ def size_for_hotplug(request: LoadRequest, assumptions: Assumptions) -> int:
     Where nobody tells it, the file is there if the running kernel is known to be new enough.
     """
     given, running = request.host.crash_elfcorehdr_size, request.host.kernel_release
-    version = parse_version(running.value) if isinstance(running, Known) else None
+    version = stated_version(running)
     if version is not None and KernelChange.CRASH_HOTPLUG.is_in(version):
         size = assumptions.take("crash_elfcorehdr_size", given, HOTPLUG_SIZE, HOTPLUG_ASSUMED)
     else:

@@ -15,7 +15,7 @@ from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.bzimage_facts import NotPredictable
 from smecheck.load.kexec_options import options_of_host
 from smecheck.load.segments import Mode, Placing
-from smecheck.load.versions import KernelChange, parse_version
+from smecheck.load.versions import KernelChange, stated_version
 from smecheck.record import record
 from smecheck.span import align_up
 
@@ -180,7 +180,7 @@ def area_is_used(host: Host) -> Fact[bool]:
 def handover_is_active(host: Host) -> Fact[bool]:
     """Return whether the running kernel hands itself over, where its release may have that."""
     release = value_of(host.kernel_release)
-    version = None if release is None else parse_version(release)
+    version = stated_version(host.kernel_release)
     if version is not None and not KernelChange.HANDOVER.is_in(version):
         return Known(False, f"{release} knows no kexec handover")
     return first_known(host.kho, _kho_word(host.cmdline))

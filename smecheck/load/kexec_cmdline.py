@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from smecheck.evidence import Fact, Known, Unknown, value_of
-from smecheck.load.kexec_options import KexecOptions, version_of_tools
-from smecheck.load.versions import NEWEST_TOOLS, Version
+from smecheck.load.kexec_options import KexecOptions
+from smecheck.load.versions import NEWEST_TOOLS, Version, stated_version
 from smecheck.machine.host import Host
 
 _REMOVES_EVERY: Version = (2, 0, 30)
@@ -31,7 +31,7 @@ def given_cmdline(options: KexecOptions, host: Host) -> Fact[str] | None:
         return Unknown(
             "--reuse-cmdline passes the running kernel's command line on, and that is not known"
         )
-    version = version_of_tools(host.kexec_tools) or NEWEST_TOOLS
+    version = stated_version(host.kexec_tools) or NEWEST_TOOLS
     every = version >= _REMOVES_EVERY
     base = _without(re.split(r"[\r\n]", known)[0], "BOOT_IMAGE", every=every)
     if options.mode is not None and options.mode.is_crash:

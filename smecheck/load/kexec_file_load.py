@@ -24,7 +24,7 @@ from smecheck.load.holes import Wanted, largest_room
 from smecheck.load.kernel_limits import MORE_THAN_HALF, system_ram, takes_too_much
 from smecheck.load.kexec_buffers import PREDICTED_FROM, LoadRefused
 from smecheck.load.kexec_load import cmdline_of, is_elf_request, tools_of
-from smecheck.load.kexec_options import KexecOptions, options_of_host, version_of_tools
+from smecheck.load.kexec_options import KexecOptions, options_of_host
 from smecheck.load.load_state import cmdline_bytes
 from smecheck.load.loading_kernel import RunningKernel, running_kernel, running_purgatory
 from smecheck.load.placed import Buffer, nothing_placed
@@ -32,7 +32,7 @@ from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, highest, known_iomem, reservations_of
 from smecheck.load.runtime_map import runtime_entries
 from smecheck.load.segments import Segment, SegmentOrigin, SegmentRole
-from smecheck.load.versions import KernelChange, ToolsChange, Version
+from smecheck.load.versions import KernelChange, ToolsChange, Version, stated_version
 from smecheck.machine.memory import MemoryMap
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record, replace
@@ -393,7 +393,7 @@ def _unknown_flag(load: _Load, options: KexecOptions) -> str | None:
     if options.no_cma and not KernelChange.NO_CMA_FLAG.is_in(load.kernel):
         return "the flag of --no-cma before v6.17"
     if options.debug and not KernelChange.DEBUG_FLAG.is_in(load.kernel):
-        tools = version_of_tools(load.request.host.kexec_tools)
+        tools = stated_version(load.request.host.kexec_tools)
         if tools is not None and ToolsChange.DEBUG_FLAG.is_in(tools):
             return "the flag of -d before v6.8"
     return None

@@ -19,12 +19,12 @@ from smecheck.load.kexec_cmdline import given_cmdline
 from smecheck.load.kexec_load_bzimage import place_bzimage32, place_bzimage64
 from smecheck.load.kexec_load_elf import place_elf
 from smecheck.load.kexec_option_table import BZIMAGE32_TYPE, BZIMAGE64_TYPE, ELF_TYPE
-from smecheck.load.kexec_options import KexecOptions, options_of_host, version_of_tools
+from smecheck.load.kexec_options import KexecOptions, options_of_host
 from smecheck.load.load_state import LoadState
 from smecheck.load.request import LoadRequest, Prediction, Refusal
 from smecheck.load.reservation import NOT_RESERVED, known_iomem, reservations_of
 from smecheck.load.runtime_map import runtime_entries
-from smecheck.load.versions import NEWEST_TOOLS, Version, version_text
+from smecheck.load.versions import NEWEST_TOOLS, Version, stated_version, version_text
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.span import Span
 
@@ -153,7 +153,7 @@ def _state(
 
 def tools_of(request: LoadRequest, assumptions: Assumptions) -> Version:
     """Return the version of kexec-tools, the newest that is known where none is given."""
-    version = version_of_tools(request.host.kexec_tools)
+    version = stated_version(request.host.kexec_tools)
     known = Unknown("no version") if version is None else Known(version, "the host")
     text = f"kexec-tools is {version_text(NEWEST_TOOLS)}, the newest that is known"
     return assumptions.take("kexec_tools", known, NEWEST_TOOLS, text)

@@ -15,6 +15,7 @@ from smecheck.load.bzimage_facts import (
 from smecheck.load.kexec_buffers import LoadRefused
 from smecheck.load.kexec_load_crash import add_crash_segments
 from smecheck.load.kexec_load_setup_data import add_setup_data
+from smecheck.load.kexec_option_table import BZIMAGE32_TYPE
 from smecheck.load.load_state import LoadState, cmdline_bytes
 from smecheck.load.placed import Buffer
 from smecheck.load.request import ADDRESSES, Refusal
@@ -109,7 +110,10 @@ def place_bzimage32(load: LoadState, kernel: BzImageFacts, cmdline: str) -> str:
     if load.is_crash and not relocatable:
         text = "BzImage is not relocatable. Can't be used as capture kernel."
         raise LoadRefused(Refusal(text))
-    efi = kernel.loads_64 and bool(kernel.xloadflags & EFI_KEXEC)
+    # Only the probe of the 64-bit loader looks at that flag, and --type=bzImage leaves it out:
+    # kexec-tools, kexec/kexec.c, my_load(); kexec-bzImage64.c, bzImage64_probe().
+    probed_64 = kernel.loads_64 and load.options.file_type != BZIMAGE32_TYPE
+    efi = probed_64 and bool(kernel.xloadflags & EFI_KEXEC)
     if load.is_crash:
         cmdline = add_crash_segments(load, cmdline, hands_over_efi=efi)
     purgatory = _add_purgatory(

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from smecheck.evidence import Fact, Known
 from smecheck.load.getopt_long import BadOptionError, GivenOption, Operand, getopt_long
 from smecheck.load.kexec_option_table import (
     ALWAYS,
@@ -22,7 +21,7 @@ from smecheck.load.kexec_option_table import (
 )
 from smecheck.load.segments import Loader, Mode
 from smecheck.load.strtoul import strtoul
-from smecheck.load.versions import Version, parse_version, version_text
+from smecheck.load.versions import Version, stated_version, version_text
 from smecheck.machine.host import Host
 from smecheck.record import record, replace
 from smecheck.remembered import remembered
@@ -134,7 +133,7 @@ def parse_options(words: Sequence[str], version: Version | None = None) -> Kexec
 
 def options_of_host(host: Host) -> KexecOptions:
     """Read the options of a host, as its version of kexec-tools reads them where that is known."""
-    return _options_as_read(host.kexec_options, version_of_tools(host.kexec_tools))
+    return _options_as_read(host.kexec_options, stated_version(host.kexec_tools))
 
 
 @remembered
@@ -147,11 +146,6 @@ def _options_as_read(words: tuple[str, ...], version: Version | None) -> KexecOp
         return replace(parse_options(words), refusal=refusal)
     except BadOptionError:
         return KexecOptions(refusal=refusal)
-
-
-def version_of_tools(tools: Fact[str]) -> Version | None:
-    """Return the version of kexec-tools, where it is known."""
-    return parse_version(tools.value) if isinstance(tools, Known) else None
 
 
 def check_options(words: Sequence[str], version: Version | None) -> None:

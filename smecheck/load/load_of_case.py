@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from smecheck.evidence import value_of
 from smecheck.load.segments import SegmentOrigin
-from smecheck.record import replace
+from smecheck.record import extended, replace
 from smecheck.remembered import remembered
 
 if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.load.compared_segments import CrossCheck
-    from smecheck.load.request import Machine, PredictedLoad
+    from smecheck.load.request import PredictedLoad, WholeMachine
     from smecheck.load.segments import Obstacle, SegmentList
     from smecheck.machine.host import Host
 
@@ -75,12 +75,12 @@ def host_of(case: Case) -> Host | None:
 
 
 @remembered
-def _machine(case: Case) -> Machine:
+def _machine(case: Case) -> WholeMachine:
     """Put together what is known of the machine that loads."""
-    from smecheck.load.request import Machine
+    from smecheck.load.request import Machine, WholeMachine
 
-    machine = case.machine if case.machine is not None else Machine()
-    known = replace(machine, memory=case.memory, firmware=case.firmware)
+    said = case.machine if case.machine is not None else Machine()
+    known = extended(WholeMachine, said, memory=case.memory, firmware=case.firmware)
     if case.log is not None:
         from smecheck.load.predicted_load import machine_with_log
 

@@ -13,7 +13,13 @@ from smecheck.kernel.image import Purgatory
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.request import LoadRequest
 from smecheck.load.shown_kernel import is_shown_running
-from smecheck.load.versions import NEWEST_KERNEL, KernelChange, Version, parse_version, version_text
+from smecheck.load.versions import (
+    NEWEST_KERNEL,
+    KernelChange,
+    Version,
+    stated_version,
+    version_text,
+)
 from smecheck.machine.memory import MapKind
 from smecheck.record import record
 from smecheck.span import align_up
@@ -35,10 +41,10 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
     speaks against it: a premise, of which no other value is tried.
     """
     given, own = request.host.kernel_release, request.image.release
-    version = parse_version(given.value) if isinstance(given, Known) else None
+    version = stated_version(given)
     if version is not None:
         return RunningKernel(version, is_kernel=value_of(given) == value_of(own))
-    own_version = parse_version(own.value) if isinstance(own, Known) else None
+    own_version = stated_version(own)
     shown = _is_shown(request)
     if own_version is not None and isinstance(own, Known):
         why = None

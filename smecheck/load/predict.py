@@ -10,10 +10,10 @@ from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import NotPredictable
 from smecheck.load.kexec_file_load import predict_kexec_file_load
 from smecheck.load.kexec_load import predict_kexec_load
-from smecheck.load.kexec_options import options_of_host, version_of_tools
+from smecheck.load.kexec_options import options_of_host
 from smecheck.load.request import ADDRESSES, LoadRequest, Prediction, Refusal
 from smecheck.load.segments import Loader
-from smecheck.load.versions import NEWEST_TOOLS, ToolsChange
+from smecheck.load.versions import NEWEST_TOOLS, ToolsChange, stated_version
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MapKind
 
@@ -101,6 +101,6 @@ def default_loader(host: Host) -> Loader:
     """
     if options_of_host(host).tries_file_load:
         return Loader.KEXEC_FILE_LOAD
-    version = version_of_tools(host.kexec_tools)
+    version = stated_version(host.kexec_tools)
     file_first = (version or NEWEST_TOOLS) >= ToolsChange.FILE_LOAD_FIRST.since
     return Loader.KEXEC_FILE_LOAD if file_first else Loader.KEXEC_LOAD

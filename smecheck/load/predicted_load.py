@@ -15,12 +15,12 @@ from smecheck.load.request import (
     DEFAULT_LOADER,
     AskedLoad,
     LoadRequest,
-    Machine,
     PredictedLoad,
     Refusal,
+    WholeMachine,
 )
 from smecheck.load.segments import Loader, Mode, SegmentList
-from smecheck.load.versions import parse_version
+from smecheck.load.versions import stated_version
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MapKind, MemoryMap
@@ -29,7 +29,7 @@ from smecheck.record import replace
 from smecheck.span import Span
 
 
-def asked_load(image: KernelImage, boot: BootRequest, machine: Machine) -> AskedLoad | None:
+def asked_load(image: KernelImage, boot: BootRequest, machine: WholeMachine) -> AskedLoad | None:
     """Return the load that is asked about; ``None`` where no load is, or no memory is known."""
     host = machine.host
     firmware = machine.firmware if machine.firmware is not None else host.firmware_map
@@ -191,7 +191,7 @@ _RSDP_IN_BOOT_PARAMS = (5, 1, 0)
 """arch/x86/boot/compressed/acpi.c: the decompressor looks for it since v5.1."""
 
 
-def machine_with_log(machine: Machine, log: KernelLog) -> Machine:
+def machine_with_log(machine: WholeMachine, log: KernelLog) -> WholeMachine:
     """Return the machine with what its log says besides; a description comes first."""
     host, boot = machine.host, log.boot
     efi: Fact[int] = Unknown("the log does not show the entries of the EFI runtime map")
@@ -220,7 +220,7 @@ def machine_with_log(machine: Machine, log: KernelLog) -> Machine:
 def _passed_on_rsdp(log: KernelLog) -> Fact[int]:
     """Return the RSDP as kexec-tools finds it: in boot_params, or in /sys/firmware/efi/systab."""
     boot = log.boot
-    release = parse_version(value_of(boot.release) or "")
+    release = stated_version(boot.release)
     in_boot_params = release is not None and release >= _RSDP_IN_BOOT_PARAMS
     is_efi = isinstance(_is_efi(log), Known)
     if is_efi or in_boot_params:

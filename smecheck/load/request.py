@@ -17,13 +17,19 @@ ADDRESSES = Span(0, 1 << 64)
 
 @record
 class Machine:
-    """The machine that loads, and what kexec is told."""
+    """What is said of the machine that loads, and what kexec is told."""
 
     host: Host = Host()
-    memory: MemoryMap | None = None
-    firmware: FirmwareMap | None = None
     window: Span = ADDRESSES
     """What ``--mem-min`` and ``--mem-max`` leave."""
+
+
+@record
+class WholeMachine(Machine):
+    """All that is known of the machine that loads: what is said of it, its maps and its log."""
+
+    memory: MemoryMap | None = None
+    firmware: FirmwareMap | None = None
 
 
 @record

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from smecheck.evidence import Fact, Known
+
 Version = tuple[int, int, int]
 
 _VERSION = r"(?:[0-9]+:)?v?([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?"
@@ -13,14 +15,23 @@ _VERSION = r"(?:[0-9]+:)?v?([0-9]{1,6})\.([0-9]{1,6})(?:\.([0-9]{1,6}))?"
 def parse_version(text: str) -> Version | None:
     """Return the numbers that a version begins with: ``6.1.0-56-amd64`` is (6, 1, 0).
 
-    ``kexec-tools 2.0.25`` and the epoch of a Debian package are understood; ``None`` where the text
-    is no version.
+    It is what people and packages write: ``v6.9``, ``kexec-tools 2.0.25``, the epoch of a Debian
+    package, and the third number counts. The release that an image itself shows is read more
+    narrowly, by ``kernel.identity.version_of``.
+
+    Returns:
+        ``None`` where the text is no version.
     """
     match = re.match(_VERSION, text.strip().removeprefix("kexec-tools").strip())
     if match is None:
         return None
     major, minor, patch = match.groups()
     return int(major), int(minor), int(patch or 0)
+
+
+def stated_version(fact: Fact[str]) -> Version | None:
+    """Return the version that a fact states, where it is known and is one."""
+    return parse_version(fact.value) if isinstance(fact, Known) else None
 
 
 def version_text(version: Version) -> str:

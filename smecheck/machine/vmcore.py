@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.kernel.constants import START_KERNEL_MAP
 from smecheck.record import record
-
-_START_KERNEL_MAP = 0xFFFF_FFFF_8000_0000  # arch/x86/include/asm/page_64_types.h
 
 
 @record
@@ -29,7 +28,7 @@ class VmcoreNotes:
         """The physical address of ``_text``: of the kernel that crashed."""
         # arch/x86/mm/physaddr.c, __phys_addr(): x - __START_KERNEL_map + phys_base.
         if isinstance(self.stext, Known) and isinstance(self.phys_base, Known):
-            at = self.stext.value - _START_KERNEL_MAP + self.phys_base.value
+            at = self.stext.value - START_KERNEL_MAP + self.phys_base.value
             if at >= 0:
                 return Known(at, f"{self.stext.origin}, {self.phys_base.origin}")
             return Unknown(f"{self.phys_base.origin} contradicts {self.stext.origin}")

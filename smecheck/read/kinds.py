@@ -1,4 +1,4 @@
-"""What a file is that was given in the wrong place, for an error that says where it goes."""
+"""How files begin, and what one is that was given in the wrong place, for an error that says so."""
 
 from __future__ import annotations
 
@@ -77,13 +77,25 @@ BOOT_MAGIC = b"HdrS"
 BOOT_MAGIC_OFFSET = 0x202  # Documentation/arch/x86/boot.rst, "header"
 ELF_MAGIC = b"\x7fELF"
 PE_MAGIC = b"MZ"
+KDUMP_MAGIC = b"KDUMP   "  # makedumpfile, diskdump_mod.h
+
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_DEFLATE_MAGIC = GZIP_MAGIC + b"\x08"
+XZ_MAGIC = b"\xfd7zXZ\0"
+BZIP2_MAGIC = b"BZh"
+LZMA_MAGIC = b"\x5d\0\0"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+LZ4_LEGACY_MAGIC = b"\x02\x21\x4c\x18"
+LZ4_FRAME_MAGIC = b"\x04\x22\x4d\x18"
+LZO_MAGIC = b"\x89LZO\0\r\n\x1a\n"
+"""How what is compressed begins: the kernel's lib/decompress.c, and the formats themselves."""
 
 _MAGICS = {
     b"!<arch>\n": "a .deb package or an ar archive",
     b"\xed\xab\xee\xdb": "an rpm package",
     b"070701": "a cpio archive (an initrd?)",
     b"070702": "a cpio archive (an initrd?)",
-    b"KDUMP   ": "a compressed vmcore",
+    KDUMP_MAGIC: "a compressed vmcore",
     b"hsqs": "a squashfs image",
     b"PK\x03\x04": "a zip archive",
     ELF_MAGIC: "an ELF file",

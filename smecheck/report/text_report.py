@@ -18,7 +18,6 @@ from smecheck.report.cross_check_words import outcome_text
 from smecheck.report.fact_lines import boot_facts, kaslr_facts, kernel_facts
 from smecheck.report.lanes import condensed, scene_of
 from smecheck.report.ruler import draw, draw_brief
-from smecheck.report.text_advice import advice_table
 from smecheck.report.text_findings import (
     brief_findings,
     common_condition,
@@ -32,6 +31,7 @@ from smecheck.report.text_tables import (
     cross_check_table,
     derivation_table,
     facts_table,
+    grid,
     placements_table,
     proof_table,
     segments_table,
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
+    from rich.table import Table
 
+    from smecheck.answer import Advice
     from smecheck.checks.finding import Finding
     from smecheck.report.options import RenderOptions
     from smecheck.workarea.proven import Proof
@@ -156,7 +158,7 @@ def _asked_for(report: Report, words: Words) -> Iterator[RenderableType]:
         if not check.agrees:
             yield from listed("THE PREDICTION ASSUMES", check.assumptions, words)
     if report.advice is not None:
-        yield from section("ADVICE", _ADVICE_TITLE, advice_table(report.advice, words))
+        yield from section("ADVICE", _ADVICE_TITLE, _advice_table(report.advice, words))
 
 
 def _details(
@@ -226,3 +228,22 @@ def _more(report: Report) -> str:
 def _ruler_line(line: str) -> Text:
     name = next((name for name in _RULER_STYLES if line.startswith(f"{name} ")), None)
     return Text(line, _RULER_STYLES.get(name or "", ""))
+
+
+def _advice_table(advice: Sequence[Advice], words: Words) -> Table:
+    """Return the changes that were tried: what comes of each, and what that rests on."""
+    table = grid(3, gap=2)
+    if not advice:
+        table.add_row("nothing needs to be changed")
+    for one in advice:
+        table.add_row(
+            Text("HELPS", "bold green") if one.helps else Text("no", "dim"),
+            one.cost.value,
+            Text("\n").join(
+                (
+                    Text(words(one.change), "bold"),
+                    Text(f"{VERDICT_WORDS[one.verdict]}: ").append(words(one.note)),
+                )
+            ),
+        )
+    return table

@@ -9,9 +9,10 @@ from smecheck.kernel.decompressor_sizes import (
     InitSizeSide,
     NeededSize,
     SectionRoom,
+    extra_bytes,
 )
 from smecheck.kernel.facts import KernelFacts
-from smecheck.kernel.identity import banner_version
+from smecheck.kernel.identity import is_since
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.quantity import address_text
 from smecheck.remembered import remembered
@@ -21,9 +22,6 @@ from smecheck.workarea.proven import Reservations
 _ROUNDED_SINCE = (5, 4)
 _ROUNDING = "1869dbe87cb9"
 """x86/boot/64: Round memory hole size up to next PMD page; for stable trees as well."""
-
-_UNPACKING_SLACK = 64 << 10
-"""arch/x86/boot/header.S, ZO_z_extra_bytes, up to v5.8; 128 KiB since v5.9 (zstd)."""
 
 
 @remembered
@@ -59,8 +57,7 @@ def _needed_size(image: KernelImage, facts: KernelFacts, kept: Reservations) -> 
     )
     if exact == rounded:
         return Known(NeededSize(exact, exact, exact), f"{formula}, a multiple of 2 MiB as it is")
-    version = None if isinstance(image.release, Unknown) else banner_version(image.release.value)
-    if version is not None and version >= _ROUNDED_SINCE:
+    if is_since(image.release, _ROUNDED_SINCE):
         origin = f"{formula} rounded up to 2 MiB, as since v5.4 ({_ROUNDING})"
         return Known(NeededSize(rounded, rounded, rounded), origin)
     return Known(
@@ -112,7 +109,7 @@ def _least_unpacking_size(header: SetupHeader) -> int:
     which is output_len, a 256th of it and some slack, less the packed payload.
     """
     output_len = value_of(header.output_len)
-    return 0 if output_len is None else output_len + (output_len >> 8) + _UNPACKING_SLACK
+    return 0 if output_len is None else output_len + extra_bytes(output_len, None)[0]
 
 
 def _section_room(facts: KernelFacts, kept: Reservations) -> SectionRoom | None:

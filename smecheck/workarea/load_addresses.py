@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Known, value_of
+from smecheck.evidence import value_of
 from smecheck.load.segments import Loader, Mode
-from smecheck.load.versions import Change, KernelChange, ToolsChange, Version, parse_version
+from smecheck.load.versions import Change, KernelChange, ToolsChange, Version, stated_version
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -86,6 +86,19 @@ def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:
     )
 
 
+def short_of_init_size(boot: Boot, host: Host) -> str | None:
+    """Say why a load by kexec that nobody recorded may have room for less than init_size.
+
+    Then it is not what the proof is about. ``None`` where no option of kexec asks for that.
+    """
+    if not boot.path.by_kexec or not host.kexec_options:
+        return None
+    short = next((one for one in _otherwise(boot, host) if one.only_32bit), None)
+    if short is None:
+        return None
+    return f"the options of kexec ({host.source}) ask for {short.who}, which loads {short.how}"
+
+
 def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
     """Yield who may load otherwise, as far as it is not known to be somebody else."""
     mode, loader = value_of(boot.mode), value_of(boot.loader)
@@ -106,7 +119,7 @@ def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
 def _placing_version(call: Loader, host: Host) -> Version | None:
     """Return the version of what chooses the places of a load by that system call."""
     told = host.kexec_tools if call.rules.placed_by_tools else host.kernel_release
-    return parse_version(told.value) if isinstance(told, Known) else None
+    return stated_version(told)
 
 
 def _is_ruled_out(one: _Otherwise, host: Host) -> bool:

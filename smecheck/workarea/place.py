@@ -12,8 +12,8 @@ from smecheck.kernel.generations import (
     GenerationRules,
     generations_of,
 )
-from smecheck.kernel.identity import banner_version
-from smecheck.kernel.image import KernelImage, Scheme
+from smecheck.kernel.identity import is_since
+from smecheck.kernel.image import Scheme
 from smecheck.load.segments import SegmentRole
 from smecheck.quantity import size_text
 from smecheck.record import record, replace
@@ -325,7 +325,7 @@ def _tables_at_entry(
     if in_section and section is not None and section.type == "PROGBITS":
         return reached("the section was unpacked there with the image")
     # v5.10, 8570978ea030: a decompressor that always builds its own tables.
-    may_build_own = in_section or _is_v5_10_or_later(located.image)
+    may_build_own = in_section or is_since(located.image.release, (5, 10))
     output_len, needed_size = located.image.header.output_len, located.kept.needed_size
     size = value_of(output_len if may_build_own else needed_size) or 0
     return tables_at_entry(
@@ -336,11 +336,6 @@ def _tables_at_entry(
         unpacked=Span.sized(base, size),
         may_build_own=may_build_own,
     )
-
-
-def _is_v5_10_or_later(image: KernelImage) -> bool:
-    version = banner_version(image.release.value) if isinstance(image.release, Known) else None
-    return version is not None and version >= (5, 10)
 
 
 def _with_added(extents: Extents, tables: TablesAtEntry) -> tuple[Extents, tuple[Step, ...]]:

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smecheck.boot.kaslr.variants import release_of
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.kernel.decompressor_sizes import extra_bytes
+from smecheck.kernel.identity import version_of
 from smecheck.kernel.image import KernelImage
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.remembered import remembered
 from smecheck.span import align_up
-
-_EXTRA_BYTES = {65536: "v4.14 to v5.8", 131072: "since v5.9"}
-"""arch/x86/boot/header.S, ZO_z_extra_bytes = (ZO_z_output_len >> 8) + one of these; the larger one
-came with zstd."""
-
-_EXTRA_SINCE = (5, 9)
 
 _LONGEST_HEAD = PAGE_SIZE
 """What lies before the payload is .head.text: 0x2cc to 0x3b1 bytes in the kernels measured."""
@@ -62,7 +57,7 @@ def payload_place(image: KernelImage, kernel_size: int | None) -> Fact[InputBoun
     offsets, lengths = _payload(header.other, output_len)
     extract_offsets = [
         align_up(_extract_offset(output_len, extra, length), PAGE_SIZE)
-        for extra in _extra_bytes(image, output_len)
+        for extra in extra_bytes(output_len, version_of(image.release))
         for length in lengths
     ]
     lowest = min(extract_offsets) + offsets[0]
@@ -99,11 +94,3 @@ def _payload(other: Mapping[str, int], output_len: int) -> tuple[tuple[int, int]
 def _extract_offset(output_len: int, extra: int, length: int) -> int:
     room = output_len + extra
     return room - length if room > length else extra
-
-
-def _extra_bytes(image: KernelImage, output_len: int) -> list[int]:
-    release = release_of(image)
-    sizes = sorted(_EXTRA_BYTES)
-    if release is not None:
-        sizes = sizes[1:] if release >= _EXTRA_SINCE else sizes[:1]
-    return [(output_len >> 8) + size for size in sizes]

@@ -18,9 +18,10 @@ from smecheck.boot.kaslr.around_kexec_boot import kexec_boot
 from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
 from smecheck.boot.kaslr.slots import KaslrRules, KaslrSweep, PossibleBases, Slots
-from smecheck.boot.kaslr.variants import kaslr_variants, release_of
+from smecheck.boot.kaslr.variants import kaslr_variants
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.facts import KernelFacts
+from smecheck.kernel.identity import version_of
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.quantity import address_text, count_text, size_text
@@ -242,7 +243,7 @@ def _is_efi(located: Located) -> Fact[bool]:
 def _answer(located: Located, early: EarlyBoot) -> Fact[KaslrAnswer]:
     may_stay, bound = None, None
     if isinstance(early.efi, Unknown):
-        release = release_of(located.image)
+        release = version_of(located.image.release)
         if early.loader_type == EFI_STUB_LOADER_TYPE and (
             release is None or release >= _STUB_PLACES_SINCE
         ):

@@ -15,7 +15,7 @@ from typing import TypeAlias, assert_never
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
 from smecheck.evidence import Known
 from smecheck.kernel.facts import KernelFacts
-from smecheck.kernel.identity import banner_version
+from smecheck.kernel.identity import version_of
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.record import field_names, record
 from smecheck.remembered import remembered
@@ -103,11 +103,6 @@ class Variants:
     """What does not tell, each with its source."""
 
 
-def release_of(image: KernelImage) -> Release | None:
-    """Return the first two numbers of the image's release."""
-    return banner_version(image.release.value) if isinstance(image.release, Known) else None
-
-
 @remembered
 def kaslr_variants(image: KernelImage, facts: KernelFacts) -> Variants:
     """Return the variants that the release, the scheme and the configuration leave."""
@@ -137,7 +132,7 @@ class _Releases:
 def _releases(image: KernelImage, facts: KernelFacts) -> _Releases:
     """Return the oldest and the newest release whose variant the kernel may have."""
     scheme = facts.scheme.value if isinstance(facts.scheme, Known) else None
-    release = release_of(image)
+    release = version_of(image.release)
     if release is not None and isinstance(image.release, Known):
         text = image.release.value
         origin = f"the release {text}"

@@ -1,4 +1,4 @@
-"""Small files that say one thing each of a machine: its command line, its CPUs, what is loaded."""
+"""Small files that say one thing each of a machine: its command line, CPUs, packages, state."""
 
 from __future__ import annotations
 
@@ -33,6 +33,21 @@ _NUMA = re.compile(r"available: ([0-9]{1,5}) nodes?\b")
 _POSSIBLE = re.compile(r"0-([0-9]{1,6})|0")
 _SOS = re.compile(r"sosreport:? (\S{1,40})")
 _TEXT_LIMIT = 4096
+# rpm -qa: kexec-tools-2.0.25-5.el9.x86_64; dpkg -l: "ii  kexec-tools  1:2.0.25-3+b1  amd64";
+# supportconfig's rpm.txt has the vendor between the two.
+_KEXEC_TOOLS = re.compile(
+    r"^(?:ii\s+)?kexec-tools(?::\w+)?(?:-|\s+(?:\S.{0,60}?\s)??(?:[0-9]+:)?)"
+    r"(?P<version>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})(?:[-+.~\s]|$)",
+    re.MULTILINE,
+)
+_STATUS = re.compile(
+    r"^Package: kexec-tools\n(?:(?!\n\n)[\s\S]){0,2000}?^Version: (?:[0-9]+:)?"
+    r"(?P<version>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})",
+    re.MULTILINE,
+)
+"""The same in /var/lib/dpkg/status."""
+_OFFLINE_BLOCK = re.compile(r"\s*(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\s+\S+\s+offline\b")
+_BLOCKS_LIMIT = 64
 
 
 def cmdline_facts(text: str, member: str) -> Iterator[TriageFact]:
@@ -153,3 +168,26 @@ def vmcore_facts(notes: VmcoreNotes) -> Iterator[TriageFact]:
     if isinstance(notes.text, Known):
         value = f"_text of the kernel that crashed at {notes.text.value:#x}"
         yield TriageFact(FactName.VMCORE, value, member)
+
+
+def package_facts(text: str, member: str) -> Iterator[TriageFact]:
+    """Read the version of kexec-tools."""
+    found = _KEXEC_TOOLS.search(text) or _STATUS.search(text)
+    if found is not None:
+        line = text.count("\n", 0, found.start()) + 1
+        yield TriageFact(FactName.KEXEC_TOOLS, found["version"], member, line)
+
+
+def memory_block_facts(text: str, member: str) -> Iterator[TriageFact]:
+    """Yield the ranges that lsmem shows offline, which an older load still counts on.
+
+    They are inclusive, as they are printed.
+    """
+    left = _BLOCKS_LIMIT
+    for number, line in enumerate(text.split("\n"), 1):
+        found = _OFFLINE_BLOCK.match(line)
+        if found is None or not left:
+            continue
+        left -= 1
+        span = f"{int(found[1], 16):#x}-{int(found[2], 16):#x}"
+        yield TriageFact(FactName.MEMORY_OFFLINE, span, member, number)

@@ -11,9 +11,7 @@ from smecheck.errors import InputError, WrongKind
 from smecheck.read.archive import file_listings, kdump_settings, machine_values
 from smecheck.read.archive.member_logs import LOG_LIMIT, MemberLogs
 from smecheck.read.archive.member_patterns import MemberKind, kind_of_section
-from smecheck.read.archive.memory_blocks import memory_block_facts
 from smecheck.read.archive.opened_member import Opened
-from smecheck.read.archive.package_versions import package_facts
 from smecheck.read.archive.sieved_journal import sieved_journal
 from smecheck.read.archive.supportconfig import Section, sections
 from smecheck.read.lines.journal_records import form_of
@@ -49,8 +47,8 @@ _FACTS: dict[MemberKind, Callable[[str, str], Iterator[TriageFact]]] = {
     MemberKind.KDUMP_STATE: kdump_settings.state_facts,
     MemberKind.KEXEC_COMMAND: kdump_settings.state_facts,
     MemberKind.PASTED_VALUES: machine_values.pasted_value_facts,
-    MemberKind.PACKAGES: package_facts,
-    MemberKind.MEMORY_BLOCKS: memory_block_facts,
+    MemberKind.PACKAGES: machine_values.package_facts,
+    MemberKind.MEMORY_BLOCKS: machine_values.memory_block_facts,
 }
 _OF_RELEASE = re.compile(r"(?:boot/(?:vmlinuz|config|System\.map)-|lib/modules/)([^/]+)")
 _LOGS = frozenset(

@@ -13,7 +13,7 @@ from smecheck.errors import InputError, MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.machine.vmcore import VmcoreNotes
 from smecheck.read.kernel.elf_file import ElfFile
-from smecheck.read.kinds import ELF_MAGIC
+from smecheck.read.kinds import ELF_MAGIC, KDUMP_MAGIC
 from smecheck.read.readable import Readable
 
 HEAD_LIMIT = 4 << 20
@@ -21,7 +21,6 @@ HEAD_LIMIT = 4 << 20
 
 _INFO_LIMIT = 64 << 10
 _ET_CORE_AT, _ET_CORE = 16, 4
-_KDUMP = b"KDUMP   "
 _FLAT = b"makedumpfile\0\0\0\0"
 
 # makedumpfile, diskdump_mod.h: struct disk_dump_header and struct kdump_sub_header, on x86-64.
@@ -40,7 +39,7 @@ def is_vmcore(head: bytes) -> bool:
     """Tell whether a file that begins with ``head`` is a dump of a kernel's memory."""
     if head.startswith(ELF_MAGIC) and len(head) > _ET_CORE_AT:
         return head[_ET_CORE_AT] == _ET_CORE
-    return head.startswith((_KDUMP, _FLAT))
+    return head.startswith((KDUMP_MAGIC, _FLAT))
 
 
 def read_vmcore_notes(content: Readable, name: str) -> VmcoreNotes:
@@ -56,7 +55,7 @@ def read_vmcore_notes(content: Readable, name: str) -> VmcoreNotes:
     head = _read(content, HEAD_LIMIT)
     if head.startswith(_FLAT):
         head = _unflattened(head)
-    if head.startswith(_KDUMP):
+    if head.startswith(KDUMP_MAGIC):
         release, info = _of_kdump(head, name)
     else:
         release, info = None, _of_elf(head, name)

@@ -16,10 +16,9 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.image import KernelConfig
 from smecheck.read.kernel.config_marks import ConfigMarks, named_after
 from smecheck.read.kernel.kconfig import first_wrong, value_problem
+from smecheck.read.kinds import GZIP_DEFLATE_MAGIC
 from smecheck.read.source import TEXT_LIMIT, Source, decode_text, display_name, read_bounded
 from smecheck.record import replace
-
-GZIP_MAGIC = b"\x1f\x8b\x08"
 
 OPTIONS = (
     "CONFIG_AMD_MEM_ENCRYPT",
@@ -80,7 +79,7 @@ def read_config(source: Source) -> KernelConfig:
     """
     name = display_name(source)
     data = read_bounded(source, TEXT_LIMIT)
-    if data.startswith(GZIP_MAGIC):
+    if data.startswith(GZIP_DEFLATE_MAGIC):
         data = unpacked(data) or b""
         if not data:
             raise MalformedInput(

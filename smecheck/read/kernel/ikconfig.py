@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from smecheck.errors import InputError
 from smecheck.kernel.image import KernelConfig
-from smecheck.read.kernel.config import GZIP_MAGIC, parse_config, unpacked
+from smecheck.read.kernel.config import parse_config, unpacked
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
+from smecheck.read.kinds import GZIP_DEFLATE_MAGIC
 
 _MARKER = b"IKCFG_ST"
-_START = _MARKER + GZIP_MAGIC
+_START = _MARKER + GZIP_DEFLATE_MAGIC
 _PACKED_LIMIT = 1 << 20
 """Bytes of the gzip file that are read; a distribution's has 60 KiB."""
 

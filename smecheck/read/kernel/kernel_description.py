@@ -12,6 +12,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import (
     NOT_FROM_IMAGE,
+    OTHER_FIELDS,
     KernelImage,
     KernelKind,
     LoadSegment,
@@ -59,21 +60,7 @@ _KEYS = (
 )
 _SECTION_KEYS = ("name", "address", "size", "type", "offset", "flags")
 _PROGRAM_HEADER_KEYS = ("vaddr", "paddr", "filesz", "memsz", "flags", "offset", "align")
-_OTHER_HEADER_KEYS = (
-    "protocol",
-    "xloadflags",
-    "loadflags",
-    "setup_sects",
-    "syssize",
-    "cmdline_size",
-    "initrd_addr_max",
-    "min_alignment",
-    "payload_offset",
-    "payload_length",
-    "handover_offset",
-    "kernel_info_offset",
-    "file_size",
-)
+_OTHER_HEADER_KEYS = (*OTHER_FIELDS, "file_size")
 _HEADER_KEYS = (
     "init_size",
     "kernel_alignment",

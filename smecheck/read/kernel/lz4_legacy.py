@@ -11,8 +11,8 @@ from typing import Any
 from smecheck.read.kernel.decoder_program import DecoderProgram
 from smecheck.read.kernel.decoders import BLOCK, installed
 from smecheck.read.kernel.packed import NotUnpacked, Packed
+from smecheck.read.kinds import LZ4_LEGACY_MAGIC
 
-_MAGIC = 0x184C2102
 _BLOCK = 8 << 20
 """LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE."""
 _PACKED_LIMIT = _BLOCK + _BLOCK // 255 + 16  # LZ4_COMPRESSBOUND
@@ -80,7 +80,7 @@ def _unpacked(packed: Packed, decode: _Decode, damaged: type[Exception]) -> Iter
 def _next_size(packed: Packed) -> int:
     """Return the size of the next block, 0 at the end; frames may follow upon each other."""
     field = packed.read(_SIZE_BYTES)
-    if int.from_bytes(field, "little") == _MAGIC:
+    if field == LZ4_LEGACY_MAGIC:
         field = packed.read(_SIZE_BYTES)
     if not field:
         return 0

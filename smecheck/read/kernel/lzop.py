@@ -12,8 +12,8 @@ from typing import Any
 from smecheck.read.kernel.decoder_program import DecoderProgram
 from smecheck.read.kernel.decoders import installed
 from smecheck.read.kernel.packed import NotUnpacked, Packed
+from smecheck.read.kinds import LZO_MAGIC
 
-MAGIC = b"\x89LZO\0\r\n\x1a\n"
 _BLOCK = 256 << 10
 """LZO_BLOCK_SIZE; lzop writes no larger block unless told to."""
 _BLOCKS = 8192
@@ -67,7 +67,7 @@ def _decoded(module: Any, data: bytes, size: int) -> bytes:
 
 def _skip_header(packed: Packed) -> int:
     """Read past the header; return its flags."""
-    packed.read(len(MAGIC))
+    packed.read(len(LZO_MAGIC))
     version, _library = _numbers(packed, ">HH")
     if version < _VERSION_WITH_LEVEL:
         _method, flags = _numbers(packed, ">BI")

@@ -13,9 +13,18 @@ from smecheck.read.kernel.decoders import (
     unpack_zstd,
 )
 from smecheck.read.kernel.lz4_legacy import unpack_lz4_legacy
-from smecheck.read.kernel.lzop import MAGIC as LZOP_MAGIC
 from smecheck.read.kernel.lzop import unpack_lzop
 from smecheck.read.kernel.packed import NotUnpacked, Packed, PackedBytes
+from smecheck.read.kinds import (
+    BZIP2_MAGIC,
+    GZIP_MAGIC,
+    LZ4_FRAME_MAGIC,
+    LZ4_LEGACY_MAGIC,
+    LZMA_MAGIC,
+    LZO_MAGIC,
+    XZ_MAGIC,
+    ZSTD_MAGIC,
+)
 from smecheck.record import record
 
 UNPACKED_LIMIT = 512 << 20
@@ -42,14 +51,14 @@ class Compression:
 
 
 _COMPRESSIONS = (
-    Compression("gzip", b"\x1f\x8b", unpack_gzip, ends_with_size=True),
-    Compression("xz", b"\xfd7zXZ\0", unpack_xz),
-    Compression("bzip2", b"BZh", unpack_bzip2, limit=_SLOW_LIMIT),
-    Compression("lzma", b"\x5d\0\0", unpack_lzma),
-    Compression("zstd", b"\x28\xb5\x2f\xfd", unpack_zstd),
-    Compression("lz4", b"\x02\x21\x4c\x18", unpack_lz4_legacy),
-    Compression("lz4", b"\x04\x22\x4d\x18", unpack_lz4_frame),
-    Compression("lzo", LZOP_MAGIC, unpack_lzop),
+    Compression("gzip", GZIP_MAGIC, unpack_gzip, ends_with_size=True),
+    Compression("xz", XZ_MAGIC, unpack_xz),
+    Compression("bzip2", BZIP2_MAGIC, unpack_bzip2, limit=_SLOW_LIMIT),
+    Compression("lzma", LZMA_MAGIC, unpack_lzma),
+    Compression("zstd", ZSTD_MAGIC, unpack_zstd),
+    Compression("lz4", LZ4_LEGACY_MAGIC, unpack_lz4_legacy),
+    Compression("lz4", LZ4_FRAME_MAGIC, unpack_lz4_frame),
+    Compression("lzo", LZO_MAGIC, unpack_lzop),
 )
 
 

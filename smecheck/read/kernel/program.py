@@ -16,8 +16,8 @@ from typing import BinaryIO
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.image import Section
 from smecheck.kernel.program import KernelProgram
+from smecheck.kernel.symbols import FewSymbols
 from smecheck.read.kernel.elf_file import ElfFile
-from smecheck.read.kernel.few_symbols import FewSymbols
 from smecheck.read.kernel.kernel_symbols import kernel_symbols
 from smecheck.read.kernel.packed import NotUnpacked, PackedBytes
 from smecheck.read.kernel.payload import Payload

@@ -12,9 +12,10 @@ import struct
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.image import Purgatory
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
+from smecheck.read.kinds import ELF_MAGIC
 from smecheck.span import align_up
 
-PURGATORY_MAGIC = b"\x7fELF\2\1\1" + bytes(9) + b"\1\0\x3e\0"
+PURGATORY_MAGIC = ELF_MAGIC + b"\2\1\1" + bytes(9) + b"\1\0\x3e\0"
 """How a relocatable ELF file for x86-64 begins: e_ident, ET_REL, EM_X86_64."""
 
 PURGATORY_REACH = 128 << 10

@@ -9,7 +9,7 @@ from __future__ import annotations
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.kernel.image import SetupHeader
+from smecheck.kernel.image import OTHER_FIELDS, SetupHeader
 from smecheck.quantity import address_text
 from smecheck.read.kernel.banner import BANNER_REACH, Banner, banner_at
 from smecheck.read.kernel.packed import PackedBytes
@@ -58,21 +58,6 @@ _FIELDS = {
     "handover_offset": _Field(0x264, 4, 0x20B),
     "kernel_info_offset": _Field(0x268, 4, 0x20F),
 }
-_OTHER = (
-    "protocol",
-    "xloadflags",
-    "loadflags",
-    "setup_sects",
-    "syssize",
-    "cmdline_size",
-    "initrd_addr_max",
-    "min_alignment",
-    "payload_offset",
-    "payload_length",
-    "handover_offset",
-    "kernel_info_offset",
-)
-"""Fields that no placement depends on."""
 
 
 class SetupFields:
@@ -122,7 +107,7 @@ class SetupFields:
         Args:
             output_len: z_output_len, which stands in the payload.
         """
-        facts = {name: self.fact(name) for name in _OTHER}
+        facts = {name: self.fact(name) for name in OTHER_FIELDS}
         other = {name: fact.value for name, fact in facts.items() if isinstance(fact, Known)}
         return SetupHeader(
             init_size=_filled_in(self.fact("init_size")),

@@ -21,6 +21,7 @@ from smecheck.kernel.image import SECTION_SYMBOLS, KernelImage, KernelKind, Setu
 from smecheck.kernel.link_address import DEFAULT_LINK_ADDRESS, settled
 from smecheck.kernel.startup_names import all_spellings, by_plain_name
 from smecheck.quantity import address_text
+from smecheck.read.kinds import ELF_MAGIC, kind_of_text
 from smecheck.read.lines.log_lines import LINE_LIMIT
 from smecheck.read.readable import Readable
 from smecheck.read.source import STDIN, decode_text, display_name, open_binary
@@ -278,11 +279,10 @@ def _refuse_stub(piece: bytes, name: str) -> None:
 
 
 def _other_kind(head: bytes, name: str) -> WrongKind:
-    if head.startswith(b"\x7fELF"):
+    if head.startswith(ELF_MAGIC):
         return WrongKind(
             "is an ELF file, not a list of symbols", where=name, help_text="give it as KERNEL"
         )
-    from smecheck.read.kinds import kind_of_text
 
     kind = kind_of_text(decode_text(head, name))
     what = f"is {kind.description}, not" if kind else "is not"

@@ -27,7 +27,7 @@ from smecheck.read.kernel.kept_bytes import KeptBytes, Sought
 from smecheck.read.kernel.packed import NotUnpacked
 from smecheck.read.kernel.payload import UNPACKED_LIMIT, Payload
 from smecheck.read.kernel.purgatory import PURGATORY_MAGIC, PURGATORY_REACH
-from smecheck.read.kinds import ELF_MAGIC, kind_of_binary, kind_of_text
+from smecheck.read.kinds import ELF_MAGIC, GZIP_DEFLATE_MAGIC, kind_of_binary, kind_of_text
 from smecheck.span import Span
 
 _HEAD = 64 << 10
@@ -50,7 +50,9 @@ _SOUGHT = (
     Sought(BANNER_TEXT, BANNER_REACH),
     *(Sought(text, len(text)) for text in SME_TEXTS),
     Sought(PURGATORY_MAGIC, PURGATORY_REACH, most=2),
-    Sought(b"IKCFG_ST\x1f\x8b\x08", 1 << 20, most=2),  # the configuration, kernel/configs.c
+    Sought(
+        b"IKCFG_ST" + GZIP_DEFLATE_MAGIC, 1 << 20, most=2
+    ),  # the configuration, kernel/configs.c
 )
 
 _UNPACK = "unpack it to a file, then give that"

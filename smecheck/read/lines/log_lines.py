@@ -1,7 +1,7 @@
 """The lines of a text of any length: never more than one chunk of it is in memory.
 
 What mail programs, web pages and terminals did to the text is undone here, for all readers: mail is
-decoded, no-break spaces are blanks again, colours are taken out.
+decoded, no-break spaces are blanks again, dashes are hyphens, colours are taken out.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _LATIN_BLANK = re.compile(rb"(?<![\x80-\xff])\xa0+(?![\x80-\xbf])")
 """No-break spaces of a text that is not UTF-8: ISO 8859, Windows-1252."""
 _NOTHING = re.compile(rb"\xef\xbb\xbf|\xe2\x80[\x8b-\x8d]|\xe2\x81\xa0|\xc2\xad")
 """Byte order mark, zero-width space and joiners, soft hyphen: web pages and editors put them in."""
+
+_DASH = re.compile(rb"\xe2\x80[\x90-\x93]|\xe2\x88\x92")
+"""Hyphens, the en dash and the sign for minus, which word processors and wikis make of one."""
 
 
 @record
@@ -148,11 +151,11 @@ def numbered_lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def plain(text: bytes) -> bytes:
-    """Return a text without colours, and with plain blanks for typographic ones."""
+    """Return a text without colours, and with plain blanks and hyphens for typographic ones."""
     if b"\x1b" in text:
         text = _COLOUR.sub(b"", text)
     if not text.isascii():
-        text = _NOTHING.sub(b"", _BLANK.sub(b" ", text))
+        text = _DASH.sub(b"-", _NOTHING.sub(b"", _BLANK.sub(b" ", text)))
         if b"\xa0" in text:
             text = _LATIN_BLANK.sub(lambda found: b" " * len(found[0]), text)
     return text

@@ -34,8 +34,11 @@ class Prefix(NamedTuple):
     host: str = ""
 
 
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+# Of any language: journalctl and dmesg -T write the locale's (%b, %a), glibc's localedata/locales:
+# "Okt", "févr.", "11月". For texts as for bytes, of which those above ASCII are parts of letters.
+_LETTER = r"[^\x00-@\[-`{-\x7f]"
+_MONTH = rf"(?:1?[0-9])?{_LETTER}{{1,18}}\.?"
+_DAY = rf"{_LETTER}{{1,12}}\.?"
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
 _DATE = (
     rf"(?:{_MONTH} {{1,2}}[0-9]{{1,2}} (?:[0-9]{{4}} )?{_TIME}"  # syslog

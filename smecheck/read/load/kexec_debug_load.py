@@ -5,6 +5,7 @@ from __future__ import annotations
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.load.naming import name_elfcorehdr, name_entered, name_segments
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentRole
+from smecheck.quantity import address_text
 from smecheck.read.load.handed_table import HandedTable
 from smecheck.read.load.kexec_command import KexecCommand
 from smecheck.read.load.recorded_load import (
@@ -68,9 +69,22 @@ class KexecDebugLoad:
         whole = [index for index, row in self.rows.items() if {"bufsz", "mem", "memsz"} <= set(row)]
         expected = self.count[1] if self.count else max(self.rows, default=-1) + 1
         if len(whole) == expected == len(self.rows) and all(index < expected for index in whole):
-            return None
+            return self._misplaced()
         said = "nr_segments says" if self.count else "by its last one it has"
         return f"the list of segments is cut off: {said} {expected}, {len(whole)} are complete"
+
+    def _misplaced(self) -> str | None:
+        """Tell what the list has elsewhere than kexec placed it."""
+        starts = {row["mem"][1] for row in self.rows.values()}
+        for address, role in self.places.items():
+            if address not in starts:
+                where = f"{role.value} at {address_text(address)}, where kexec placed it"
+                return f"the list of segments does not have {where}: a line is not as it was"
+        for row in self.rows.values():
+            if row["bufsz"][1] > row["memsz"][1]:
+                what = f"{row['bufsz'][1]:#x} bytes in {row['memsz'][1]:#x} of memory"
+                return f"the list of segments has {what}: a line is not as it was"
+        return None
 
 
 def segment_list(draft: KexecDebugLoad, name: str) -> SegmentList:

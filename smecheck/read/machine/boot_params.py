@@ -12,6 +12,7 @@ import struct
 from smecheck.boot.early_boot import BootParams, EfiInfo
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.read.kinds import BOOT_MAGIC, BOOT_MAGIC_OFFSET
 from smecheck.read.source import Source, display_name, read_bounded
 from smecheck.span import Span
 
@@ -21,7 +22,6 @@ SIZE = 4096
 _FILE_LIMIT = 64 << 10
 E820_ENTRIES = 128
 """E820_MAX_ENTRIES_ZEROPAGE: the e820 table ends there."""
-_MAGIC_AT, _MAGIC = 0x202, b"HdrS"
 _EFI_SIGNATURES = (b"EL64", b"EL32")
 _RDSP_AT = 0x070
 _EFI_AT = 0x1C0
@@ -75,10 +75,9 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
     """
     if len(data) != SIZE:
         raise _no_boot_params(f"has {len(data)} bytes, boot_params has {SIZE}", name)
-    magic = data[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)]
     # The EFI stub makes boot_params of its own, and copies no header into them.
     by_stub = data[_EFI_AT : _EFI_AT + 4] in _EFI_SIGNATURES and data[_LOADER_TYPE_AT]
-    if magic != _MAGIC and not by_stub:
+    if not (data.startswith(BOOT_MAGIC, BOOT_MAGIC_OFFSET) or by_stub):
         raise _no_boot_params("has neither HdrS at 0x202 nor an EFI signature at 0x1c0", name)
     return BootParams(
         source=name,

@@ -9,8 +9,8 @@ import shlex
 
 from smecheck.evidence import Fact, Known
 from smecheck.load.getopt_long import BadOptionError
-from smecheck.load.kexec_options import check_options, did_you_mean, version_of_tools
-from smecheck.load.versions import parse_version
+from smecheck.load.kexec_options import check_options, did_you_mean
+from smecheck.load.versions import parse_version, stated_version
 from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import MOST_CPUS, Host
 from smecheck.read.machine.sysfs_memmap import type_of
@@ -136,7 +136,7 @@ def _options(fields: Fields, tools: Fact[str]) -> tuple[str, ...]:
         words += found
         places += [node] * len(found)
     try:
-        check_options(words, version_of_tools(tools))
+        check_options(words, stated_version(tools))
     except BadOptionError as error:
         node, word = places[error.position], words[error.position]
         hint = did_you_mean(word) if error.message.startswith("unrecognized") else ""

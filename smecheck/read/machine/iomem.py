@@ -13,7 +13,17 @@ import re
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.machine.memory import MemoryMap, Region, usable_ram
 from smecheck.quantity import address_text
-from smecheck.read.kinds import kind_of_text
+from smecheck.read.kinds import (
+    BOOT_MAGIC,
+    BOOT_MAGIC_OFFSET,
+    BZIP2_MAGIC,
+    ELF_MAGIC,
+    GZIP_MAGIC,
+    KDUMP_MAGIC,
+    XZ_MAGIC,
+    ZSTD_MAGIC,
+    kind_of_text,
+)
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.line_wrapper import unwrapped
 from smecheck.read.lines.log_lines import plain
@@ -35,15 +45,14 @@ _PORTS = 0x10000
 _IOPORT = re.compile(r"^[ \t>]*+[0-9a-f]{4}-[0-9a-f]{4} : ", re.MULTILINE)
 """A line of /proc/ioports: the same format in four digits, where memory is shown in eight."""
 
-_BOOT_MAGIC_OFFSET = 0x202  # Documentation/arch/x86/boot.rst, "HdrS"
-_MAGICS = (
-    (0, b"\x7fELF", "an ELF file (a vmlinux or a core dump?)"),
-    (_BOOT_MAGIC_OFFSET, b"HdrS", "a bzImage (vmlinuz)"),
-    (0, b"\x1f\x8b", "a gzip file"),
-    (0, b"\xfd7zXZ\0", "an xz file"),
-    (0, b"BZh", "a bzip2 file"),
-    (0, b"\x28\xb5\x2f\xfd", "a zstd file"),
-    (0, b"KDUMP   ", "a compressed vmcore"),
+_KINDS = (
+    (0, ELF_MAGIC, "an ELF file (a vmlinux or a core dump?)"),
+    (BOOT_MAGIC_OFFSET, BOOT_MAGIC, "a bzImage (vmlinuz)"),
+    (0, GZIP_MAGIC, "a gzip file"),
+    (0, XZ_MAGIC, "an xz file"),
+    (0, BZIP2_MAGIC, "a bzip2 file"),
+    (0, ZSTD_MAGIC, "a zstd file"),
+    (0, KDUMP_MAGIC, "a compressed vmcore"),
 )
 
 # Firmware maps and kexec's lists come first: a kernel log, say, is told by any line of it.
@@ -252,7 +261,7 @@ def _range(line: Line) -> str:
 
 def _binary_kind(data: bytes) -> str | None:
     """Name the kind of a binary file, if it is one of the known kinds."""
-    for offset, magic, kind in _MAGICS:
+    for offset, magic, kind in _KINDS:
         if data.startswith(magic, offset):
             return kind
     return None
