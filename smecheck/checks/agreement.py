@@ -102,14 +102,14 @@ _TAKEN = "the kernel or its command line (mem=, memmap=) took it"
 def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
     """One map calls memory RAM, another one of the same machine does not.
 
-    /proc/iomem is held against the e820 map of the kernel log, the firmware's map against the one
-    that the log begins with, or else against /proc/iomem. Where the workarea or a segment lies in
-    what they disagree on, nothing that follows from either counts: an error. Elsewhere it is a
-    warning that they are perhaps not of one boot. A kernel whose command line has mem= or memmap=
+    /proc/iomem is compared with the e820 map of the kernel log, the firmware's map with the one
+    that the log begins with, or else with /proc/iomem. Where the workarea or a segment lies in a
+    range on which they disagree, nothing can be concluded from either: an error. Elsewhere it is a
+    warning that they may be of different boots. A kernel whose command line has mem= or memmap=
     sees other memory than its firmware reports, and memory that was added to a running machine is
     in no firmware's map; kexec_load of kexec-tools goes by the firmware's map all the same.
 
-    Passes: a log of the boot whose /proc/iomem it is; one that has not the hot-added memory.
+    Passes: a log of the boot whose /proc/iomem it is; one that lacks the hot-added memory.
     Fails: a map that says Reserved where the workarea lies, beside an iomem that says System RAM.
     Sources: arch/x86/kernel/e820.c, e820_table and the one that firmware_map_add_early() is given,
     e820_table_firmware in v5.0 to v6.12 and e820_table_kexec in v7.3; guests (docs/evidence.md), in
@@ -190,8 +190,8 @@ def sme_in_a_guest(resolved: Resolved) -> Iterator[Observation]:
     No kernel says both: a list of encryption features that begins with SME ends there, SEV and its
     kind are what a guest has from its hypervisor, and since v4.15 sme_enable() turns SME on under
     no hypervisor that CPUID shows. So the lines are of two machines (a guest's console in its
-    host's log), or one was changed on its way. Whether SME is on is then not known, and what else
-    the log says of the machine may be of the other one.
+    host's log), or one was changed on its way. Whether SME is on is then not known, and whatever
+    else the log says may be about the other machine.
 
     Passes: "AMD Memory Encryption Features active: SEV SEV-ES" alone, or SME alone.
     Fails: "Memory Encryption Features active: AMD SME SEV".

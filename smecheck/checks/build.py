@@ -97,7 +97,7 @@ def unsuitable_header(resolved: Resolved) -> Iterator[Observation]:
     The early code maps in 2 MiB steps: a kernel whose ``_text`` is not on such a boundary spins in
     __startup_64(), so kernel_alignment must be a multiple of it. Without XLF_KERNEL_64 loaders take
     the 32-bit entry. A kernel that is not relocatable, or does not say that it may lie above 4 GiB,
-    cannot run in most crash reservations: that is a warning, since it may be meant.
+    cannot run in most crash reservations: that is a warning, since it may be intended.
 
     Passes: kernel_alignment 0x200000, relocatable, xloadflags 0x7f.
     Fails: kernel_alignment 0x100000; xloadflags 0x7e; not relocatable (warning).
@@ -139,12 +139,12 @@ def unsuitable_header(resolved: Resolved) -> Iterator[Observation]:
     remedy="build the kernel that is to boot with SME without that option",
 )
 def instrumented_early_code(resolved: Resolved) -> Iterator[Observation]:
-    """The configuration instruments all code, perhaps also that which sets the workarea up.
+    """The configuration instruments all code, possibly also the code that sets up the workarea.
 
     It runs from an identity mapping, before the kernel's own page tables. A call into a sanitizer's
     shadow memory, or a counter at its link address, is a page fault without a handler there. The
     kernel's Makefiles keep most instrumentation out of these files; what they are not known to keep
-    out is reported, under the condition that it is in.
+    out is reported as conditional.
 
     Passes: CONFIG_KCOV=y with CONFIG_KASAN unset.
     Fails: CONFIG_KASAN=y.

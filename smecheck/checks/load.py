@@ -36,7 +36,7 @@ def segments_overlap(resolved: Resolved) -> Iterator[Observation]:
     """Two segments of the load share memory.
 
     kexec refuses overlapping segments, so a list that has them is wrong, or mixes two loads. Each
-    segment is held against the one below it that reaches furthest.
+    segment is compared with the one below it that reaches furthest.
 
     Passes: boot_params at 0x10d41000, after a kernel segment that ends there.
     Fails: boot_params at 0x10d40000.
@@ -111,8 +111,8 @@ def segment_outside_ram(resolved: Resolved) -> Iterator[Observation]:
 def load_refused(resolved: Resolved) -> Iterator[Observation]:
     """The text of the load says that the kernel, or kexec itself, refused it.
 
-    ``kexec -d`` prints the whole segment list all the same, twice. What is said of the placement
-    holds for a load with these segments; this one is not in memory.
+    ``kexec -d`` prints the whole segment list all the same, twice. The placement is that of a load
+    with these segments, but this load is not in memory.
 
     Passes: the output of a load that ended without a word.
     Fails: "kexec_load failed: Cannot assign requested address" below the list.

@@ -72,7 +72,7 @@ def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
     "feature is what faults, or one whose early code is position-independent (v6.16)",
 )
 def early_fault(resolved: Resolved) -> Iterator[Observation]:
-    """With SME on, the kernel touches what nothing maps yet, and dies before its first message.
+    """With SME on, the kernel touches unmapped memory and dies before its first message.
 
     The code that sets SME up runs at the physical address of the kernel, with page tables that map
     memory one to one. An operand at its link address, an indirect call to one, a call into

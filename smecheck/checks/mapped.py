@@ -50,14 +50,14 @@ def _frames_shared_with_initrd(located: Located) -> Iterator[Forbidden]:
     remedy=SME_OFF_NOW + OWN_SECTION,
 )
 def initrd_loses_encryption(resolved: Resolved) -> Iterator[Observation]:
-    """The workarea's decrypted mapping replaces that of an initrd it shares a 2 MiB frame with.
+    """The workarea's decrypted mapping replaces that of an initrd in the same 2 MiB frame.
 
     The workarea is mapped with 2 MiB entries without the C bit, up to a 2 MiB boundary: 4 MiB, of
     which little more than half is written. An initrd that covers such a frame only in part was
     mapped there with 4 KiB entries; they are replaced, and that part of the initrd is "encrypted"
     through a mapping that does not encrypt. The kernel later reads plain bytes as encrypted ones:
-    "Initramfs unpacking failed". Frames that the initrd covers wholly keep their bit. Seen in the
-    page tables of a v5.0 kernel; the death was shown by garbling those pages.
+    "Initramfs unpacking failed". Frames that the initrd covers completely keep their bit. Seen in
+    the page tables of a v5.0 kernel; garbling those pages showed that it dies of this.
 
     Passes: an initrd at 0x11000000, where the mapped part ends, or one of whole 2 MiB frames.
     Fails: an initrd of 2 MiB at 0x10fff000: its first page.
@@ -91,7 +91,7 @@ def neighbour_in_mapped_part(resolved: Resolved) -> Iterator[Observation]:
     """A segment other than the initrd lies where the workarea is mapped but not written.
 
     boot_params, purgatory and the like are not encrypted in place, so a decrypted mapping does them
-    no harm; kernels with such neighbours came up in every run. It is not an alarm, but it is luck.
+    no harm; kernels with such neighbours came up in every run. It is harmless, but only by luck.
 
     Passes: purgatory at 0x11000000, where the mapped part ends.
     Fails: purgatory at 0x10fff000, written to 0x10e07000 (a note).

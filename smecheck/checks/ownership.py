@@ -92,10 +92,10 @@ def safe_by_luck(resolved: Resolved) -> Iterator[Observation]:
     """A kernel of the after-end scheme whose init_size happens to reach over the workarea.
 
     init_size is made for the decompressor; where its payload is large (many relocations) it exceeds
-    the kernel by enough to cover the workarea. Nothing keeps the next build from losing that: by
-    a smaller payload (another compressor, fewer relocations), or by a kernel that grows where the
-    payload does not (.bss, .brk). How far ``_end`` may move with the same init_size is said; it
-    is rounded up to 2 MiB, so within its frame it moves for nothing, and then by whole frames.
+    the kernel by enough to cover the workarea. The next build may lose that: by a smaller payload
+    (another compressor, fewer relocations), or by a kernel that grows where the payload does not
+    (.bss, .brk). The finding says how far ``_end`` may move with the same init_size; it is rounded
+    up to 2 MiB, so growth within its frame changes nothing.
 
 
     Passes: a kernel with .init.scratch, which needs no luck.

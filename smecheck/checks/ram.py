@@ -111,7 +111,7 @@ def not_mapped_at_entry(resolved: Resolved) -> Iterator[Observation]:
     sme_encrypt_kernel() maps the workarea in the page tables that it finds. Where a 1 GiB frame of
     it has no table yet, it builds one 0x202000 past the workarea's start. If that place is not
     mapped either, the kernel dies before a single byte was copied. The kernel's own frames are
-    always mapped, so this takes a workarea that begins, or goes on in, another 1 GiB frame.
+    always mapped, so this takes a workarea that begins or continues in another 1 GiB frame.
 
     Which tables those are depends on the boot. kexec maps System RAM and the segments (and ACPI
     and EFI tables, which makes it conditional where they may lie in that frame). Up to v5.9 a

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def page_tables_leave_section(resolved: Resolved) -> Iterator[Observation]:
     """The initrd is so large that the page tables for it do not fit into the 4 MiB section.
 
-    No kernel checks workarea_len against the section. The computed length exceeds it from an
-    initrd of 235 GiB and a page on with 4-level paging (228 GiB and a page with 5), the pages
-    really written exceed it somewhat later.
+    No kernel checks workarea_len against the section. The computed length exceeds it for an initrd
+    of more than 235 GiB with 4-level paging (228 GiB with 5), the pages really written for a
+    somewhat larger one.
 
     Passes: an initrd of 235 GiB with 4-level paging.
     Fails: one of 235 GiB and a byte.
@@ -76,8 +76,8 @@ def section_misaligned(resolved: Resolved) -> Iterator[Observation]:
 
     The workarea is mapped with 2 MiB entries only; a start in the middle of a frame maps, and so
     decrypts, the end of the kernel with it. ``sh_addralign`` says nothing here (it is 32 in every
-    real kernel); the address does. An end elsewhere does no harm by itself, but the linker script
-    was not what it should be: a warning.
+    real kernel); the address does. An end elsewhere does no harm by itself, but shows that the
+    linker script is wrong: a warning.
 
     Passes: a section at 0xffffffff83a00000 of 4 MiB.
     Fails: one at 0xffffffff83a01000.
@@ -141,9 +141,9 @@ def section_too_small(resolved: Resolved) -> Iterator[Observation]:
 def section_not_in_file(resolved: Resolved) -> Iterator[Observation]:
     """The section is NOBITS, so the payload does not grow with it.
 
-    ``_end`` lies before the section, so the kernel's own part of init_size never covers it. What
-    does is the payload, and only because the section happens to be PROGBITS. As NOBITS it can fall
-    out of init_size without a word: the failure of 2019 again.
+    ``_end`` lies before the section, so the kernel's own part of init_size never covers it. Only
+    the payload does, and only because the section is PROGBITS. As NOBITS it can fall out of
+    init_size unnoticed: the failure of 2019 again.
 
     Passes: a section of type PROGBITS, as in every kernel that was measured.
     Fails: a section of type NOBITS.
@@ -175,8 +175,8 @@ def section_displaced(resolved: Resolved) -> Iterator[Observation]:
 
     Since v5.3 it stands directly after ``_end``. Inside the kernel it would be encrypted in place
     while it is the copy buffer, and before __end_of_kernel_reserve it is never given back. Further
-    up it does no harm by itself, so the verdict does not follow from it: but the linker script was
-    not what it should be, and something is between the two that smecheck knows nothing of.
+    up it does no harm by itself, so the verdict does not depend on it; but the linker script is
+    wrong, and smecheck does not know what lies between the two.
 
     Passes: a section at _text + 0x2a00000 after an _end of _text + 0x2830000.
     Fails: one at _text + 0x2800000; one at _text + 0x2c00000.
@@ -262,7 +262,7 @@ def _text(resolved: Resolved) -> int | None:
     remedy="check the program headers in the linker script: .init.scratch belongs in the last one",
 )
 def section_not_loaded(resolved: Resolved) -> Iterator[Observation]:
-    """The section is not, or not wholly, in the memory of a program header.
+    """The section is not, or not completely, in the memory of a program header.
 
     Whoever loads the vmlinux as it is, such as ``kexec -l vmlinux``, reserves the memory of its
     LOADs and no more. What lies past their p_memsz belongs to nobody, section or not.
@@ -307,8 +307,8 @@ def symbol_outside_section(resolved: Resolved) -> Iterator[Observation]:
     """The symbol that the kernel's code uses is not where the section begins.
 
     sme_encrypt_kernel() takes the address of sme_workarea, not that of the section. It is all that
-    the section holds, so both are the same in every kernel that was measured; where they are not,
-    what is said of the workarea does not hold.
+    the section holds, so both are the same in every kernel that was measured; where they differ,
+    the answer about the workarea does not hold.
 
     Passes: sme_workarea and .init.scratch, both at 0xffffffff83a00000.
     Fails: sme_workarea at 0xffffffff83c00000.
