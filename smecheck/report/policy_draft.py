@@ -32,7 +32,7 @@ def policy_draft(memory: MemoryMap, iomem: str, name: str) -> str:
 
 def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
     yield f"# What smecheck gate checks kernels against; written by smecheck {__version__} from"
-    yield f"# {printable(memory.source)}. Names of files are taken from this file's own folder."
+    yield f"# {printable(memory.source)}. File names are relative to this file's folder."
     yield "# Every key may be left out: docs/gate.md, smecheck schema policy-v1."
     yield "schema: smecheck/policy-v1"
     yield ""
@@ -43,8 +43,8 @@ def _lines(memory: MemoryMap, iomem: str, name: str) -> Iterator[str]:
     yield "# rules:"
     yield "#   SME013: error"
     yield ""
-    yield "# How much init_size must leave past the workarea, and how much a kernel may grow since"
-    yield "# a report that was kept (smecheck gate --report json=baseline.json); by release:"
+    yield "# How far init_size must reach past the workarea, and how much a kernel may grow since"
+    yield "# a kept report (smecheck gate --report json=baseline.json); by release:"
     yield "# thresholds:"
     yield '#   - {flavour: "*", min_slack: 1M, max_growth: 8M, baseline: baseline.json}'
     yield ""
@@ -79,7 +79,7 @@ def _machine(memory: MemoryMap, iomem: str, name: str, mode: Mode, loader: Loade
     else:
         yield _beside(f"    mode: {mode.value}", f"kexec {mode.option}")
     yield _beside(f"    loader: {loader.value}", "the system call; where segments go depends on it")
-    yield _beside("    # initrd: 64M", "its size; without it, no initrd is assumed")
+    yield _beside("    # initrd: 64M", "its size; without it, 0 is assumed")
     yield _beside("    # cmdline: mem_encrypt=on", "of the kernel that is loaded: KASLR, SME")
     yield _beside("    # host: host.yaml", "the system that loads: smecheck schema host-v1")
 
@@ -89,7 +89,8 @@ def _memory_in_words(memory: MemoryMap) -> str:
     ranges = count_text(sum(1 for _ in memory.system_ram), "range")
     size = size_text(ram).partition(" (")[0]
     return (
-        f"This machine has {size} of System RAM in {ranges}. Where kexec puts things is predicted."
+        f"This machine has {size} of System RAM in {ranges}. The places of the segments are "
+        "predicted."
     )
 
 

@@ -21,7 +21,7 @@ _ANY = "the crash kernel's command line (KDUMP_COMMANDLINE_APPEND), then load it
 
 _ALWAYS = {
     FailureClass.MEMORY: "reserve more: crashkernel=512M, and reboot; SME takes 64 MiB of it",
-    FailureClass.INITRAMFS: "check where the dump goes (/etc/kdump.conf), and that there is room",
+    FailureClass.INITRAMFS: "check the dump target (/etc/kdump.conf) and its free space",
     FailureClass.CORRUPTION: "read the dump with a crash that knows SME (763e221), taken with "
     "a makedumpfile that does (d222b01)",
 }
@@ -87,7 +87,7 @@ def _load(situation: Situation) -> Iterator[str]:
     elif any("USE_KDUMP=0" in fact.value for fact in situation.evidence.said(FactName.KDUMP_STATE)):
         yield "set USE_KDUMP=1 in /etc/default/kdump-tools, then sudo kdump-config load"
     else:
-        yield "load it by hand and read what it says: sudo kdumpctl restart, sudo kdump-config load"
+        yield "load it by hand and read its messages: sudo kdumpctl restart, sudo kdump-config load"
 
 
 def suspects(
@@ -136,8 +136,8 @@ def cautions(situation: Situation, failed: FailureClass | None) -> Iterator[str]
         yield "a clear placement does not mean a healthy kdump"
     if report is not None and report.memory is not None:
         yield (
-            f"what {report.memory.source} does not show was not checked: EFI and ESRT memory is "
-            "reserved without a line there"
+            f"memory that {report.memory.source} does not show was not checked: EFI and ESRT "
+            "memory is reserved without a line there"
         )
     cmdline = situation.one(FactName.CMDLINE)
     if cmdline is not None and last_value(cmdline.value, "elfcorehdr") is not None:
@@ -156,7 +156,7 @@ def cautions(situation: Situation, failed: FailureClass | None) -> Iterator[str]
         if earlier is not None:
             yield (
                 f"a crash kernel came up at some time ({earlier.member}:{earlier.line}: "
-                f"{earlier.text}): what it shows is another failure than that none is loaded now"
+                f"{earlier.text}): its failure is not the present one, that none is loaded"
             )
     if failed is FailureClass.PLACEMENT and situation.sme is SmeState.UNKNOWN:
-        yield "the crash kernel is assumed to use SME; nothing says so"
+        yield "the crash kernel is assumed to use SME; no input shows it"

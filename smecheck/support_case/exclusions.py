@@ -10,8 +10,8 @@ from smecheck.support_case.situation import Situation
 from smecheck.support_case.triage_report import Exclusion, FactName, FailureClass
 
 _SPLIT = (
-    "crash it once with mem_encrypt=off on the crash kernel's command line: if it boots, it is "
-    "SME's path (P, D); if not, J or a driver"
+    "crash it once with mem_encrypt=off on the crash kernel's command line: if it boots, SME is "
+    "involved (P, D); if not, it is J or a driver"
 )
 _SECOND_SPLIT = "then add or remove nokaslr there: if that changes the outcome, it is P"
 _CONSOLE = "earlyprintk=serial,ttyS0,115200 console=ttyS0,115200"
@@ -88,7 +88,7 @@ def experiment(situation: Situation, failed: FailureClass | None) -> str:
         case FailureClass.RESERVATION:
             return "set crashkernel= (or crashkernel=512M,high), reboot, and look at /proc/iomem"
         case FailureClass.LOAD:
-            return "load it by hand and read what it says: sudo kdumpctl restart (Red Hat), sudo "\
+            return "load it by hand and read its messages: sudo kdumpctl restart (Red Hat), sudo "\
                 "kdump-config load (Debian), sudo systemctl restart kdump (SUSE)"  # fmt: skip
         case FailureClass.MEMORY | FailureClass.INITRAMFS:
             return f"crash it with more memory (crashkernel=512M) and a serial console: {_CONSOLE}"

@@ -268,7 +268,7 @@ def _nothing(situation: Situation) -> Stage:
     if spoke is not None:
         text = spoke.value if isinstance(spoke, TriageFact) else spoke.text
         return Stage(
-            None, "the crash kernel came up, and nothing says that it failed",
+            None, "the crash kernel came up, and nothing shows that it failed",
             (quoted(text[:120], f"{spoke.member}:{spoke.line}"),),
         )  # fmt: skip
     if situation.verdict is Verdict.CLEAR:
