@@ -201,6 +201,9 @@ def test_other_architectures() -> None:
     assert parse(CONFIG.replace("Linux/x86", "Linux/x86_64")).version == Known(
         "6.1.192", "config:3: title"
     )
+    for line in ("# CONFIG_64BIT is not set", "CONFIG_X86_32=y"):
+        with pytest.raises(WrongKind, match="of a 32-bit kernel"):
+            parse(f"{CONFIG}{line}\n")
 
 
 def test_a_whole_configuration_without_sme() -> None:

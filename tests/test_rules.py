@@ -204,6 +204,12 @@ def within(
     return Example(rule, what, seen, {"kernel": KERNEL, "boot_params": FAR}, OLD, request, memory)
 
 
+def in_reservation(rule: str, what: str, memory: MemoryMap) -> Example:
+    """Return a crash kernel at 256 MiB with its boot_params at 192 MiB."""
+    spans = {"kernel": KERNEL, "boot_params": at(0xC000000, 0x2000)}
+    return Example(rule, what, (), spans, OLD, CRASH, memory)
+
+
 def hidden(rule: str, what: str, boot_params: Span, *seen: Seen) -> Example:
     spans = {"kernel": KERNEL, "boot_params": boot_params}
     return Example(rule, what, seen, spans, request=HIDDEN_INITRD)
@@ -513,7 +519,8 @@ CASES = [
     alone("SME030", "KMSAN in 6.12", configured(NEWER, CONFIG_KMSAN="y")),
     alone("SME030", "none of them", configured(NEW, CONFIG_KASAN="n", CONFIG_KCOV="y")),
     within("SME025", "a page out", crash_kernel(0x10D40000), error(KERNEL), request=CRASH),
-    within("SME025", "inside", crash_kernel(0x10D41000), request=CRASH),
+    within("SME025", "another", crash_kernel(0x10D41000), error(FAR), request=CRASH),
+    in_reservation("SME025", "inside", crash_kernel(0x10D41000)),
     sources("SME040", "log agrees", log=log_of(*e820(*SAME)), firmware=listed(*SAME)),
     sources("SME040", "log, workarea", error(at(0x10C00000, FRAME)), log=log_of(*e820(*HOLED))),
     sources("SME040", "list, workarea", error(at(0x10C00000, FRAME)), firmware=listed(*HOLED)),

@@ -270,3 +270,87 @@ def test_typographic_dashes(dash: str) -> None:
     assert len(parse_iomem(IOMEM, "iomem").regions) == len(
         read_iomem(NamedStream.of("iomem", IOMEM.replace("-", dash).encode())).regions
     )
+
+
+RESERVED = "[    0.000000] Reserving 256MB of memory at 1760MB for crashkernel (System RAM: 2047MB)"
+BY_ADDRESS = "[    0.0] crashkernel reserved: 0x000000006e080000 - 0x000000007e080000 (256 MB)"
+
+
+@pytest.mark.parametrize(
+    ("other", "is_known"),
+    [
+        (RESERVED, True),
+        (BY_ADDRESS, True),  # the same, not rounded to MiB
+        (RESERVED.replace("1760", "1660"), False),
+        (RESERVED.replace("256MB", "512MB"), False),
+        (BY_ADDRESS.replace("6e0", "5e0").replace("7e0", "6e0"), False),
+        (RESERVED.replace("of memory", "of low memory"), True),
+    ],
+)
+def test_two_reservations_in_what_is_one_boot(other: str, is_known: bool, tmp_path: Path) -> None:
+    """As a search through the logs of several boots shows them: it is not known which counts."""
+    rows = (*ROWS, RESERVED, "[    1.000000] something else", other)
+    assert bool(boot(*rows).crash_reservations) is is_known
+    asked = ("--mode", "crash", "--loader", "kexec_file_load", "--initrd", "0")
+    found = answer(tmp_path, *asked, dmesg="\n".join(rows) + "\n")
+    assert bool(found.document["segments"]) is is_known
+    assert (": another reservation" in found.document["headline"]) is False
+    assert ("shows another reservation" in found.document["headline"]) is not is_known
+
+
+REMOVED = "[    0.000000] e820: remove [mem 0x40000000-0xfffffffffffffffe] usable"
+USER = "[    0.000000] user: [mem 0x0000000000100000-0x000000003fffffff] usable"
+
+
+@pytest.mark.parametrize(
+    ("option", "rows", "is_shown"),
+    [
+        ("mem=1G", (), False),
+        ("mem=1G", (REMOVED,), True),
+        ("mem=1G", (USER,), True),
+        ("mem=nopentium", (), True),
+        ("memmap=256M$0x60000000", (), False),
+        ("memmap=256M$0x60000000", (REMOVED,), False),
+        ("memmap=exactmap memmap=1G@1M", (USER,), True),
+        ("quiet", (), True),
+    ],
+)
+def test_a_map_that_the_command_line_changed(
+    option: str, rows: tuple[str, ...], is_shown: bool, tmp_path: Path
+) -> None:
+    """A search for "e820" leaves out the lines of the map that came of it."""
+    version, cmdline, *table = ROWS
+    text = "\n".join((version, f"{cmdline} {option}", *table, *rows, ""))
+    asked = ("--mode", "load", "--initrd", "0", "--cmdline", "nokaslr")
+    by_kernel = answer(tmp_path, *asked, "--loader", "kexec_file_load", dmesg=text)
+    assert bool(by_kernel.document["segments"]) is is_shown
+    assert ("changed its map" in by_kernel.document["headline"]) is not is_shown
+    by_tools = answer(tmp_path, *asked, "--loader", "kexec_load", dmesg=text)
+    assert by_tools.document["segments"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Crash kernel (256M)", "crash kernel", "Crash kernel?", "SYSTEM RAM", "Kernel Code"]
+)
+def test_a_name_that_the_kernel_does_not_write(name: str) -> None:
+    row = f"00100000-7ffdffff : {name}"
+    text = IOMEM.replace("00100000-7ffdffff : System RAM", row)
+    with pytest.raises(MalformedInput, match="is not as the kernel writes it") as error:
+        parse_iomem(text, "iomem")
+    assert error.value.where == "iomem:8"
+
+
+ACTIVE = "[    0.1] AMD Secure Memory Encryption (SME) active"
+GUEST = "[    0.000000] Hypervisor detected: KVM"
+
+
+def test_a_guest_after_a_machine_with_sme(tmp_path: Path) -> None:
+    """Two logs in one file: that of the machine, and that of a guest on it."""
+    asked = ("--mode", "crash", "--cmdline", "nokaslr mem_encrypt=on")
+    guest = (*ROWS, GUEST)
+    assert answer(tmp_path, *asked, dmesg="\n".join(guest)).document["verdict"] == "not-applicable"
+    both = answer(tmp_path, *asked, dmesg="\n".join((*ROWS, ACTIVE, *guest))).document
+    assert (both["verdict"], both["sme"]["state"]) == ("undecided", "unknown")
+    assert "SME045" in {finding["rule"] for finding in both["findings"]}
+    turned = answer(tmp_path, *asked, dmesg="\n".join((*guest, *ROWS, ACTIVE))).document
+    assert turned["sme"]["state"] == "active"

@@ -66,12 +66,13 @@ def guest_features(features: tuple[str, ...]) -> str:
 def sme_beside_guest(log: KernelLog | None) -> str | None:
     """Say that a log calls SME active and the machine a guest: no kernel says both.
 
-    Whoever wrote it, lines of two machines are in it, and neither is believed.
+    Whoever wrote it, lines of two machines are in it, and neither is believed. The same goes for a
+    boot with SME before that of a guest.
     """
     if log is None:
         return None
     lists = log.boot.encryption_lists
-    active = next((one for one in lists if "SME" in one.features), None)
+    active = next((one for one in lists if "SME" in one.features), log.sme_before)
     if active is None:
         return None
     guest = next((one for one in lists if set(one.features) & set(_OF_GUESTS)), None)

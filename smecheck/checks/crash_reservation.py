@@ -17,6 +17,7 @@ from smecheck.checks.rule import (
 )
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import SegmentRole
+from smecheck.machine.memory import MapKind
 from smecheck.quantity import count_text
 from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
@@ -81,24 +82,28 @@ def past_crash_reservation(resolved: Resolved) -> Iterator[Observation]:
     remedy="give the memory map of the boot in which this crash kernel was loaded",
 )
 def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
-    """The kernel segment of a crash load lies outside every "Crash kernel" of the memory map.
+    """A segment of a crash load lies outside every "Crash kernel" of the memory map.
 
     kexec -p places segments in the reservation only. Where the map shows it elsewhere, map and load
     are of different boots or machines, and nothing can be concluded from both.
 
-    Passes: a crash kernel whose segment lies inside "Crash kernel".
-    Fails: one that reaches a page out of it.
+    Passes: a crash kernel whose segments lie inside "Crash kernel".
+    Fails: one of which a segment reaches a page out of it.
     Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v7.3.
     """
     memory, segments = resolved.memory, resolved.segments
     if memory is None or segments is None or not resolved.boot.path.is_crash:
         return
     reserved = SpanSet(region.span for region in memory.crash_kernel)
-    for segment in segments.of(SegmentRole.KERNEL):
-        if len(reserved) and not reserved.covers(segment.span):
+    outside = [one for one in segments.segments if not reserved.covers(one.span)]
+    kernels = [one for one in outside if one.role is SegmentRole.KERNEL]
+    # A log may give the ends in whole MiB: the small segments lie near them.
+    others = outside if memory.kind is MapKind.IOMEM else []
+    if len(reserved):
+        for segment in kernels or others:
             yield Observation(
-                message=f"the kernel segment of {segments.source} is not in the Crash kernel of "
-                f"{memory.source}",
+                message=f"the {segment.role.value} segment of {segments.source} is not in the "
+                f"Crash kernel of {memory.source}",
                 span=segment.span,
                 other=segment_party(segment),
             )

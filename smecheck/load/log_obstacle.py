@@ -32,7 +32,7 @@ def obstacle_of(case: Case) -> Obstacle | None:
             "capture the log again, and attach it as a file; or give the load itself (--segments)",
         )
     if not boot.is_crash:
-        return None
+        return _changed_map(case)
     if _reservation_is_shown(case):
         return None
     if told.broken_reservation is not None:
@@ -47,6 +47,24 @@ def obstacle_of(case: Case) -> Obstacle | None:
     if failure is not None:
         return Obstacle(f"nothing was reserved for a crash kernel ({said(failure)})", RESERVE)
     return None
+
+
+def _changed_map(case: Case) -> Obstacle | None:
+    """Return the option by which the kernel changed its memory map, if the changed one is lost.
+
+    kexec_load goes by the firmware's map, which is in the log.
+    """
+    memory, log, loader = case.memory, case.log, case.boot.loader
+    if log is None or log.boot.unshown_map is None or loader is None:
+        return None
+    if loader.rules.placed_by_tools or memory is None or memory.kind is not MapKind.KERNEL_LOG:
+        return None
+    line = log.boot.unshown_map
+    return Obstacle(
+        f"the running kernel's memory is not known: {line.where}: {line.text} changed its map, and "
+        "the log does not show the map that came of it",
+        "give /proc/iomem of that boot (--iomem, read as root), or the complete log",
+    )
 
 
 def nothing_reserved(case: Case) -> LogLine | None:

@@ -10,6 +10,9 @@ from smecheck.span import Span
 _NOT_SAID = Unknown("the kernel log does not say")
 
 
+_MIB = 1 << 20
+
+
 @record
 class LogLine:
     """A line that is evidence as it stands."""
@@ -49,6 +52,13 @@ class CrashReservation:
     in_mib: bool
     """The line gives whole MiB, rounded down: the true start and end may lie up to a MiB higher."""
     where: str
+
+    def can_be(self, other: CrashReservation) -> bool:
+        """Tell whether both lines can be about the same memory."""
+        if self.in_mib == other.in_mib:
+            return self.span == other.span
+        numbers = (self.span.start, self.span.size), (other.span.start, other.span.size)
+        return all(one // _MIB == same // _MIB for one, same in zip(*numbers, strict=True))
 
 
 @record
@@ -127,6 +137,9 @@ class LoggedBoot:
     esrt: LogSpan | None = None
     """The EFI System Resource Table, which is reserved without a trace in /proc/iomem."""
     crash_reservations: tuple[CrashReservation, ...] = ()
+    unshown_map: LogLine | None = None
+    """The option of the command line by which the kernel changed its map, where the log has no
+    line of the map that came of it."""
     broken_reservation: LogLine | None = None
     """A line about it that is not whole: then no reservation is known, whatever others say."""
     crash_failures: tuple[LogLine, ...] = ()
@@ -173,5 +186,7 @@ class KernelLog:
     """Where a load is recorded of which not all lines are whole: it is not known."""
     unfinished: Decompressor | None = None
     """A kernel behind it that wrote no more than its decompressor did."""
+    sme_before: Encryption | None = None
+    """What a boot before it said of SME being active."""
     remarks: tuple[str, ...] = ()
     """What a reader of the answer must know of how the log was understood."""

@@ -94,12 +94,17 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
 
 
 def lost_memory(boot: LoggedBoot) -> str | None:
-    """Say how the map that a log tells lacks, if it does, memory that its kernel counted.
+    """Say how the map that a log tells is not all of the map that its kernel had, if it is not.
 
     get_num_physpages() counts what e820__memblock_setup() took from the map, in whole pages; the
     numbers agree to the page in every boot that was recorded. Up to 1 MiB may be dropped where the
     firmware's SRAT leaves it out (numa_meminfo_cover_memory(), arch/x86/mm/numa.c).
     """
+    if boot.unshown_map is not None:
+        return (
+            f"{boot.unshown_map.where}: {boot.unshown_map.text} changed the map, and the lines of "
+            'the map that came of it ("user-defined physical RAM map") are missing'
+        )
     if isinstance(boot.counted, Unknown) or boot.kernel_map is None:
         return None
     ram = ram_of(trimmed(changed(boot.kernel_map.ranges, boot.changes)))

@@ -67,6 +67,7 @@ _NEARLY = re.compile(
 """An option in a form that kconfig does not write: it would be passed over."""
 _TITLE = re.compile(r"^# Linux/(\S+) ([0-9]\S*) Kernel Configuration\b", re.MULTILINE)
 _ARCHITECTURES = ("x86", "x86_64")
+_FOR_32_BIT = re.compile(r"^(?:# CONFIG_64BIT is not set|CONFIG_X86_32=y)", re.MULTILINE)
 
 
 def read_config(source: Source) -> KernelConfig:
@@ -106,7 +107,7 @@ def parse_config(text: str, name: str) -> KernelConfig | None:
         name: what errors and origins call it.
 
     Raises:
-        WrongKind: it is of another architecture.
+        WrongKind: it is of another architecture, or of a 32-bit kernel.
         MalformedInput: an option that matters has no value.
     """
     title = _TITLE.search(text)
@@ -115,6 +116,12 @@ def parse_config(text: str, name: str) -> KernelConfig | None:
             f"is the configuration of a kernel for {title[1]}, not for x86-64",
             where=name,
             help_text="SME exists on AMD x86-64 machines only",
+        )
+    if _FOR_32_BIT.search(text):
+        raise WrongKind(
+            "is the configuration of a 32-bit kernel",
+            where=name,
+            help_text="only 64-bit kernels have SME: give the configuration of KERNEL",
         )
     options: dict[str, str] = {}
     origins: dict[str, str] = {}

@@ -7,7 +7,7 @@ import re
 from smecheck.errors import WrongKind
 from smecheck.evidence import value_of
 from smecheck.kernel.cmdline import last_value
-from smecheck.machine.kernel_log import Decompressor, KernelLog, LoggedBoot
+from smecheck.machine.kernel_log import Decompressor, Encryption, KernelLog, LoggedBoot
 from smecheck.quantity import count_text
 from smecheck.read.lines.hosts import are_two
 from smecheck.read.lines.known_lines import About, KnownLine
@@ -91,6 +91,8 @@ class BootReader:
         self._count = 0
         self._copies = 0
         """Boots that tell the same as the one before: a supportconfig holds a boot twice."""
+        self._sme: Encryption | None = None
+        """What a boot before the last one said of SME being active."""
         self._decompressor: Decompressor | None = None
         self._is_of_many = False
         """Whether other hosts' boots are in the log as well."""
@@ -166,6 +168,7 @@ class BootReader:
         if draft is None or not draft.tells:
             return
         before, self._done = self._done, draft
+        self._sme = self._sme if before is None else before.sme or self._sme
         if before is not None:
             one, other = before.hosts.first, draft.hosts.first
             self._is_of_many |= one is not None and other is not None and are_two(one, other)
@@ -204,6 +207,7 @@ class BootReader:
             self._name,
             boot,
             unfinished=self._decompressor,
+            sme_before=self._sme,
             remarks=tuple(self._remarks(boot)),
         )
 

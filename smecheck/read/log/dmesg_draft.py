@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.kernel.cmdline import last_value
 from smecheck.machine.firmware import (
     E820Type,
     EfiMap,
@@ -158,6 +159,8 @@ _NO_FEATURES = frozenset({"AMD", "Intel"})
 _CONTINUATION_LINES = 3
 _ITEMS_LIMIT = 64
 _QUOTE_LIMIT = 80
+_HIGHEST_REMOVED = 1 << 63
+"""mem= removes all that there may be above it, up to ULLONG_MAX."""
 
 
 class BootDraft:
@@ -354,8 +357,13 @@ class BootDraft:
     ) -> None:
         if found is None:
             self._on_broken(where, crashkernel_lines.IN_MIB, match[0])
-        else:
-            self._reservations[found.is_low] = found
+            return
+        before = self._reservations.get(found.is_low)
+        if before is not None and not before.can_be(found):
+            # A search through the logs of several boots, of which it shows nothing else.
+            text = f"{match[0].strip()}, and {before.where} shows another reservation"
+            self._broken_reservation = self._broken_reservation or LogLine(text, where)
+        self._reservations[found.is_low] = found
 
     def _on_failure(self, where: str, match: re.Match[str]) -> None:
         failure = crashkernel_lines.failure(match, where)
@@ -419,6 +427,12 @@ class BootDraft:
             (*before.features, *words), f"{before.text} {match[1]}", before.where
         )
 
+    @property
+    def sme(self) -> Encryption | None:
+        """The line that says that SME is active."""
+        lines = (*self._other_encryption, self._encryption)
+        return next((line for line in lines if line is not None and "SME" in line.features), None)
+
     def signature(self) -> tuple[object, ...]:
         """Return what two boots must have in common to be told as one."""
         table = next(
@@ -443,6 +457,7 @@ class BootDraft:
         last = next(reversed(self.tables), None)
         efi = [EfiMap(name, tuple(ranges)) for ranges in self._efi]
         self._doubt_reservation()
+        cmdline = self._cmdlines.settled(Unknown(f"{name} has no line Command line"))
         reserved = [] if self._broken_reservation else sorted(self._reservations)
         if self._xen is not None:
             # What a domain of Xen takes for its memory is not the machine's.
@@ -455,7 +470,7 @@ class BootDraft:
             is_up=self._is_up,
             host=self.hosts.first,
             release=release,
-            cmdline=self._cmdlines.settled(Unknown(f"{name} has no line Command line")),
+            cmdline=cmdline,
             cpus=self._cpus,
             firmware_map=self._map(firmware),
             kernel_map=self._map(last),
@@ -467,6 +482,7 @@ class BootDraft:
             efi_tables=tuple(self._efi_tables),
             esrt=self._esrt,
             crash_reservations=tuple(self._reservations[is_low] for is_low in reserved),
+            unshown_map=self._unshown_map(cmdline),
             broken_reservation=self._broken_reservation,
             crash_failures=tuple(self._failures),
             acpi_rsdp=self._rsdp,
@@ -490,6 +506,23 @@ class BootDraft:
         if low is not None and False not in self._reservations:
             text = "only the low part of the crash reservation is given"
             self._broken_reservation = self._broken_reservation or LogLine(text, low.where)
+
+    def _unshown_map(self, cmdline: Fact[str]) -> LogLine | None:
+        """Return what changed the map, if no line shows what came of it.
+
+        arch/x86/kernel/e820.c, parse_memopt() and e820__finish_early_params(): a map that mem= or
+        memmap= changed is printed as "user"; what mem= removes is said in a line of its own.
+        """
+        if isinstance(cmdline, Unknown) or not self.firmware or "user" in self.tables:
+            return None
+        is_cut = any(
+            change.new is None and change.span.end >= _HIGHEST_REMOVED for change in self._changes
+        )
+        for option, is_shown in (("mem", is_cut), ("memmap", False)):
+            value = last_value(cmdline.value, option)
+            if value not in (None, "nopentium") and not is_shown:
+                return LogLine(f"{option}={value}"[:_QUOTE_LIMIT], cmdline.origin)
+        return None
 
     def _map(self, table: str | None) -> FirmwareMap | None:
         if table is None:

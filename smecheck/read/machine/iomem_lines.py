@@ -58,6 +58,10 @@ _NAMES = (
     "reserved",
 )
 """Names that say what memory is: e820_type_to_string(), arch/x86/kernel/e820.c, and the kernel."""
+_FOLDED_NAMES = frozenset(name.casefold() for name in _NAMES)
+_CRASH_KERNEL = "crash kernel"
+"""Nothing of the kernel's has a name that goes on after these words; drivers name what they like
+otherwise."""
 _HEX = re.compile(r"[0-9a-fA-F]{3}")
 _INSIDE = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8,}+-[0-9a-fA-F]{8,}+ ?: ?[^ \t\r]")
 _CUT_OFF = re.compile(r"[ \t>]*+[0-9a-fA-F]++")
@@ -162,6 +166,9 @@ class LineReader:
     def _complete(self, line: Line) -> Line:
         if _is_begun(line.name):
             raise self._malformed(f'is broken: "{line.name}" is not a complete name', line.number)
+        if _is_altered(line.name):
+            text = f'is not as the kernel writes it: it has no memory called "{line.name}"'
+            raise self._malformed(text, line.number)
         return line
 
     def _resource(self, match: re.Match[str], number: int) -> Line:
@@ -213,6 +220,14 @@ def _is_named(row: str) -> bool:
 def _is_begun(name: str) -> bool:
     """Tell whether a name is what is left of one that says what memory is."""
     return any(whole.startswith(name) and whole != name for whole in _NAMES)
+
+
+def _is_altered(name: str) -> bool:
+    """Tell whether a name that says what memory is was changed: translated in part, annotated."""
+    if name in _NAMES:
+        return False
+    folded = name.casefold()
+    return folded in _FOLDED_NAMES or folded.startswith(_CRASH_KERNEL)
 
 
 def _with_rest_of_name(line: Line, row: str) -> Line | None:
