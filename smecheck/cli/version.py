@@ -8,7 +8,6 @@ import sys
 from smecheck import __version__
 
 _PACKAGES = (
-    "pyelftools",
     "backports.zstd",
     "cramjam",
     "lz4",
