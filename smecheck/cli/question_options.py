@@ -79,7 +79,7 @@ _HOST = (
         "--running-kernel",
         metavar="RELEASE",
         help="Release (uname -r) of the kernel doing the loading, e.g. 6.1.0-56-amd64; decides "
-        "placement for kexec_file_load.",
+        "placement for kexec_file_load; default: from --dmesg, or assumed.",
     ),
     click.option(
         "--cpus",
