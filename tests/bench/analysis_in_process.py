@@ -136,7 +136,7 @@ def main() -> None:
     publish(
         Path(__file__).stem,
         "An analysis in process, predicted, recorded, and against parsing its iomem",
-        "Each of a machine that was read anew, with a kernel that stays. The aims: a predicted "
+        "Each analysis reads its machine anew and keeps the kernel. The goals: a predicted "
         "analysis takes 5 times a recorded one, a recorded one 4 times parsing the iomem of a "
         "server. A kernel whose proof holds needs no what-if loads; for one whose does not, up to "
         "20 of them are predicted and up to 12 judged. The text of these reports takes "

@@ -149,7 +149,7 @@ def main() -> None:
     publish(
         Path(__file__).stem,
         "A fleet, against a loop of commands",
-        f"Machines of {layouts:,} layouts (the first row: none like another) against "
+        f"Machines of {layouts:,} layouts (in the first row all different) against "
         f"{len(KERNELS)} kernels, by two processes. The\nbounds: {CPU_SECONDS:,} s of CPU, "
         f"{PARENT_MIB} MiB, {WORKER_MIB} MiB a worker; {LEAST_RATE} pairs a second of CPU where no "
         f"two machines are alike,\nand in the last row {LEAST_FACTOR} times as quick as `smecheck "

@@ -15,9 +15,9 @@ from measuring import ROOT
 PAGE = ROOT / "docs" / "measurements.md"
 _HEAD = """# Measurements
 
-Written by the programs in `tests/bench`, one section each. CPU times are medians of runs in pairs,
-one of smecheck and one of what it is held against in turn: read the ratios, the times are those of
-one machine.
+Written by the programs in `tests/bench`, one section each. CPU times are medians of paired runs
+that alternate between smecheck and what it is compared with. Read the ratios; the times are those
+of one machine.
 """
 
 
