@@ -15,7 +15,7 @@ from enum import Enum
 from functools import cache
 from importlib import import_module
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -34,11 +34,17 @@ MODULES = {
 }
 
 CLOSED = {
+    "smecheck.answer.Cost",
     "smecheck.asked.Path",
+    "smecheck.builds.gate_report.GateVerdict",
+    "smecheck.checks.finding.Confidence",
+    "smecheck.kernel.decompressor_sizes.InitSizeSide",
     "smecheck.kernel.generations.Generation",
     "smecheck.kernel.image.Scheme",
     "smecheck.load.segments.Loader",
     "smecheck.load.segments.Mode",
+    "smecheck.report.options.Picture",
+    "smecheck.workarea.proven.Way",
 }
 """Choices of which no member may be compared with, but where the enum is defined."""
 
@@ -107,7 +113,8 @@ def compared(module: str) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree_of(module)):
         if not isinstance(node, ast.Compare):
             continue
-        parts = [part for side in (node.left, *node.comparators) for part in parts_of(side)]
+        sides = (node.left, *node.comparators)
+        parts = [part for side in sides for part in parts_of(side, module)]
         for found in (member(part, module) for part in parts):
             if found is not None:
                 yield found[0], node.lineno
@@ -118,8 +125,28 @@ def compared(module: str) -> Iterator[tuple[str, int]]:
                     yield enum, node.lineno
 
 
-def parts_of(side: ast.expr) -> list[ast.expr]:
+def parts_of(side: ast.expr, module: str) -> list[ast.expr]:
+    """Return what a side of a comparison consists of, where it is a tuple, or the name of one."""
+    if isinstance(side, ast.Name):
+        side = tuples_in(module).get(side.id, side)
     return side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+
+
+@cache
+def tuples_in(module: str) -> dict[str, ast.expr]:
+    """Return what a module calls by a name, where that is a tuple, a list or a set."""
+    found: dict[str, ast.expr] = {}
+    for node in tree_of(module).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            value = node.value.args[0] if is_frozenset(node.value) else node.value
+            if isinstance(value, ast.Tuple | ast.List | ast.Set):
+                found[node.targets[0].id] = value
+    return found
+
+
+def is_frozenset(node: ast.expr) -> TypeGuard[ast.Call]:
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and bool(node.args)
+    return is_call and ast.unparse(node).startswith("frozenset(")
 
 
 @cache

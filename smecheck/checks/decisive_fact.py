@@ -198,7 +198,8 @@ def _instead_of_first_boot(judged: Judged) -> str:
     """
     load = "check a load instead: --mode crash for kdump, --mode load for kexec"
     paths = judged.proof.paths if judged.proof is not None else ()
-    if all(path.is_bound for path in paths if path.path is Way.BOOT_LOADER):
+    by_boot_loader = {path.path: path for path in paths}.get(Way.BOOT_LOADER)
+    if by_boot_loader is None or by_boot_loader.is_bound:
         return f"give the vmlinuz, which holds init_size (--bzimage); or {load}"
     settle = judged.boot.sme_answer.settled_by
     if settle:
@@ -228,7 +229,8 @@ def _what_would_place_it(judged: Judged) -> str:
             "with the e820 lines of its boot; or the load itself (--segments)"
         )
     paths = judged.proof.paths if judged.proof else ()
-    if any(path.path is Way.KEXEC and path.holds for path in paths):
+    by_kexec = {path.path: path for path in paths}.get(Way.KEXEC)
+    if by_kexec is not None and by_kexec.holds:
         return f"give --cmdline or --kaslr off if the kernel is booted with nokaslr, or {load}"
     if judged.actual is not None and judged.actual.owner is Owner.NOBODY:
         return f"give {load}"

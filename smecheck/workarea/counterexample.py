@@ -32,9 +32,6 @@ _LOW_RAM = Span(PAGE_SIZE, 0xA0000)
 _LOW_BOOT_PARAMS = Span.sized(0x98000, 2 * PAGE_SIZE)
 """Where kexec_file_load of v6.1 puts boot_params: out of the way."""
 
-_UNPACKED_ELSEWHERE = (Way.KASLR, Way.EFI_STUB)
-"""Ways that choose another place for the kernel than its packed form was loaded to."""
-
 
 @record
 class Failing:
@@ -54,10 +51,10 @@ class Failing:
         if base is None:
             return None
         condition, first_free = None, reserved_end
-        if way is Way.KASLR:
+        if way.rules.looks_for_slots:
             condition, first_free = self._beyond_needed_size(reserved_end)
             first_free += self._refused_gap()
-        elif way is not Way.ELF and self.located.kept.init_size_is_bound:
+        elif way.rules.has_decompressor and self.located.kept.init_size_is_bound:
             condition = "init_size is no more than the least it can be"
         victim = self._victim(base, first_free)
         if victim is None:
@@ -77,7 +74,7 @@ class Failing:
         )
 
     def _base(self, way: Way, reserved_end: int) -> int | None:
-        if way is Way.ELF:
+        if not way.rules.has_decompressor:
             return min((load.paddr for load in self.located.image.loads), default=None)
         lowest = self.located.rules.load_physical_address
         if isinstance(lowest, Unknown):
@@ -86,7 +83,7 @@ class Failing:
             return lowest.value
         alignment = self.located.rules.alignment.value
         packed = 0
-        if way in _UNPACKED_ELSEWHERE:
+        if way.rules.unpacks_elsewhere:
             packed = align_up(lowest.value, alignment) + self._segment_size(reserved_end)
         return align_up(max(_PLACE, lowest.value, packed), alignment)
 
@@ -141,10 +138,10 @@ class Failing:
             initrd = Span.sized(behind, self.located.boot.initrd.size)
             segments.append(_segment(SegmentRole.INITRD, initrd, self.located.boot.initrd.size))
             behind = align_up(initrd.end, PMD_SIZE)
-        if way is Way.ELF:
+        if not way.rules.has_decompressor:
             loads = (Span.sized(load.paddr, load.memsz) for load in self.located.image.loads)
             kernel = [span.aligned_out(PAGE_SIZE) for span in loads]
-        elif way in _UNPACKED_ELSEWHERE:
+        elif way.rules.unpacks_elsewhere:
             # The packed kernel and its buffer stay where the loader put them: KASLR goes no lower.
             rules = self.located.rules
             lowest = align_up(value_of(rules.load_physical_address) or 0, rules.alignment.value)
@@ -160,7 +157,7 @@ class Failing:
 
 
 def _cmdline(way: Way) -> str:
-    return "mem_encrypt=on" if way in _UNPACKED_ELSEWHERE else "nokaslr mem_encrypt=on"
+    return "mem_encrypt=on" if way.rules.unpacks_elsewhere else "nokaslr mem_encrypt=on"
 
 
 def _segment(role: SegmentRole, span: Span, size: int | None = None) -> Segment:

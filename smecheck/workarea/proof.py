@@ -98,7 +98,7 @@ def prove(
     proven = []
     short: dict[Way, tuple[Fact[int], bool]] = {}
     if of_the_load is not None:
-        short = {way: (of_the_load, False) for way in ways if way in _BY_KEXEC}
+        short = {way: (of_the_load, False) for way in ways if way.rules.by_kexec}
     for way, (fact, is_bound) in (_kept_by_way(kept, scheme) | short).items():
         if isinstance(fact, Unknown):
             continue
@@ -114,7 +114,8 @@ def prove(
                 worst_margin=fact.value - extents.worst_end,
                 written_margin=fact.value - extents.written_end,
                 growth=room_to_grow(extents, margin) if margin >= 0 else None,
-                grows_along=kept.payload_holds_section or (way is Way.ELF and in_section),
+                grows_along=kept.payload_holds_section
+                or (in_section and not way.rules.has_decompressor),
                 reason=fact.origin,
                 # A load that keeps less is an example itself.
                 counterexample=counterexample(way, fact.value)
@@ -126,10 +127,6 @@ def prove(
         return None
     holds = set(ways) <= {path.path for path in proven if path.holds}
     return Proof(holds=holds, by_luck=holds and not in_section, paths=tuple(proven))
-
-
-_BY_KEXEC = (Way.KEXEC, Way.ELF)
-"""Ways on which kexec keeps the kernel segments."""
 
 
 def room_to_grow(extents: Extents, margin: int) -> int:

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cached_property
+from typing import assert_never
 
 from smecheck.evidence import Fact
 from smecheck.load.segments import SegmentList
 from smecheck.machine.memory import Region
 from smecheck.record import record
+
+
+@record
+class WayRules:
+    """What follows from the way of loading. Whoever depends on the way asks here."""
+
+    by_kexec: bool
+    """kexec keeps segments for the kernel."""
+    has_decompressor: bool
+    """A decompressor unpacks the kernel; else its LOADs are put where they say."""
+    unpacks_elsewhere: bool
+    """The kernel goes to another place than its packed form was loaded to."""
+    looks_for_slots: bool
+    """The place is one of the slots that KASLR finds for needed_size bytes."""
 
 
 class Way(Enum):
@@ -23,6 +39,49 @@ class Way(Enum):
     """The EFI stub of v6.6 and later, which unpacks the kernel itself."""
     ELF = "elf"
     """``kexec -l vmlinux``: the LOADs as they stand, without a decompressor."""
+
+    # Cached, so that it is a plain attribute of the member from then on.
+    @cached_property
+    def rules(self) -> WayRules:
+        """What follows from it."""
+        match self:
+            case Way.KEXEC:
+                return WayRules(
+                    by_kexec=True,
+                    has_decompressor=True,
+                    unpacks_elsewhere=False,
+                    looks_for_slots=False,
+                )
+            case Way.BOOT_LOADER:
+                return WayRules(
+                    by_kexec=False,
+                    has_decompressor=True,
+                    unpacks_elsewhere=False,
+                    looks_for_slots=False,
+                )
+            case Way.KASLR:
+                return WayRules(
+                    by_kexec=False,
+                    has_decompressor=True,
+                    unpacks_elsewhere=True,
+                    looks_for_slots=True,
+                )
+            case Way.EFI_STUB:
+                return WayRules(
+                    by_kexec=False,
+                    has_decompressor=True,
+                    unpacks_elsewhere=True,
+                    looks_for_slots=False,
+                )
+            case Way.ELF:
+                return WayRules(
+                    by_kexec=True,
+                    has_decompressor=False,
+                    unpacks_elsewhere=False,
+                    looks_for_slots=False,
+                )
+            case _:
+                assert_never(self)
 
 
 @record
