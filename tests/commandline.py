@@ -1,4 +1,4 @@
-"""smecheck as users run it: a process of its own, in an environment that is known."""
+"""smecheck as users run it: in a process of its own, in an environment that is known."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
 
+from forked import Fork
 from jsonschema import Draft202012Validator
 
 from smecheck.cli.main import main
@@ -91,10 +93,69 @@ def run(
     *arguments: str,
     stdin: bytes | IO[bytes] | None = None,
     cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Run:
+    """Run smecheck in a process of its own, forked from one that has imported it.
+
+    Args:
+        arguments: the command, and what is asked of it.
+        stdin: bytes come through a pipe, a file by redirection.
+        cwd: the folder that it runs in, if not that of the tests.
+        env: variables that are changed, of those that Python does not read when it starts.
+    """
+    with contextlib.ExitStack() as ours:
+        given, feed = _input(ours, stdin)
+        (out, out_end), (err, err_end) = _pipe(ours), _pipe(ours)
+        begun = fork(arguments, (given.fileno(), out_end.fileno(), err_end.fileno()), cwd, env)
+        for end in (given, out_end, err_end):
+            end.close()
+        reading = ours.enter_context(ThreadPoolExecutor())
+        read = [reading.submit(stream.read) for stream in (out, err)]
+        if feed is not None:
+            with contextlib.suppress(BrokenPipeError), feed:
+                feed.write(stdin)  # type: ignore[arg-type]
+        status = begun.wait()
+        raw, said = (one.result() for one in read)
+    return Run(status, raw, said.decode("utf-8", "backslashreplace"))
+
+
+def fork(
+    arguments: Sequence[str],
+    streams: tuple[int, int, int],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Fork:
+    """Begin a run with standard input, output and error as given, as descriptors."""
+    at_start = {name for name in env or () if name.startswith(("PYTHON", "LC_", "LD_"))}
+    assert not at_start, f"Python reads {at_start} when it starts: use start()"
+    return Fork(arguments, streams, cwd or Path.cwd(), environment(env), environment())
+
+
+def _input(
+    ours: contextlib.ExitStack, stdin: bytes | IO[bytes] | None
+) -> tuple[IO[bytes], IO[bytes] | None]:
+    """Return standard input, and what it is fed by if it is a pipe."""
+    if isinstance(stdin, bytes):
+        return _pipe(ours)
+    if stdin is None:
+        return ours.enter_context(Path(os.devnull).open("rb")), None
+    return ours.enter_context(os.fdopen(os.dup(stdin.fileno()), "rb")), None
+
+
+def _pipe(ours: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    reading, writing = os.pipe()
+    ends = (os.fdopen(reading, "rb"), os.fdopen(writing, "wb", 0))
+    return ours.enter_context(ends[0]), ours.enter_context(ends[1])
+
+
+def start(
+    *arguments: str,
+    stdin: bytes | IO[bytes] | None = None,
+    cwd: Path | None = None,
     program: tuple[str, ...] = PROGRAM,
     env: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run smecheck; bytes for standard input come through a pipe, a file by redirection."""
+    """Start smecheck, or a program that is given, as a shell does: where the start is tested."""
     through_pipe = isinstance(stdin, bytes)
     done = subprocess.run(
         [*program, *arguments],

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from commandline import FORMATS, PROGRAM, Run, environment, run, sample
+from commandline import FORMATS, PROGRAM, Run, environment, fork, run, sample, start
 
 COLLISION = sample("founding-failure")
 CLEAR = sample("founding-fixed")
@@ -39,26 +39,34 @@ def on_terminal(
     columns: int = 120,
     rows: int = 40,
     env: dict[str, str] | None = None,
-    program: tuple[str, ...] = PROGRAM,
+    program: tuple[str, ...] = (),
 ) -> Run:
-    """Run with standard output, and nothing else, on a terminal."""
+    """Run smecheck, or a program, with standard output, and nothing else, on a terminal."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    reader, writer = os.pipe()
+    variables = {"TERM": "xterm", "PAGER": "cat", **(env or {})}
+    with Path(os.devnull).open("rb") as nothing:
+        process = (
+            subprocess.Popen(
+                [*program, *arguments],
+                stdin=nothing,
+                stdout=slave,
+                stderr=writer,
+                env=environment(variables),
+            )
+            if program
+            else fork(arguments, (nothing.fileno(), slave, writer), env=variables)
+        )
+    os.close(slave)
+    os.close(writer)
     shown = b""
-    with subprocess.Popen(
-        [*program, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=subprocess.PIPE,
-        env=environment({"TERM": "xterm", "PAGER": "cat", **(env or {})}),
-    ) as process:
-        os.close(slave)
-        while piece := read(master):
-            shown += piece
-        assert process.stderr
-        err = process.stderr.read().decode()
+    while piece := read(master):
+        shown += piece
     os.close(master)
-    return Run(process.returncode, shown.replace(b"\r\n", b"\n"), err)
+    with os.fdopen(reader) as errors:
+        err = errors.read()
+    return Run(process.wait(), shown.replace(b"\r\n", b"\n"), err)
 
 
 def read(terminal: int) -> bytes:
@@ -114,7 +122,7 @@ def test_the_end_is_a_line_break(form: str) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_same_input_same_bytes(form: str) -> None:
     first, second = (
-        run(*EXPLAINED, "--format", form, env={"PYTHONHASHSEED": seed}).raw for seed in ("1", "2")
+        start(*EXPLAINED, "--format", form, env={"PYTHONHASHSEED": seed}).raw for seed in ("1", "2")
     )
     assert first == second
 
@@ -233,7 +241,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("locale", LOCALES)
 def test_no_locale_is_too_poor(locale: str, form: str, folder: Path) -> None:
     arguments = ("analyze", UMLAUT, *COLLISION[2:], "--explain", "--format", form)
-    found = run(*arguments, cwd=folder, env=LOCALES[locale])
+    found = start(*arguments, cwd=folder, env=LOCALES[locale])
     assert (found.status, found.err) == (1, "")
     rich = run(*arguments, cwd=folder)
     if form == "json":
@@ -249,7 +257,7 @@ def test_no_locale_is_too_poor(locale: str, form: str, folder: Path) -> None:
 @pytest.mark.parametrize("form", ["text", "plain"])
 @pytest.mark.parametrize("locale", ["C", "ascii"])
 def test_ascii_gets_escapes_and_loses_nothing(locale: str, form: str, folder: Path) -> None:
-    found = run("analyze", UMLAUT, "--details", "--format", form, cwd=folder, env=LOCALES[locale])
+    found = start("analyze", UMLAUT, "--details", "--format", form, cwd=folder, env=LOCALES[locale])
     assert found.raw.isascii()
     assert b"?" not in found.raw
     assert b"n\\" in found.raw
@@ -259,7 +267,8 @@ def test_ascii_gets_escapes_and_loses_nothing(locale: str, form: str, folder: Pa
 def test_json_is_json_and_exact_in_every_locale(locale: str, folder: Path) -> None:
     names = (UMLAUT, "kä.yaml")
     reports = [
-        run("analyze", name, "--format", "json", cwd=folder, env=LOCALES[locale]) for name in names
+        start("analyze", name, "--format", "json", cwd=folder, env=LOCALES[locale])
+        for name in names
     ]
     # JSON is UTF-8, or it is none. What Python makes of the bytes of a name is not ours to choose.
     documents = [json.loads(report.raw.decode("utf-8")) for report in reports]
@@ -288,13 +297,13 @@ def test_every_command_in_every_locale(
     arguments: tuple[str, ...], status: int, locale: str
 ) -> None:
     program = ("/bin/sh", "-c", 'exec "$@" 2>/dev/null', "sh", *PROGRAM)
-    assert run(*arguments, program=program, env=LOCALES[locale]).status == status
+    assert start(*arguments, program=program, env=LOCALES[locale]).status == status
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_files_are_utf_8_in_every_locale(locale: str, folder: Path, tmp_path: Path) -> None:
     options = [f"--report={form}={tmp_path / form}" for form in FORMATS]
-    run("analyze", UMLAUT, "--details", "-q", *options, cwd=folder, env=LOCALES[locale])
+    start("analyze", UMLAUT, "--details", "-q", *options, cwd=folder, env=LOCALES[locale])
     texts = [(tmp_path / form).read_bytes().decode("utf-8") for form in FORMATS]
     assert "█" in texts[0]
     if locale != "C":

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from commandline import FORMATS, PROGRAM, SAMPLES, environment, run, sample
+from commandline import FORMATS, PROGRAM, SAMPLES, environment, run, sample, start
 
 from smecheck.cli.output_file import write_file
 from smecheck.errors import OutputError
@@ -114,7 +114,7 @@ def test_a_report_that_does_not_fit_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "report"
     target.write_text("the last answer\n")
     limited = ("/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *PROGRAM)
-    found = run(*COLLISION, "--explain", "-o", "report", cwd=tmp_path, program=limited)
+    found = start(*COLLISION, "--explain", "-o", "report", cwd=tmp_path, program=limited)
     assert found.status == 2
     assert found.problem[0] == "report: cannot be written: file too large (no report was written)"
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
@@ -148,7 +148,7 @@ def test_what_cannot_be_written_is_named(
 
 def test_a_new_report_has_usual_permissions(tmp_path: Path) -> None:
     program = ("/bin/sh", "-c", 'umask 027; exec "$@"', "sh", *PROGRAM)
-    assert run(*CLEAR, "-o", "report", cwd=tmp_path, program=program).status == 0
+    assert start(*CLEAR, "-o", "report", cwd=tmp_path, program=program).status == 0
     assert (tmp_path / "report").stat().st_mode & 0o777 == 0o640
 
 
@@ -164,7 +164,7 @@ def written_by(command: str, folder: Path) -> tuple[int, bytes]:
     """Run smecheck in a shell, and return its status and what is in ``log`` then."""
     (folder / "log").write_text("before\n")
     program = shlex.join([*PROGRAM, *COLLISION, "--format", "plain"])
-    found = run("-c", f"{program} {command}", program=("/bin/sh",), cwd=folder)
+    found = start("-c", f"{program} {command}", program=("/bin/sh",), cwd=folder)
     assert [path.name for path in folder.iterdir()] == ["log"]
     return found.status, (folder / "log").read_bytes()
 
@@ -272,7 +272,7 @@ def test_a_bind_mount_is_written_to(tmp_path: Path) -> None:
     (tmp_path / "report").touch()
     script = 'mount --bind inside report || exit 77; exec "$@" -o report'
     program = ("unshare", "-m", "sh", "-c", script, "sh", *PROGRAM)
-    found = run(*COLLISION, program=program, cwd=tmp_path)
+    found = start(*COLLISION, program=program, cwd=tmp_path)
     if found.status == 77:
         pytest.skip("mounting is forbidden here")
     assert (found.status, found.err) == (1, "")

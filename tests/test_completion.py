@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import environment, run
+from commandline import environment, run, start
 
 from smecheck.checks.catalogue import RULES
 
@@ -129,7 +129,7 @@ def test_typed_into_zsh(typed: str, completed: str, folder: Path) -> None:
 
 def test_a_shell_gets_no_reader_gone(folder: Path) -> None:
     env = {"_SMECHECK_COMPLETE": "bash_complete", "COMP_WORDS": "smecheck an", "COMP_CWORD": "1"}
-    found = run(program=(str(folder / "smecheck"),), env=env)
+    found = start(program=(str(folder / "smecheck"),), env=env)
     assert (found.status, found.out, found.err) == (0, "plain,analyze\n", "")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from commandline import FORMATS, PROGRAM, Run, environment, run, sample
+from commandline import FORMATS, PROGRAM, Run, environment, run, sample, start
 from elfwriter import vmlinux
 from recorded import DATA
 
@@ -224,7 +224,7 @@ def test_an_initrd_is_a_size_or_a_file(initrd: str, folder: Path) -> None:
 def broken(error: str, *options: str) -> Run:
     """Run an analysis that has a bug."""
     program = (sys.executable, "-c", BUG.format(error=error))
-    return run(*COLLISION, *options, program=program)
+    return start(*COLLISION, *options, program=program)
 
 
 @pytest.mark.parametrize(
@@ -272,14 +272,14 @@ def test_a_bug_is_a_document_too() -> None:
 )
 def test_interrupted_at_start_up(module: str) -> None:
     """Whatever is being imported: no traceback, and the status of an interrupted program."""
-    found = run(*COLLISION, program=(sys.executable, "-c", INTERRUPTED_AT.format(module=module)))
+    found = start(*COLLISION, program=(sys.executable, "-c", INTERRUPTED_AT.format(module=module)))
     # The newline ends the line that the terminal shows ^C in.
     assert (found.status, found.raw, found.err.strip()) == (130, b"", "")
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     code = INTERRUPTED_AT.format(module="click").replace("default_int_handler", "SIG_IGN")
-    found = run(*COLLISION, program=(sys.executable, "-c", code))
+    found = start(*COLLISION, program=(sys.executable, "-c", code))
     assert (found.status, found.err) == (1, "")
     assert found.out.startswith("verdict: collision")
 
@@ -432,7 +432,7 @@ def test_no_room_for_an_error_makes_it_no_finding(
 )
 def test_closed_streams_are_no_bug(redirection: str, kernel: str, status: int) -> None:
     program = ("/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *PROGRAM)
-    found = run("analyze", kernel, stdin=b"", program=program)
+    found = start("analyze", kernel, stdin=b"", program=program)
     assert (found.status, found.raw) == (status, b"")
     assert "bug" not in found.err
 
@@ -452,14 +452,14 @@ main()
 
 
 def test_the_program_ends_without_taking_itself_apart() -> None:
-    found = run("--version", program=(sys.executable, "-c", LAST_WORDS))
+    found = start("--version", program=(sys.executable, "-c", LAST_WORDS))
     assert found.status == 0
     assert found.out.splitlines()[1:] == ["registered"]
 
 
 def test_a_profiler_has_the_last_word() -> None:
     program = (sys.executable, "-m", "cProfile", "-m", "smecheck")
-    found = run("--version", program=program)
+    found = start("--version", program=program)
     assert found.status == 0
     assert "function calls" in found.out
 
@@ -467,5 +467,5 @@ def test_a_profiler_has_the_last_word() -> None:
 def test_a_thread_that_runs_on_is_waited_for() -> None:
     thread = "threading.Thread(target=lambda: (time.sleep(0.2), print('done'))).start()"
     script = f"import threading, time, smecheck.__main__ as m; {thread}; m.main()"
-    found = run("--version", program=(sys.executable, "-c", script))
+    found = start("--version", program=(sys.executable, "-c", script))
     assert (found.status, found.out.splitlines()[1:]) == (0, ["done"])

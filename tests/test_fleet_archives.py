@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from archive_writer import PACKERS
 from collected import LAYOUTS, report, unpacked
-from commandline import run
+from commandline import run, start
 from fleet_machines import KERNELS, OLD, Layout, machines, write_inventory
 from test_fleet import rows_of
 from test_triage import CAPTURES, founding, machine_of
@@ -136,7 +136,7 @@ def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "machines").write_bytes(b"PAR1")
     write_inventory(tmp_path / "a.jsonl", machines(1, 1, ranges=(64, 64)))
     for arguments in (["machines"], ["a.jsonl", "-o", "rows.parquet"]):
-        done = run(
+        done = start(
             *("fleet", "--kernel", str(OLD[0]), *arguments),
             cwd=tmp_path,
             env={"PYTHONPATH": str(tmp_path)},

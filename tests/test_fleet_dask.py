@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from commandline import PROGRAM, environment, run
+from commandline import PROGRAM, environment, run, start
 from fleet_machines import OLD, PROVEN, machines, write_inventory
 
 pytestmark = pytest.mark.skipif(
@@ -160,7 +160,7 @@ def test_no_scheduler_answers(inventory: Path) -> None:
 
 def test_without_dask_it_is_said_what_to_install(inventory: Path, tmp_path: Path) -> None:
     (tmp_path / "distributed.py").write_text("raise ImportError\n")
-    done = run(
+    done = start(
         *command(inventory, "--dask", "tcp://127.0.0.1:1"), env={"PYTHONPATH": str(tmp_path)}
     )
     assert done.status == 2

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import PROGRAM, environment, run
+from commandline import PROGRAM, environment, run, start
 from fleet_machines import OLD, PROVEN, Layout, machines, write_inventory
 
 import smecheck
@@ -211,7 +211,7 @@ def test_a_disk_without_room_keeps_what_is_done(
     """A limit on the size of files fails as a full disk does: a part is written, then nothing."""
     rows = tmp_path / "rows.jsonl"
     limit = len(whole) // 2 + 7
-    done = run(
+    done = start(
         *(str(limit), *command(inventory, "-o", str(rows), "--jobs", "1")),
         program=(sys.executable, "-c", LIMITED),
     )

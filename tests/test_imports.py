@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import FORMATS, run, sample
+from commandline import FORMATS, sample, start
 from elfwriter import vmlinux
 
 PROBE = """
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def imported(folder: Path, *arguments: str) -> set[str]:
     """Return the modules that are imported, and the packages they are in."""
     program = (sys.executable, "-c", PROBE)
-    found = run(*arguments, cwd=folder, program=program)
+    found = start(*arguments, cwd=folder, program=program)
     assert found.status in (0, 1, 2, 4), found.err
     (line,) = [line for line in found.err.split("\n") if line.startswith("imported: ")]
     modules = set(line.split()[1:])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commandline import FORMATS, Run, run
+from commandline import FORMATS, Run, run, start
 from elfwriter import TEXT
 from sme_program import (
     END,
@@ -521,7 +521,7 @@ def test_what_is_no_kernel_is_refused(tmp_path: Path) -> None:
 def test_without_the_emulator_the_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "unicorn.py").write_text("raise ImportError('no unicorn here')\n")
     (tmp_path / "vmlinux").write_bytes(elf())
-    found = run("verify", "vmlinux", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    found = start("verify", "vmlinux", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert found.status == 2
     error, help_line = found.problem
     assert "no unicorn here" in error
@@ -533,7 +533,7 @@ def test_a_python_without_ctypes_is_named(tmp_path: Path) -> None:
         "raise ModuleNotFoundError(\"No module named '_ctypes'\", name='_ctypes')\n"
     )
     (tmp_path / "vmlinux").write_bytes(elf())
-    found = run("verify", "vmlinux", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    found = start("verify", "vmlinux", cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
     assert found.status == 2
     error, help_line = found.problem
     assert "built without ctypes" in error

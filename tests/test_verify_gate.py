@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import PROGRAM, ROOT, SAMPLES, Run, environment, run
+from commandline import PROGRAM, ROOT, SAMPLES, Run, environment, run, start
 from sme_program import elf, label, patched
 from test_verify import JUMP_TO_ITSELF, UNDEFINED, absolute_test, one_page_up
 
@@ -180,7 +180,7 @@ def test_git_bisect_is_stopped_by_what_is_no_answer(folder: Path) -> None:
     # A bug of smecheck: 70, and 128.
     bug = "import smecheck.builds.gate as g; g.gate = None; import smecheck.__main__ as m; m.main()"
     program = (sys.executable, "-c", bug)
-    found = run("gate", "--bisect", "-q", "agrees", cwd=folder, program=program)
+    found = start("gate", "--bisect", "-q", "agrees", cwd=folder, program=program)
     assert found.status == 198
     assert "bug" in found.err
 
