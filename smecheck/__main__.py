@@ -23,6 +23,8 @@ def main() -> NoReturn:
     is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_usual:  # not started with nohup, or in the background of a script
         signal.signal(signal.SIGINT, _end)
+    if sys.version_info >= (3, 15):
+        sys.set_lazy_imports("all")  # PEP 810: libraries as well import when they use something
     from smecheck.cli.main import main as run
 
     if is_usual:

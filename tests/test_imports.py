@@ -147,3 +147,15 @@ def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: 
     assert not modules & (HEAVY | {"dataclasses", "jsonschema"})
     assert "smecheck.checks.written" not in modules
     assert "smecheck.load.predicted_load" not in modules
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy since Python 3.15")
+def test_the_program_imports_what_it_uses_when_it_uses_it(folder: Path) -> None:
+    script = (
+        "import atexit, sys, smecheck.__main__ as m; "
+        "atexit.register(lambda: print(sys.get_lazy_imports(), *sys.lazy_modules)); m.main()"
+    )
+    found = start(*ELF, "--format", "plain", cwd=folder, program=(sys.executable, "-c", script))
+    mode, *never_used = found.out.splitlines()[-1].split()
+    assert (found.status, mode) == (0, "all")
+    assert any(name.startswith("smecheck.") for name in never_used)
