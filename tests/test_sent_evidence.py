@@ -354,3 +354,42 @@ def test_a_guest_after_a_machine_with_sme(tmp_path: Path) -> None:
     assert "SME045" in {finding["rule"] for finding in both["findings"]}
     turned = answer(tmp_path, *asked, dmesg="\n".join((*guest, *ROWS, ACTIVE))).document
     assert turned["sme"]["state"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("end", "is_of_this_machine"), [("7ffdffff", True), ("bffdffff", False), ("3ffdffff", True)]
+)
+def test_the_log_of_a_guest_beside_the_iomem_of_its_host(
+    end: str, is_of_this_machine: bool, tmp_path: Path
+) -> None:
+    """Memory may be added to a guest that runs, but none that it had is where nothing is."""
+    text = "\n".join((*ROWS, GUEST, "")).replace("7ffdffff", end)
+    asked = ("--mode", "load", "--loader", "kexec_load", "--cmdline", "nokaslr mem_encrypt=on")
+    found = answer(tmp_path, *asked, dmesg=text, iomem=IOMEM).document
+    assert found["verdict"] == ("not-applicable" if is_of_this_machine else "undecided")
+
+
+NO_SME = str(SAMPLES / "no-sme" / "kernel.yaml")
+
+
+@pytest.mark.parametrize(
+    ("release", "verdict"), [("5.0.0", "undecided"), ("5.0.0-2", "not-applicable")]
+)
+@pytest.mark.parametrize("path", ["first-boot", "kdump"])
+def test_a_kernel_without_sme_whose_log_says_that_sme_is_active(
+    release: str, verdict: str, path: str, tmp_path: Path
+) -> None:
+    """Of the same release it is another build: the wrong vmlinux, or the wrong configuration."""
+    (tmp_path / "log").write_text("\n".join((*ROWS, ACTIVE, "")).replace("5.0.0", release))
+    found = call("analyze", NO_SME, "--dmesg", str(tmp_path / "log"), "--path", path)
+    assert f"verdict: {verdict}" in found.out
+    assert ("it is of another build" in found.out) is (verdict == "undecided")
+
+
+@pytest.mark.parametrize(("cmdline", "state"), [(None, "unknown"), ("mem_encrypt=off", "inactive")])
+def test_sme_off_for_a_boot_that_had_it(cmdline: str | None, state: str, tmp_path: Path) -> None:
+    asked = ["--path", "first-boot", "--sme", "off"]
+    asked += [] if cmdline is None else ["--cmdline", cmdline]
+    found = answer(tmp_path, *asked, dmesg="\n".join((*ROWS, ACTIVE, ""))).document
+    assert found["sme"]["state"] == state
+    assert found["sme"]["evidence"][0].startswith("--sme off")

@@ -11,7 +11,7 @@ from smecheck.kernel.cmdline import values
 if TYPE_CHECKING:
     from smecheck.case import Identified
     from smecheck.kernel.image import KernelImage
-    from smecheck.machine.kernel_log import KernelLog
+    from smecheck.machine.kernel_log import Encryption, KernelLog
 
 _NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")
 """choose_random_location(), arch/x86/boot/compressed/kaslr.c: the kernel stays where it is loaded.
@@ -44,6 +44,14 @@ def another_kernel(log: KernelLog, image: KernelImage) -> Known[str] | None:
     if isinstance(logged, Known) and isinstance(own, Known) and logged.value != own.value:
         return logged
     return None
+
+
+def sme_of_this_release(log: KernelLog, image: KernelImage) -> Encryption | None:
+    """Return the line in which a kernel of the release of ``image`` says that SME is active."""
+    own, logged = image.release, log.boot.release
+    if isinstance(own, Unknown) or isinstance(logged, Unknown) or own.value != logged.value:
+        return None
+    return next((one for one in log.boot.encryption_lists if "SME" in one.features), None)
 
 
 def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:

@@ -63,6 +63,15 @@ def guest_features(features: tuple[str, ...]) -> str:
     return ", ".join(feature for feature in features if feature in _OF_GUESTS)
 
 
+def tells_of_guest(log: KernelLog | None) -> bool:
+    """Tell whether the machine of a log is a guest by it."""
+    if log is None:
+        return False
+    seen = log.boot.hypervisor
+    is_known = seen is not None and seen.text in HYPERVISORS
+    return is_known or bool(guest_features(active_features(log)))
+
+
 def sme_beside_guest(log: KernelLog | None) -> str | None:
     """Say that a log calls SME active and the machine a guest: no kernel says both.
 

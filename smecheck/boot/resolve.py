@@ -19,6 +19,7 @@ from smecheck.boot.log_of_boot import (
     log_is_of_this_boot,
     running_cmdline,
     said_of_kaslr,
+    sme_of_this_release,
 )
 from smecheck.boot.paging import paging_at_entry
 from smecheck.evidence import Fact, Known, T, Unknown, first_known
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smecheck.case import Identified
+    from smecheck.machine.kernel_log import KernelLog
 
 
 def resolve_boot(found: Identified) -> Boot:
@@ -188,8 +190,10 @@ def _kernel_base(
 def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, tuple[str, ...]]:
     """Return the state of SME, and what it is taken to be where it is not known."""
     log = found.log
-    answer = _sme_as_stated(found)
-    if answer.state is SmeState.UNKNOWN and (isinstance(cmdline, Known) or log is not None):
+    denied = None if log is None else _denied_by_log(found, log, path)
+    answer = _sme_as_stated(found) if denied is None else denied
+    is_open = denied is None and answer.state is SmeState.UNKNOWN
+    if is_open and (isinstance(cmdline, Known) or log is not None):
         from smecheck.boot.sme_state import sme_state
 
         answer = sme_state(found, cmdline, path)
@@ -206,6 +210,24 @@ def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, 
     if answer.state is SmeState.UNKNOWN:
         return answer, (f"SME is assumed to be active: {answer.evidence[0]}",)
     return answer, ()
+
+
+def _denied_by_log(found: Identified, log: KernelLog, path: Path) -> SmeAnswer | None:
+    """Return what is left of "off" where a kernel that should be this one says that SME is on."""
+    active = sme_of_this_release(log, found.image)
+    if active is None:
+        return None
+    sme_code = found.facts.sme_code
+    if isinstance(sme_code, Known) and not sme_code.value:
+        text = (
+            f"{active.where}: a kernel of the same release says that SME is active, yet this one "
+            f"has no SME code ({sme_code.origin}): it is of another build"
+        )
+        return SmeAnswer(SmeState.UNKNOWN, (text,), "give the kernel of exactly that build")
+    if found.asked.sme is Switch.OFF and log_is_of_this_boot(found, path):
+        text = f"--sme off contradicts {active.where}: SME is active in the boot in question"
+        return SmeAnswer(SmeState.UNKNOWN, (text,), "leave out --sme off, or the log")
+    return None
 
 
 def _sme_as_stated(found: Identified) -> SmeAnswer:

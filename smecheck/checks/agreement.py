@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.boot.logged_sme import sme_beside_guest
+from smecheck.boot.boot import SmeState
+from smecheck.boot.logged_sme import sme_beside_guest, tells_of_guest
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, rule
@@ -104,10 +105,12 @@ def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
 
     /proc/iomem is compared with the e820 map of the kernel log, the firmware's map with the one
     that the log begins with, or else with /proc/iomem. Where the workarea or a segment lies in a
-    range on which they disagree, nothing can be concluded from either: an error. Elsewhere it is a
-    warning that they may be of different boots. A kernel whose command line has mem= or memmap=
-    sees other memory than its firmware reports, and memory that was added to a running machine is
-    in no firmware's map; kexec_load of kexec-tools goes by the firmware's map all the same.
+    range on which they disagree, nothing can be concluded from either: an error. So it is where
+    the log is that of a guest, and has RAM where /proc/iomem has nothing, or a bus: one is of the
+    guest, the other of its host. Elsewhere it is a warning that they may be of different boots. A
+    kernel whose command line has mem= or memmap= sees other memory than its firmware reports, and
+    memory that was added to a running machine is in no firmware's map; kexec_load of kexec-tools
+    goes by the firmware's map all the same.
 
     Passes: a log of the boot whose /proc/iomem it is; one that lacks the hot-added memory.
     Fails: a map that says Reserved where the workarea lies, beside an iomem that says System RAM.
@@ -233,7 +236,9 @@ def _contradiction(
     is_partial = ram_map.kind is MapKind.KERNEL_LOG and not _shows_changes(resolved)
     if of_firmware:
         severity = Severity.NOTE
-    elif touched and other is not None and not is_partial:
+    elif (touched and other is not None and not is_partial) or _is_of_a_guest(
+        resolved, ram_map, other
+    ):
         severity = Severity.ERROR
     else:
         severity = Severity.WARNING
@@ -250,6 +255,20 @@ def _contradiction(
         other=Party(other.name, other.span) if other else None,
         remedy="nothing to do, unless kexec_load places a segment there" if of_firmware else "",
     )
+
+
+def _is_of_a_guest(resolved: Resolved, ram_map: MemoryMap, other: Region | None) -> bool:
+    """Tell whether SME is off because a log is that of a guest, whose RAM the machine lacks.
+
+    A kernel that takes RAM makes it something else; mem= and memmap= aside, there was none where
+    nothing is, or a bus.
+    """
+    log = resolved.log
+    if resolved.boot.sme is not SmeState.INACTIVE or ram_map.kind is not MapKind.KERNEL_LOG:
+        return False
+    if log is None or log.boot.unshown_map is not None or not tells_of_guest(log):
+        return False
+    return other is None or other.name.startswith("PCI Bus")
 
 
 def _shows_changes(resolved: Resolved) -> bool:

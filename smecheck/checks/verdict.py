@@ -137,6 +137,9 @@ def _no_code(judged: Judged) -> Judgement | None:
     sme_code = judged.facts.sme_code
     if isinstance(sme_code, Unknown) or sme_code.value:
         return None
+    if judged.boot.sme is SmeState.UNKNOWN:
+        why, settle = judged.boot.sme_evidence[0], judged.boot.sme_answer.settled_by
+        return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
     return Judgement(
         Verdict.NOT_APPLICABLE,
         Basis.PROOF,
