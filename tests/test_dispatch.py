@@ -19,12 +19,18 @@ from typing import Any, TypeGuard
 
 import pytest
 
-from smecheck.asked import Path
+from smecheck.analysis import analyze
+from smecheck.answer import Verdict
+from smecheck.asked import BootRequest, Path
+from smecheck.case import Case
 from smecheck.kernel.generations import GENERATION_RULES, Generation, generations_of
 from smecheck.kernel.image import Scheme
 from smecheck.load.segments import Loader, Mode
 from smecheck.machine.host import Host
-from smecheck.record import field_names
+from smecheck.read.kernel.kernel import read_kernel
+from smecheck.read.load.segments import read_segments
+from smecheck.read.machine.iomem import read_iomem
+from smecheck.record import field_names, replace
 from smecheck.workarea.proven import Way
 
 PACKAGE = FilePath(__file__).parents[1] / "smecheck"
@@ -234,6 +240,25 @@ def test_every_generation_is_of_a_scheme_that_has_a_workarea() -> None:
     for scheme, generations in of_schemes.items():
         assert bool(generations) is scheme.rules.has_workarea
         assert not (scheme.rules.is_section and scheme.rules.follows_end)
+
+
+def test_a_scheme_that_nothing_places_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a new one, which is neither a section nor follows ``_end``: never clear."""
+    sample = PACKAGE.parent / "samples/founding-failure"
+
+    def verdict() -> Verdict:
+        case = Case(
+            image=read_kernel(str(sample / "kernel.yaml")),
+            boot=BootRequest(),
+            memory=read_iomem(str(sample / "iomem.txt")),
+            segments=read_segments(str(sample / "kexec.log")),
+        )
+        return analyze(case).verdict
+
+    assert verdict() is Verdict.COLLISION
+    nowhere = replace(Scheme.AFTER_END.rules, follows_end=False)
+    monkeypatch.setattr(Scheme.AFTER_END, "rules", nowhere)
+    assert verdict() is Verdict.UNDECIDED
 
 
 WORDS: dict[str, type[Enum]] = {"loader": Loader, "mode": Mode, "path": Path, "scheme": Scheme}
