@@ -135,7 +135,7 @@ def command_facts(line: str, member: str, number: int) -> Iterator[TriageFact]:
     if command is None or (command.mode is not None and not command.mode.is_crash):
         return
     yield TriageFact(FactName.KEXEC_COMMAND, line.strip("# \t"), member, number)
-    if command.loader is not None and not command.loader.rules.placed_by_tools:
+    if command.loader is not None:
         yield TriageFact(FactName.LOADER, command.loader.value, member, number)
     if command.cmdline:
         yield TriageFact(FactName.CRASH_CMDLINE, command.cmdline, member, number)
