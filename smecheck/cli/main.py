@@ -124,7 +124,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> N
     help="Show the versions of smecheck and of what it is built on.",
 )
 def cli() -> None:
-    """Find what the SME workarea of a Linux kernel collides with, before kexec or kdump does.
+    """Find out what the SME workarea of a Linux kernel collides with, before kexec or kdump fails.
 
     On AMD machines Linux can encrypt itself in place, very early in boot (SME), and needs a scratch
     workarea for that. Until v5.2 it lay in memory that nobody reserved. smecheck shows where it is,
