@@ -148,9 +148,9 @@ def _headline(report: GateReport) -> str:
     bad = [row for outcome, _ in _WORST for row in report.rows if row.outcome is outcome]
     failing = [row for row in bad if report.fails(row)]
     machines = sum(target.kind is TargetKind.MACHINE for target in report.targets)
-    on = f" and {count_text(machines, 'machine')}" if machines else ""
+    on = f", the proof and {count_text(machines, 'machine')}" if machines else " and the proof"
     if not failing:
-        return f"{report.kernel.headline}; checked against the rules, the proof{on}"
+        return f"{report.kernel.headline}; checked against the rules{on}"
     first, *others = failing
     more = f", and {len(others)} more" if others else ""
     return f"{first.check} on {first.target}: {first.message or first.title}{more}"

@@ -101,9 +101,7 @@ def _parts(gate: GateReport, options: RenderOptions, words: Words) -> Iterator[R
         rows = [row for row in gate.rows if label_of(gate, row) == label]
         if rows:
             yield from section(label.upper(), f"{len(rows)} ({title})", rows_table(rows, words))
-    yield from section(
-        "TARGETS", "the kernel, and the machines of the policy", _targets(gate, words)
-    )
+    yield from section("TARGETS", "what was checked", _targets(gate, words))
     if options.explain:
         yield from section("CHECKS", "all of them", _all(gate, words))
         return
