@@ -27,10 +27,11 @@ _ADDRESSES = 1 << 64
 _IMAGE = range(-(2 << 30), -(1 << 30))
 """The kernel's image in the upper 2 GiB of addresses, as a displacement has it."""
 
-_ENDS = frozenset((Flow.JUMP, Flow.RETURN, Flow.STOP, Flow.INDIRECT_JUMP))
-_FOLLOWED = frozenset((Flow.CALL, Flow.JUMP, Flow.BRANCH))
-_INDIRECT = frozenset((Flow.INDIRECT_JUMP, Flow.INDIRECT_CALL))
-_BY_ADDRESS = frozenset((Operand.ABSOLUTE, Operand.INDEXED, Operand.REGISTER))
+# Tuples: to look into a set, Python calls the __hash__ of Enum, for each instruction.
+_ENDS = (Flow.JUMP, Flow.RETURN, Flow.STOP, Flow.INDIRECT_JUMP)
+_FOLLOWED = (Flow.CALL, Flow.JUMP, Flow.BRANCH)
+_INDIRECT = (Flow.INDIRECT_JUMP, Flow.INDIRECT_CALL)
+_BY_ADDRESS = (Operand.ABSOLUTE, Operand.INDEXED, Operand.REGISTER)
 
 
 class Stop(Enum):
