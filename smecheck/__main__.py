@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the program."""
+    # A short run that makes no reference cycles worth collecting: the collector only costs time.
+    gc.disable()
     is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_usual:  # not started with nohup, or in the background of a script
         signal.signal(signal.SIGINT, _end)

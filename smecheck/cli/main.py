@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import sys
 from typing import NoReturn
@@ -134,8 +133,6 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the program and exit; 1 can only mean findings."""
-    # A short run that makes no reference cycles worth collecting: the collector only costs time.
-    gc.disable()
     try:
         status = _run()
     except KeyboardInterrupt:
