@@ -13,8 +13,8 @@ from readers import READERS
 
 ROOT = Path(__file__).parents[2]
 EACH = 20
-"""Inputs of every reader, fewer of costly ones: the same in every run, on every machine, and 15 s
-of CPU for all."""
+"""Inputs of every reader, fewer of costly ones: the same in every run, on every machine, and 8 s
+of CPU for all. More are made by ``python -m tests.fuzz``."""
 TAKES_ALL = frozenset({"kallsyms", "early-code", "machine-code", "members"})
 """What is broken inside a kernel, or in one member of an archive, is said in the answer."""
 
