@@ -120,17 +120,21 @@ WRONG = {
         "write 0x… hex, a decimal, or a size such as 4M"
     ),
     one("name: kernel, start: 0, start: 0, size: 1"): "2:37: 'start' is given twice, first at 2:27",
-    f"{one('name: kernel, start: 1, size: 1')}\nloader: kexec": (
+    f"{one('name: kernel, start: 4K, size: 1')}\nloader: kexec": (
         "3:9: unknown value 'kexec'; did you mean 'kexec_load'?"
     ),
-    f"{one('name: kernel, start: 1, size: 1')}\nmode: kdump": (
+    f"{one('name: kernel, start: 4K, size: 1')}\nmode: kdump": (
         "3:7: unknown value 'kdump'; known are crash, load"
+    ),
+    f"{one('name: boot_params, start: 70151000, size: 4K')}\nmode: load": (
+        "2:39: 0x42e6b58 is not the beginning of a page, as that of every segment of kexec is "
+        "(hexadecimal numbers begin with 0x)"
     ),
     f"{one('name: kernel, start: 1, size: 1')}\nkernel: x": (
         "3:1: unknown key 'kernel'; known are cmdline, loader, mode, schema, segments"
     ),
 }
-READER_ALONE = ("not above", "64 bits", "sexagesimal", "twice")
+READER_ALONE = ("not above", "64 bits", "sexagesimal", "twice", "of a page")
 """What a JSON Schema cannot say, or does not see after YAML's own rules were applied."""
 
 

@@ -38,14 +38,19 @@ def _segments(fields: Fields) -> tuple[Segment, ...]:
     given = fields.each("segments", _SEGMENT_KEYS, required=True)
     if len(given) > SEGMENTS_LIMIT:
         fields.problem("segments", f"more than {SEGMENTS_LIMIT} segments; kexec takes 16")
-    read = [_segment(item) for item in given[:SEGMENTS_LIMIT]]
+    is_of_kexec = "loader" in fields or "mode" in fields
+    read = [_segment(item, is_of_kexec=is_of_kexec) for item in given[:SEGMENTS_LIMIT]]
     segments = [segment for segment in read if segment is not None]
     return tuple(sorted(segments, key=lambda segment: segment.span))
 
 
-def _segment(item: Fields) -> Segment | None:
+def _segment(item: Fields, *, is_of_kexec: bool) -> Segment | None:
     role = item.need("name", member(SegmentRole))
     start = item.need("start", integer)
+    if is_of_kexec and start is not None and start % PAGE_SIZE:
+        # kernel/kexec_core.c, sanity_check_segment_list().
+        text = f"{start:#x} is not the beginning of a page, as that of every segment of kexec is"
+        item.problem("start", f"{text} (hexadecimal numbers begin with 0x)")
     if role is not SegmentRole.KERNEL and start is not None and not _is_sized(item):
         return None if role is None else _first_page(start, role, item.where)
     # What is loaded as the kernel must be this kernel: its size shows that.
