@@ -19,7 +19,7 @@ from smecheck.emulation.start import Start
 from smecheck.evidence import Known
 from smecheck.kernel.generations import GENERATION_RULES
 from smecheck.kernel.identity import identify
-from smecheck.span import Span
+from smecheck.span import Span, SpanSet
 from smecheck.workarea.arithmetic import KernelLayout
 
 KERNELS = ("5.0-old", "6.1.0-56-cloud-amd64", "7.3.4+deb13-cloud-amd64")
@@ -64,3 +64,18 @@ def test_recorded_runs_are_predicted(name: str, case: dict[str, Any]) -> None:
     assert figures.written is not None
     (written,) = figures.written
     assert written == Span(start, int(case["max_written"], 16))
+
+
+def test_an_initrd_in_the_last_frame_before_a_top_level_entry() -> None:
+    """Its frame is mapped up to the border, but the entry that is free is found by its pages.
+
+    As the code of Debian's 5.10.0-32-cloud-amd64 was seen to do, run in the emulator.
+    """
+    facts = identify(image("5.0-old"))
+    (generation,) = facts.generations
+    entries = EntryMap(EntryKind.KERNEL_ALONE, SpanSet([Span(0xA5400000, 0xA7C00000)]))
+    run = Start(0xA5400000, 4, 47, entries, Span.sized(0x7FFFEE4000, 0xFFF))
+    mapped = predict(run, KernelLayout(0x2400000, None), GENERATION_RULES[generation]).mapped
+    assert mapped is not None
+    (kernel,) = [one for one in mapped if one.physical == 0xA5400000 and not one.encrypted][:1]
+    assert kernel.virtual.start == 0x8000000000 + 0xA5400000

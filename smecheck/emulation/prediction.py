@@ -50,7 +50,8 @@ def predict(start: Start, layout: KernelLayout, rules: GenerationRules) -> Figur
     if span and rules.encrypts_initrd:
         encrypted.append(page_aligned_initrd(span))
     ranges = [kernel, *map(_mapped_initrd, encrypted[1:])]
-    mapped = _mapped(ranges, extents.mapped, start.levels)
+    ends = [one.end for one in (*encrypted[1:], extents.mapped)]
+    mapped = _mapped(ranges, extents.mapped, _free_entry(ends, start.levels))
     return Figures(
         start=extents.start,
         tables_start=tables_start,
@@ -80,14 +81,23 @@ def _written(extents: Extents, meeting: Meeting) -> SpanSet:
     return SpanSet([Span(extents.start, extents.written_end + meeting.added * PAGE_SIZE)])
 
 
-def _mapped(encrypted: list[Span], workarea: Span, levels: int) -> tuple[Mapping, ...]:
-    """Return what the new page tables map: everything one to one, and again without the C-bit.
+def _free_entry(ends: list[int], levels: int) -> int:
+    """Return where the first top-level entry begins that is free past all these ends.
 
-    Source: sme_encrypt_kernel(), decrypted_base: the first top-level entry that is free.
+    Source: sme_encrypt_kernel(), decrypted_base, of the initrd's pages and the workarea.
     """
     top_size = PGDIR_SIZE_5LEVEL if levels == 5 else P4D_SIZE
-    ends = (span.end for span in (*encrypted[1:], workarea))
-    offset = max((end // top_size + 1) % ENTRIES for end in ends) * top_size
+    return max((end // top_size + 1) % ENTRIES for end in ends) * top_size
+
+
+def _mapped(encrypted: list[Span], workarea: Span, offset: int) -> tuple[Mapping, ...]:
+    """Return what the new page tables map: everything one to one, and again without the C-bit.
+
+    Args:
+        encrypted: the kernel and the initrd, as far as they are mapped.
+        workarea: all of it.
+        offset: of what is mapped again.
+    """
     one_to_one = [(span, True) for span in encrypted] + [(workarea, False)]
     return joined(
         (span.start + distance, span.start, span.size, bit and not distance, True)
