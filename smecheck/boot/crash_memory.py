@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Known, Unknown, value_of
 from smecheck.load.crash_areas import ASSUMED, crash_areas, ram_of
+from smecheck.remembered import remembered_by
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 _LOW_MEMORY = SpanSet([Span(0, 1 << 20)])
 
 
+def _decisive(found: Identified, boot: Boot) -> tuple[object, ...]:
+    """Return what it follows from: not from where a load puts its segments."""
+    table = None if found.segments is None else found.segments.table
+    return found.memory, table, found.host, boot.path, value_of(boot.loader)
+
+
+@remembered_by(_decisive)
 def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
     """Return the memory that is not of the kernel that crashed, nor in its vmcore.
 
