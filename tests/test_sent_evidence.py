@@ -340,6 +340,13 @@ def test_a_name_that_the_kernel_does_not_write(name: str) -> None:
     assert error.value.where == "iomem:8"
 
 
+def test_the_low_part_of_a_reservation_under_a_name_of_its_own() -> None:
+    """Pasted in 2020 of a 5.4.17 (linux-arm-kernel); kexec-tools does not look at it either."""
+    row = "7ffe0000-7fffffff : Reserved"
+    text = IOMEM.replace(row, f"{row}\n  7ffe1000-7ffe1fff : Crash kernel (low)")
+    assert parse_iomem(text, "iomem").crash_kernel == parse_iomem(IOMEM, "iomem").crash_kernel
+
+
 ACTIVE = "[    0.1] AMD Secure Memory Encryption (SME) active"
 GUEST = "[    0.000000] Hypervisor detected: KVM"
 

@@ -60,8 +60,11 @@ _NAMES = (
 """Names that say what memory is: e820_type_to_string(), arch/x86/kernel/e820.c, and the kernel."""
 _FOLDED_NAMES = frozenset(name.casefold() for name in _NAMES)
 _CRASH_KERNEL = "crash kernel"
-"""Nothing of the kernel's has a name that goes on after these words; drivers name what they like
+"""Nothing of upstream's has a name that goes on after these words; drivers name what they like
 otherwise."""
+_LOW_CRASH_KERNEL = "Crash kernel (low)"
+"""Kernels with the patches of 2020 for arm64 ("support reserving crashkernel above 4G", v6 to v8),
+such as Oracle's 5.4.17."""
 _HEX = re.compile(r"[0-9a-fA-F]{3}")
 _INSIDE = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8,}+-[0-9a-fA-F]{8,}+ ?: ?[^ \t\r]")
 _CUT_OFF = re.compile(r"[ \t>]*+[0-9a-fA-F]++")
@@ -224,7 +227,7 @@ def _is_begun(name: str) -> bool:
 
 def _is_altered(name: str) -> bool:
     """Tell whether a name that says what memory is was changed: translated in part, annotated."""
-    if name in _NAMES:
+    if name in _NAMES or name == _LOW_CRASH_KERNEL:
         return False
     folded = name.casefold()
     return folded in _FOLDED_NAMES or folded.startswith(_CRASH_KERNEL)
