@@ -46,7 +46,7 @@ def main() -> NoReturn:
 
 
 def _leaves_nothing_behind() -> bool:
-    """Tell whether no thread runs on, and no profiler or debugger wants to have the last word."""
+    """Return whether no thread runs on, and no profiler or debugger wants to have the last word."""
     threading, monitoring = sys.modules.get("threading"), getattr(sys, "monitoring", None)
     if threading is not None and threading.active_count() > 1:
         return False

@@ -123,7 +123,7 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
 
 
 def _is_hit_unmoved(located: Located) -> bool:
-    """Tell whether the kernel is hit where it may stay, and that decides.
+    """Return whether the kernel is hit where it may stay, and that decides.
 
     Then the verdict is "undecided" whatever there is at the places of KASLR. An error that does not
     depend on the place may decide otherwise.

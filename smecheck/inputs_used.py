@@ -53,7 +53,7 @@ def inputs_used(case: Case, segments: SegmentList | None) -> tuple[InputUse, ...
 
 
 def _used_of_kernel(image: KernelImage) -> tuple[str, ...]:
-    """Return what a kernel's own source tells."""
+    """Return what a kernel's own source shows."""
     facts = {
         "release": image.release,
         "build_id": image.build_id,

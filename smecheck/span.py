@@ -64,11 +64,11 @@ class Span:
         return self.start <= address < self.end
 
     def covers(self, other: Span) -> bool:
-        """Tell whether every byte of ``other`` is in this span; an empty one always is."""
+        """Return whether every byte of ``other`` is in this span; an empty one always is."""
         return not other or (self.start <= other.start and other.end <= self.end)
 
     def overlaps(self, other: Span) -> bool:
-        """Tell whether the two spans share a byte."""
+        """Return whether the two spans share a byte."""
         return max(self.start, other.start) < min(self.end, other.end)
 
     def __and__(self, other: Span) -> Span:
@@ -169,14 +169,14 @@ class SpanSet:
         return self._in_order(kept)
 
     def covers(self, span: Span) -> bool:
-        """Tell whether every byte of ``span`` is in the set."""
+        """Return whether every byte of ``span`` is in the set."""
         if not span:
             return True
         index = bisect_right(self._spans, span.start, key=_END)
         return index < len(self._spans) and self._spans[index].covers(span)
 
     def overlaps(self, span: Span) -> bool:
-        """Tell whether the set holds a byte of ``span``."""
+        """Return whether the set holds a byte of ``span``."""
         return any(own.overlaps(span) for own in self._spans)
 
     def reached_by(self, span: Span) -> tuple[Span, ...]:

@@ -113,7 +113,7 @@ def html(text: str) -> str:
 
 
 def shows_failure(form: Format, text: str) -> bool:
-    """Tell whether a reader of the format sees that something is wrong."""
+    """Return whether a reader of the format sees that something is wrong."""
     match form:
         case Format.JUNIT:
             return any(suite.failures + suite.errors for suite in junit(text))

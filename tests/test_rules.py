@@ -442,7 +442,7 @@ CASES = [
     alone("SME013", "NOBITS", scratch(kind="NOBITS"), warning()),
     alone("SME013", "PROGBITS", scratch()),
     alone("SME014", "a frame too low", scratch(0x3400000), error()),
-    alone("SME014", "directly behind", scratch()),
+    alone("SME014", "directly after what is written", scratch()),
     beside("SME015", "a page", error(at(0x10D40000)), boot_params=at(0x10D40000, 0x2000)),
     beside(
         "SME015",

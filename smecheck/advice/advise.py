@@ -25,7 +25,7 @@ from smecheck.span import Span, align_up
 
 
 def is_safe(report: Report) -> bool:
-    """Tell whether nothing is left to be changed: no collision, nothing open, no other error."""
+    """Return whether nothing is left to be changed: no collision, nothing open, no other error."""
     safe = report.verdict in (Verdict.CLEAR, Verdict.NOT_APPLICABLE)
     return safe and not any(one.severity is Severity.ERROR for one in report.findings)
 
@@ -154,7 +154,7 @@ def as_recorded(predicted: Case, recorded: SegmentList | None) -> tuple[Case, st
 
 
 def _gives(case: Case, recorded: SegmentList) -> bool:
-    """Tell whether a prediction puts the same spans in place as were recorded."""
+    """Return whether a prediction puts the same spans in place as were recorded."""
     again = answer(case).segments
     return again is not None and _places(again) == _places(recorded)
 
@@ -270,7 +270,7 @@ def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
 def _with_section(image: KernelImage, section: Section, text: int) -> KernelImage:
     header = image.header
     if isinstance(header.init_size, Known):
-        # The section is file data, 2 MiB behind its distance from _text at the least, and
+        # The section is file data, 2 MiB after its distance from _text at the least, and
         # init_size exceeds the unpacked file: arch/x86/boot/header.S.
         least = section.end - text + PMD_SIZE
         size = max(header.init_size.value, align_up(least, 4096))
@@ -303,7 +303,7 @@ def _reaching(loads: tuple[LoadSegment, ...], section: Section) -> tuple[LoadSeg
 
 
 _WINDOW_STEP = 64 << 10
-"""Fine enough to find a gap of a few pages behind a kernel that is aligned to 2 MiB."""
+"""Fine enough to find a gap of a few pages after a kernel that is aligned to 2 MiB."""
 
 _WINDOW_STEPS = 128
 """8 MiB: more than the workarea and the alignment take together."""

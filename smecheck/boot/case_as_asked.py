@@ -57,7 +57,7 @@ def with_memory(case: Case) -> Case:
 
 
 def _machine_memory(case: Case) -> MemoryMap | None:
-    """Make a memory map of what else tells the machine's memory."""
+    """Make a memory map of what else shows the machine's memory."""
     if case.log is None and case.firmware is None:
         return None
     from smecheck.machine.map_without_iomem import machine_memory
@@ -124,6 +124,6 @@ def _reserved_places(case: Case) -> list[tuple[Span, str]]:
 
 
 def _may_lie_there(boot: BootRequest, reserved: list[Span]) -> bool:
-    """Tell whether a kernel that runs where the user says can be one in the reservation."""
+    """Return whether a kernel that runs where the user says can be one in the reservation."""
     address = boot.load_address
     return address is None or any(address in span for span in reserved)

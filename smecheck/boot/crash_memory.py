@@ -48,7 +48,7 @@ def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
 
 
 def premise_of_areas(boot: Boot, segments: SegmentList, host: Host | None) -> str | None:
-    """Return what is taken for granted of such areas where nothing tells; ``None`` if it does."""
+    """Return what is assumed of such areas if nothing shows it; ``None`` where something does."""
     is_told = not boot.path.is_crash or segments.table is not None
     loader = segments.loader
     has_none = isinstance(loader, Known) and not loader.value.rules.hands_over_crash_cma

@@ -125,7 +125,7 @@ class EarlyBoot:
     loader_type: int = 0
     """type_of_loader of boot_params; 0 where it is not known."""
     output_is_assumed: bool = False
-    """``output`` is the lowest place that it can be, since nothing tells it."""
+    """``output`` is the lowest place that it can be, since nothing shows it."""
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ _NOT_MOVED = ("KASLR disabled:", "Physical KASLR disabled:")
 def said_of_kaslr(log: KernelLog, path: Path) -> Known[bool] | None:
     """Return what the decompressor of the boot said of KASLR; ``None`` if it said nothing.
 
-    A boot that was loaded is the one behind the log's last boot, if that came to its decompressor.
+    A boot that was loaded is the one after the log's last boot, if that came to its decompressor.
     """
     console = log.unfinished if path.by_kexec else log.boot.decompressor
     for line in console.kaslr if console is not None else ():
@@ -55,7 +55,7 @@ def sme_of_this_release(log: KernelLog, image: KernelImage) -> Encryption | None
 
 
 def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:
-    """Tell whether the log is that of the boot asked about, not of a kernel before it.
+    """Return whether the log is that of the boot asked about, not of a kernel before it.
 
     A crash kernel is known by elfcorehdr= on its command line.
     """
@@ -67,7 +67,7 @@ def is_of_boot(log: KernelLog, path: Path, image: KernelImage) -> bool:
 
 
 def log_is_of_this_boot(found: Identified, path: Path) -> bool:
-    """Tell whether the log is that of the boot asked about, started as is asked.
+    """Return whether the log is that of the boot asked about, started as is asked.
 
     What is predicted, or asked about with another command line, was not booted.
     """

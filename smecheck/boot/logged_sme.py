@@ -43,7 +43,7 @@ def running_sme(log: KernelLog, *, of_this_boot: bool) -> str:
 
 
 def is_whole(log: KernelLog) -> bool:
-    """Tell whether the line "SME active" would be in the log if the kernel had written it.
+    """Return whether the line "SME active" would be in the log if the kernel had written it.
 
     The lines of the memory map have the same level: where they are shown, that one would be.
     """
@@ -64,7 +64,7 @@ def guest_features(features: tuple[str, ...]) -> str:
 
 
 def tells_of_guest(log: KernelLog | None) -> bool:
-    """Tell whether the machine of a log is a guest by it."""
+    """Return whether the machine of a log is a guest by it."""
     if log is None:
         return False
     seen = log.boot.hypervisor

@@ -22,10 +22,10 @@ _ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")
 the machine's memory, and on how the kernel is entered."""
 
 _COUNTS_FOR_KDUMP = ("crash_cma_ranges", "kernel_release", "cmdline")
-"""What tells where else a crash kernel may run."""
+"""What shows where else a crash kernel may run."""
 
 _COUNTS_FOR_PROOF = ("kexec_tools", "kernel_release", "cmdline", "cma")
-"""What tells whether a load that nobody knows keeps to what a proof takes for granted."""
+"""What shows whether a load that nobody knows keeps to what a proof takes for granted."""
 
 _OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys", "crash_cma_ranges")
 """Fields of a host that only ``kexec -p`` depends on."""

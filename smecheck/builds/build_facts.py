@@ -10,7 +10,7 @@ from smecheck.record import record
 
 @record
 class KeptFinding:
-    """A finding, as far as a report that was kept tells it."""
+    """A finding, as far as a report that was kept shows it."""
 
     rule: str
     severity: Severity

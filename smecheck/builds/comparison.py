@@ -1,6 +1,6 @@
 """Two builds compared: what moved, what came and went, and whether it got worse.
 
-A build is compared by its facts, which a report that was kept tells as well as the kernel itself.
+A build is compared by its facts, which a report that was kept shows as well as the kernel itself.
 Nothing here reads a file or prints.
 """
 

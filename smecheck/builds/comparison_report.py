@@ -62,7 +62,7 @@ class Comparison:
     """What the new build was held against: the old one's verdict, and thresholds."""
 
     def fails(self, row: GateRow, tolerance: Tolerance) -> bool:
-        """Tell whether the row makes the exit status one of failure, or of no answer."""
+        """Return whether the row makes the exit status one of failure, or of no answer."""
         if row.outcome is RowOutcome.FAILED:
             return row.severity is None or row.severity.rank <= tolerance.fail_on.rank
         return row.outcome is RowOutcome.UNDECIDED and not tolerance.allow_undecided

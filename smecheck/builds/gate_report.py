@@ -161,7 +161,7 @@ class GateReport:
         return found
 
     def fails(self, row: GateRow) -> bool:
-        """Tell whether the row makes the gate fail, or leaves it without an answer."""
+        """Return whether the row makes the gate fail, or leaves it without an answer."""
         if row.outcome is RowOutcome.FAILED:
             if row.check in self.ignored:
                 return False

@@ -79,7 +79,7 @@ def slack_of(init_size: Fact[int], mapped_end: Fact[int]) -> Fact[int]:
 
 
 def slack_row(new: BuildFacts, least: int) -> GateRow:
-    """Return whether init_size reaches far enough behind the workarea."""
+    """Return whether init_size reaches far enough past the workarea."""
     title = "init_size leaves enough past the workarea"
     row = GateRow(KERNEL_TARGET, "slack", title, RowOutcome.PASSED)
     if isinstance(new.slack, Unknown):

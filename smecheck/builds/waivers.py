@@ -60,7 +60,7 @@ def waiver_rows(policy: Policy, rows: list[GateRow], today: str) -> Iterator[Gat
 
 
 def _is_expired(waiver: Waiver, today: str) -> bool:
-    """Tell whether its last day is over; dates of ISO 8601 are ordered as their texts are."""
+    """Return whether its last day is over; dates of ISO 8601 are ordered as their texts are."""
     return waiver.expires < today
 
 

@@ -80,7 +80,7 @@ def _more(found: list[tuple[Span, Region]] | list[Span], index: int) -> int:
 
 
 def is_firmwares(memory: MemoryMap) -> bool:
-    """Tell whether a map is the firmware's own, before a kernel changed it."""
+    """Return whether a map is the firmware's own, before a kernel changed it."""
     return memory.kind in (MapKind.FIRMWARE, MapKind.EFI)
 
 
@@ -258,7 +258,7 @@ def _contradiction(
 
 
 def _is_of_a_guest(resolved: Resolved, ram_map: MemoryMap, other: Region | None) -> bool:
-    """Tell whether SME is off because a log is that of a guest, whose RAM the machine lacks.
+    """Return whether SME is off because a log is that of a guest, whose RAM the machine lacks.
 
     A kernel that takes RAM makes it something else; mem= and memmap= aside, there was none where
     nothing is, or a bus.

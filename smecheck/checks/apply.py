@@ -84,7 +84,7 @@ def _deciding(
 
 
 def _decide_by_places(resolved: Resolved) -> bool:
-    """Tell whether the kernel surely is at one of the places of KASLR, or may be hit at one."""
+    """Return whether the kernel surely is at one of the places of KASLR, or may be hit at one."""
     kaslr, boot = resolved.kaslr, resolved.boot
     if kaslr is None or kaslr.collisions is None or not kaslr.slots.count or boot.base_is_certain:
         return False
@@ -164,7 +164,7 @@ def _applicable(has_run: bool, has_machine: bool) -> tuple[Rule, ...]:
 
 
 def _no_workarea(resolved: Resolved) -> Lack | None:
-    """Say why no workarea is used, or that nothing tells where it would be."""
+    """Say why no workarea is used, or that nothing shows where it would be."""
     facts, boot = resolved.facts, resolved.boot
     if value_of(facts.sme_code) is False:
         return Lack(Outcome.NOT_APPLICABLE, "the kernel has no SME code")

@@ -84,7 +84,7 @@ def missing(judged: Judged) -> tuple[str, str] | None:
 
 
 def not_placed(judged: Judged) -> tuple[str, str]:
-    """Say that neither prediction nor proof tells anything of the load, and what would."""
+    """Say that neither prediction nor proof shows anything of the load, and what would."""
     return (
         f"the load can neither be predicted nor proven safe: {judged.not_predicted}",
         "give the load itself (--segments), or load it with kexec_load (kexec -c), which loads as "

@@ -74,7 +74,7 @@ def parts_of(extents: Extents, base: int, is_exact: bool) -> Mapping[Part, Span]
     Args:
         extents: of its workarea, counted from where ``base`` is counted from.
         base: 0 for offsets from ``_text``.
-        is_exact: whether nothing is written behind ``extents.written_end``.
+        is_exact: whether nothing is written after ``extents.written_end``.
     """
     written_end = extents.written_end
     worst_end = written_end if is_exact else max(written_end, extents.worst_end)

@@ -40,7 +40,7 @@ def places_of_kaslr(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
 
 
 def may_stay(located: Located) -> bool:
-    """Tell whether KASLR has places to choose from and may leave the kernel where it is."""
+    """Return whether KASLR has places to choose from and may leave the kernel where it is."""
     if located.boot.base_is_certain or _no_question(located) is not None:
         return False
     from smecheck.boot.kaslr.places import ask

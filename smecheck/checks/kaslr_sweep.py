@@ -1,6 +1,6 @@
 """The rules, held against all slots of KASLR at once: how many collide, and with what.
 
-A finding at one address says that some extent, so far behind ``_text``, meets something fixed. For
+A finding at one address says that some extent, so far past ``_text``, meets something fixed. For
 all addresses that is a set of intervals. Only how far the workarea is written differs from slot to
 slot: by the 1 GiB frames that kernel, workarea and initrd lie in. Slots are told apart by that, one
 of each kind is placed by the same code as a single address, and the intervals do the rest. The cost

@@ -410,7 +410,7 @@ def _sizes_of_this_kernel(image: KernelImage, init_size: int) -> set[int]:
     sizes = {align_up(init_size, PAGE_SIZE)}
     other = image.header.other
     if "file_size" in other:
-        # arch/x86/boot/header.S: setup_sects counts 512-byte sectors behind the first; 0 means 4.
+        # arch/x86/boot/header.S: setup_sects counts 512-byte sectors after the first; 0 means 4.
         setup_size = ((other.get("setup_sects", 4) or 4) + 1) * 512
         sizes.add(align_up(max(other["file_size"] - setup_size, 0), PAGE_SIZE))
     return sizes

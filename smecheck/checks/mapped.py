@@ -107,7 +107,7 @@ def neighbour_in_mapped_part(resolved: Resolved) -> Iterator[Observation]:
         if hit and segment.role is not SegmentRole.INITRD:
             yield Observation(
                 message=f"{size_text(hit.size)} of {segment.role.value} are mapped but not "
-                f"written, {_distance(hit.start - reached)} what is",
+                f"written, {_distance(hit.start - reached)} what is written",
                 span=hit,
                 other=segment_party(segment),
             )
@@ -143,7 +143,7 @@ def unaligned_initrd(resolved: Resolved) -> Iterator[Observation]:
 
 
 def _distance(size: int) -> str:
-    return f"{size_text(size)} behind" if size else "directly behind"
+    return f"{size_text(size)} past" if size else "directly after"
 
 
 RULES = (initrd_loses_encryption, neighbour_in_mapped_part, unaligned_initrd)

@@ -88,7 +88,8 @@ class Rule:
     static: bool
     """Whether it is decided by the kernel alone, without a machine."""
     needs: tuple[Need, ...]
-    """What must be known, or there, for the rule to say anything; the first that is not tells."""
+    """What must be known, or there, for the rule to say anything; the first that is missing is
+    the reason where it does not."""
     after: tuple[str, ...]
     """Ids of the rules that it builds on: an error of one of them leaves it nothing to say."""
     remedy: str

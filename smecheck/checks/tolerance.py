@@ -31,7 +31,7 @@ class Tolerance:
         return not (self.allow_undecided or self.exit_zero)
 
     def counts(self, finding: Finding) -> bool:
-        """Tell whether the finding is a failure."""
+        """Return whether the finding is a failure."""
         return finding.severity.rank <= self.fail_on.rank and self.excuse(finding) is None
 
     def excuse(self, finding: Finding) -> str | None:

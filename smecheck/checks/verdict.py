@@ -161,7 +161,7 @@ def _inactive(judged: Judged) -> Judgement | None:
 
 
 def _perhaps_lost(judged: Judged) -> Judgement | None:
-    """Judge a load that may be lost so, and of which nothing tells where it is."""
+    """Judge a load that may be lost so, and of which nothing shows where it is."""
     if judged.placing is not Placing.UNALIGNED or judged.with_effect(Effect.CONTRADICTION):
         return None
     return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, *not_placed(judged))
@@ -229,7 +229,7 @@ def _phrases(colliding: list[Finding]) -> list[str]:
 
 
 def _is_certain(finding: Finding) -> bool:
-    """Tell whether it depends on nothing but SME."""
+    """Return whether it depends on nothing but SME."""
     return finding.condition in (None, SME_IS_ON)
 
 

@@ -17,7 +17,7 @@ _MANY = 10
 
 
 def names_a_file(parameter: click.Parameter) -> bool:
-    """Tell whether a parameter takes the name of a file, by its metavar."""
+    """Return whether a parameter takes the name of a file, by its metavar."""
     return not _FILES.isdisjoint(metavar_words(parameter))
 
 

@@ -293,7 +293,7 @@ class _Run:
             processes.stop()
 
     def _is_small(self) -> bool:
-        """Tell whether it would take longer to start processes than to do without."""
+        """Return whether it would take longer to start processes than to do without."""
         from smecheck.read.fleet.machine import Collected
         from smecheck.read.fleet.machine_paths import can_be_read_again, machines_of
 

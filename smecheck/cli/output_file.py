@@ -61,7 +61,7 @@ def own_descriptor(path: str) -> int | None:
 
 
 def takes_several(path: str) -> bool:
-    """Tell whether several reports can go there one after the other: a pipe, a device."""
+    """Return whether several reports can go there one after the other: a pipe, a device."""
     with contextlib.suppress(OSError, ValueError):
         status = _status(path)
         is_special = status is not None and not stat.S_ISREG(status.st_mode)

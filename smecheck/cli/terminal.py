@@ -31,17 +31,17 @@ def wants_color(choice: str, *, to_stdout: bool) -> bool:
 
 
 def is_terminal() -> bool:
-    """Tell whether standard output is a terminal."""
+    """Return whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def is_dumb() -> bool:
-    """Tell whether the terminal knows nothing but lines of text."""
+    """Return whether the terminal knows nothing but lines of text."""
     return os.environ.get("TERM", "") in ("", "dumb")
 
 
 def follows_links() -> bool:
-    """Tell whether the terminal is known to make links of what OSC 8 marks as such.
+    """Return whether the terminal is known to make links of what OSC 8 marks as such.
 
     There is no way to ask it. FORCE_HYPERLINK decides, as it does for others; else it is told by
     what terminals set that can: VTE's since 0.50, Windows Terminal, Konsole, and those by name.
@@ -78,6 +78,6 @@ def width() -> int:
 
 
 def speaks_unicode(*, to_stdout: bool) -> bool:
-    """Tell whether the output can hold more than ASCII; files are UTF-8."""
+    """Return whether the output can hold more than ASCII; files are UTF-8."""
     encoding = getattr(sys.stdout, "encoding", None) or ""
     return not to_stdout or encoding.lower().replace("-", "") == "utf8"

@@ -285,7 +285,7 @@ class _Trial:
         )
 
     def _is_new_fault(self, difference: Difference) -> bool:
-        """Tell whether this is the first fault at its instruction."""
+        """Return whether this is the first fault at its instruction."""
         if difference.aspect is not Aspect.FAULT or difference.instruction in self._faults:
             return False
         self._faults.add(difference.instruction)

@@ -328,7 +328,7 @@ class Observation:
         return ""
 
     def _is_first_table(self, stop: Stop) -> bool:
-        """Tell whether the fault is that of the first write to the new page tables."""
+        """Return whether the fault is that of the first write to the new page tables."""
         if stop.access is not Access.WRITE or stop.address is None or self._calls:
             return False
         kernel = self._entries.kernel
@@ -337,7 +337,7 @@ class Observation:
         )
 
     def _is_stray(self, stop: Stop) -> bool:
-        """Tell whether the code jumped to an address that is none of the kernel at all."""
+        """Return whether the code jumped to an address that is none of the kernel at all."""
         if stop.access is not Access.EXECUTE or stop.address is None:
             return False
         return stop.address < START_KERNEL_MAP and stop.address not in self._entries.kernel
@@ -379,7 +379,7 @@ class Observation:
         return tuple(Span.sized(c.encrypted, c.length) for c in calls) if calls else None
 
     def _has_live_tables(self, stop: Stop) -> bool:
-        """Tell whether mapping the workarea in them was over when the run ended."""
+        """Return whether mapping the workarea in them was over when the run ended."""
         in_vain = self._is_first_table(stop)
         return bool(self._calls) or stop.kind is StopKind.ASKED or in_vain
 

@@ -244,7 +244,7 @@ class FleetRun:
         return _Chunk("at once" if at_once else "understand", entries) if entries else None
 
     def _is_diverse(self) -> bool:
-        """Tell whether hardly two machines ask the same: each is then read and answered at once.
+        """Return whether hardly two machines ask the same: each is then read and answered at once.
 
         That two of them are in work at a time that ask the same is no great loss then.
         """

@@ -29,7 +29,7 @@ def answer_of(report: Report, tolerance: Tolerance) -> Answer:
 
 
 def quotes_a_finding(report: Report) -> bool:
-    """Tell whether the headline says what a finding says: where a line is, what a bus is called.
+    """Return whether the headline says what a finding says: where a line is, what a bus is called.
 
     Only so does anything of a memory map come into it that decides nothing.
     """

@@ -42,7 +42,7 @@ def canonical(question: Case) -> Case:
 
 
 def what_counts(question: Case) -> tuple[bool, bool]:
-    """Tell whether devices count for a question, and whether the place of the running kernel does.
+    """Return whether devices count for a question, and whether the running kernel's place does.
 
     A device matters where another map says that there is RAM, and in a fragment, in which an
     address that no line names may be memory.
@@ -86,7 +86,7 @@ def _counts(name: str) -> bool:
 
 
 def _is_of_a_load(question: Case) -> bool:
-    """Tell whether a kernel is asked about that kexec loads, wherever the running one is."""
+    """Return whether a kernel is asked about that kexec loads, wherever the running one is."""
     boot = question.boot
     if boot.is_first_boot or boot.load_address is not None or question.early is not None:
         return False

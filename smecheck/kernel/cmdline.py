@@ -53,7 +53,7 @@ def unseen_bytes(cmdline: str) -> int:
 
 
 def has_word(cmdline: str, word: str) -> bool:
-    """Tell whether the decompressor finds ``word`` on the command line: ``nokaslr``, ``no5lvl``."""
+    """Return whether the decompressor finds ``word``, such as ``nokaslr``, on the command line."""
     return word_position(cmdline, word) > 0
 
 

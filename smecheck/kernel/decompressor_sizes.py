@@ -1,4 +1,4 @@
-"""What a bzImage's decompressor counts with: sizes that no vmlinux alone tells."""
+"""What a bzImage's decompressor counts with: sizes that no vmlinux alone shows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class NeededSize:
 
 @record
 class SectionRoom:
-    """How far behind the workarea's section a reservation ends; negative: it ends before."""
+    """How far past the workarea's section a reservation ends; negative: it ends before."""
 
     name: str
     """Of the section."""

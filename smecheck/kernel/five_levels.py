@@ -24,7 +24,7 @@ _OPTION = "CONFIG_X86_5LEVEL"
 
 
 def has_five_levels(image: KernelImage) -> Fact[bool]:
-    """Tell whether the kernel was built with 5-level paging, by its header or its configuration."""
+    """Return whether the kernel was built with 5-level paging, by header or configuration."""
     xloadflags = image.header.other.get("xloadflags", 0)
     if xloadflags & _XLF_5LEVEL:
         enabled = bool(xloadflags & _XLF_5LEVEL_ENABLED)

@@ -37,7 +37,7 @@ class GenerationRules:
 
     @property
     def in_section(self) -> bool:
-        """Whether the workarea is a section of the image rather than memory behind ``_end``."""
+        """Whether the workarea is a section of the image rather than memory after ``_end``."""
         return self.scheme.rules.is_section
 
 

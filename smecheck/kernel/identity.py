@@ -200,7 +200,7 @@ def version_of(release: Fact[str]) -> tuple[int, int] | None:
 
 
 def is_since(release: Fact[str], version: tuple[int, int]) -> bool:
-    """Tell whether a kernel is known to be that version or a later one, by its release."""
+    """Return whether a kernel is known to be that version or a later one, by its release."""
     known = version_of(release)
     return known is not None and known >= version
 

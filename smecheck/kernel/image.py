@@ -66,7 +66,7 @@ class Scheme(Enum):
     """Where the kernel's code puts the SME workarea."""
 
     AFTER_END = "after-end"
-    """Up to v5.2: behind the kernel, at ``_end`` rounded up to 2 MiB, in memory of nobody."""
+    """Up to v5.2: after the kernel, at ``_end`` rounded up to 2 MiB, in memory of nobody."""
     SME_SECTION = "sme-section"
     """The RFC of 2019-06-04: a section ``.sme`` of the image; never released."""
     INIT_SCRATCH = "init-scratch"
@@ -138,7 +138,7 @@ class Section:
 
     @property
     def end(self) -> int:
-        """The link address behind the last byte."""
+        """The link address after the last byte."""
         return self.address + self.size
 
 
@@ -273,7 +273,7 @@ class KernelImage:
     """Whether the image holds the texts of the SME code; asked only where symbols cannot tell."""
     symbols_shifted: bool = False
     """Whether KASLR may have moved what ``symbols`` were read from, by a distance that no other
-    fact tells: they are given as of a ``_text`` that is assumed, and only distances count."""
+    fact shows: they are given as of a ``_text`` that is assumed, and only distances count."""
     symbols_from: Fact[SymbolSource] = NOT_FROM_IMAGE
     """What lists the symbols of an image."""
     early_code: Fact[EarlyCode] = NOT_FROM_IMAGE

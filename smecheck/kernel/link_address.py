@@ -2,8 +2,8 @@
 
 KASLR moves a kernel as a whole (v4.8 to v7.3, arch/x86/boot/compressed/kaslr.c,
 find_random_virt_addr()), so the distances between its symbols stay those of the link. All that is
-computed here is made of distances, save one thing: the link address of ``_text`` also tells
-LOAD_PHYSICAL_ADDR, below which the kernel does not run. Where nothing else tells that, it is
+computed here is made of distances, save one thing: the link address of ``_text`` also shows
+LOAD_PHYSICAL_ADDR, below which the kernel does not run. Where nothing else shows that, it is
 assumed to be the default, and the assumption is listed.
 """
 
@@ -45,7 +45,7 @@ def told_link_address(image: KernelImage) -> Fact[int]:
 
 
 def physical_start(options: Mapping[str, str]) -> Fact[int]:
-    """Return LOAD_PHYSICAL_ADDR as the configuration tells it.
+    """Return LOAD_PHYSICAL_ADDR as the configuration shows it.
 
     Source: arch/x86/include/asm/boot.h, later page_types.h, LOAD_PHYSICAL_ADDR:
     CONFIG_PHYSICAL_START rounded up to CONFIG_PHYSICAL_ALIGN.
@@ -57,7 +57,7 @@ def physical_start(options: Mapping[str, str]) -> Fact[int]:
 
 
 def physical_align(options: Mapping[str, str]) -> Fact[int]:
-    """Return kernel_alignment as the configuration tells it; a power of two, says boot.h."""
+    """Return kernel_alignment as the configuration shows it; a power of two, says boot.h."""
     align = _number(options, "CONFIG_PHYSICAL_ALIGN")
     if isinstance(align, Known) and (align.value < PAGE_SIZE or align.value & (align.value - 1)):
         return Unknown(f"{align.origin}={align.value:#x} is not an alignment")
@@ -88,7 +88,7 @@ def settled(image: KernelImage) -> KernelImage:
 
 
 def is_movable(image: KernelImage) -> bool:
-    """Tell whether only the distances between the symbols are known, ``_text`` among them."""
+    """Return whether only the distances between the symbols are known, ``_text`` among them."""
     return image.symbols_shifted and "_text" in image.symbols
 
 

@@ -43,7 +43,7 @@ class KernelProgram:
         return self.entry if self.entry >= START_KERNEL_MAP else self.entry + START_KERNEL_MAP
 
     def holds(self, address: int) -> bool:
-        """Tell whether the file has bytes of the image at an address."""
+        """Return whether the file has bytes of the image at an address."""
         return any(0 <= address - load.vaddr < load.filesz for load in self.loads)
 
     def page(self, physical: int) -> bytes:

@@ -80,7 +80,7 @@ class RamRanges:
     """Whether each lies above the one before it, without sharing a byte."""
 
     def reached_by(self, window: Span) -> tuple[int, int]:
-        """Return the first span that overlaps a window, and the first behind it, if in order."""
+        """Return the first span that overlaps a window, and the first after it, if in order."""
         first = bisect_right(self.starts, window.start)
         if first and self.spans[first - 1].end > window.start:
             first -= 1
@@ -110,7 +110,7 @@ def ram_ranges(candidates: Candidates) -> RamRanges:
 
 
 def reads_firmware_map(host_cmdline: str) -> bool:
-    """Tell whether kexec-tools uses the firmware's map, where there is one.
+    """Return whether kexec-tools uses the firmware's map, where there is one.
 
     Args:
         host_cmdline: /proc/cmdline of the running system.
@@ -234,7 +234,7 @@ def _without_overlaps(ranges: list[MemoryRange]) -> tuple[list[MemoryRange], boo
 
 
 def _without_vectors(ranges: list[MemoryRange], end: int) -> list[MemoryRange]:
-    """Begin the first RAM that reaches into the interrupt vector table behind that table."""
+    """Begin the first RAM that reaches into the interrupt vector table after that table."""
     for index, one in enumerate(ranges):
         if one.is_ram and one.span.start < end:
             cut = replace(one, span=Span(end, max(end, one.span.end)))

@@ -110,7 +110,7 @@ _START, _END = attrgetter("start"), attrgetter("end")
 
 @remembered
 def _ascend(ranges: tuple[CrashRange, ...]) -> bool:
-    """Tell whether ranges are in order, none is empty, and none overlaps another."""
+    """Return whether ranges are in order, none is empty, and none overlaps another."""
     return all(one.start < one.end for one in ranges) and all(
         one.end <= other.start for one, other in pairwise(ranges)
     )

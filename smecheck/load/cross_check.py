@@ -22,7 +22,7 @@ _NO_MEMORY = "no memory map of the machine is known (--iomem, --memmap or --dmes
 _FILE_LOAD_ADDS = re.compile(r"elfcorehdr=0x[0-9a-f]+ ?(?:dmcryptkeys=0x[0-9a-f]+ ?)?")
 """arch/x86/kernel/kexec-bzimage64.c, setup_cmdline(): put before what was given."""
 _TOOLS_ADD = re.compile(r"(?: acpi_rsdp=0x[0-9a-f]+)?(?: elfcorehdr=[0-9]+K)?(?: memmap=\S+)*$")
-"""kexec-tools, kexec/arch/i386/crashdump-x86.c: put behind it."""
+"""kexec-tools, kexec/arch/i386/crashdump-x86.c: put after it."""
 
 
 def cross_check(
@@ -55,7 +55,7 @@ def cross_check(
 
 
 def _keys(machine: WholeMachine, recorded: SegmentList) -> Fact[bool]:
-    """Return whether keys of dm-crypt were handed over, as the command line of the load tells."""
+    """Return whether keys of dm-crypt were handed over, as the command line of the load shows."""
     cmdline, known = recorded.cmdline, machine.host.dm_crypt_keys
     if isinstance(cmdline, Unknown) or not recorded.is_crash:
         return known

@@ -44,7 +44,7 @@ def refused_for_hotplug(request: LoadRequest, assumptions: Assumptions) -> Refus
 def size_for_hotplug(request: LoadRequest, assumptions: Assumptions) -> int:
     """Return what kexec-tools reads out of /sys/kernel/crash_elfcorehdr_size; 0 for no such file.
 
-    Where nobody tells it, the file is there if the running kernel is known to be new enough.
+    Where nobody says so, the file is there if the running kernel is known to be new enough.
     """
     given, running = request.host.crash_elfcorehdr_size, request.host.kernel_release
     version = stated_version(running)

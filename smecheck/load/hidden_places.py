@@ -37,7 +37,7 @@ class _Hidden:
     found: str
     """Why nothing can be predicted where the kernel has it."""
     premise: str
-    """What is said where nothing tells."""
+    """What is said where nothing shows it."""
     placing: Placing = Placing.BY_THE_RULES
 
 
@@ -143,7 +143,7 @@ def handed_over_size(request: LoadRequest, size: int, assumptions: Assumptions) 
     Args:
         request: the load.
         size: bytes without them.
-        assumptions: filled where nothing tells, and these bytes take another page.
+        assumptions: filled where nothing shows it, and these bytes take another page.
     """
     fact = _fact(request, "kexec_handover")
     if isinstance(fact, Unknown) and value_of(_fact(request, "kho")):
@@ -159,7 +159,7 @@ def handed_over_size(request: LoadRequest, size: int, assumptions: Assumptions) 
 
 
 def _fact(request: LoadRequest, name: str) -> Fact[bool]:
-    """Return whether the running kernel has that, by its description, or what else tells."""
+    """Return whether the running kernel has that, by its description, or what else shows it."""
     host = request.host
     described: Fact[bool] = getattr(host, name)
     told: Fact[bool] = Unknown("the command line does not say")
@@ -244,7 +244,7 @@ def _word(cmdline: Fact[str], option: str) -> Fact[str]:
 
 
 def _by_configuration(request: LoadRequest, name: str) -> Fact[bool]:
-    """Return what the configuration of the running kernel tells, where KERNEL is that one."""
+    """Return what the configuration of the running kernel shows, where KERNEL is that one."""
     image, host = request.image, request.host
     unknown = Unknown("the configuration of the running kernel is not known")
     running, own = host.kernel_release, image.release

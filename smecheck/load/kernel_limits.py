@@ -27,7 +27,7 @@ def system_ram(memory: MemoryMap) -> tuple[Span, ...]:
 
 
 def takes_too_much(segments: Iterable[Segment], memory: MemoryMap) -> bool:
-    """Tell whether the kernel surely refuses the load for its size.
+    """Return whether the kernel surely refuses the load for its size.
 
     kernel/kexec_core.c, sanity_check_segment_list(): no more than half of totalram_pages(), which
     is somewhat less than all System RAM.

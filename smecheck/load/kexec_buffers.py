@@ -86,8 +86,8 @@ class KexecBuffers:
         spare, ram = self._spare, self._ram.spans
         if not self._ram.in_order:
             return find_hole(free_pieces(ram, taken), wanted, spare=spare)
-        first, behind = self._ram.reached_by(wanted.within)
-        for span in reversed(ram[first:behind]) if wanted.from_top else ram[first:behind]:
+        first, after = self._ram.reached_by(wanted.within)
+        for span in reversed(ram[first:after]) if wanted.from_top else ram[first:after]:
             if span.end - span.start < wanted.size:
                 continue
             inside = [other for other in taken if other.start in span]
@@ -141,7 +141,7 @@ class KexecBuffers:
         )
 
     def _is_valid(self, span: Span) -> bool:
-        """Tell whether one range of RAM holds it, or two that share a byte (valid_memory_range)."""
+        """Return whether a range of RAM holds it, or two that share a byte (valid_memory_range)."""
         if not self._window.covers(span):
             return False
         places = self._ram.holding(span.start)

@@ -90,7 +90,7 @@ def _refuse_other_type(asked: str | None, types: tuple[str, ...]) -> None:
 
 
 def is_elf_request(request: LoadRequest) -> bool:
-    """Tell whether it is the vmlinux itself that is loaded, not a bzImage made of it.
+    """Return whether it is the vmlinux itself that is loaded, not a bzImage made of it.
 
     Only the options of ELF files say so: most people who give a vmlinux load the bzImage.
     """

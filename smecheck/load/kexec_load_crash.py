@@ -20,7 +20,7 @@ from smecheck.span import Span, align_up
 _SOURCE = "kexec-tools, crashdump-x86.c, load_crashdump_segments()"
 _ALIGN = 1024
 _ELFCOREHDR_MINIMUM = 16 << 10
-"""kexec-tools, load_crashdump_segments(): room for a gap that some linkers left behind the bss."""
+"""kexec-tools, load_crashdump_segments(): room for a gap that some linkers left after the bss."""
 
 
 def add_crash_segments(load: LoadState, cmdline: str, *, hands_over_efi: bool) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def asks_for_load(case: Case) -> bool:
-    """Tell whether a load is asked about that nobody recorded."""
+    """Return whether a load is asked about that nobody recorded."""
     boot = case.boot
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
     if case.segments is not None or boot.is_first_boot:

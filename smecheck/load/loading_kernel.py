@@ -35,7 +35,7 @@ class RunningKernel:
 
 
 def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKernel:
-    """Return the running kernel; where nothing tells its release, what is usual is assumed.
+    """Return the running kernel; where nothing shows its release, what is usual is assumed.
 
     It is KERNEL where the memory map shows KERNEL's layout running, or for kdump where nothing
     speaks against it: a premise, of which no other value is tried.
@@ -66,7 +66,7 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
 
 
 def _is_shown(request: LoadRequest) -> bool | None:
-    """Tell whether /proc/iomem shows KERNEL running: ``None`` where it does not tell."""
+    """Return whether /proc/iomem shows KERNEL running: ``None`` where it does not tell."""
     memory = request.memory
     if memory is None or memory.kind is not MapKind.IOMEM:
         return None

@@ -83,7 +83,7 @@ def said(line: LogLine) -> str:
 
 
 def _reservation_is_shown(case: Case) -> bool:
-    """Tell whether something else than the log shows where memory is reserved."""
+    """Return whether something else than the log shows where memory is reserved."""
     memory, machine = case.memory, case.machine
     if memory is not None and memory.kind is MapKind.IOMEM and memory.crash_kernel:
         return True

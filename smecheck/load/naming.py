@@ -18,7 +18,7 @@ _RNG_SEED_SIZE = 16 + 32
 """kexec-tools 2.0.25 (6cd3e94), setup_rng_seed(): a setup_data header and 32 bytes of seed."""
 
 _EFI_SETUP_DATA_SIZE = 16 + 96
-"""kexec-tools, struct efi_setup_data behind a setup_data header."""
+"""kexec-tools, struct efi_setup_data after a setup_data header."""
 
 _EFI_ENTRY_SIZE = 40
 """kexec-tools, efi_mem_descriptor_t."""
@@ -140,7 +140,7 @@ def _looks_like_kernel(segment: Segment, alignment: int = DEFAULT_PHYSICAL_ALIGN
 
 
 def _is_elfcorehdr(segment: Segment, placed: tuple[Segment, ...]) -> bool:
-    """Tell whether it is searched bottom-up, as elfcorehdr is; an IMA or key buffer is not."""
+    """Return whether it is searched bottom-up, as elfcorehdr is; an IMA or key buffer is not."""
     below = all(segment.span.end <= other.span.start for other in placed)
     return below and bool(segment.buffer_size) and _content_pages(segment) == segment.buffer_size
 
@@ -154,12 +154,12 @@ def _content_pages(segment: Segment) -> int:
 
 
 def _is_filled(segment: Segment) -> bool:
-    """Tell whether the segment is its content, rounded up to pages."""
+    """Return whether the segment is its content, rounded up to pages."""
     return bool(segment.buffer_size) and _content_pages(segment) == segment.span.size
 
 
 def _has_room(segment: Segment) -> bool:
-    """Tell whether pages behind the content are kept, too."""
+    """Return whether pages after the content are kept, too."""
     return segment.buffer_size is not None and _content_pages(segment) < segment.span.size
 
 
@@ -170,7 +170,7 @@ class _Naming:
         self.segments = list(segments)
 
     def has(self, role: SegmentRole) -> bool:
-        """Tell whether a segment of that role is known."""
+        """Return whether a segment of that role is known."""
         return any(segment.role is role for segment in self.segments)
 
     def name_setup_data(self) -> None:

@@ -90,7 +90,7 @@ def _cmdline(
 
 
 def _is_enough(memory: MemoryMap, mode: Mode, loader: Loader) -> bool:
-    """Tell whether the load depends on no more memory than is shown.
+    """Return whether the load depends on no more memory than is shown.
 
     A reservation alone is enough for kexec_file_load of a crash kernel only: kexec-tools sizes its
     backup by the low memory, and everything else is loaded into the rest of the machine. What a

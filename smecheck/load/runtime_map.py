@@ -33,7 +33,7 @@ def runtime_entries(host: Host, assumptions: Assumptions) -> int:
 
 
 def _without_services(host: Host) -> bool:
-    """Tell whether the running kernel was started with ``noefi`` or ``efi=noruntime``."""
+    """Return whether the running kernel was started with ``noefi`` or ``efi=noruntime``."""
     for name, value in parameters(value_of(host.cmdline) or ""):
         if name == "noefi" or (name == "efi" and "noruntime" in (value or "").split(",")):
             return True

@@ -28,8 +28,8 @@ class LoaderRules:
     short_name: str
     """In the name of a machine of a policy."""
     placed_by_tools: bool
-    """kexec-tools choose the places, and their version tells how; else the running kernel does, and
-    its release tells."""
+    """kexec-tools choose the places, and their version says how; else the running kernel does, and
+    its release shows."""
     loads_elf: bool
     """A vmlinux can be loaded, too; else only a bzImage, for which just init_size is reserved."""
     keeps_to_window: bool
@@ -248,7 +248,7 @@ RESERVE = (
 
 
 def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
-    """Tell whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
+    """Return whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
     kernel = segments.of(SegmentRole.KERNEL)
     if len(kernel) < 2:
         return False

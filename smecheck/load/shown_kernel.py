@@ -32,7 +32,7 @@ def shown_layout(
 
 
 def is_shown_running(memory: MemoryMap, image: KernelImage, facts: KernelFacts) -> bool | None:
-    """Tell whether the kernel that is shown running can be ``image``; ``None``: not known."""
+    """Return whether the kernel that is shown running can be ``image``; ``None``: not known."""
     layout = shown_layout(memory, image, facts)
     return None if layout is None else layout[0] == layout[1]
 

@@ -12,7 +12,7 @@ _NUMBER = re.compile(
 
 
 def strtoul(text: str) -> int | None:
-    """Read a number in the base that its beginning tells: ``0x`` hexadecimal, ``0`` octal.
+    """Read a number in the base that its beginning says: ``0x`` hexadecimal, ``0`` octal.
 
     Returns:
         The number, modulo 2**64 where it is negative and the largest one where it is too large;

@@ -53,7 +53,7 @@ class Change(Enum):
         return f"{version_text(self.since)} ({self._commit})"
 
     def is_in(self, version: Version) -> bool:
-        """Tell whether that version has it."""
+        """Return whether that version has it."""
         return version >= self.since
 
 

@@ -1,4 +1,4 @@
-"""The memory of a machine as its firmware tells it: the e820 table and the EFI memory map.
+"""The memory of a machine as its firmware shows it: the e820 table and the EFI memory map.
 
 Unlike the resource tree of /proc/iomem, it is what the firmware said before any kernel changed it.
 Tables keep the order of their source: the kernel scans them in that order.

@@ -24,7 +24,7 @@ class LogLine:
 
 @record
 class LogSpan:
-    """A span that a line of the log tells, such as that of the initrd."""
+    """A span that a line of the log shows, such as that of the initrd."""
 
     span: Span
     where: str
@@ -54,7 +54,7 @@ class CrashReservation:
     where: str
 
     def can_be(self, other: CrashReservation) -> bool:
-        """Tell whether both lines can be about the same memory."""
+        """Return whether both lines can be about the same memory."""
         if self.in_mib == other.in_mib:
             return self.span == other.span
         numbers = (self.span.start, self.span.size), (other.span.start, other.span.size)
@@ -181,11 +181,11 @@ class KernelLog:
 
     source: str
     boot: LoggedBoot
-    """The last boot that tells anything."""
+    """The last boot that shows anything."""
     broken_load: LogLine | None = None
     """Where a load is recorded of which not all lines are whole: it is not known."""
     unfinished: Decompressor | None = None
-    """A kernel behind it that wrote no more than its decompressor did."""
+    """A kernel after it that wrote no more than its decompressor did."""
     sme_before: Encryption | None = None
     """What a boot before it said of SME being active."""
     remarks: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """A memory map for a machine without its /proc/iomem: from a kernel log, or a firmware's map.
 
 It is made as the kernel makes its resource tree: of the e820 table, as far as that is known to have
-been changed, with the crash reservation that the log tells.
+been changed, with the crash reservation that the log shows.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
 
 
 def lost_memory(boot: LoggedBoot) -> str | None:
-    """Say how the map that a log tells is not all of the map that its kernel had, if it is not.
+    """Say how the map that a log shows is not all of the map that its kernel had, if it is not.
 
     get_num_physpages() counts what e820__memblock_setup() took from the map, in whole pages; the
     numbers agree to the page in every boot that was recorded. Up to 1 MiB may be dropped where the
@@ -173,7 +173,7 @@ def e820_of_efi(efi: EfiMap) -> tuple[FirmwareRange, ...]:
 
 
 def is_exact(reservation: CrashReservation, boot: LoggedBoot) -> bool:
-    """Tell whether the reservation begins and ends where its line says.
+    """Return whether the reservation begins and ends where its line says.
 
     A line in MiB is rounded down. On x86 the kernel chooses multiples of 16 MiB (CRASH_ALIGN,
     arch/x86/kernel/setup.c), so the line is exact where ``crashkernel=`` asks for whole MiB.
@@ -209,7 +209,7 @@ def premises(
 
 
 def told_by(boot: LoggedBoot) -> tuple[str, ...]:
-    """Return the names of the facts that a boot's log tells."""
+    """Return the names of the facts that a boot's log shows."""
     facts = {
         "release": isinstance(boot.release, Known),
         "cmdline": isinstance(boot.cmdline, Known),

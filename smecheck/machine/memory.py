@@ -1,4 +1,4 @@
-"""The physical memory of a machine, as its resource tree or its firmware's map tells it."""
+"""The physical memory of a machine, as its resource tree or its firmware's map shows it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Region:
     depth: int
     """Nesting, 0 at the top."""
     line: int
-    """Line number in the source, from 1; 0 where ``where`` tells the place."""
+    """Line number in the source, from 1; 0 where ``where`` shows the place."""
     where: str | None = None
     """The place, where it is not a line of the map's own source."""
 
@@ -127,7 +127,7 @@ class MemoryMap:
 
     @property
     def ram_buffer(self) -> SpanSet:
-        """What the kernel inserts behind RAM that ends at an odd place: most likely memory.
+        """What the kernel inserts after RAM that ends at an odd place: most likely memory.
 
         arch/x86/kernel/e820.c, e820__reserve_resources_late(), "RAM buffer". An after-end v5.0
         kernel whose workarea lay there came up.
@@ -175,7 +175,7 @@ def usable_ram(regions: Iterable[Region]) -> SpanSet:
 
 
 def _telling(regions: Iterable[Region]) -> Iterator[tuple[int, int, bool]]:
-    """Yield start and end of the regions that say RAM or not RAM, and one behind all of them."""
+    """Yield start and end of the regions that say RAM or not RAM, and one after all of them."""
     last = 0
     for region in regions:
         is_ram = region.name.startswith(_RAM) or (region.depth == 0 and region.name in _OF_KERNEL)

@@ -19,7 +19,7 @@ class Flow(Enum):
 
     NEXT = "next"
     BRANCH = "branch"
-    """At the target or behind the instruction."""
+    """At the target or after the instruction."""
     JUMP = "jump"
     CALL = "call"
     INDIRECT_JUMP = "indirect jump"
@@ -158,7 +158,7 @@ def _decoded(code: bytes, start: int) -> Instruction:
     at, byte = start, code[start]
     immediate, address_size, per_cpu, rex = 4, 8, False, 0
     if byte in _PREFIXES:
-        at = _behind_prefixes(code, start)
+        at = _after_prefixes(code, start)
         prefixes, byte = code[start:at], code[at]
         immediate = 2 if _OPERAND_SIZE in prefixes else 4
         address_size = 4 if _ADDRESS_SIZE in prefixes else 8
@@ -190,7 +190,7 @@ def _decoded(code: bytes, start: int) -> Instruction:
     return Instruction(end, _FLOWS.get(form, Flow.NEXT), 0, Operand.NONE, 0, 0, False)
 
 
-def _behind_prefixes(code: bytes, at: int) -> int:
+def _after_prefixes(code: bytes, at: int) -> int:
     while code[at] in _PREFIXES:
         at += 1
     return at

@@ -186,7 +186,7 @@ class _Follower:
             self.accesses.append(Access(address, code, instruction.operand, target, begin))
 
     def _returns(self, address: int) -> bool:
-        """Tell whether ret, or a jump to a return thunk, is what follows an instruction."""
+        """Return whether ret, or a jump to a return thunk, is what follows an instruction."""
         bytes_at = self._bytes(address)
         if bytes_at is None:
             return False
@@ -206,7 +206,7 @@ class _Follower:
             return None
         if at + 2 * LONGEST <= PAGE:
             return page, at
-        behind = self._code.page(address - at + PAGE)
-        if behind is None:
+        after = self._code.page(address - at + PAGE)
+        if after is None:
             self.missing.add(address - at + PAGE)
-        return page[at:] + (behind or b""), 0
+        return page[at:] + (after or b""), 0

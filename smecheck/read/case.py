@@ -312,7 +312,7 @@ def _refuse_contradiction(
 
 
 def _says_something(asked: BootRequest, machine: Machine | None, load: SegmentList | None) -> bool:
-    """Tell whether anything is said of a load."""
+    """Return whether anything is said of a load."""
     said = (asked.path, asked.mode, asked.loader, machine, load)
     return any(part is not None for part in said)
 

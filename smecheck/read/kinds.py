@@ -107,12 +107,12 @@ _TAR_MAGIC_OFFSET = 257
 
 
 def is_bzimage(head: bytes) -> bool:
-    """Tell whether a file that begins with ``head`` has the setup header of an x86 kernel."""
+    """Return whether a file that begins with ``head`` has the setup header of an x86 kernel."""
     return head[BOOT_MAGIC_OFFSET : BOOT_MAGIC_OFFSET + len(BOOT_MAGIC)] == BOOT_MAGIC
 
 
 def is_arm64_image(head: bytes) -> bool:
-    """Tell whether a file that begins with ``head`` is an arm64 kernel."""
+    """Return whether a file that begins with ``head`` is an arm64 kernel."""
     return head[ARM64_MAGIC_OFFSET : ARM64_MAGIC_OFFSET + len(ARM64_MAGIC)] == ARM64_MAGIC
 
 

@@ -93,7 +93,7 @@ def _origin(fact: Fact[object]) -> str:
 
 
 def shown_changes(comparison: Comparison) -> list[Change]:
-    """Return what either build tells."""
+    """Return what either build shows."""
     return [c for c in comparison.changes if c.old is not None or c.new is not None]
 
 

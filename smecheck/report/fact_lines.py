@@ -75,7 +75,7 @@ def _needed_size(needed: NeededSize) -> str:
 
 
 def _room(name: str, margin: Fact[int], section: str) -> FactLine:
-    """Return how far behind the section's end something ends."""
+    """Return how far past the section's end something ends."""
     if isinstance(margin, Unknown):
         return FactLine(name, None, margin.reason)
     if margin.value < 0:

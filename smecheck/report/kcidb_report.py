@@ -67,7 +67,7 @@ def kcidb_rows(
         suites: each with where its cases are in the tree of tests, below ``smecheck``.
         build: what was tested: ``ORIGIN:ID``.
         misc: what else there is to say, the same for all.
-        inputs: what tells this run from others of the same build.
+        inputs: what distinguishes this run from others of the same build.
     """
     key = "\n".join([build, *inputs])
     return [_row(case, path, build, key, misc) for path, suite in suites for case in suite.cases]

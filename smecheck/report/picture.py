@@ -184,7 +184,7 @@ def lens(picture: MemoryPicture) -> Drawing:
 
 
 def is_in_lens(mark: Mark, picture: MemoryPicture) -> bool:
-    """Tell whether the lens shows a mark as long as nobody moves it."""
+    """Return whether the lens shows a mark as long as nobody moves it."""
     return mark.span.overlaps(picture.lens)
 
 

@@ -183,7 +183,7 @@ def _borders(scene: Scene, lanes: Iterable[Lane], within: Span) -> set[int]:
 
 
 def _is_drawn(lane: Lane, scale: Scale) -> bool:
-    """Tell whether the axis shows a border of the lane: not if it is outside, nor all around."""
+    """Return whether the axis shows a border of the lane: not if it is outside, nor all around."""
     return any(span.overlaps(scale.span) and not span.covers(scale.span) for span in lane.spans)
 
 
@@ -209,7 +209,7 @@ def _bar(lane: Lane, scale: Scale, glyphs: Glyphs) -> str:
 
 
 def _workarea_bar(scene: Scene, scale: Scale, glyphs: Glyphs) -> str:
-    """Draw the three parts behind one another, each that is there at least one column wide."""
+    """Draw the three parts one after the other, each that is there at least one column wide."""
     extents = scene.extents
     column = scale.column_of(extents.start)
     bar = " " * column

@@ -1,6 +1,6 @@
 """The kernel that is asked about, put together from what the members say of the running one.
 
-/proc/kallsyms read as root has all that tells where the workarea is; with the configuration and the
+/proc/kallsyms read as root has all that shows where the workarea is; with the configuration and the
 release that is often enough, without any file of the kernel itself.
 """
 

@@ -160,7 +160,7 @@ class LogEvidence:
 
     log: KernelLog
     loads: tuple[SegmentList, ...]
-    """The last load of each mode that it tells."""
+    """The last load of each mode that it shows."""
     is_crash: bool
     """Whether a crash kernel wrote it."""
     is_running: bool

@@ -1,7 +1,7 @@
 """Where a proof fails: a machine and a load in which the workarea surely collides.
 
 The loader keeps its word there. It keeps to the kernel what that way of loading keeps, and puts the
-next thing directly behind it.
+next thing directly after it.
 """
 
 from __future__ import annotations
@@ -103,14 +103,14 @@ class Failing:
         return 0 if all(rule.keeps_exact_gap for rule in rules) else PAGE_SIZE
 
     def _offers_harm(self, first_free: int) -> bool:
-        """Tell whether something that begins at ``first_free`` would be harmed."""
+        """Return whether something that begins at ``first_free`` would be harmed."""
         generations = self.located.facts.generations
         encrypts_initrd = any(GENERATION_RULES[g].encrypts_initrd for g in generations)
         end = self.extents.mapped_end if encrypts_initrd else self.extents.written_end
         return first_free < end
 
     def _victim(self, base: int, first_free: int) -> Segment | None:
-        """Return what lies directly behind what is kept: boot_params, or else the initrd.
+        """Return what lies directly after what is kept: boot_params, or else the initrd.
 
         boot_params is harmed where the workarea is surely written. An initrd is harmed wherever it
         shares a mapped 2 MiB frame that it does not cover as a whole.
@@ -130,14 +130,14 @@ class Failing:
 
     def _load(self, way: Way, base: int, reserved_end: int, victim: Segment) -> list[Segment]:
         """Return the whole load: the kernel, the victim, and boot_params and initrd if others."""
-        behind = align_up(max(base + self.extents.mapped_end, victim.span.end), PMD_SIZE)
+        after = align_up(max(base + self.extents.mapped_end, victim.span.end), PMD_SIZE)
         segments = [victim]
         if victim.role is SegmentRole.INITRD:
             segments.append(_segment(SegmentRole.BOOT_PARAMS, _LOW_BOOT_PARAMS))
         elif self.located.boot.initrd.size:
-            initrd = Span.sized(behind, self.located.boot.initrd.size)
+            initrd = Span.sized(after, self.located.boot.initrd.size)
             segments.append(_segment(SegmentRole.INITRD, initrd, self.located.boot.initrd.size))
-            behind = align_up(initrd.end, PMD_SIZE)
+            after = align_up(initrd.end, PMD_SIZE)
         if not way.rules.has_decompressor:
             loads = (Span.sized(load.paddr, load.memsz) for load in self.located.image.loads)
             kernel = [span.aligned_out(PAGE_SIZE) for span in loads]

@@ -1,4 +1,4 @@
-"""The sizes that a bzImage's decompressor counts with, which no vmlinux alone tells."""
+"""The sizes that a bzImage's decompressor counts with, which no vmlinux alone shows."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def _section_room(facts: KernelFacts, kept: Reservations) -> SectionRoom | None:
         return None
     end = facts.section.end - facts.text.value
     return SectionRoom(
-        facts.section.name, _behind(end, kept.init_size), _behind(end, kept.needed_size)
+        facts.section.name, _after(end, kept.init_size), _after(end, kept.needed_size)
     )
 
 
-def _behind(end: int, reserved: Fact[int]) -> Fact[int]:
+def _after(end: int, reserved: Fact[int]) -> Fact[int]:
     if isinstance(reserved, Unknown):
         return reserved
     return Known(reserved.value - end, reserved.origin)

@@ -75,7 +75,7 @@ class Meeting:
 
 
 def _enters_32bit(located: Located) -> bool:
-    """Tell whether kexec was told to enter the kernel at startup_32()."""
+    """Return whether kexec was told to enter the kernel at startup_32()."""
     host, segments = located.host, located.segments
     if host is None or not host.kexec_options:
         return False
@@ -216,7 +216,7 @@ def _of_kexec(located: Located) -> EntryTables:
 
     With 1 GiB pages a kernel before cc31744a2945 maps a whole GiB where it is asked for a part of
     one; the change was backported, so it may or may not. Newer kernels map ACPI tables as well, and
-    those of EFI, whose place no memory map tells: they may lie wherever it says "Reserved".
+    those of EFI, whose place no memory map shows: they may lie wherever it says "Reserved".
     """
     spans = [_ISA_SPACE]
     if located.segments is not None:

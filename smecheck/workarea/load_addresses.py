@@ -124,7 +124,7 @@ def _placing_version(call: Loader, host: Host) -> Version | None:
 
 def _is_ruled_out(one: _Otherwise, host: Host) -> bool:
     if one.only_32bit:
-        # Whoever describes the options of kexec tells whether it is the 32-bit loader.
+        # Whoever describes the options of kexec says whether it is the 32-bit loader.
         from smecheck.load.kexec_options import options_of_host
 
         return bool(host.kexec_options) and not options_of_host(host).enters_32bit

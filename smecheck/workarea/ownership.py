@@ -13,7 +13,7 @@ from smecheck.workarea.proven import Reservations
 
 
 def moved_by_kaslr(boot: Boot, rules: UnpackRules) -> bool:
-    """Tell whether the kernel is known to run elsewhere than its segment puts it."""
+    """Return whether the kernel is known to run elsewhere than its segment puts it."""
     if isinstance(boot.kernel_base, Unknown):
         return False
     if isinstance(boot.load_address, Unknown):

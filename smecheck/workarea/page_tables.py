@@ -67,7 +67,7 @@ def count_tables(kernel: Span, workarea: Span, initrd: Span | None, *, levels: i
 def fewest_tables(kernel_size: int, workarea_size: int, *, levels: int) -> TableCount:
     """Count the tables that are needed wherever the kernel lies, an initrd or not.
 
-    The kernel and the workarea behind it are one range; the fewest frames are touched where it
+    The kernel and the workarea after it are one range; the fewest frames are touched where it
     begins on a frame's border.
     """
     whole = Span(0, kernel_size + workarea_size)
@@ -93,7 +93,7 @@ def _frame_count(spans: Iterable[Span], frame_size: int) -> int:
     """Count the frames that the spans touch, each once."""
     count = end = 0
     touched = [(span.start // frame_size, -(-span.end // frame_size)) for span in spans if span]
-    for first, behind in sorted(touched):
-        count += max(behind - max(first, end), 0)
-        end = max(end, behind)
+    for first, after in sorted(touched):
+        count += max(after - max(first, end), 0)
+        end = max(end, after)
     return count

@@ -65,7 +65,7 @@ class Reached:
     extents: Extents
     """Physical."""
     is_exact: bool
-    """Whether nothing behind ``written_end`` is written."""
+    """Whether nothing after ``written_end`` is written."""
     tables: TablesAtEntry
 
 
@@ -80,7 +80,7 @@ def reached_at(located: Located, base: int) -> Reached:
     scheme = located.scheme
     candidates = None if scheme is None else _candidates(located, scheme, actual=True)
     if candidates is None or isinstance(candidates, Unknown):
-        raise ValueError("nothing tells where the workarea of this kernel lies")
+        raise ValueError("nothing shows where the workarea of this kernel lies")
     where = Known(base, "an address that was asked for")
     boot = replace(located.boot, kernel_base=where, base_is_certain=True)
     reaches = candidates.reaches(base)
@@ -179,7 +179,7 @@ def _least(reaches: list[Reach]) -> Reach:
 def _exactness(
     initrd: Initrd, reaches: list[Reach], candidates: _Candidates, tables: TablesAtEntry
 ) -> Fact[str]:
-    """Say why nothing behind ``written_end`` is written, or why that is not known."""
+    """Say why nothing after ``written_end`` is written, or why that is not known."""
     if initrd.size and initrd.span is None:
         return Unknown("the place of the initrd is not known")
     if initrd.span is not None and initrd.span.start % PAGE_SIZE:
@@ -314,7 +314,7 @@ def _layout(facts: KernelFacts, scheme: Scheme, *, actual: bool) -> KernelLayout
         return KernelLayout(end_offset, None)
     if actual and facts.section is not None:
         return KernelLayout(end_offset, facts.section.address - facts.text.value)
-    # v5.3 vmlinux.lds.S: . = ALIGN(HPAGE_SIZE) directly behind _end.
+    # v5.3 vmlinux.lds.S: . = ALIGN(HPAGE_SIZE) directly after _end.
     return KernelLayout(end_offset, KernelLayout(end_offset, None).kernel_size)
 
 

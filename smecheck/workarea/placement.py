@@ -87,7 +87,7 @@ class Placement:
     offsets: Extents | None
     """The same relative to ``_text``; ``None`` where not even that is known."""
     written_is_exact: bool
-    """Whether nothing behind ``written_end`` is written; otherwise it is a floor."""
+    """Whether nothing after ``written_end`` is written; otherwise it is a floor."""
     reason: str
     """Why it is undetermined or hypothetical, or how exact it is."""
     owner: Owner

@@ -246,7 +246,7 @@ def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple
 
 
 def says_nothing(request: BootRequest) -> bool:
-    """Tell whether the user leaves open how the kernel is started."""
+    """Return whether the user leaves open how the kernel is started."""
     stated = (request.path, request.loader, request.mode, request.load_address)
     return all(value is None for value in stated)
 

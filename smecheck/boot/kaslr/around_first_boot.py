@@ -60,7 +60,7 @@ def _assumed_output(unpack: UnpackRules) -> Fact[int]:
 
 
 def _efi(located: Located, otherwise: Unknown) -> Fact[EfiMap | None]:
-    """Return the EFI memory map, or that there is none, as far as a kernel log tells."""
+    """Return the EFI memory map, or that there is none, as far as a kernel log shows."""
     boot = located.log.boot if located.log is not None else None
     if boot is None:
         return otherwise

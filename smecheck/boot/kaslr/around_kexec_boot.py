@@ -42,13 +42,13 @@ def kexec_boot(located: Located, segments: SegmentList, *, is_efi: Fact[bool]) -
     cmdline_address, loader = address, segments.loader
     if params:
         address = Known(params[0].span.start, params[0].where)
-        # kexec-tools puts the command line behind the header's sectors, the kernel behind
+        # kexec-tools puts the command line after the header's sectors, the kernel after
         # boot_params (kexec-bzImage64.c of both).
-        behind = PAGE_SIZE
+        after = PAGE_SIZE
         if isinstance(loader, Known) and loader.value.rules.cmdline_after_sectors:
             sectors = located.image.header.other.get("setup_sects", 0)
-            behind = max(behind, (sectors + 1) * 512)
-        cmdline_address = Known(params[0].span.start + behind, params[0].where)
+            after = max(after, (sectors + 1) * 512)
+        cmdline_address = Known(params[0].span.start + after, params[0].where)
         if cmdline_address.value not in params[0].span:
             cmdline_address = Unknown(f"{params[0].where}: too short for a command line as well")
     nodes = [
@@ -124,7 +124,7 @@ def _e820(located: Located, segments: SegmentList) -> Fact[FirmwareMap]:
 
 
 def _hands_over(located: Located, segments: SegmentList) -> bool:
-    """Tell whether kexec handover is known to be active in a kernel that loads by file.
+    """Return whether kexec handover is known to be active in a kernel that loads by file.
 
     arch/x86/kernel/kexec-bzimage64.c, setup_kho(); not for a crash kernel.
     """
@@ -156,7 +156,7 @@ def _table(name: str, ram: Iterable[Span]) -> FirmwareMap:
 
 
 def _efi(segments: SegmentList, is_efi: Fact[bool]) -> Fact[EfiMap | None]:
-    """Tell whether an EFI memory map takes the place of the e820 table: one without free memory.
+    """Return whether an EFI memory map takes the place of the e820 table: one without free memory.
 
     setup_efi_state(), arch/x86/kernel/kexec-bzimage64.c, and setup_efi_info() of kexec-tools: with
     the signature goes the runtime map only, which holds no conventional memory.

@@ -1,7 +1,7 @@
 """The decompressor's own range: where the compressed payload lies in the copy of it that runs.
 
 head_64.S copies the decompressor (ZO) to the end of the buffer that the kernel is unpacked in, so
-that its end, _end, falls on output + init_size. The payload begins payload_offset behind its start.
+that its end, _end, falls on output + init_size. The payload begins payload_offset after its start.
 How long it is follows from init_size, which header.S makes the larger of two sizes.
 """
 
@@ -23,12 +23,12 @@ _LONGEST_HEAD = PAGE_SIZE
 """What lies before the payload is .head.text: 0x2cc to 0x3b1 bytes in the kernels measured."""
 
 SECTOR_SIZE = 512
-"""arch/x86/boot/header.S: setup_sects counts sectors behind the first; 0 means 4."""
+"""arch/x86/boot/header.S: setup_sects counts sectors after the first; 0 means 4."""
 
 
 @record
 class InputBounds:
-    """How far behind the start of the buffer the payload begins."""
+    """How far past the start of the buffer the payload begins."""
 
     lowest: int
     highest: int
@@ -85,7 +85,7 @@ def _payload(other: Mapping[str, int], output_len: int) -> tuple[tuple[int, int]
     offsets = (0, _LONGEST_HEAD) if offset is None else (offset, offset)
     if length is not None:
         return offsets, (length,)
-    # It is no longer than what lies behind the setup sectors, and than what is unpacked.
+    # It is no longer than what lies after the setup sectors, and than what is unpacked.
     setup_size = ((other.get("setup_sects", 4) or 4) + 1) * SECTOR_SIZE
     longest = max(other.get("file_size", output_len) - setup_size, 1)
     return offsets, (1, min(longest, output_len))

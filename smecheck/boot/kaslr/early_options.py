@@ -41,7 +41,7 @@ class EarlyOptions:
     gives_up: bool
     """More than four ranges in one list: physical KASLR is off."""
     gigantic_pages: int
-    """``hugepages=`` behind a ``hugepagesz=1G``."""
+    """``hugepages=`` after a ``hugepagesz=1G``."""
 
 
 def kernel_text(cmdline: str, rules: KaslrRules) -> str:
@@ -72,7 +72,7 @@ def memparse(text: str) -> tuple[int, str]:
 
 
 def strtoull(text: str) -> tuple[int, str]:
-    """Read a number in the base that its beginning tells, modulo 2**64; return it and the rest."""
+    """Read a number in the base that its beginning says, modulo 2**64; return it and the rest."""
     if match := _HEX.match(text):
         return int(match[1], 16) % _WORD, text[match.end() :]
     if match := _OCTAL.match(text):
@@ -94,7 +94,7 @@ class _Reader:
         self.gigantic = 0
 
     def take(self, name: str, value: str | None) -> bool:
-        """Take one option in; return whether reading goes on behind it."""
+        """Take one option in; return whether reading goes on after it."""
         if name == "memmap":
             self._exclude(value, fake=False)
         elif name == "efi_fake_mem" and self._rules.reads_fake_mem:

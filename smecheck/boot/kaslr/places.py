@@ -150,7 +150,7 @@ def _past(
 
 
 def _anywhere(image: KernelImage, boot: EarlyBoot) -> Iterator[tuple[str, EarlyBoot]]:
-    """Yield the boot without a range that is avoided for the decompressor, if nothing tells it."""
+    """Yield the boot without a range that is avoided for the decompressor, if nothing shows it."""
     output, init_size = boot.output, image.header.init_size
     if boot.output_is_assumed and isinstance(output, Known) and isinstance(init_size, Known):
         nothing = Known(output.value + init_size.value, "nothing is avoided")
@@ -228,7 +228,7 @@ def _of_load(located: Located, segments: SegmentList) -> EarlyBoot:
 
 
 def _is_efi(located: Located) -> Fact[bool]:
-    """Tell whether the running kernel was started by EFI, and so may hand its run time on."""
+    """Return whether the running kernel was started by EFI, and so may hand its run time on."""
     early, log = located.early, located.log
     if early is not None and isinstance(early.is_efi, Known):
         return early.is_efi

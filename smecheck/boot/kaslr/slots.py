@@ -63,7 +63,7 @@ class KaslrRules:
 
 @record
 class SlotArea:
-    """Slots one behind the other: ``count`` of them from ``start`` on, an alignment apart."""
+    """Slots one after the other: ``count`` of them from ``start`` on, an alignment apart."""
 
     start: int
     count: int

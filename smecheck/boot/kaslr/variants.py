@@ -1,4 +1,4 @@
-"""Which variant of choose_random_location() a kernel has: what changed, when, and what tells.
+"""Which variant of choose_random_location() a kernel has: what changed, when, and how that is seen.
 
 Nothing in a kernel image names the variant, so the release does, as a listed assumption. Where it
 does not tell (a distribution's kernel, a stable update, no release at all), every variant that is
@@ -98,7 +98,7 @@ class Variants:
     rules: tuple[KaslrRules, ...]
     """The likeliest first."""
     origin: str
-    """What tells."""
+    """What shows it."""
     open_points: tuple[str, ...]
     """What does not tell, each with its source."""
 

@@ -78,7 +78,7 @@ class FolderFiles:
         return sorted(names)
 
     def is_folder(self, name: str) -> bool:
-        """Tell whether there is a folder of that name, in the folder itself."""
+        """Return whether there is a folder of that name, in the folder itself."""
         path = Path(self._root, name)
         return path.is_dir() and self._is_inside(str(path))
 

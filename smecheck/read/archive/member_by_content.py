@@ -60,7 +60,7 @@ _NAMES = (
 
 
 def is_archive(head: bytes, name: str) -> bool:
-    """Tell whether a file is an archive itself.
+    """Return whether a file is an archive itself.
 
     Args:
         head: its first bytes.

@@ -74,7 +74,7 @@ class MemberLogs:
     def loads_in(
         self, name: str, data: bytes, boot: LoggedBoot | None = None
     ) -> tuple[SegmentList, ...]:
-        """Return the last load of each mode that a text tells, or one boot in it."""
+        """Return the last load of each mode that a text shows, or one boot in it."""
         if not any(word in data for word in _ABOUT_LOADS):
             return ()
         from smecheck.read.load.segments import read_segments
@@ -110,7 +110,7 @@ class MemberLogs:
 
 
 def _is_of_crash_kernel(log: KernelLog) -> bool:
-    """Tell whether a kernel that was given the headers of a crashed one's memory wrote it."""
+    """Return whether a kernel that was given the headers of a crashed one's memory wrote it."""
     cmdline = value_of(log.boot.cmdline)
     return cmdline is not None and last_value(cmdline, "elfcorehdr") is not None
 

@@ -153,7 +153,7 @@ class MemberReaders:
         self.count += 1
 
     def is_of_another_kernel(self, name: str) -> bool:
-        """Tell whether a file is named after another release than the one that runs."""
+        """Return whether a file is named after another release than the one that runs."""
         named = _OF_RELEASE.search(name)
         running = {fact.value for fact in self._facts if fact.name is FactName.RELEASE}
         return named is not None and bool(running) and named[1] not in running

@@ -107,7 +107,7 @@ class _Order:
         self._is_sorted = True
 
     def is_past(self, path: str) -> bool:
-        """Tell whether all folders have gone by in which something may be wanted."""
+        """Return whether all folders have gone by in which something may be wanted."""
         top = path.partition("/")[0]
         if top == self._top:
             return False

@@ -35,7 +35,7 @@ class Section:
 
 
 def is_supportconfig(head: bytes) -> bool:
-    """Tell whether a file that begins with ``head`` is of sections."""
+    """Return whether a file that begins with ``head`` is of sections."""
     return _ANY.search(head) is not None
 
 

@@ -20,7 +20,7 @@ class Damaged(Exception):
 
 
 def is_header(block: bytes) -> bool:
-    """Tell whether a block is the header of a member: it holds the sum of its bytes."""
+    """Return whether a block is the header of a member: it holds the sum of its bytes."""
     if len(block) != BLOCK:
         return False
     said = _checksum(block[148:156])

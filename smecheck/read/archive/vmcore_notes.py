@@ -36,7 +36,7 @@ _FLAT_PIECE = struct.Struct(">qq")
 
 
 def is_vmcore(head: bytes) -> bool:
-    """Tell whether a file that begins with ``head`` is a dump of a kernel's memory."""
+    """Return whether a file that begins with ``head`` is a dump of a kernel's memory."""
     if head.startswith(ELF_MAGIC) and len(head) > _ET_CORE_AT:
         return head[_ET_CORE_AT] == _ET_CORE
     return head.startswith((KDUMP_MAGIC, _FLAT))

@@ -30,7 +30,7 @@ _NOT_KEPT = Unknown("not in the report that was kept")
 
 
 def is_kept_report(path: str) -> bool:
-    """Tell whether the file begins as a JSON document of smecheck does.
+    """Return whether the file begins as a JSON document of smecheck does.
 
     Raises:
         UnreadableInput: it cannot be read.

@@ -53,7 +53,7 @@ def read_policy(path: str, rules: KnownRules) -> Policy:
 
     Raises:
         UnreadableInput: it cannot be read.
-        MalformedInput: it is not YAML, or no such policy; the message tells all that is wrong.
+        MalformedInput: it is not YAML, or no such policy; the message shows all that is wrong.
     """
     name = display_name(path)
     data = read_bounded(path, TEXT_LIMIT)

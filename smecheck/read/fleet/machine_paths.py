@@ -74,7 +74,7 @@ def machines_at(path: str, watch: Watch = lambda _: None) -> Iterator[Machine]:
 
 
 def _is_pipe(path: str) -> bool:
-    """Tell whether a path can be read only once: it is then taken for an inventory."""
+    """Return whether a path can be read only once: it is then taken for an inventory."""
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - a str is what users give
     except (OSError, ValueError):
@@ -82,7 +82,7 @@ def _is_pipe(path: str) -> bool:
 
 
 def can_be_read_again(paths: Iterable[str]) -> bool:
-    """Tell whether none of the paths is a pipe."""
+    """Return whether none of the paths is a pipe."""
     return not any(path == STDIN or _is_pipe(path) for path in paths)
 
 
@@ -112,7 +112,7 @@ def _unreadable(error: InputError | OSError, path: str) -> InputError:
 
 
 def _is_inventory(head: bytes) -> bool:
-    """Tell whether a text begins with an object that has an id: no record of a journal has."""
+    """Return whether a text begins with an object that has an id: no record of a journal has."""
     first = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0]
     if not first.startswith(b"{"):
         return False
@@ -143,7 +143,7 @@ def _of_folder(path: str, watch: Watch) -> Iterator[Machine]:
 
 
 def _is_machine(path: str, names: list[str]) -> bool:
-    """Tell whether a folder holds what was collected of one machine, rather than several.
+    """Return whether a folder holds what was collected of one machine, rather than several.
 
     Files of which more than one is a memory map are of as many machines.
     """

@@ -73,7 +73,7 @@ def bzimage_payload(stream: BinaryIO, span: Span, name: str) -> Payload:
 
 
 def _output_len(stream: BinaryIO, span: Span, place: Span, name: str) -> Known[int]:
-    """Return z_output_len, behind the payload.
+    """Return z_output_len, after the payload.
 
     arch/x86/boot/compressed/mkpiggy.c: the last four bytes, whatever the compression.
     """

@@ -49,7 +49,7 @@ def names_of(elf: ElfFile, sections: list[ElfSection]) -> Callable[[int], str]:
         symbol = known[0].holding(address) if known else None
         if symbol is not None and symbol.address >= begin:
             plainest = _plainest(known[0].names(symbol.address), symbol.name)
-            # What lies behind the end of something (_etext, _einittext) is not of it.
+            # What lies after the end of something (_etext, _einittext) is not of it.
             if not (name and plainest.startswith("_e")):
                 name, begin = plainest, symbol.address
         if not name:

@@ -46,7 +46,7 @@ OPTIONS = (
 _SME = "CONFIG_AMD_MEM_ENCRYPT"
 _DEFAULT = "CONFIG_AMD_MEM_ENCRYPT_ACTIVE_BY_DEFAULT"
 _AROUND_SME = ("CONFIG_X86_64", "CONFIG_PHYSICAL_START")
-"""Options of every x86-64 kernel, one before that of SME in the file, one behind it. Since v4.14 it
+"""Options of every x86-64 kernel, one before that of SME in the file, one after it. Since v4.14 it
 is left out only where what it depends on is off (arch/x86/Kconfig: CPU_SUP_AMD)."""
 
 _HELP = "give the configuration of that build: /boot/config-<release>, or /proc/config.gz"

@@ -23,7 +23,7 @@ _MEMORY_LIMIT = 192 << 20
 What is not written is not touched, so a small output costs no more than its size."""
 
 _STREAMS = 4096
-"""One behind the other, in one file. Some programs (pbzip2) write one for each 900 KiB."""
+"""One after the other, in one file. Some programs (pbzip2) write one for each 900 KiB."""
 
 
 class _Decoder(Protocol):
@@ -128,7 +128,7 @@ def _lzma(packed: Packed, file_format: str) -> Iterator[bytes]:
 def _blocks(
     packed: Packed, start: Callable[[], _Decoder], error: type[Exception]
 ) -> Iterator[bytes]:
-    """Yield what the decoder makes of the bytes; a further stream behind the first is unpacked too.
+    """Yield what the decoder makes of the bytes; a further stream after the first is unpacked too.
 
     Raises:
         NotUnpacked: the bytes are damaged, or end early.

@@ -99,7 +99,7 @@ def symbols_of_early_code(symbols: Symbols) -> Addresses:
 
 
 def pages_of_early_code(symbols: Addresses, code: Code) -> tuple[frozenset[int], frozenset[int]]:
-    """Return the pages that will be asked for, as far as the code that is at hand tells.
+    """Return the pages that will be asked for, as far as the code that is at hand shows.
 
     Args:
         symbols: the addresses of symbols.

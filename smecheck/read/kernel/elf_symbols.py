@@ -150,7 +150,7 @@ class SymbolTable:
 
 
 def _is_beginning(name: str) -> bool:
-    """Tell whether a name is looked for as what others begin with."""
+    """Return whether a name is looked for as what others begin with."""
     return plain_name(name) in INITRD_AWARE_SYMBOLS
 
 

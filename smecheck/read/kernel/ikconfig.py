@@ -1,7 +1,7 @@
-"""The configuration that a kernel embeds, with CONFIG_IKCONFIG=y: a gzip file behind a marker.
+"""The configuration that a kernel embeds, with CONFIG_IKCONFIG=y: a gzip file after a marker.
 
 kernel/configs.c: ``IKCFG_ST``, the file, ``IKCFG_ED``, all in .rodata. The symbol
-kernel_config_data stands behind the first marker since v5.1 (13610aa908dc), at it before.
+kernel_config_data stands after the first marker since v5.1 (13610aa908dc), at it before.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def _of_kallsyms(elf: ElfFile, sections: list[ElfSection]) -> ImageSymbols:
     kallsyms = elf.kallsyms(rodata) if rodata is not None else None
     if kallsyms is None:
         return _none(NO_SYMBOLS)
-    # What a list of symbols tells, this tells too: both come from scripts/kallsyms.c.
+    # What a list of symbols shows, this shows too: both come from scripts/kallsyms.c.
     from smecheck.read.kernel.kallsyms import DATA_SYMBOL
     from smecheck.read.kernel.symbol_list import WANTED
 

@@ -148,7 +148,7 @@ class Kallsyms:
         return value
 
     def is_sorted_by_name(self, samples: int) -> bool:
-        """Tell whether kallsyms_seqs_of_names is in order, as far as samples show it."""
+        """Return whether kallsyms_seqs_of_names is in order, as far as samples show it."""
         step = max(self._tables.count // samples, 1)
         numbers = range(0, self._tables.count, step)
         indexes = {self._index(number) for number in numbers}

@@ -1,7 +1,7 @@
 """Where a kernel's own symbol tables lie, in an image that has no symbols to say so.
 
 They are known by what they must look like: a table of 256 tokens, among them the ten digits, each
-of which stands for itself, and an index into it behind it. Around these two, in an order that
+of which stands for itself, and an index into it after it. Around these two, in an order that
 changed, lie the others; each candidate is held against all that the tables say of one another.
 
 Their order, as scripts/kallsyms.c of 4.14 to 7.3 writes them: up to v6.3 offsets, relative_base,
@@ -120,7 +120,7 @@ def _alone(data: bytes | mmap, tables: KallsymsTables, names_end: int) -> Kallsy
 
 
 def holds_token_table(data: bytes) -> bool:
-    """Tell whether bytes that begin with :data:`TOKENS_TEXT` are of a token table."""
+    """Return whether bytes that begin with :data:`TOKENS_TEXT` are of a token table."""
     ends = _token_ends(data, 0)
     return bool(ends) and any(_index_at(data, ends[-1] + gap, 0, ends) for gap in range(8))
 
@@ -307,7 +307,7 @@ def _names_and_numbers(data: bytes | mmap, end: int) -> Iterator[_Names]:
 
 
 def _end_where_they_must(data: bytes | mmap, names: _Names, end: int) -> bool:
-    """Tell whether a walk over names leads from marker to marker, and the last one to ``end``."""
+    """Return whether a walk over names leads from marker to marker, and the last one to ``end``."""
     markers = names.markers
     if not markers or markers[0] or names.start + markers[-1] >= end:
         return False
@@ -331,7 +331,7 @@ def _after(data: bytes | mmap, at: int, names: int) -> int:
 
 
 def _agrees(data: bytes | mmap, size: int, tables: KallsymsTables) -> bool:
-    """Tell whether addresses are those of a kernel, in ascending order."""
+    """Return whether addresses are those of a kernel, in ascending order."""
     if tables.offsets + 4 * tables.count > size:
         return False
     if tables.seqs is not None and tables.seqs + 3 * tables.count > size:

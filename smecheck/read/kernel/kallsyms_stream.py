@@ -1,6 +1,6 @@
 """A kernel's own symbol tables, caught in a stream of its bytes that goes by once.
 
-What tells the tables comes after the greater part of them, and code that is looked at with them
+What shows the tables comes after the greater part of them, and code that is looked at with them
 comes before, so the last MiB are remembered until then.
 """
 

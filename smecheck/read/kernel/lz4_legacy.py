@@ -1,4 +1,4 @@
-"""lz4 as ``lz4 -l`` writes it for the kernel: a magic, then blocks, each behind its size.
+"""lz4 as ``lz4 -l`` writes it for the kernel: a magic, then blocks, each after its size.
 
 Layout and limits: lib/decompress_unlz4.c of the kernel.
 """

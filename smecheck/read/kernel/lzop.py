@@ -1,4 +1,4 @@
-"""lzo as ``lzop`` writes it for the kernel: a header, then blocks, each behind its sizes.
+"""lzo as ``lzop`` writes it for the kernel: a header, then blocks, each after its sizes.
 
 Layout: lib/decompress_unlzo.c of the kernel, and the flags of lzop's own conf.h.
 """

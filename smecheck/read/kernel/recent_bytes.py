@@ -34,7 +34,7 @@ class RecentBytes:
 
     def __init__(self, limit: int) -> None:
         self.memory = _memory(limit)
-        """The bytes from ``start`` on, and whatever lies behind them."""
+        """The bytes from ``start`` on, and whatever lies after them."""
         self.start = 0
         """Where in the stream they begin."""
         self.size = 0

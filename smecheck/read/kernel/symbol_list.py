@@ -71,7 +71,7 @@ _WHOLE_LIST = "give the complete System.map of that build, or /proc/kallsyms rea
 
 
 def is_symbol_list(head: bytes) -> bool:
-    """Tell whether a file that begins with ``head`` is a list of symbols."""
+    """Return whether a file that begins with ``head`` is a list of symbols."""
     return _LOOKS_LIKE.search(head) is not None
 
 

@@ -50,6 +50,6 @@ class Hosts:
 
 
 def are_two(one: LogLine, other: LogLine) -> bool:
-    """Tell whether two names are of two machines; with a domain or without, it is one name."""
+    """Return whether two names are of two machines; with a domain or without, it is one name."""
     names = {host.text.lower().partition(".")[0] for host in (one, other)}
     return len(names) > 1 and _BEFORE_A_NAME.isdisjoint(names)

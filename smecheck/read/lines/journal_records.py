@@ -141,7 +141,7 @@ class _Speakers:
         """Whether a record says how it came to the journal: then every one of the kernel's does."""
 
     def lines(self, number: int, fields: dict[str, object]) -> Iterator[Row]:
-        """Yield the message of a record behind the tag of its writer, and its further lines."""
+        """Yield the message of a record after the tag of its writer, and its further lines."""
         message = next((_text(fields[name]) for name in _MESSAGES if name in fields), None)
         if message is None:
             return

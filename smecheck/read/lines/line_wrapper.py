@@ -98,7 +98,7 @@ def _end_of_marks(line: bytes) -> int:
 
 
 def _are_numbered(sample: list[bytes], beginning: re.Pattern[bytes]) -> bool:
-    """Tell whether a growing number stands before each line that matters, as of grep -n."""
+    """Return whether a growing number stands before each line that matters, as of grep -n."""
     before, begins = 0, False
     for line in sample:
         found = _NUMBERED.match(line)

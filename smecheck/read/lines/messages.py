@@ -72,7 +72,7 @@ class _Group:
         self.followers: list[bytes] = []
 
     def is_copy_of(self, other: _Group | None) -> bool:
-        """Tell whether it says the same as ``other``."""
+        """Return whether it says the same as ``other``."""
         return other is not None and (self.head, self.followers) == (other.head, other.followers)
 
 
@@ -103,7 +103,7 @@ def log_messages(
 
 
 def is_bare(sample: Iterable[bytes], known: KnownLines) -> bool:
-    """Tell whether the lines that matter have no prefix in the text that ``sample`` is of.
+    """Return whether the lines that matter have no prefix in the text that ``sample`` is of.
 
     Then a line without one is no rest of a line before it that has one: of another program, say.
     """
@@ -167,14 +167,14 @@ def messages(
 
 
 def _is_tagged(line: bytes) -> bool:
-    """Tell whether a line names the kernel as whose it is."""
+    """Return whether a line names the kernel as whose it is."""
     return (
         _OUTER.match(line) is not None and KERNEL_TAG.match(line, _end_of_marks(line)) is not None
     )
 
 
 def _counts(message: Message, *, has_prefixes: bool, is_foreign: bool) -> bool:
-    """Tell whether whoever wrote a message is one whose word it is.
+    """Return whether whoever wrote a message is one whose word it is.
 
     Args:
         message: the message.
@@ -349,7 +349,7 @@ class _Grouping:
         return prefix.speaker is Speaker.PROGRAM
 
     def _awaits_rest(self) -> bool:
-        """Tell whether the line before breaks off at a tag: what comes is what that tag says."""
+        """Return whether the line before breaks off at a tag: what comes is what that tag says."""
         group = self._group
         if group is None or group.followers or not group.head.rstrip().endswith(b":"):
             return False
@@ -367,7 +367,7 @@ class _Grouping:
         return done
 
     def _stands_alone(self) -> bool:
-        """Tell whether a line that begins like a known one cannot be the rest of the group."""
+        """Return whether a line that begins like a known one cannot be the rest of the group."""
         group, known = self._group, self._known
         if group is None or not group.framed:
             return True

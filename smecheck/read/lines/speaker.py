@@ -20,7 +20,7 @@ class Speaker(Enum):
     HYPERVISOR = "hypervisor"
     """Xen, on the console that it shares with its first domain."""
     UNTAGGED = "untagged"
-    """The line has no tag: a message as it was pasted, or behind a date alone."""
+    """The line has no tag: a message as it was pasted, or after a date alone."""
 
 
 class Prefix(NamedTuple):
@@ -114,25 +114,25 @@ def prefix_of(text: str, begins: re.Pattern[str]) -> Prefix:
     stamped = _STAMPED_HERE.match(text)
     if stamped is not None and begins.match(text, stamped.end()):  # as most lines are
         return Prefix(stamped.end(), Speaker.KERNEL, "", stamped["host"] or "")
-    found = _behind_facility(text, begins)
+    found = _after_facility(text, begins)
     if found.speaker is Speaker.PROGRAM or begins.match(text, found.end):
         return found
-    found = _behind_date(text, found, begins)
+    found = _after_date(text, found, begins)
     if found.speaker is Speaker.PROGRAM:
         return found
     if xen := _XEN_HERE.match(text, found.end):
         return Prefix(xen.end(), Speaker.HYPERVISOR, "", found.host)
-    found = _behind_ring(text, found)
+    found = _after_ring(text, found)
     tag = None if begins.match(text, found.end) else _TAG_BEHIND_RING.match(text, found.end)
     if tag is None:
         return found
     host, end = found.host or tag["host"] or "", _skip(text, tag.end())
     if tag["tag"]:
         return Prefix(end, Speaker.PROGRAM, tag["tag"], host)
-    return _behind_ring(text, Prefix(end, Speaker.KERNEL, "", host))
+    return _after_ring(text, Prefix(end, Speaker.KERNEL, "", host))
 
 
-def _behind_facility(text: str, begins: re.Pattern[str]) -> Prefix:
+def _after_facility(text: str, begins: re.Pattern[str]) -> Prefix:
     """Pass over the number or the name of syslog's facilities, which says whose the message is."""
     at, speaker = _skip(text, 0), Speaker.UNTAGGED
     while not begins.match(text, at):
@@ -150,7 +150,7 @@ def _behind_facility(text: str, begins: re.Pattern[str]) -> Prefix:
     return Prefix(at, speaker)
 
 
-def _behind_date(text: str, before: Prefix, begins: re.Pattern[str]) -> Prefix:
+def _after_date(text: str, before: Prefix, begins: re.Pattern[str]) -> Prefix:
     """Pass over a date, a host and a tag."""
     dated = _DATE_HERE.match(text, before.end)
     if dated is None:
@@ -170,7 +170,7 @@ def _behind_date(text: str, before: Prefix, begins: re.Pattern[str]) -> Prefix:
     return Prefix(at, Speaker.PROGRAM, found["tag"], host)
 
 
-def _behind_ring(text: str, before: Prefix) -> Prefix:
+def _after_ring(text: str, before: Prefix) -> Prefix:
     """Pass over the stamps of the ring buffer: what has one was in it."""
     at, speaker = before.end, before.speaker
     while found := _RING_HERE.match(text, at):

@@ -29,7 +29,8 @@ HEADING = KnownLine(
     About.OTHER, ("E820 memmap:",), r"E820 memmap:", rf"E820 memmap:{ANNOTATED}", Trait.NONE
 )
 ROW = KnownLine(About.OTHER, _TYPES, _RANGE, _ROW, Trait.NONE)
-"""kexec's own list of ranges looks the same, and numbers the types otherwise: its heading tells."""
+"""kexec's own list of ranges looks the same, and numbers the types otherwise: the heading shows
+which it is."""
 
 LINES_OF_KERNEL = (KERNEL_HEADING, KERNEL_ROW)
 LINES_OF_TOOLS = (HEADING, ROW)

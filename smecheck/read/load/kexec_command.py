@@ -26,7 +26,7 @@ COMMAND = KnownLine(
     r".*",
     Trait.FREE,
 )
-"""A command: behind nothing, a prompt, the + of "set -x", or sudo."""
+"""A command: after nothing, a prompt, the + of "set -x", or sudo."""
 _VALUE = re.compile(r"(?<=[ \t])(['\"]?)--(?:append|command-line)(?:=|[ \t]++)")
 _QUOTED = {
     "'": re.compile(r"([^']*+)'"),
@@ -54,7 +54,7 @@ class KexecCommand:
     has_debug: bool = False
     """Whether it asks for messages, with ``-d``."""
     longer: tuple[str, ...] = ()
-    """What it gives if it goes on in the lines after it, which nothing but the load tells."""
+    """What it gives if it goes on in the lines after it, which nothing but the load shows."""
 
     def cmdline_of_length(self, loaded: int | None) -> Fact[str]:
         """Return the command line, of which ``loaded`` characters were loaded, if that is known."""
@@ -65,7 +65,7 @@ class KexecCommand:
         if loaded is None and self.longer:
             return Unknown(f"whether the command in line {self.line} goes on is not certain")
         for text in (given, *self.longer):
-            # kexec-tools forgets --append where --noefi and its like come behind it.
+            # kexec-tools forgets --append where --noefi and its like come after it.
             if loaded is None or 0 <= loaded - len(text) <= _INVISIBLE_BLANKS:
                 return Known(text, origin)
         return Unknown(
@@ -79,7 +79,7 @@ def parse_command_lines(first: str, rest: Sequence[str], line: int) -> KexecComm
 
     It does after a backslash, inside quotes, and where a line begins with an option. Where its last
     value has no quotes, it may go on in lines that look like options of a kernel: the size of what
-    was loaded tells.
+    was loaded shows.
     """
     text, used = first, 0
     for part in rest:
@@ -103,7 +103,7 @@ def parse_command_lines(first: str, rest: Sequence[str], line: int) -> KexecComm
 
 
 def _is_open(text: str) -> bool:
-    """Tell whether a quote is open at the end of ``text``."""
+    """Return whether a quote is open at the end of ``text``."""
     quote = ""
     for character in re.sub(r"\\.", "", text):
         if character in "'\"" and quote in ("", character):

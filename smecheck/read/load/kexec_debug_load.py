@@ -1,4 +1,4 @@
-"""A load as the text of kexec-tools tells it, made into segments."""
+"""A load as the text of kexec-tools shows it, made into segments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEXEC_ON_CRASH = 1
 """include/uapi/linux/kexec.h: the bit of kexec_load's flags."""
 
 _PURGATORY_CMDLINE_SIZE = 64
-"""kexec-tools: room for purgatory's own command line behind the kernel's."""
+"""kexec-tools: room for purgatory's own command line after the kernel's."""
 
 _SETUP_MINIMUM = 4096
 
@@ -150,7 +150,7 @@ def _loaded_length(draft: KexecDebugLoad, segments: tuple[Segment, ...]) -> int 
     """Work out how long the loaded command line is, from the sizes of what is around it.
 
     kexec/arch/x86_64/kexec-bzImage64.c: boot_params is the setup code (at least a page), the
-    command line with its NUL, and purgatory's; the kernel segment is the file behind the setup.
+    command line with its NUL, and purgatory's; the kernel segment is the file after the setup.
     """
     sizes = {segment.role: segment.buffer_size for segment in segments}
     kernel, params = sizes.get(SegmentRole.KERNEL), sizes.get(SegmentRole.BOOT_PARAMS)

@@ -1,4 +1,4 @@
-"""The segments that a kernel log tells beside all else, where none were given on their own."""
+"""The segments that a kernel log shows beside all else, where none were given on their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def segments_in_log(
     """Return the last load that the boot that counts logged; the log says why there is none.
 
     Args:
-        source: the log; standard input has been read already, and tells none.
+        source: the log; standard input has been read already, and shows none.
         log: what it says beside them.
         loader: the system call that is asked about, if one is.
         mode: the mode of the load that is asked about, if one is.

@@ -1,4 +1,4 @@
-"""The segments of a kexec load, from whatever text tells them: its lines say what it is."""
+"""The segments of a kexec load, from whatever text shows them: its lines say what it is."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class BootReader:
         self._name = name
         self._draft: BootDraft | None = None
         self._done: BootDraft | None = None
-        """The last boot before the draft that tells anything."""
+        """The last boot before the draft that shows anything."""
         self._lines: list[int] = []
         """Where the boots begin; of many, the first ones and the last one."""
         self._count = 0
@@ -135,7 +135,7 @@ class BootReader:
             self._draft.hosts.hear(message, where)
 
     def _is_another_map(self, draft: BootDraft, row: E820Line) -> bool:
-        """Tell whether a firmware's map begins again; one of its lines may be quoted twice."""
+        """Return whether a firmware's map begins again; one of its lines may be quoted twice."""
         if row.table not in FIRMWARE_TABLES:
             return False
         known = draft.tables.get(row.table, [])
@@ -165,7 +165,7 @@ class BootReader:
 
     def _close(self) -> None:
         draft, self._draft = self._draft, None
-        if draft is None or not draft.tells:
+        if draft is None or not draft.shows:
             return
         before, self._done = self._done, draft
         self._sme = self._sme if before is None else before.sme or self._sme

@@ -217,7 +217,7 @@ class BootDraft:
         return self._open_lines > 0
 
     @property
-    def tells(self) -> bool:
+    def shows(self) -> bool:
         """Whether there is anything in it; ``/proc/version`` in a log is no boot."""
         told = (
             self.tables,
@@ -268,7 +268,7 @@ class BootDraft:
             self._xen = self._xen or LogLine("Xen: [mem …]", row.range.where)
 
     def tells_again(self, row: E820Line) -> bool:
-        """Tell whether a line is in its table already, and does not begin it."""
+        """Return whether a line is in its table already, and does not begin it."""
         return (row.range.span, row.range.type) in self._later.get(row.table, ())
 
     def feed(self, where: str, message: Message) -> None:

@@ -42,7 +42,7 @@ _TYPES = (
     "Persistent",
     "Unaccepted",
 )
-"""memory_type_name[], drivers/firmware/efi/efi.c, by type; words behind them were dropped."""
+"""memory_type_name[], drivers/firmware/efi/efi.c, by type; words after them were dropped."""
 _LONGER = {
     "Conventional Memory": 7,
     "Unusable Memory": 8,

@@ -46,7 +46,7 @@ _MESSAGE = re.compile(r"[^=]*:(?: |$)|[A-Z]\w* [\w(]+ ")
 
 @record
 class CommandLine:
-    """A command line as one place of a text tells it."""
+    """A command line as one place of a text shows it."""
 
     text: Fact[str]
     told: str
@@ -114,7 +114,7 @@ class CommandLines:
         self.copies: list[CommandLine] = []
 
     def add(self, where: str, message: Message, words: str, first: str) -> None:
-        """Take in a message that tells the command line."""
+        """Take in a message that shows the command line."""
         before = self.copies[-1] if self.copies else None
         goes_on = before is not None and before.goes_on and before.words == words
         if not goes_on and len(self.copies) >= _COPIES_LIMIT:
@@ -152,7 +152,7 @@ def _settled(copies: Sequence[CommandLine]) -> Fact[str]:
 
 
 def _goes_on(one: CommandLine, other: CommandLine) -> bool:
-    """Tell whether the end of ``one`` is missing, by ``other``; arguments of init are no end."""
+    """Return whether the end of ``one`` is missing, by ``other``; arguments of init are no end."""
     start, more = value_of(one.text) or "", value_of(other.text) or ""
     return (
         len(start) < len(more)
@@ -162,12 +162,12 @@ def _goes_on(one: CommandLine, other: CommandLine) -> bool:
 
 
 def is_message(line: str) -> bool:
-    """Tell whether a line looks like another message, or the sentence of one."""
+    """Return whether a line looks like another message, or the sentence of one."""
     return _MESSAGE.match(line) is not None
 
 
 def is_options(line: str) -> bool:
-    """Tell whether a line looks like options of a command line and nothing else."""
+    """Return whether a line looks like options of a command line and nothing else."""
     return all("=" in word or _OPTION.fullmatch(word) or word in _FLAGS for word in line.split())
 
 
@@ -195,7 +195,7 @@ def glue_at(before: str, after: str) -> str | None:
 
 
 def _is_complete(word: str) -> bool:
-    """Tell whether a word is one of the options that matter, with a value as it may be."""
+    """Return whether a word is one of the options that matter, with a value as it may be."""
     match = _MATTERING.fullmatch(word)
     if match is None:
         return False

@@ -145,7 +145,7 @@ class _Tree:
     """The resources of one dump, nested by containment, as they come line by line.
 
     The kernel prints a tree whose siblings ascend and do not overlap. So no line starts below the
-    one before, and the open lines, those that may hold the next one, each hold all behind them.
+    one before, and the open lines, those that may hold the next one, each hold all after them.
     """
 
     def __init__(self, name: str) -> None:

@@ -21,7 +21,7 @@ HOW_TO_DUMP = "capture it as root: sudo cat /proc/iomem > iomem.txt"
 _RESOURCE = re.compile(
     r"(?:[ \t]*+(?:> ?)++)?+"  # the marks of a quoting mail
     r"([ \t]*+)([0-9a-fA-F]++)-([0-9a-fA-F]++)[ \t]*+:[ \t]*+"
-    r"([^ \t\r]++(?: [^ \t\r]++)*+)"  # behind a tab or two spaces people comment
+    r"([^ \t\r]++(?: [^ \t\r]++)*+)"  # after a tab or two spaces people comment
 )
 _BROKEN = re.compile(
     r"[ \t>]*+(?:0x)?+(?:[0-9a-f]{8,}+|(?=[a-f]*+[0-9])[0-9a-f]{6,7}+)"
@@ -136,7 +136,7 @@ class LineReader:
             if row == previous and _BEGINS.search(row):
                 continue  # a line that was pasted twice
             previous = row
-            match = _RESOURCE.match(row) or self._behind_prefix(row)
+            match = _RESOURCE.match(row) or self._after_prefix(row)
             if match is None and open_line is not None:
                 named = _with_rest_of_name(open_line, row)
                 if named is not None:
@@ -158,8 +158,8 @@ class LineReader:
         if open_line is not None:
             yield self._complete(open_line)
 
-    def _behind_prefix(self, row: str) -> re.Match[str] | None:
-        """Return the resource that stands behind the stamp or the tag of a log, if one does."""
+    def _after_prefix(self, row: str) -> re.Match[str] | None:
+        """Return the resource that stands after the stamp or the tag of a log, if one does."""
         if not _INSIDE.search(row):
             return None
         text = row.lstrip("> \t")
@@ -212,7 +212,7 @@ class LineReader:
 
 
 def _is_named(row: str) -> bool:
-    """Tell whether a row ends like a resource: its addresses are mistyped, or a hyphen a dash."""
+    """Return whether a row ends like a resource: its addresses are mistyped, or a hyphen a dash."""
     before, _, name = row.rpartition(":")
     if name.strip(" \t\r") not in _NAMES:
         return False
@@ -221,12 +221,12 @@ def _is_named(row: str) -> bool:
 
 
 def _is_begun(name: str) -> bool:
-    """Tell whether a name is what is left of one that says what memory is."""
+    """Return whether a name is what is left of one that says what memory is."""
     return any(whole.startswith(name) and whole != name for whole in _NAMES)
 
 
 def _is_altered(name: str) -> bool:
-    """Tell whether a name that says what memory is was changed: translated in part, annotated."""
+    """Return whether a name that says what memory is was changed: translated in part, annotated."""
     if name in _NAMES or name == _LOW_CRASH_KERNEL:
         return False
     folded = name.casefold()
@@ -244,7 +244,7 @@ def _with_rest_of_name(line: Line, row: str) -> Line | None:
 
 
 def _is_echo(line: Line, previous: Line) -> bool:
-    """Tell whether kexec -d repeats the line before with its type: ``1000-9efff : 0``."""
+    """Return whether kexec -d repeats the line before with its type: ``1000-9efff : 0``."""
     return len(line.name) <= 2 and (line.start, line.end) == (previous.start, previous.end)
 
 

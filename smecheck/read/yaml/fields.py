@@ -177,7 +177,7 @@ class Fields:
         """Do nothing if all of the document is right.
 
         Raises:
-            MalformedInput: something is not; the message tells all of it.
+            MalformedInput: something is not; the message shows all of it.
         """
         self._problems.check()
 
