@@ -381,7 +381,7 @@ def peak_of_reading(path: Path) -> int:
 def test_memory_does_not_grow_with_the_payload(
     pack: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
-    content = stripped() + bytes(160 << 20)
+    content = stripped() + bytes(100 << 20)
     path = tmp_path / "vmlinuz"
     output_len = None if pack is pack_gzip else len(content)
     path.write_bytes(BzImage(pack(content), output_len).build())

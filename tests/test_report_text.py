@@ -15,7 +15,7 @@ from smecheck.report.render import render
 from smecheck.report.verdict_words import VERDICT_WORDS
 
 WIDTHS = (40, 60, 80, 120, 200)
-HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 10_000, "\u202eevil\u2066", "a\nb", "\udcff", "漢" * 99)
+HOSTILE = ("[/boot]", "\x1b[31mred", "x" * 1_000, "\u202eevil\u2066", "a\nb", "\udcff", "漢" * 99)
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 HIGH = 0xF_FFFF_7D20_0000  # near the end of 52-bit physical addresses
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
