@@ -46,13 +46,13 @@ def main() -> NoReturn:
 
 
 def _leaves_nothing_behind() -> bool:
-    """Return whether no thread runs on, and no profiler or debugger wants to have the last word."""
+    """Return whether no thread runs on, and no profiler, debugger or person has the last word."""
     threading, monitoring = sys.modules.get("threading"), getattr(sys, "monitoring", None)
     if threading is not None and threading.active_count() > 1:
         return False
     if monitoring is not None and any(map(monitoring.get_tool, range(6))):
         return False
-    return sys.gettrace() is None and sys.getprofile() is None
+    return sys.gettrace() is None and sys.getprofile() is None and not sys.flags.inspect
 
 
 def _end_at_once(status: int) -> NoReturn:
@@ -60,7 +60,7 @@ def _end_at_once(status: int) -> NoReturn:
     atexit._run_exitfuncs()  # noqa: SLF001 - as multiprocessing does before it ends like this
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # the reader has gone; it is closed
                 stream.flush()
     os._exit(status)
 

@@ -464,6 +464,12 @@ def test_a_profiler_has_the_last_word() -> None:
     assert "function calls" in found.out
 
 
+def test_who_asks_python_for_a_prompt_gets_one() -> None:
+    program = (sys.executable, "-i", "-m", "smecheck")
+    found = start("--version", program=program, stdin=b"print('here')\n")
+    assert "here" in found.out.splitlines()
+
+
 def test_a_thread_that_runs_on_is_waited_for() -> None:
     thread = "threading.Thread(target=lambda: (time.sleep(0.2), print('done'))).start()"
     script = f"import threading, time, smecheck.__main__ as m; {thread}; m.main()"
