@@ -13,6 +13,7 @@ from smecheck.boot.kaslr.variants import Variants, kaslr_variants
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.cmdline import next_argument
 from smecheck.kernel.identity import identify
+from smecheck.kernel.image import Section
 from smecheck.record import replace
 from smecheck.span import Span
 
@@ -161,6 +162,43 @@ def test_what_the_release_does_not_tell_is_computed_both_ways() -> None:
     assert {rules.rounds_size for rules in updated.rules} == {True, False}
     assert any("1869dbe87cb9" in point for point in updated.open_points)
     assert len(variants("5.0.0", EFI_SOFT_RESERVE="n", MEMORY_HOTREMOVE="n").rules) == 1
+
+
+def test_what_the_configuration_does_not_tell_is_computed_both_ways() -> None:
+    silent = variants("6.12.0")
+    for point in ("skips_soft_reserved", "takes_unaccepted", "filters_srat"):
+        assert {getattr(rules, point) for rules in silent.rules} == {True, False}
+    # 2 * MAX_NUMNODES, of the default and of MAXSMP.
+    assert {rules.srat_capacity for rules in silent.rules} == {0, 128, 2048}
+    told = variants("6.12.0", MEMORY_HOTREMOVE="y", ACPI="y", NODES_SHIFT="5")
+    assert {rules.srat_capacity for rules in told.rules} == {64}
+
+
+@pytest.mark.parametrize(
+    ("release", "has_section", "origin", "limits"),
+    [
+        ("4.18.0", True, "the release 4.18.0: a distribution's", set(LimitRule)),
+        ("4.18.0", False, "the release 4.18.0", {LimitRule.LAST}),
+        ("5.3.0", True, "the release 5.3.0", {LimitRule.LAST}),
+        ("6.12.0", True, "the release 6.12.0", {LimitRule.LOWEST}),
+        (None, True, "the scheme: since v5.3", set(LimitRule)),
+        (None, False, "the scheme: v4.14 to v5.2", {LimitRule.LAST}),
+    ],
+)
+def test_the_section_tells_of_which_releases_it_may_be(
+    release: str | None, has_section: bool, origin: str, limits: set[LimitRule]
+) -> None:
+    scratch = Section(".init.scratch", 0xFFFFFFFF82000000, 2 * MIB, "NOBITS")
+    kernel = replace(
+        image("v612"),
+        release=Unknown("a test") if release is None else Known(release, "test"),
+        sections=(scratch,) if has_section else (),
+        sections_complete=True,
+        sme_text=Known(True, "a test"),
+    )
+    found = kaslr_variants(kernel, identify(kernel))
+    assert found.origin == origin
+    assert {rules.limit for rules in found.rules} == limits
 
 
 def test_a_kernel_that_carries_features_back_may_have_any_later_variant() -> None:

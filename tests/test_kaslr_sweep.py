@@ -22,7 +22,10 @@ from smecheck.checks.families import rules_of_places
 from smecheck.checks.finding import Effect
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.evidence import Known, Unknown
+from smecheck.kernel.constants import EXECUTE_LEN, PAGE_SIZE
+from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
+from smecheck.machine.host import Host
 from smecheck.machine.memory import MemoryMap
 from smecheck.read.load.segments import read_segments
 from smecheck.read.machine.boot_description import read_boot_description
@@ -54,12 +57,15 @@ def collides(question: Case, address: int) -> bool:
     return any(finding.effect is Effect.COLLISION for finding in report.findings)
 
 
-def colliding_slots(question: Case, sweep: KaslrSweep) -> list[int]:
+def every_slot(sweep: KaslrSweep) -> list[int]:
     step = sweep.slots.alignment
-    slots = [
+    return [
         area.start + number * step for area in sweep.slots.areas for number in range(area.count)
     ]
-    return [address for address in slots if collides(question, address)]
+
+
+def colliding_slots(question: Case, sweep: KaslrSweep) -> list[int]:
+    return [address for address in every_slot(sweep) if collides(question, address)]
 
 
 def assert_agrees(question: Case) -> KaslrSweep:
@@ -195,6 +201,63 @@ def test_agrees_around_borders_of_gigabytes() -> None:
     sweep = assert_agrees(question)
     assert sweep.collisions is not None
     assert "SME020" in {collision.rule for collision in sweep.collisions.by_rule}
+
+
+IMAGE = 12 * MIB
+"""From _text of that kernel to its workarea."""
+
+
+@pytest.mark.parametrize(
+    ("clear", "colliding", "initrd", "tables", "options"),
+    [
+        pytest.param(2 * GIB, 5 * GIB - 6 * MIB, None, 5, (), id="1 GiB frames of the image"),
+        pytest.param(
+            3 * GIB + 64 * MIB, 5 * GIB, 3 * GIB + 48 * MIB, 5, (), id="1 GiB frame of the initrd"
+        ),
+        pytest.param(511 * GIB - IMAGE, 512 * GIB - IMAGE, None, 7, (), id="512 GiB frames"),
+        pytest.param(
+            *(512 * GIB - IMAGE, 1024 * GIB - IMAGE, 3 * GIB + 48 * MIB, 11, ()),
+            id="512 GiB frame of the initrd, and the image",
+        ),
+        pytest.param(
+            *(512 * GIB - IMAGE, 1536 * GIB - IMAGE, 600 * GIB + 48 * MIB, 11, ()),
+            id="512 GiB frame of the initrd, and the workarea",
+        ),
+        pytest.param(
+            GIB - IMAGE, 5 * GIB - IMAGE, None, 7, ("--entry-32bit",), id="mapped by startup_32()"
+        ),
+    ],
+)
+def test_agrees_where_places_differ_in_one_point(
+    clear: int, colliding: int, initrd: int | None, tables: int, options: tuple[str, ...]
+) -> None:
+    """Two pieces of memory hold one slot each, and end with the tables that the first takes."""
+    home = 3 * GIB if initrd is None else initrd - 48 * MIB
+    size = IMAGE + EXECUTE_LEN + tables * PAGE_SIZE
+    ram = [Span.sized(home, 52 * MIB), Span.sized(clear, size), Span.sized(colliding, size)]
+    loaded = Span.sized(initrd, 2 * MIB) if initrd is not None else None
+    question = machine(sorted(ram), loaded, home + 16 * MIB, None)
+    question = replace(question, machine=Machine(Host(kexec_options=options)))
+    sweep = assert_agrees(question)
+    assert {clear, colliding} <= set(every_slot(sweep))
+    assert (collides(question, clear), collides(question, colliding)) == (False, True)
+
+
+def test_agrees_where_an_image_ends_with_its_gigabyte() -> None:
+    """The decompressor maps the image, and nothing of the GiB in which the workarea lies."""
+    whole, size = kernel("5.0-old"), 10 * MIB
+    header = replace(whole.header, output_len=Known(size, "a test"))
+    symbols = {**whole.symbols, "_end": whole.symbols["_text"] + size}
+    question = machine(
+        [Span(2 * GIB - 16 * MIB, 2 * GIB + 6 * MIB), Span.sized(5 * GIB, 52 * MIB)],
+        None,
+        5 * GIB + 16 * MIB,
+        None,
+    )
+    question = replace(question, image=replace(whole, header=header, symbols=symbols))
+    assert_agrees(question)
+    slots = [2 * GIB - size + number * 2 * MIB for number in range(-2, 2)]
+    assert [collides(question, address) for address in slots] == [False, True, True, False]
 
 
 FIRST_BOOTS = ["002", "004", "016", "018", "060", "166"]
