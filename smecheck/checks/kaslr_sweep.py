@@ -95,6 +95,8 @@ def sweep(slots: Slots, located: Located, *, first_only: bool = False) -> Collis
     offsets = placed_anywhere(located)
     if offsets is None:
         return None
+    if not slots.areas:
+        return Collisions(0, None, None, ())
     return _Sweep(slots, located, offsets).collisions(1 if first_only else None)
 
 
