@@ -295,6 +295,7 @@ def test_an_assumption_that_matters_is_told(tmp_path: Path) -> None:
     (tmp_path / "iomem").write_text(
         "00000000-00000fff : Reserved\n00001000-0009ffff : System RAM\n"
         "00100000-7000bfff : System RAM\n  01000000-01ffffff : Kernel code\n"
+        "fec00000-fec003ff : IOAPIC 0\n"
     )
     asked = (
         *("analyze", KERNEL, "--iomem", str(tmp_path / "iomem"), "--mode", "load"),
@@ -349,9 +350,10 @@ def test_a_fragment_does_not_make_a_predicted_load_clear(tmp_path: Path) -> None
         *("analyze", KERNEL, "--mode", "load", "--loader", "kexec_load", "--cmdline", "nokaslr"),
         *("--initrd", "16M", "--mem-max", "0x780bffff", "--format", "json"),
     )
-    ram = "00100000-7ffdffff : System RAM\n"
-    (tmp_path / "whole").write_text("00000000-00000fff : Reserved\n" + ram)
-    (tmp_path / "fragment").write_text(ram)
+    first, ram = "00000000-00000fff : Reserved\n", "00100000-7ffdffff : System RAM\n"
+    last = "fec00000-fec003ff : IOAPIC 0\n"
+    (tmp_path / "whole").write_text(first + ram + last)
+    (tmp_path / "fragment").write_text(ram + last)
     whole = run(*asked, "--iomem", str(tmp_path / "whole"))
     assert (whole.status, whole.document["verdict"]) == (0, "clear")
     fragment = run(*asked, "--iomem", str(tmp_path / "fragment"))
@@ -359,6 +361,23 @@ def test_a_fragment_does_not_make_a_predicted_load_clear(tmp_path: Path) -> None
     assert "is a fragment of a map" in fragment.document["headline"]
     assert "--iomem" in fragment.document["next_step"]
     assert any("contains all memory that kexec uses" in t for t in fragment.document["assumptions"])
+
+
+def test_a_map_that_is_cut_off_does_not_either(tmp_path: Path) -> None:
+    """``head /proc/iomem`` of a guest with 8 GiB: what kexec takes first is not in it."""
+    whole = (DATA / "iomem" / "guest-8g-uefi-after-kexec.txt").read_text()
+    asked = (
+        *("analyze", KERNEL, "--mode", "load", "--loader", "kexec_load", "--initrd", "20M"),
+        *("--cmdline", "nokaslr", "--kexec-tools", "2.0.25", "--format", "json"),
+    )
+    low = [row for row in whole.splitlines(True) if int(row.split("-")[0], 16) < 0xA0000000]
+    (tmp_path / "whole").write_text(whole)
+    (tmp_path / "head").write_text("".join(low))
+    complete = run(*asked, "--iomem", str(tmp_path / "whole"))
+    assert (complete.status, complete.document["verdict"]) == (1, "collision")
+    head = run(*asked, "--iomem", str(tmp_path / "head"))
+    assert (head.status, head.document["verdict"]) == (4, "undecided")
+    assert "it seems cut off" in head.document["headline"]
 
 
 def test_why_a_load_is_not_predicted_comes_first(tmp_path: Path) -> None:

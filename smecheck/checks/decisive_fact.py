@@ -151,6 +151,15 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
             "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), or the "
             "load itself (--segments)",
         )
+    # A crash kernel goes into its reservation, wherever memory ends.
+    at_top = segments.predicted and not segments.is_crash
+    if at_top and judged.memory is not None and judged.memory.may_go_on:
+        return (
+            f"nothing of the predicted load is hit, but {judged.memory.source} ends before the "
+            "I/O APIC: it seems cut off, and kexec may load into memory that comes after",
+            "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), or the "
+            "load itself (--segments)",
+        )
     if judged.memory is None:
         return (
             "no segment is hit, but it is not known whether the workarea is System RAM",

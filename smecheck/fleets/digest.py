@@ -30,7 +30,8 @@ def digest_of_map(memory: MemoryMap | None) -> bytes:
         f"{one.span.start:x}-{one.span.end:x} {one.depth} {one.line} {one.where} {one.name}"
         for one in memory.regions
     )
-    about = f"{memory.source}\n{memory.kind.value} {memory.complete} {memory.ignored_lines}\n"
+    is_whole = f"{memory.complete} {memory.may_go_on}"
+    about = f"{memory.source}\n{memory.kind.value} {is_whole} {memory.ignored_lines}\n"
     return hashlib.blake2b((about + regions).encode("utf-8", "replace"), digest_size=_SIZE).digest()
 
 

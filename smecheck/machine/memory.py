@@ -77,6 +77,8 @@ class MemoryMap:
     ignored_lines: tuple[int, ...] = ()
     """Lines that are no resources, by number."""
     kind: MapKind = MapKind.IOMEM
+    may_go_on: bool = False
+    """Whether the end of a dump may be missing: memory lies there, on larger machines."""
 
     @property
     def shows_kernel(self) -> bool:

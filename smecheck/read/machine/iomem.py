@@ -71,6 +71,10 @@ _YAML_OR_JSON = re.compile(r"(?:\s|#.*)*+(?:---|%YAML|\{|- |[A-Za-z_][\w-]*+:(?:
 
 _KNOWN = KnownLines([RESOURCE])
 
+_FIRST_IO_APIC = 0xFEC00000
+"""Where the registers of the first I/O APIC of a PC lie; a machine with SME has one, and shows it
+(arch/x86/kernel/apic/io_apic.c, ioapic_insert_resources())."""
+
 LINES_LIMIT = 20_000
 """Lines of a dump with all that it was pasted into; a large machine's dump has a thousand."""
 
@@ -123,6 +127,7 @@ def parse_iomem(text: str, name: str) -> MemoryMap:
         complete=begins_whole and not reader.elided,
         system_ram=usable_ram(regions),
         ignored_lines=tuple(reader.ignored),
+        may_go_on=all(region.span.end <= _FIRST_IO_APIC for region in regions),
     )
 
 
