@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,18 +72,9 @@ class Run:
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which nothing of the tester's own decides about the output."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    own = {"PYTHONUTF8": "1", "PYTHONPYCACHEPREFIX": _compiled()}
-    given = {**kept, **own, **(changes or {})}
+    given = {**kept, "PYTHONUTF8": "1", **(changes or {})}
     paths = [str(HOOK), *filter(None, [given.get("PYTHONPATH")])]
     return {**given, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-@cache
-def _compiled() -> str:
-    """Return a folder that keeps compiled modules from one run to the next."""
-    folder = tempfile.mkdtemp(prefix="smecheck-tests-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 def run(

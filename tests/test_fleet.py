@@ -79,10 +79,11 @@ def test_rows_equal_what_analyze_says_for_500_random_pairs() -> None:
     images = [smecheck.read_kernel(path) for path in kernels]
     pairs = 0
     for one in found:
+        memory = smecheck.parse_iomem(one["iomem"])
         for image, row in zip(images, got[one["id"]], strict=True):
             report = smecheck.analyze(
                 image,
-                iomem=smecheck.parse_iomem(one["iomem"]),
+                iomem=memory,
                 loader=one["loader"],
                 mode=one["mode"],
                 initrd=one["initrd"],
