@@ -43,7 +43,7 @@ def test_version(option: str) -> None:
     assert (found.status, found.err) == (0, "")
     (line,) = found.out.splitlines()
     assert line.startswith(f"smecheck {__version__} (python ")
-    for package in ("cramjam", "PyYAML", "click", "rich"):
+    for package in ("pyelftools", "cramjam", "click", "rich"):
         assert f", {package} {version(package)}" in line
 
 

@@ -7,8 +7,6 @@ import io
 from dataclasses import replace
 
 import pytest
-from elftools.elf.elffile import ELFFile
-from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE, ENUM_SH_TYPE_AMD64
 from elfwriter import (
     BUILD_ID,
     STB_LOCAL,
@@ -27,9 +25,7 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.generations import Generation
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, Scheme
-from smecheck.read.kernel import elf_file
 from smecheck.read.kernel.elf import read_elf
-from smecheck.read.kernel.elf_section_types import type_text
 
 END = TEXT + 0xA16000
 
@@ -322,47 +318,3 @@ def test_the_generation_is_told_by_names_with_the_prefix_as_well() -> None:
 def test_padding_alone_is_no_sme_code() -> None:
     elf = vmlinux(sme=False, symbols={"__pfx_sme_enable": TEXT, "__pi___pfx_sme_enable": TEXT})
     assert value_of(identify(read(elf)).sme_code) is False
-
-
-def test_the_skeleton_is_what_another_reader_sees() -> None:
-    data = vmlinux().build()
-    ours = elf_file.ElfFile(io.BytesIO(data), len(data), "vmlinux")
-    ours.read_header()
-    theirs = ELFFile(io.BytesIO(data))
-    assert f"EM_{ours.machine}" == theirs["e_machine"]
-    assert f"ET_{ours.type}" == theirs["e_type"]
-    assert ours.entry == theirs["e_entry"]
-    fields = ("sh_flags", "sh_addr", "sh_offset", "sh_size", "sh_link", "sh_info")
-    # Through sections it refuses a table of relocations that is not one, as this kernel's.
-    headers = [theirs._get_section_header(at) for at in range(theirs.num_sections())]  # noqa: SLF001
-    assert [
-        (f"SHT_{s.type}", s.flags, s.address, s.offset, s.size, s.link, s.info)
-        for s in ours.read_sections()
-    ] == [(header["sh_type"], *(header[field] for field in fields)) for header in headers]
-    named = [theirs._get_section_name(header) for header in headers]  # noqa: SLF001
-    assert [section.name for section in ours.read_sections()] == named
-    loads = [header for header in theirs.iter_segments() if header["p_type"] == "PT_LOAD"]
-    fields = ("p_vaddr", "p_paddr", "p_filesz", "p_memsz", "p_offset")
-    assert [
-        (load.vaddr, load.paddr, load.filesz, load.memsz, load.offset) for load in ours.read_loads()
-    ] == [tuple(load[field] for field in fields) for load in loads]
-    places = (at for at, header in enumerate(headers) if header["sh_type"] == "SHT_NOTE")
-    notes = [theirs.get_section(at) for at in places]
-    found = [note for s in notes for note in ours.iter_notes(s.data())]
-    assert [(name.decode(), content) for name, _, content in found] == [
-        (note["n_name"], bytes(note["n_descdata"])) for s in notes for note in s.iter_notes()
-    ]
-    assert notes
-
-
-def test_numbers_have_the_names_that_another_reader_gives_them() -> None:
-    for ours, prefix, theirs in (
-        (elf_file.MACHINES, "EM_", ENUM_E_MACHINE),
-        (elf_file.TYPES, "ET_", ENUM_E_TYPE),
-    ):
-        assert {theirs[f"{prefix}{name}"]: name for name in ours.values()} == ours
-    left_out = ("SHT_NUM", "SHT_LOOS", "SHT_LOUSER", "SHT_HIUSER", "_default_")
-    named = {name: number for name, number in ENUM_SH_TYPE_AMD64.items() if name not in left_out}
-    for name, number in named.items():
-        assert f"SHT_{type_text(number)}" == name or "SUNW" in name
-    assert type_text(0x60000001) == str(0x60000001)

@@ -186,7 +186,7 @@ sys.path[:0] = [{str(tests)!r}, {str(tests.parent)!r}]
 from report_samples import collision
 from smecheck.report.render import Format, RenderOptions, render
 render(collision(), Format({chosen.value!r}), RenderOptions(True, False, 80, True, 1))
-print([name for name in sys.modules if name.split(".")[0] in ("rich", "yaml")])
+print([name for name in sys.modules if name.split(".")[0] in ("rich", "yaml", "elftools")])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

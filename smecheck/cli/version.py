@@ -8,6 +8,7 @@ import sys
 from smecheck import __version__
 
 _PACKAGES = (
+    "pyelftools",
     "backports.zstd",
     "cramjam",
     "lz4",

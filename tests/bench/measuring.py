@@ -21,17 +21,15 @@ Command = list[str] | str
 
 
 @contextmanager
-def installed(extra: str = "", *others: str) -> Iterator[str]:
+def installed(extra: str = "") -> Iterator[str]:
     """Install smecheck in an environment of its own, as users do; give the program's path.
-
-    Other packages are installed beside it.
 
     An editable install compiles itself at each start, where Python may not write bytecode.
     """
     with tempfile.TemporaryDirectory(prefix="smecheck-bench-") as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         pip = [f"{folder}/bin/python", "-m", "pip", "install", "-q", "--compile"]
-        subprocess.run([*pip, f"{ROOT}[{extra}]" if extra else str(ROOT), *others], check=True)
+        subprocess.run([*pip, f"{ROOT}[{extra}]" if extra else str(ROOT)], check=True)
         yield f"{folder}/bin/smecheck"
 
 

@@ -26,7 +26,7 @@ print(symbols.get_symbol_by_name("_end"))
 def main() -> None:
     vmlinux = Path(sys.argv[1])
     quoted = shlex.quote(str(vmlinux))
-    with installed("", "pyelftools") as smecheck:
+    with installed() as smecheck:
         analyze = [smecheck, "analyze", str(vmlinux), "--format", "plain"]
         python = str(Path(smecheck).with_name("python"))
         rows = [

@@ -1,7 +1,7 @@
 """A vmlinux ELF, with symbols or stripped, as a :class:`KernelImage`.
 
-What is read is bounded by the size of the file, and the symbol table, hundreds of thousands of
-entries, is searched, not walked (see ``elf_symbols``).
+pyelftools describes the structures; what is read is bounded by the size of the file, and the symbol
+table, hundreds of thousands of entries, is never walked through it (see ``elf_symbols``).
 """
 
 from __future__ import annotations
@@ -141,17 +141,17 @@ def _is_split_debug(sections: list[ElfSection]) -> bool:
 def _refuse_other_files(elf: ElfFile) -> None:
     """Refuse what is an ELF file of another type than a linked program."""
     kinds = {
-        "REL": "an object file or a kernel module (.o, .ko), not a linked kernel",
-        "DYN": "a shared library or a position-independent program, not a kernel",
-        "CORE": "a core file (a vmcore or /proc/kcore), not a kernel image",
+        "ET_REL": "an object file or a kernel module (.o, .ko), not a linked kernel",
+        "ET_DYN": "a shared library or a position-independent program, not a kernel",
+        "ET_CORE": "a core file (a vmcore or /proc/kcore), not a kernel image",
     }
-    if elf.machine != "X86_64":
+    if elf.machine != "EM_X86_64":
         raise WrongKind(
-            f"is an ELF file for {elf.machine}, not for x86-64",
+            f"is an ELF file for {elf.machine.removeprefix('EM_')}, not for x86-64",
             where=elf.name,
             help_text="SME exists on AMD x86-64 machines only",
         )
-    if elf.type != "EXEC":
+    if elf.type != "ET_EXEC":
         raise WrongKind(
             f"is {kinds.get(elf.type, f'an ELF file of type {elf.type}')}",
             where=elf.name,

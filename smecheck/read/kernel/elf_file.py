@@ -1,20 +1,14 @@
-"""The skeleton of a 64-bit little-endian ELF file: header, program headers, section headers.
-
-Their layout, and all names and numbers in them: System V ABI, chapters 4 and 5, and
-include/uapi/linux/elf.h.
-"""
+"""The skeleton of a 64-bit little-endian ELF file: header, program headers, section headers."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.kernel.image import LoadSegment
 from smecheck.quantity import address_text
-from smecheck.read.kernel.elf_section_types import type_text
 from smecheck.record import record
 from smecheck.span import Span
 
@@ -24,70 +18,14 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _KALLSYMS_LIMIT = 256 << 20
 """Bytes of .rodata that are searched; Debian's have 9 MiB."""
-_HEADER = Struct("<16xHH4xQQQ6xHHHHH")
-_PROGRAM_HEADER = Struct("<IIQQQQQ8x")
-_SECTION_HEADER = Struct("<IIQQQQII16x")
-_NOTE_HEADER = Struct("<III")
+_HEADER_SIZE = 64
+_SECTION_ENTRY_SIZE = 64
+_PROGRAM_ENTRY_SIZE = 56
 _SHF_ALLOC = 2
-_PT_LOAD, _PT_NOTE = 1, 4
-MACHINES = {
-    3: "386",
-    8: "MIPS",
-    20: "PPC",
-    21: "PPC64",
-    22: "S390",
-    40: "ARM",
-    50: "IA_64",
-    62: "X86_64",
-    183: "AARCH64",
-    243: "RISCV",
-    258: "LOONGARCH",
-}
-"""Those that kexec knows."""
-
-TYPES = {1: "REL", 2: "EXEC", 3: "DYN", 4: "CORE"}
 _ADDRESSES_END = 1 << 64
 _NAMES_LIMIT = 4 << 20
 _ENTRIES_LIMIT = 1 << 16
 _TAKE_WHOLE_FILE = "the file is truncated or damaged: copy it again"
-
-
-@record
-class _Header:
-    type: int
-    machine: int
-    entry: int
-    program_headers: int
-    section_headers: int
-    program_entry: int
-    program_count: int
-    section_entry: int
-    section_count: int
-    names: int
-    """Number of the section that holds the names of all."""
-
-
-@record
-class _ProgramHeader:
-    type: int
-    flags: int
-    offset: int
-    vaddr: int
-    paddr: int
-    filesz: int
-    memsz: int
-
-
-@record
-class _SectionHeader:
-    name: int
-    type: int
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    info: int
 
 
 @record
@@ -121,22 +59,24 @@ class ElfFile:
         self.name = name
         self.size = size
         self._stream = stream
-        self._header = _Header(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        self._structs: Any = None
+        self._header: Any = None
 
     @property
     def machine(self) -> str:
-        """``X86_64`` or another name or number, of EM_*."""
-        return _named(self._header.machine, MACHINES)
+        """``EM_X86_64`` or another name or number."""
+        return str(self._header["e_machine"])
 
     @property
     def type(self) -> str:
-        """``EXEC`` or another name or number, of ET_*."""
-        return _named(self._header.type, TYPES)
+        """``ET_EXEC`` or another name or number."""
+        return str(self._header["e_type"])
 
     @property
     def entry(self) -> int:
         """Where the program begins: e_entry, of a kernel the physical link address."""
-        return self._header.entry
+        entry: int = self._header["e_entry"]
+        return entry
 
     def read(self, offset: int, size: int, what: str) -> bytes:
         """Read ``size`` bytes at ``offset``.
@@ -209,36 +149,45 @@ class ElfFile:
             MalformedInput: it is too short.
         """
         ident = self.read(0, min(self.size, 16), "the ELF header")
-        if len(ident) < 16 or self.size < _HEADER.size:
+        if len(ident) < 16 or self.size < _HEADER_SIZE:
             raise MalformedInput(
                 f"ends inside the ELF header ({self.size} bytes)",
                 where=self.name,
                 help_text=_TAKE_WHOLE_FILE,
             )
         self._refuse_other_classes(ident)
-        self._header = _Header(*_HEADER.unpack(self.read(0, _HEADER.size, "the ELF header")))
+        from elftools.elf.structs import ELFStructs
+
+        self._structs = ELFStructs(little_endian=True, elfclass=64)
+        self._structs.create_basic_structs()
+        self._header = self._parse("Elf_Ehdr", self.read(0, _HEADER_SIZE, "the ELF header"))
+        self._structs.create_advanced_structs(
+            self._header["e_type"], self._header["e_machine"], self._header["e_ident"]["EI_OSABI"]
+        )
 
     @property
     def section_headers_span(self) -> Span:
         """Where the section headers lie, as the ELF header has it."""
-        offset, count = self._header.section_headers, max(self._header.section_count, 1)
-        return Span(offset, offset + count * _SECTION_HEADER.size)
+        offset, count = self._header["e_shoff"], max(self._header["e_shnum"], 1)
+        return Span(offset, offset + count * _SECTION_ENTRY_SIZE)
 
     def note_spans(self) -> list[Span]:
         """Return where the notes lie, as the program headers have it."""
         return [
-            Span.sized(header.offset, header.filesz)
+            Span(header["p_offset"], header["p_offset"] + header["p_filesz"])
             for header in self._program_headers()
-            if header.type == _PT_NOTE
+            if header["p_type"] == "PT_NOTE"
         ]
 
-    def _program_headers(self) -> list[_ProgramHeader]:
-        count, entry = self._header.program_count, self._header.program_entry
-        if count and entry != _PROGRAM_HEADER.size:
+    def _program_headers(self) -> list[Any]:
+        count, entry = self._header["e_phnum"], self._header["e_phentsize"]
+        if count and entry != _PROGRAM_ENTRY_SIZE:
             raise self._malformed(f"program headers of {entry} bytes")
-        at, size = self._header.program_headers, count * _PROGRAM_HEADER.size
-        table = self.read(at, size, "program headers")
-        return [_ProgramHeader(*fields) for fields in _PROGRAM_HEADER.iter_unpack(table)]
+        table = self.read(self._header["e_phoff"], count * _PROGRAM_ENTRY_SIZE, "program headers")
+        return [
+            self._parse("Elf_Phdr", table[at : at + _PROGRAM_ENTRY_SIZE])
+            for at in range(0, len(table), _PROGRAM_ENTRY_SIZE)
+        ]
 
     def read_loads(self) -> tuple[LoadSegment, ...]:
         """Read the LOAD program headers.
@@ -247,7 +196,9 @@ class ElfFile:
             MalformedInput: one of them is of no range of addresses.
         """
         return tuple(
-            self._load(header) for header in self._program_headers() if header.type == _PT_LOAD
+            self._load(header)
+            for header in self._program_headers()
+            if header["p_type"] == "PT_LOAD"
         )
 
     def read_sections(self) -> list[ElfSection]:
@@ -257,7 +208,7 @@ class ElfFile:
             WrongKind: there are none.
             MalformedInput: they do not lie in the file, or have no names.
         """
-        offset, count = self._header.section_headers, self._header.section_count
+        offset, count = self._header["e_shoff"], self._header["e_shnum"]
         if not offset:
             raise WrongKind(
                 "has no section headers",
@@ -265,16 +216,20 @@ class ElfFile:
                 help_text="they were stripped (sstrip?); give the vmlinux of the build, or a "
                 "description of it",
             )
-        if self._header.section_entry != _SECTION_HEADER.size:
-            raise self._malformed(f"section headers of {self._header.section_entry} bytes")
+        if self._header["e_shentsize"] != _SECTION_ENTRY_SIZE:
+            raise self._malformed(f"section headers of {self._header['e_shentsize']} bytes")
         if count == 0:
             # Extended numbering: with 0xff00 sections and more, the count is in the first header.
-            first = self.read(offset, _SECTION_HEADER.size, "section 0")
-            count = _SectionHeader(*_SECTION_HEADER.unpack(first)).size
+            count = self._parse("Elf_Shdr", self.read(offset, _SECTION_ENTRY_SIZE, "section 0"))[
+                "sh_size"
+            ]
         if not 0 < count <= _ENTRIES_LIMIT:
             raise self._malformed(f"{count} section headers")
-        table = self.read(offset, count * _SECTION_HEADER.size, "section headers")
-        headers = [_SectionHeader(*fields) for fields in _SECTION_HEADER.iter_unpack(table)]
+        table = self.read(offset, count * _SECTION_ENTRY_SIZE, "section headers")
+        headers = [
+            self._parse("Elf_Shdr", table[at : at + _SECTION_ENTRY_SIZE])
+            for at in range(0, len(table), _SECTION_ENTRY_SIZE)
+        ]
         names = self._section_names(headers)
         return [self._section(header, names) for header in headers]
 
@@ -282,38 +237,38 @@ class ElfFile:
         """Split a note section into (name, type, description); a broken rest is left out."""
         notes = []
         at = 0
-        while at + _NOTE_HEADER.size <= len(data):
-            name_size, size, note_type = _NOTE_HEADER.unpack_from(data, at)
-            name_at = at + _NOTE_HEADER.size
-            description_at = name_at + (name_size + 3 & ~3)
-            end = description_at + size
+        while at + 12 <= len(data):
+            header = self._parse("Elf_Nhdr", data[at : at + 12])
+            name_at = at + 12
+            description_at = name_at + (header["n_namesz"] + 3 & ~3)
+            end = description_at + header["n_descsz"]
             if end > len(data):
                 break
-            name = data[name_at : name_at + name_size].rstrip(b"\0")
-            notes.append((name, note_type, data[description_at:end]))
+            name = data[name_at : name_at + header["n_namesz"]].rstrip(b"\0")
+            notes.append((name, _note_type(header["n_type"]), data[description_at:end]))
             at = end + 3 & ~3
         return notes
 
-    def _load(self, header: _ProgramHeader) -> LoadSegment:
-        vaddr, paddr, memsz = header.vaddr, header.paddr, header.memsz
-        if header.filesz > memsz:
-            what = f"{address_text(header.filesz)} bytes in the file, more than"
+    def _load(self, header: Any) -> LoadSegment:
+        vaddr, paddr, memsz = header["p_vaddr"], header["p_paddr"], header["p_memsz"]
+        if header["p_filesz"] > memsz:
+            what = f"{address_text(header['p_filesz'])} bytes in the file, more than"
             raise self._malformed(f"a LOAD of {address_text(memsz)} bytes has {what} that")
         self._check_addresses(max(vaddr, paddr), memsz, "a LOAD")
         letters = zip("RWE", (4, 2, 1), strict=True)
-        flags = "".join(letter for letter, bit in letters if header.flags & bit)
-        return LoadSegment(vaddr, paddr, header.filesz, memsz, flags, header.offset)
+        flags = "".join(letter for letter, bit in letters if header["p_flags"] & bit)
+        return LoadSegment(vaddr, paddr, header["p_filesz"], memsz, flags, header["p_offset"])
 
-    def _section(self, header: _SectionHeader, names: bytes) -> ElfSection:
+    def _section(self, header: Any, names: bytes) -> ElfSection:
         section = ElfSection(
-            name=_name_at(names, header.name),
-            type=type_text(header.type),
-            flags=header.flags,
-            address=header.address,
-            offset=header.offset,
-            size=header.size,
-            link=header.link,
-            info=header.info,
+            name=_name_at(names, header["sh_name"]),
+            type=str(header["sh_type"]).removeprefix("SHT_"),
+            flags=header["sh_flags"],
+            address=header["sh_addr"],
+            offset=header["sh_offset"],
+            size=header["sh_size"],
+            link=header["sh_link"],
+            info=header["sh_info"],
         )
         if section.is_allocated:
             self._check_addresses(section.address, section.size, f"section {section.name}")
@@ -324,16 +279,16 @@ class ElfFile:
             place = f"{address_text(address)} (0x{size:x} bytes)"
             raise self._malformed(f"{what} at {place} ends beyond the 64 bits of an address")
 
-    def _section_names(self, headers: list[_SectionHeader]) -> bytes:
-        index = self._header.names
+    def _section_names(self, headers: list[Any]) -> bytes:
+        index = self._header["e_shstrndx"]
         if index == 0xFFFF and headers:
-            index = headers[0].link  # SHN_XINDEX, extended numbering
+            index = headers[0]["sh_link"]  # SHN_XINDEX, extended numbering
         if not 0 < index < len(headers):
             raise self._malformed("no section names")
         header = headers[index]
-        if header.size > _NAMES_LIMIT:
-            raise self._malformed(f"section names of {header.size} bytes")
-        return self.read(header.offset, header.size, "the section names")
+        if header["sh_size"] > _NAMES_LIMIT:
+            raise self._malformed(f"section names of {header['sh_size']} bytes")
+        return self.read(header["sh_offset"], header["sh_size"], "the section names")
 
     def _refuse_other_classes(self, ident: bytes) -> None:
         if ident[4] == 1:
@@ -350,6 +305,9 @@ class ElfFile:
             )
         if ident[4] != 2 or ident[5] != 1:
             raise self._malformed(f"ELF class {ident[4]}, byte order {ident[5]}")
+
+    def _parse(self, structure: str, data: bytes) -> Any:
+        return getattr(self._structs, structure).parse(data)
 
     def _malformed(self, what: str) -> MalformedInput:
         return MalformedInput(
@@ -368,5 +326,7 @@ def _name_at(names: bytes, offset: int) -> str:
     return names[offset : end if end >= 0 else len(names)].decode("latin-1")
 
 
-def _named(number: int, names: dict[int, str]) -> str:
-    return names.get(number, str(number))
+def _note_type(value: object) -> int:
+    """Return a note's type as a number: pyelftools names the types of core files."""
+    names = {"NT_PRPSINFO": 3, "NT_GNU_BUILD_ID": 3}
+    return value if isinstance(value, int) else names.get(str(value), -1)

@@ -25,22 +25,14 @@ _NUMBERED = {
     18: "SYMTAB_SHNDX",
     19: "RELR",
 }
-_OF_SYSTEMS = {
-    0x6FFFFFF5: "GNU_ATTRIBUTES",
-    0x6FFFFFF6: "GNU_HASH",
-    0x6FFFFFF7: "GNU_LIBLIST",
-    0x6FFFFFFD: "GNU_verdef",
-    0x6FFFFFFE: "GNU_verneed",
-    0x6FFFFFFF: "GNU_versym",
-    0x70000001: "AMD64_UNWIND",
-}
 _OTHERS = (
-    *("GNU_SFRAME", "CHECKSUM", "VERDEF", "VERNEED", "VERSYM"),
-    *("X86_64_UNWIND", "LLVM_ADDRSIG", "LLVM_ODRTAB"),
+    *("GNU_ATTRIBUTES", "GNU_HASH", "GNU_LIBLIST", "GNU_SFRAME", "CHECKSUM"),
+    *("VERDEF", "VERNEED", "VERSYM", "GNU_verdef", "GNU_verneed", "GNU_versym"),
+    *("X86_64_UNWIND", "AMD64_UNWIND", "LLVM_ADDRSIG", "LLVM_ODRTAB"),
 )
 """Above the first number that is left to systems and processors, as tools name them."""
 
-SECTION_TYPES = (*_NUMBERED.values(), *_OF_SYSTEMS.values(), *_OTHERS)
+SECTION_TYPES = (*_NUMBERED.values(), *_OTHERS)
 
 _FIRST_OF_SYSTEMS = 0x60000000
 """SHT_LOOS: what has such a number and no name here is known by its number."""
@@ -51,8 +43,3 @@ def section_type(number: int) -> str | None:
     if number >= _FIRST_OF_SYSTEMS:
         return str(number)
     return _NUMBERED.get(number)
-
-
-def type_text(number: int) -> str:
-    """Return the name of the type of a section in a file; where it has none, the number."""
-    return _NUMBERED.get(number) or _OF_SYSTEMS.get(number) or str(number)
