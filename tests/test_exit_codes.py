@@ -109,7 +109,7 @@ main()
 """
 INTERRUPTIBLE = """
 import signal
-from smecheck.cli.main import main
+from smecheck.__main__ import main
 
 # A shell starts what it runs in the background with the signal ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

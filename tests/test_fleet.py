@@ -475,7 +475,8 @@ def test_the_table_names_what_changes_for_whom(tmp_path: Path) -> None:
         changed = sum(a != b for a, b in zip(verdicts[::2], verdicts[1::2], strict=True))
         counts = re.findall(rf"^  {label} +([0-9,]+)  \w+ becomes", done.out, re.MULTILINE)
         assert sum(map(int, counts)) == changed
-        assert f"unchanged on {12 - changed} machine" in done.out
+        # Where it wraps depends on how long the names of the files are.
+        assert f"unchanged on {12 - changed} machine" in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize(
