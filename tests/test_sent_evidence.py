@@ -400,3 +400,25 @@ def test_sme_off_for_a_boot_that_had_it(cmdline: str | None, state: str, tmp_pat
     found = answer(tmp_path, *asked, dmesg="\n".join((*ROWS, ACTIVE, ""))).document
     assert found["sme"]["state"] == state
     assert found["sme"]["evidence"][0].startswith("--sme off")
+
+
+LARGE = (
+    *ROWS,
+    "[    0.000000] BIOS-e820: [mem 0x000000007ffe0000-0x000000007fffffff] reserved",
+    "[    0.000000] BIOS-e820: [mem 0x0000000100000000-0x000000027fffffff] usable",
+    "[    0.000000] e820: last_pfn = 0x280000 max_arch_pfn = 0x400000000",
+    "[    0.000000] e820: update [mem 0x00000000-0x00000fff] usable ==> reserved",
+)
+
+
+@pytest.mark.parametrize(("kept", "verdict"), [(len(LARGE), "collision"), (5, "undecided")])
+def test_a_log_that_was_cut_off_in_its_memory_map(kept: int, verdict: str, tmp_path: Path) -> None:
+    """As of ``head``: what kexec takes first may be in the lines that are missing."""
+    asked = (
+        *("--mode", "load", "--loader", "kexec_load", "--kexec-tools", "2.0.25", "--initrd", "0"),
+        *("--cmdline", "nokaslr mem_encrypt=on"),
+    )
+    text = "\n".join((*LARGE[:kept], "")).replace("7ffdffff", "7eafffff")
+    found = answer(tmp_path, *asked, dmesg=text.replace("7ffe0000", "7eb00000")).document
+    assert found["verdict"] == verdict
+    assert ("it seems cut off" in found["headline"]) is (verdict == "undecided")

@@ -8,6 +8,7 @@ from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
 from smecheck.load.segments import RESERVE, Placing, SegmentRole
+from smecheck.machine.memory import MapKind
 from smecheck.quantity import address_text
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner
@@ -154,11 +155,13 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
     # A crash kernel goes into its reservation, wherever memory ends.
     at_top = segments.predicted and not segments.is_crash
     if at_top and judged.memory is not None and judged.memory.may_go_on:
+        is_iomem = judged.memory.kind is MapKind.IOMEM
+        end = "ends before the I/O APIC" if is_iomem else "ends with lines of its memory map"
         return (
-            f"nothing of the predicted load is hit, but {judged.memory.source} ends before the "
-            "I/O APIC: it seems cut off, and kexec may load into memory that comes after",
-            "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), or the "
-            "load itself (--segments)",
+            f"nothing of the predicted load is hit, but {judged.memory.source} {end}: it seems "
+            "cut off, and kexec may load into memory that comes after",
+            "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), the "
+            "complete log, or the load itself (--segments)",
         )
     if judged.memory is None:
         return (

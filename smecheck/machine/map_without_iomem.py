@@ -90,6 +90,8 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
     is_whole = kind is not MapKind.KERNEL_LOG or lost_memory(boot) is None
     reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
     memory = _map(source, kind, ranges, boot.ram_buffers, reserved)
+    if kind is MapKind.KERNEL_LOG and boot.ends_in_map:
+        memory = replace(memory, may_go_on=True)
     return memory if is_whole else replace(memory, complete=False)
 
 

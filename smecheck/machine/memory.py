@@ -78,7 +78,7 @@ class MemoryMap:
     """Lines that are no resources, by number."""
     kind: MapKind = MapKind.IOMEM
     may_go_on: bool = False
-    """Whether the end of a dump may be missing: memory lies there, on larger machines."""
+    """Whether its end may be missing: memory lies there, on larger machines."""
 
     @property
     def shows_kernel(self) -> bool:

@@ -205,6 +205,8 @@ class BootDraft:
         self._broken: list[LogLine] = []
         self._open_lines = 0
         self._is_up = False
+        self._ends_in_map = False
+        """Whether nothing that is known came after the last line of a table."""
 
     @property
     def firmware(self) -> bool:
@@ -245,6 +247,7 @@ class BootDraft:
         Raises:
             MalformedInput: the table is far too long.
         """
+        self._ends_in_map = True
         known = self.tables.get(row.table)
         is_next = known is not None and row.range.span.start > known[-1].span.start
         if known and not is_next and self.tells_again(row):
@@ -277,6 +280,7 @@ class BootDraft:
         Raises:
             MalformedInput: it is of the memory map, and broken.
         """
+        self._ends_in_map = False
         if self._open_lines:
             self._open_lines -= 1
         if message.kind is None:
@@ -483,6 +487,7 @@ class BootDraft:
             esrt=self._esrt,
             crash_reservations=tuple(self._reservations[is_low] for is_low in reserved),
             unshown_map=self._unshown_map(cmdline),
+            ends_in_map=self._ends_in_map,
             broken_reservation=self._broken_reservation,
             crash_failures=tuple(self._failures),
             acpi_rsdp=self._rsdp,
