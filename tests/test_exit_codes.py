@@ -471,7 +471,8 @@ def test_who_asks_python_for_a_prompt_gets_one() -> None:
 
 
 def test_a_thread_that_runs_on_is_waited_for() -> None:
-    thread = "threading.Thread(target=lambda: (time.sleep(0.2), print('done'))).start()"
+    last = "(threading.main_thread().join(), time.sleep(0.05), print('done'))"
+    thread = f"threading.Thread(target=lambda: {last}).start()"
     script = f"import threading, time, smecheck.__main__ as m; {thread}; m.main()"
     found = start("--version", program=(sys.executable, "-c", script))
     assert (found.status, found.out.splitlines()[1:]) == (0, ["done"])
