@@ -142,9 +142,18 @@ def command(kernel: bytes, folder: Path, *options: str) -> Run:
 # What agrees.
 
 
+@pytest.fixture(scope="module")
+def agreeing(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Verification]:
+    """Return what the whole matrix comes to, by whether the code has a section."""
+    folder = tmp_path_factory.mktemp("agreeing")
+    return {kind: verified(elf(in_section=kind), folder, quick=False) for kind in (True, False)}
+
+
 @pytest.mark.parametrize("in_section", [True, False], ids=["init-scratch", "after-end"])
-def test_code_that_does_as_a_kernel_does_agrees(in_section: bool, tmp_path: Path) -> None:
-    found = verified(elf(in_section=in_section), tmp_path, quick=False)
+def test_code_that_does_as_a_kernel_does_agrees(
+    in_section: bool, agreeing: dict[bool, Verification]
+) -> None:
+    found = agreeing[in_section]
     assert found.result is Result.AGREES
     assert found.count(Result.AGREES) == len(found.runs) == found.planned
     assert found.code is not None
@@ -154,8 +163,8 @@ def test_code_that_does_as_a_kernel_does_agrees(in_section: bool, tmp_path: Path
     assert bool(found.reasons) is not in_section
 
 
-def test_the_matrix_goes_to_all_borders(tmp_path: Path) -> None:
-    found = verified(elf(), tmp_path, quick=False)
+def test_the_matrix_goes_to_all_borders(agreeing: dict[bool, Verification]) -> None:
+    found = agreeing[True]
     assert len(found.runs) > 200
     workareas = {run.base + WORKAREA for run in found.runs}
     for size in (1 << 30, 1 << 39):
