@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from bzimage_writer import BzImage, bzimage
-from elfwriter import TEXT, Elf, Load, Section, vmlinux
+from elfwriter import SHT, TEXT, Elf, Load, Section, vmlinux
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -165,6 +165,17 @@ def test_a_section_of_the_type_null() -> None:
     # As fuzzing found: YAML takes the bare word for no value.
     elf = vmlinux()
     elf.sections.append(Section(".odd", "NULL", TEXT))
+    check(image_of(elf), BootRequest())
+
+
+@pytest.mark.parametrize(
+    "kind", [12, 20, 178, 0x60000000, 0x6FFFFFF0, 0x6FFFFFFC, 1 << 31, 0xFFFFFFFF]
+)
+def test_a_section_of_a_type_without_a_name(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As fuzzing found: the number that stands in the description was refused.
+    monkeypatch.setitem(SHT, str(kind), kind)
+    elf = vmlinux()
+    elf.sections.append(Section(".odd", str(kind), TEXT))
     check(image_of(elf), BootRequest())
 
 

@@ -26,6 +26,7 @@ from bzimage_writer import BzImage, pack_gzip, pack_lz4_legacy, zstd
 from commandline import PROGRAM, SAMPLES, environment
 from early_code_writer import EarlyKernel
 from elfwriter import Elf, Load, Section, vmlinux
+from recorded import DATA
 
 from smecheck.read.lines.messages import RELEVANT_LIMIT
 from smecheck.read.load.kexec_debug import COMMANDS_LIMIT
@@ -61,12 +62,14 @@ os.write(int(sys.argv[1]), json.dumps(
 """
 
 
-def spend(*arguments: str, stdin: Path | None = None, cwd: Path | None = None) -> Cost:
+def spend(
+    *arguments: str, command: str = "analyze", stdin: Path | None = None, cwd: Path | None = None
+) -> Cost:
     """Run smecheck, and say what it took."""
     read_end, write_end = os.pipe()
     with (stdin or Path(os.devnull)).open("rb") as source:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", MEASURE, str(write_end), *PROGRAM, "analyze", *arguments],
+            [sys.executable, "-I", "-c", MEASURE, str(write_end), *PROGRAM, command, *arguments],
             stdin=source,
             capture_output=True,
             cwd=cwd,
@@ -371,4 +374,14 @@ def test_code_that_leads_in_circles_and_everywhere(tmp_path: Path) -> None:
     cost = spend("hostile", "--format", "plain", cwd=tmp_path)
     assert cost.status in (0, 1, 4), cost.err
     assert cost.cpu < CPU_LIMIT
+    assert cost.memory < MEMORY_LIMIT
+
+
+def test_code_that_copies_memory_in_a_million_pieces(tmp_path: Path) -> None:
+    """As fuzzing found: tables of garbage, and a copy through them, took 550 MiB and 15 s."""
+    packed = DATA / "sme-program" / "copies-in-pieces.elf.gz"
+    (tmp_path / "kernel").write_bytes(gzip.decompress(packed.read_bytes()))
+    cost = spend("kernel", command="verify", cwd=tmp_path)
+    assert cost.status == 1
+    assert cost.cpu < 2 * CPU_LIMIT
     assert cost.memory < MEMORY_LIMIT

@@ -213,8 +213,8 @@ WRONG = {
     "sections: [{name: a, address: 1, size: 1, type: PROGBIT}]": (
         "2:49: 'PROGBIT' is not an ELF section type; did you mean 'PROGBITS'?"
     ),
-    "sections: [{name: a, address: 1, size: 1, type: 12}]": (
-        "2:49: '12' is not an ELF section type; write its name, such as PROGBITS"
+    "sections: [{name: a, address: 1, size: 1, type: 4294967296}]": (
+        "2:49: '4294967296' is not an ELF section type; write its name, such as PROGBITS"
     ),
     "program_headers: [{vaddr: 1, paddr: 1, filesz: 3, memsz: 2, flags: R}]": (
         "2:48: filesz 0x3 is above memsz 0x2"

@@ -38,6 +38,9 @@ where the initrd has 1 GiB. Code that writes where it runs takes 3 us for each."
 _TRANSLATION_LIMIT = 20_000
 """Of one run; real ones need a few hundred."""
 
+_SPANS_LIMIT = 20_000
+"""Physical spans of all copies of one run; real ones have one or two for each of 2 MiB."""
+
 _BLOCKS_KEPT = 16
 _CODE_CACHE = 1 << 20
 _INSTRUCTION_SIZE = 15
@@ -190,6 +193,7 @@ class Machine:
         self._numbers: dict[str, int] = {}
         self._stop: Stop | None = None
         self._translations = 0
+        self._spans = 0
         self._missing = (0, Access.READ)
         self._ranges: dict[tuple[int, int, int], tuple[tuple[Span, bool], ...]] = {}
         """What was asked of memory_at() since the CPU last looked at the page tables."""
@@ -305,7 +309,8 @@ class Machine:
         """Return the physical spans of a virtual range, and whether each is mapped encrypted.
 
         Returns:
-            ``None`` where a part is not mapped, which ends the run as a page fault does.
+            ``None`` where a part is not mapped, which ends the run as a page fault does, or where
+            there are too many pieces, which ends it as well.
         """
         asked = (cr3, address, size)
         if asked in self._ranges:
@@ -322,6 +327,10 @@ class Machine:
                 start = spans.pop()[0].start
             spans.append((Span(start, leaf.physical + part), leaf.encrypted))
             address, size = address + part, size - part
+        self._spans += len(spans)
+        if self._spans > _SPANS_LIMIT:
+            self._end(StopKind.STUCK, "copies memory in more pieces than any such code does")
+            return None
         self._ranges[asked] = tuple(spans)
         return self._ranges[asked]
 

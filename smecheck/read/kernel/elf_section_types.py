@@ -28,18 +28,16 @@ _NUMBERED = {
 _OTHERS = (
     *("GNU_ATTRIBUTES", "GNU_HASH", "GNU_LIBLIST", "GNU_SFRAME", "CHECKSUM"),
     *("VERDEF", "VERNEED", "VERSYM", "GNU_verdef", "GNU_verneed", "GNU_versym"),
+    *("SUNW_LDYNSYM", "SUNW_syminfo", "NUM", "LOOS", "LOUSER", "HIUSER"),
     *("X86_64_UNWIND", "AMD64_UNWIND", "LLVM_ADDRSIG", "LLVM_ODRTAB"),
 )
 """Above the first number that is left to systems and processors, as tools name them."""
 
 SECTION_TYPES = (*_NUMBERED.values(), *_OTHERS)
 
-_FIRST_OF_SYSTEMS = 0x60000000
-"""SHT_LOOS: what has such a number and no name here is known by its number."""
+_LARGEST = (1 << 32) - 1
 
 
 def section_type(number: int) -> str | None:
-    """Return the name of a type; ``None`` if the number is none of a type."""
-    if number >= _FIRST_OF_SYSTEMS:
-        return str(number)
-    return _NUMBERED.get(number)
+    """Return the name of a type, or its number where it has none; ``None`` if it is too large."""
+    return (_NUMBERED.get(number) or str(number)) if number <= _LARGEST else None
