@@ -246,6 +246,13 @@ def test_the_rule_fails_under_the_condition_that_sme_is_on(tmp_path: Path, kind:
     assert off.document["verdict"] == "not-applicable"
 
 
+@pytest.mark.parametrize(("code", "index"), [(HARM, ""), ("8b0485058f8a81c3", " and an index")])
+def test_an_element_of_a_table_is_said_to_be_one(tmp_path: Path, code: str, index: str) -> None:
+    path = written(tmp_path, EarlyKernel({**ENABLE, "sme_encrypt_kernel": code}), "vmlinux")
+    (finding,) = findings(answer(path))
+    assert f"by its link address 0xffffffff818a8f05{index}: nothing is mapped" in finding["message"]
+
+
 @KINDS
 def test_the_rule_passes_for_code_that_is_position_independent(tmp_path: Path, kind: str) -> None:
     functions = {**ENABLE, "sme_encrypt_kernel": OF_LINK_ADDRESS_RELATIVE + RET}

@@ -120,6 +120,43 @@ def test_without_a_place_the_lowest_is_taken_and_said(tmp_path: Path) -> None:
     assert any(line.startswith("not-checked: KASLR: ") for line in lines)
 
 
+UNPACKED = "the kernel is unpacked at LOAD_PHYSICAL_ADDR"
+PAST, FURTHER = (
+    f"the payload begins {size} past that address"
+    for size in ("164 KiB (0x29000)", "24.1 MiB (0x1823000)")
+)
+
+
+@pytest.mark.parametrize(
+    ("loader", "payload", "output", "conditions"),
+    [
+        (0x72, True, "", ["the boot loader put it elsewhere"]),
+        (0x72, False, "", [f"{UNPACKED} and {PAST}", "the boot loader put it elsewhere"]),
+        (0x21, True, "", [UNPACKED]),
+        (0x21, False, "", [f"{UNPACKED} and {FURTHER}", f"{UNPACKED} and {PAST}"]),
+        (0x72, False, "output: 0x2a00000\n", [PAST]),
+    ],
+)
+def test_what_the_places_depend_on_is_said(
+    tmp_path: Path, loader: int, payload: bool, output: str, conditions: list[str]
+) -> None:
+    """type_of_loader: grub, or the EFI stub, which puts the kernel where it has room."""
+    case = next(case for case in CASES if case["id"] == "002")
+    kernel = yaml.safe_load(kernel_yaml("v50"))
+    if not payload:
+        del kernel["setup_header"]["payload_offset"], kernel["setup_header"]["payload_length"]
+    (tmp_path / "kernel.yaml").write_text(yaml.safe_dump(kernel))
+    data = bytearray(unpacked(case["boot_params"]))
+    data[0x210] = loader
+    (tmp_path / "data").write_bytes(data)
+    asked = ["analyze", "kernel.yaml", "--boot-params", "data", "--cmdline", "quiet"]
+    if output:
+        (tmp_path / "boot.yaml").write_text(f"schema: smecheck/boot-v1\n{output}")
+        asked += ["--boot", "boot.yaml"]
+    found = run(*asked, "--format", "json", cwd=tmp_path).document["kaslr"]
+    assert [line.partition(", if ")[2] for line in found["differences"]] == conditions
+
+
 CAPTURES = [
     ("k61-2g-bios-kaslr-exec-s", "boot1", "6.1.0-56-amd64", True),
     ("k61-2g-bios-kaslr-exec-s", "boot2", "6.1.0-56-amd64", True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kaslr_cases import CASES, early_boot, image, number
+from kaslr_cases import CASES, KERNELS, early_boot, image, number
 
 from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.boot.kaslr.early_options import early_options, kernel_text
@@ -14,6 +14,7 @@ from smecheck.boot.kaslr.slots import KaslrRules
 from smecheck.boot.kaslr.variants import kaslr_variants
 from smecheck.evidence import Known
 from smecheck.kernel.identity import identify
+from smecheck.record import replace
 
 BY_ID = [pytest.param(case, id=f"{case['kernel']}-{case['id']}") for case in CASES]
 
@@ -60,7 +61,10 @@ def test_options_of_the_command_line(case: dict[str, Any]) -> None:
     assert excluded == case["excluded"]
 
 
-@pytest.mark.parametrize("case", [case for case in BY_ID if case.values[0]["kind"] != "synthetic"])
+REAL = [case for case in BY_ID if case.values[0]["kind"] != "synthetic"]
+
+
+@pytest.mark.parametrize("case", REAL)
 def test_place_of_the_payload_follows_from_the_header(case: Any) -> None:
     kernel = image(case["kernel"])
     size = kernel.symbols["_end"] - kernel.symbols["_text"]
@@ -68,3 +72,18 @@ def test_place_of_the_payload_follows_from_the_header(case: Any) -> None:
     assert isinstance(place, Known)
     assert place.value.is_exact
     assert number(case["output"]) + place.value.lowest == number(case["input"])
+
+
+@pytest.mark.parametrize("case", REAL[::10])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_place_of_the_payload_in_a_kernel_that_takes_more_room_than_its_unpacking(
+    case: Any, is_known: bool
+) -> None:
+    """init_size is its own size then; the decompressor is copied to the end of that."""
+    kernel, more = image(case["kernel"]), 16 << 20
+    size = number(KERNELS[case["kernel"]]["init_size"]) + more
+    header = replace(kernel.header, init_size=Known(size, "a test"))
+    place = payload_place(replace(kernel, header=header), size if is_known else None)
+    assert isinstance(place, Known)
+    there = number(case["input"]) - number(case["output"]) + more
+    assert place.value.lowest <= there <= place.value.highest

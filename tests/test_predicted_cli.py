@@ -94,6 +94,16 @@ def test_no_room_names_size_and_largest_hole() -> None:
     assert found.document["verdict"] == "undecided"
 
 
+def test_where_nothing_begins_at_the_alignment_there_is_no_hole(tmp_path: Path) -> None:
+    """The reservation ends where a kernel could begin, at a multiple of 2 MiB."""
+    (tmp_path / "iomem").write_text(
+        "00001000-7fffffff : System RAM\n  1ff00000-1fffffff : Crash kernel\n"
+    )
+    asked = (*crash("--cmdline", "nokaslr", iomem=str(tmp_path / "iomem")), "--format", "json")
+    found = run(*asked, "--loader", "kexec_file_load")
+    assert "for kernel; there was no hole" in found.document["load"]["refusal"]
+
+
 def test_more_than_half_of_memory() -> None:
     asked = ("analyze", KERNEL, "--iomem", IOMEM, "--cmdline", "nokaslr", "--initrd", "1100M")
     asked = (*asked, "--mode", "load")

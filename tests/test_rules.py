@@ -493,6 +493,7 @@ CASES = [
     alone("SME027", "a byte short", loads(NEW, shorter=1), error()),
     alone("SME027", "to the byte", NEW),
     alone("SME027", "none", replace(NEW, loads=NEW.loads[:1]), error(None, "names every LOAD")),
+    alone("SME027", "nothing to cover", replace(scratch(size=0), loads=NEW.loads[:1])),
     alone("SME046", "a link address", coded(ACCESS), error()),
     alone(
         "SME046",

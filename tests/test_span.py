@@ -36,6 +36,15 @@ def test_spans_of_a_set_are_sorted_apart_and_not_empty(items: list[Span]) -> Non
     assert all(low.end < high.start for low, high in pairwise(kept))
 
 
+@pytest.mark.parametrize("items", [[Span(2, 5)], [Span(2, 5), Span(6, 8)], []])
+def test_what_only_touches_is_not_reached(items: list[Span]) -> None:
+    kept = SpanSet(items)
+    for start in range(10):
+        for end in range(start, 10):
+            probe = Span(start, end)
+            assert kept.reached_by(probe) == tuple(span for span in items if span.overlaps(probe))
+
+
 @given(span_lists, spans)
 def test_covers_and_overlaps(items: list[Span], probe: Span) -> None:
     inside = set(range(probe.start, probe.end))
