@@ -191,6 +191,9 @@ def test_the_log_of_the_machine_says_whether_it_can() -> None:
     )
     # The kernel that ran there is another one: what this one does is for its own switch to say.
     assert with_log(OLD, "quiet", "SME").sme is UNKNOWN
+    # Since cbebd68f59f0 the default of the build counts for a value that is not known alone.
+    assert with_log(built(OF_BUILD, "y"), "quiet", "SME").sme is UNKNOWN
+    assert with_log(built(OF_BUILD, "y"), "mem_encrypt=On", "SME").sme is ACTIVE
     assert with_log(OLD, "mem_encrypt=off", "SME").sme is INACTIVE
     assert with_log(OLD, None, "SME").sme is UNKNOWN
     assert with_log(OLD, "mem_encrypt=on").sme is UNKNOWN
