@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smecheck.load.crash_map import CrashRange, UsableMap
@@ -29,6 +29,7 @@ def test_ranges_are_inserted_as_kexec_tools_does(added: list[tuple[int, int]]) -
 @given(
     st.lists(st.tuples(PLACES, PLACES), max_size=4), st.lists(PLACES, max_size=16), st.booleans()
 )
+@example([(5, 8)], [5, 5], False).via("a range that cutting left empty, where another begins")
 def test_many_are_inserted_as_one_after_the_other(
     there: list[tuple[int, int]], borders: list[int], is_broken: bool
 ) -> None:

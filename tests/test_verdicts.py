@@ -15,9 +15,12 @@ from smecheck.checks.tolerance import Tolerance, exit_status
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.image import KernelImage, Scheme, SetupHeader
 from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import MemoryMap
 from smecheck.read.kernel.kernel_description import read_kernel_description
+from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.machine.iomem import parse_iomem
+from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner
@@ -44,6 +47,10 @@ def load(size: int = 0xD41000, start: int = 0x10000000, **others: Span) -> Segme
 
 def said(cmdline: str | None = None, **words: object) -> BootRequest:
     return replace(BootRequest(cmdline=cmdline), **words)
+
+
+def log_of(text: str) -> KernelLog:
+    return read_dmesg(NamedStream.of("dmesg", text.encode()))
 
 
 def described(text: str) -> KernelImage:
@@ -208,6 +215,35 @@ def test_a_place_that_is_given_is_certain() -> None:
     report = answer("moved, hit")
     assert report.boot.kernel_base == Known(0x20000000, "--load-address")
     assert [f.condition for f in report.findings if f.rule == "SME001"] == ["SME is on"]
+
+
+FAILED = "crashkernel reservation failed - No suitable area found."
+UNRESERVED = log_of(f"[    0.000000] Command line: ro crashkernel=3G\n[    0.015755] {FAILED}\n")
+
+
+@pytest.mark.parametrize(
+    ("log", "said_of_it"),
+    [
+        (UNRESERVED, f'nothing was reserved for a crash kernel (dmesg:2: "{FAILED}"): the load is'),
+        (None, "iomem shows no Crash kernel: whether the workarea leaves it is open"),
+    ],
+)
+def test_a_load_of_a_crash_kernel_where_none_is_reserved(
+    log: KernelLog | None, said_of_it: str
+) -> None:
+    memory = parse_iomem("00001000-0009ffff : System RAM\n00100000-7fffffff : System RAM", "iomem")
+    report = analyze(Case(OLD, said(NOKASLR, mode=Mode.CRASH), load(), memory, log=log))
+    assert report.verdict is UNDECIDED
+    assert said_of_it in report.headline
+
+
+def test_a_reservation_that_is_shown_is_not_denied_beside_a_refusal() -> None:
+    """The log is of another boot than the map."""
+    request = said(NOKASLR, mode=Mode.CRASH, loader=Loader.KEXEC_LOAD, initrd_size=300 << 20)
+    report = analyze(Case(OLD, request, None, MACHINE, log=UNRESERVED))
+    assert report.headline.startswith("kexec would refuse this load: ")
+    assert "nothing was reserved" not in report.headline
+    assert "SME041" in {finding.rule for finding in report.findings}
 
 
 def test_unowned_bytes_without_a_machine_are_named() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
-from smecheck.load.segments import RESERVE, Placing, SegmentRole
+from smecheck.load.segments import Placing, SegmentRole
 from smecheck.machine.memory import MapKind
 from smecheck.quantity import address_text
 from smecheck.span import Span
@@ -37,13 +37,6 @@ def missing(judged: Judged) -> tuple[str, str] | None:
         )
     load = judged.segments
     if load is not None and load.predicted and load.refusal is not None:
-        unreserved = why_nothing_is_reserved(judged.case)
-        if unreserved is not None and judged.boot.path.is_crash:
-            return (
-                f"kexec would refuse this load: {load.refusal}; nothing was reserved for a crash "
-                f"kernel ({unreserved})",
-                RESERVE,
-            )
         return (
             f"kexec would refuse this load: {load.refusal}",
             "fix what kexec refuses, or give the segments of the load that really happened "

@@ -78,6 +78,6 @@ def _verdict_on(
 
 
 def _is_same(one: SegmentList, other: SegmentList) -> bool:
-    """Return whether two predictions put the same things into the same places, or nothing at all."""
+    """Return whether two predictions put the same things into the same places, or both none."""
     places = [[(part.role, part.span) for part in load.segments] for load in (one, other)]
     return places[0] == places[1]
