@@ -306,6 +306,18 @@ def test_a_section_in_the_file_is_mapped_since_it_was_unpacked() -> None:
     assert "tables of its own (v5.10)" in (fault.condition or "")
 
 
+@pytest.mark.parametrize(
+    ("release", "is_exact"), [("5.9.0", True), ("5.10.0", False), ("6.1.0", False)]
+)
+def test_a_decompressor_may_map_less_than_kexec_since_v5_10(release: str, is_exact: bool) -> None:
+    """Of a workarea after the end: here it would lie past all that is unpacked."""
+    header = replace(NEW.header, output_len=Known(0x3600000, "a test"))
+    image = replace(NEW, header=header, release=Known(release, "a test"))
+    found = answer(machine(ram_end=2 * GIB), image=image, at=GIB - 0x3600000, size=0x3600000)
+    after_end, _ = found.placements
+    assert after_end.written_is_exact is is_exact
+
+
 def test_a_vmlinux_starts_from_kexecs_tables() -> None:
     image = replace(
         OLD,

@@ -125,6 +125,11 @@ def test_of_a_crash_kernel_it_is_the_reservation() -> None:
     by_tools = alone("k73cloud-2g-bios-nokaslr-exec-c", "panic-c.v32")
     assert by_tools.memory is not None
     assert [one.span for one in by_tools.memory.crash_kernel] == [Span(0x6E000000, 0x7E000000)]
+    # It is known from the table, which begins there.
+    lines = (GUESTS / "k73cloud-2g-bios-nokaslr-exec-c" / "panic-c.v32.load.txt").read_text()
+    first = lines.splitlines().index("E820 memmap:") + 2
+    (reserved,) = by_tools.memory.crash_kernel
+    assert by_tools.memory.where(reserved).endswith(f"panic-c.v32.load.txt:{first}")
 
 
 def test_it_is_not_the_memory_of_the_kernel_that_loads() -> None:

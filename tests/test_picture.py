@@ -159,6 +159,24 @@ def test_755_places_of_kaslr_are_drawn(tmp_path: Path) -> None:
     assert "755 positions, 2 of them colliding: 0x7e200000, 0x7e400000" in reader.text
 
 
+def test_reservations_and_what_firmware_claims_are_drawn(tmp_path: Path) -> None:
+    (tmp_path / "iomem").write_text(
+        "00001000-0009ffff : System RAM\n00100000-7ffdffff : System RAM\n"
+        "  60000000-6fffffff : Crash kernel\n7ffe0000-7fffffff : ACPI Tables\n"
+        "fec00000-fec003ff : IOAPIC 0\n"
+    )
+    kernel = SAMPLES_FOLDER / "kaslr-gamble" / "kernel.yaml"
+    run("analyze", str(kernel), "--iomem", "iomem", "--save-html", "page.html", cwd=tmp_path)
+    reader = Reader()
+    reader.feed((tmp_path / "page.html").read_text(encoding="utf-8"))
+    data = json.loads(reader.raw["script"][0])
+    (groups,) = (row["groups"] for row in data["rows"] if row["label"] == "reservations")
+    assert {(common, *told[:2]) for _, _, common, _, told in groups} == {
+        ("known from iomem:3", 0x60000000, 0x10000000),
+        ("known from iomem:4", 0x7FFE0000, 0x20000),
+    }
+
+
 def test_positions_that_collide_once_in_a_gib_are_drawn_each() -> None:
     """Far from everything every GiB is alike: the engine says so in one run."""
     run = SlotRun(0x40000000, 3, 1 << 30)

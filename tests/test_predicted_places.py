@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from recorded_loads import image_of
 
 from smecheck.evidence import Known
+from smecheck.load.candidates import candidates_of, ram_ranges
 from smecheck.load.holes import Wanted, find_hole, free_pieces
 from smecheck.load.predict import predict
 from smecheck.load.request import LoadRequest, Prediction
 from smecheck.load.segments import Loader, Mode, Segment, SegmentRole
+from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MemoryMap, Region, usable_ram
 from smecheck.record import replace
@@ -246,3 +248,17 @@ def test_more_memory_on_top_moves_nothing_that_goes_upwards(ram: list[Span], mor
     assume(room_below)
     for role in upwards:
         assert one(before, role).span == one(after, role).span
+
+
+def test_ranges_that_lose_their_order_leave_an_old_copy() -> None:
+    """fixup_memory_ranges(): one is dropped, and what follows moved down; a cut begins too high."""
+    listed = [(16, 32), (16, 20), (64, 128), (96, 192), (100, 224)]
+    ranges = [
+        FirmwareRange(Span(start << 20, end << 20), E820Type.RAM, "System RAM", "memmap")
+        for start, end in listed
+    ]
+    firmware = FirmwareMap("memmap", FirmwareMapKind.SYSFS, tuple(ranges))
+    first, _, third, fourth, last = (one.span for one in ranges)
+    cut = Span(third.end - 1, fourth.end)
+    found = ram_ranges(candidates_of(None, firmware, (2, 0, 25)))
+    assert found.spans == (first, third, cut, last, last)
