@@ -107,6 +107,19 @@ def test_files_give_the_areas(tmp_path: Path, case_id: str) -> None:
     assert report["boot"]["path"] == "first-boot"
 
 
+def test_a_boot_that_is_described_needs_no_load(tmp_path: Path) -> None:
+    """Such as that of a crash kernel whose load nobody knows."""
+    case = next(case for case in CASES if case["id"] == "002")
+    (tmp_path / "kernel.yaml").write_text(kernel_yaml("v50"))
+    (tmp_path / "data").write_bytes(unpacked(case["boot_params"]))
+    (tmp_path / "boot.yaml").write_text(boot_yaml(case))
+    asked = ["analyze", "kernel.yaml", "--path", "kdump", "--cmdline", "quiet", "--format", "json"]
+    described = run(*asked, "--boot-params", "data", "--boot", "boot.yaml", cwd=tmp_path).document
+    areas = [[area["start"], area["count"]] for area in described["kaslr"]["areas"]]
+    assert areas == case["areas"]
+    assert run(*asked, cwd=tmp_path).document["kaslr"] is None
+
+
 def test_without_a_place_the_lowest_is_taken_and_said(tmp_path: Path) -> None:
     case = next(case for case in CASES if case["id"] == "002")
     (tmp_path / "kernel.yaml").write_text(kernel_yaml("v50"))

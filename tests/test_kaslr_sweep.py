@@ -260,6 +260,31 @@ def test_agrees_where_an_image_ends_with_its_gigabyte() -> None:
     assert [collides(question, address) for address in slots] == [False, True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("role", "is_avoided"),
+    [
+        (SegmentRole.SETUP_DATA, True),
+        (SegmentRole.RNG_SEED, True),
+        (SegmentRole.E820_EXT, True),
+        (SegmentRole.ELFCOREHDR, False),
+    ],
+)
+def test_a_kernel_is_not_moved_over_setup_data(role: SegmentRole, is_avoided: bool) -> None:
+    """Of whatever else is loaded the decompressor knows nothing."""
+    there = Span.sized(80 * MIB + PAGE_SIZE, PAGE_SIZE)
+    question = machine([Span.sized(32 * MIB, 128 * MIB)], None, 32 * MIB, None)
+    assert question.segments is not None
+    more = Segment(role, there, there.size, SegmentOrigin.LOG, "test")
+    segments = replace(question.segments, segments=(*question.segments.segments, more))
+    sweep = swept(replace(question, segments=segments))
+    over = [
+        address
+        for address in every_slot(sweep)
+        if Span.sized(address, sweep.slots.image_size).overlaps(there)
+    ]
+    assert bool(over) is not is_avoided
+
+
 FIRST_BOOTS = ["002", "004", "016", "018", "060", "166"]
 
 

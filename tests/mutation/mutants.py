@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _COMPARED: dict[type[ast.cmpop], ast.cmpop] = {
@@ -51,25 +51,24 @@ def mutants(source: str) -> Iterator[Mutant]:
             yield Mutant(node.lineno, before, after, _spliced(source, node, f"({after})"))
 
 
-def _expressions(tree: ast.AST) -> Iterator[ast.expr]:
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.arg):
-            continue  # its annotation
+def _expressions(node: ast.AST) -> Iterator[ast.expr]:
+    for child in _read(node):
         if isinstance(child, ast.JoinedStr):
             continue  # a text for people
         if isinstance(child, ast.expr):
             yield child
-        if isinstance(child, ast.AnnAssign):
-            if child.value is not None:
-                yield child.value
-                yield from _expressions(child.value)
-        elif isinstance(child, ast.FunctionDef):
-            for statement in (*child.args.defaults, *child.body):
-                if isinstance(statement, ast.expr):
-                    yield statement
-                yield from _expressions(statement)
-        else:
-            yield from _expressions(child)
+        yield from _expressions(child)
+
+
+def _read(node: ast.AST) -> Iterable[ast.AST]:
+    """Return the parts of a statement or an expression without its annotations."""
+    match node:
+        case ast.AnnAssign(value=value):
+            return () if value is None else (value,)
+        case ast.FunctionDef(args=args, body=body):
+            return (*args.defaults, *(one for one in args.kw_defaults if one), *body)
+        case _:
+            return ast.iter_child_nodes(node)
 
 
 def _changes(node: ast.expr) -> Iterator[ast.expr]:
