@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from smecheck.load.request import AskedLoad, Machine
     from smecheck.machine.host import Host
 
-_ALWAYS_COUNTS = ("source", "gbpages", "firmware_map", "kexec_options")
-"""Fields of a host that bear on more than where kexec puts things: on the page tables at entry, on
-the machine's memory, and on how the kernel is entered."""
+_ALWAYS_COUNTS = ("source", "firmware_map", "kexec_options")
+"""Fields of a host that bear on more than where kexec puts things: on the machine's memory, and on
+how the kernel is entered."""
+
+_NEVER_COUNTS = ("gbpages",)
+"""Fields on which nothing depends: a workarea can be mapped in the same 1 GiB frames either way."""
 
 _COUNTS_FOR_KDUMP = ("crash_cma_ranges", "kernel_release", "cmdline")
 """What shows where else a crash kernel may run."""
@@ -63,7 +66,7 @@ def irrelevant_to_load(case: Case, asked: AskedLoad) -> tuple[str, ...]:
         return ()
     loader, mode = asked.loader.value, asked.mode.value
     others = (name for other in Loader if other is not loader for name in other.rules.host_fields)
-    names = dict.fromkeys((*others, *(() if mode.is_crash else _OF_CRASH_LOADS)))
+    names = dict.fromkeys((*others, *(() if mode.is_crash else _OF_CRASH_LOADS), *_NEVER_COUNTS))
     why = f"a {loader.value} of mode {mode.value} does not depend on it"
     return _sentence([*_said(machine.host, names)], why)
 

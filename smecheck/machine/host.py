@@ -51,7 +51,7 @@ class Host:
     firmware_map: FirmwareMap | None = None
     """/sys/firmware/memmap."""
     gbpages: Fact[bool] = _NOT_GIVEN
-    """Whether the identity map of kexec uses 1 GiB pages."""
+    """Whether the identity map of kexec uses 1 GiB pages; no answer depends on it."""
     crash_elfcorehdr_size: Fact[int] = _NOT_GIVEN
     """/sys/kernel/crash_elfcorehdr_size; 0 where there is no such file."""
     ima_kexec: Fact[bool] = _NOT_GIVEN

@@ -217,6 +217,9 @@ def _of_kexec(located: Located) -> EntryTables:
     With 1 GiB pages a kernel before cc31744a2945 maps a whole GiB where it is asked for a part of
     one; the change was backported, so it may or may not. Newer kernels map ACPI tables as well, and
     those of EFI, whose place no memory map shows: they may lie wherever it says "Reserved".
+
+    Whether that kernel and machine have 1 GiB pages decides nothing: a 1 GiB frame has a table or
+    an entry of its own as soon as any part of it is mapped.
     """
     spans = [_ISA_SPACE]
     if located.segments is not None:
@@ -232,12 +235,10 @@ def _of_kexec(located: Located) -> EntryTables:
         # What is nested lies in RAM, or is a bus's.
         if region.depth == 0 and region.name.lower().startswith(_FIRMWARE_TABLES)
     )
-    gbpages = located.host.gbpages if located.host is not None else None
-    largest_page = PMD_SIZE if gbpages is not None and value_of(gbpages) is False else PUD_SIZE
     return EntryTables(
         "kexec's page tables",
         least=_frames(SpanSet(spans), PMD_SIZE),
-        most=_frames(SpanSet([*spans, *firmware]), largest_page),
+        most=_frames(SpanSet([*spans, *firmware]), PUD_SIZE),
         if_no_more="kexec maps no ACPI or EFI table in that 1 GiB frame",
     )
 
