@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commandline import run
+from commandline import SAMPLES, run
 from kaslr_cases import CASES, KERNELS, early_boot, efi_map, image, node, number, unpacked
 from recorded import DATA
 
@@ -277,3 +277,27 @@ def test_the_initrd_of_a_first_boot_is_the_ramdisk_of_its_log() -> None:
     # What another kernel was started with says nothing of this one.
     other = str(DATA / "kernels" / "6.1.0-56-amd64.yaml")
     assert run(*asked[:1], other, *asked[2:]).document["boot"]["initrd"] is None
+
+
+def test_places_past_the_end_of_a_map_that_was_cut_off(tmp_path: Path) -> None:
+    """``head /proc/iomem``: the only place at which something is hit is not in it."""
+    sample = SAMPLES / "kaslr-gamble"
+    kernel = (sample / "kernel.yaml").read_text()
+    (tmp_path / "kernel.yaml").write_text(
+        kernel.replace("kernel_alignment: 0x200000", "kernel_alignment: 0x1000000")
+    )
+    log = (sample / "kexec.log").read_text()
+    (tmp_path / "kexec.log").write_text(
+        log.replace("0x7f200000", "0x7e000000").replace("0x7f103000", "0x7f800000")
+    )
+    rows = (sample / "iomem.txt").read_text().splitlines(keepends=True)
+    low = [row for row in rows if int(row.partition("-")[0], 16) < 1 << 32]
+    (tmp_path / "whole").write_text("".join((*low, "100000000-13ed7ffff : System RAM\n")))
+    cut = [row for row in low if int(row.partition("-")[0], 16) < 0x7FFE0000]
+    (tmp_path / "head").write_text("".join(cut))
+    asked = ("analyze", "kernel.yaml", "--segments", "kexec.log", "--sme", "on")
+    whole = run(*asked, "--iomem", "whole", "--format", "json", cwd=tmp_path).document
+    assert (whole["verdict"], whole["kaslr"]["colliding"]) == ("collision", 1)
+    head = run(*asked, "--iomem", "head", "--format", "json", cwd=tmp_path).document
+    assert (head["verdict"], head["kaslr"]["colliding"]) == ("undecided", 0)
+    assert "KASLR may choose memory that comes after" in head["headline"]

@@ -145,17 +145,9 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
             "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), or the "
             "load itself (--segments)",
         )
-    # A crash kernel goes into its reservation, wherever memory ends.
-    at_top = segments.predicted and not segments.is_crash
-    if at_top and judged.memory is not None and judged.memory.may_go_on:
-        is_iomem = judged.memory.kind is MapKind.IOMEM
-        end = "ends before the I/O APIC" if is_iomem else "ends with lines of its memory map"
-        return (
-            f"nothing of the predicted load is hit, but {judged.memory.source} {end}: it seems "
-            "cut off, and kexec may load into memory that comes after",
-            "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), the "
-            "complete log, or the load itself (--segments)",
-        )
+    past_end = _past_the_end(judged, segments)
+    if past_end is not None:
+        return past_end
     if judged.memory is None:
         return (
             "no segment is hit, but it is not known whether the workarea is System RAM",
@@ -176,6 +168,31 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
             "its kernel log (--dmesg)",
         )
     return None
+
+
+def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | None:
+    """Return what may lie past the end of a map that seems cut off.
+
+    A crash kernel goes into its reservation, wherever memory ends.
+    """
+    memory = judged.memory
+    if memory is None or not memory.may_go_on or judged.boot.path.is_crash:
+        return None
+    whole = "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), "
+    if segments.predicted:
+        load, what = "the predicted load", "kexec may load into memory that comes after"
+        settle = f"{whole}the complete log, or the load itself (--segments)"
+    elif not judged.boot.base_is_certain and segments.table is None and judged.firmware is None:
+        load, what = "this load", "KASLR may choose memory that comes after"
+        settle = f"{whole}or the complete log"
+    else:
+        return None
+    is_iomem = memory.kind is MapKind.IOMEM
+    end = "ends before the I/O APIC" if is_iomem else "ends with lines of its memory map"
+    return (
+        f"nothing of {load} is hit, but {memory.source} {end}: it seems cut off, and {what}",
+        settle,
+    )
 
 
 def _may_reach(judged: Judged) -> Segment | None:
