@@ -309,6 +309,8 @@ USER = "[    0.000000] user: [mem 0x0000000000100000-0x000000003fffffff] usable"
         ("mem=1G", (REMOVED,), True),
         ("mem=1G", (USER,), True),
         ("mem=nopentium", (), True),
+        ("mem=1G mem=nopentium", (), False),
+        ('"mem=1G"', (), False),
         ("memmap=256M$0x60000000", (), False),
         ("memmap=256M$0x60000000", (REMOVED,), False),
         ("memmap=exactmap memmap=1G@1M", (USER,), True),

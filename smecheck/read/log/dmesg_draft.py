@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.cmdline import last_value
+from smecheck.kernel.cmdline import parameters
 from smecheck.machine.firmware import (
     E820Type,
     EfiMap,
@@ -523,9 +523,9 @@ class BootDraft:
         is_cut = any(
             change.new is None and change.span.end >= _HIGHEST_REMOVED for change in self._changes
         )
-        for option, is_shown in (("mem", is_cut), ("memmap", False)):
-            value = last_value(cmdline.value, option)
-            if value not in (None, "nopentium") and not is_shown:
+        unshown = ("memmap",) if is_cut else ("mem", "memmap")
+        for option, value in parameters(cmdline.value):
+            if option in unshown and value not in (None, "nopentium"):
                 return LogLine(f"{option}={value}"[:_QUOTE_LIMIT], cmdline.origin)
         return None
 
