@@ -57,19 +57,22 @@ class Fork:
             at_start: the variables that Python was started with.
         """
         self._server = _server(tuple(at_start.items()))
-        self._server.settimeout(SECONDS)
         asked = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
         socket.send_fds(self._server, [json.dumps(asked).encode()], streams)
         self._process = self._received()
 
     def wait(self) -> int:
         """Return the exit status as subprocess does: negative where a signal ended it."""
+        self._server.settimeout(SECONDS)
         try:
             return self._received()
         except TimeoutError:
             os.kill(self._process, signal.SIGKILL)
+            self._server.settimeout(None)
             self._received()
             raise
+        finally:
+            self._server.settimeout(None)
 
     def _received(self) -> int:
         return int(self._server.recv(_LONGEST))
