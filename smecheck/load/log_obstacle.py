@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.load.segments import RESERVE, Obstacle
+from smecheck.load.segments import Obstacle
 from smecheck.machine.memory import MapKind
 
 if TYPE_CHECKING:
@@ -45,8 +45,15 @@ def obstacle_of(case: Case) -> Obstacle | None:
         )
     failure = nothing_reserved(case)
     if failure is not None:
-        return Obstacle(f"nothing was reserved for a crash kernel ({said(failure)})", RESERVE)
+        return Obstacle(f"nothing was reserved for a crash kernel ({said(failure)})", _RESERVE)
     return None
+
+
+_RESERVE = (
+    "correct crashkernel= on the command line of the running kernel, boot it again, and load "
+    "again: without a reservation kexec -p loads nothing"
+)
+"""What to do where nothing is reserved."""
 
 
 def _changed_map(case: Case) -> Obstacle | None:

@@ -240,13 +240,6 @@ class Obstacle:
     settle: str
 
 
-RESERVE = (
-    "correct crashkernel= on the command line of the running kernel, boot it again, and load "
-    "again: without a reservation kexec -p loads nothing"
-)
-"""What to do where nothing is reserved."""
-
-
 def is_elf_load(image: KernelImage, segments: SegmentList) -> bool:
     """Return whether the load put a vmlinux ELF in place: one kernel segment for each LOAD."""
     kernel = segments.of(SegmentRole.KERNEL)

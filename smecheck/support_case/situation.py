@@ -154,12 +154,6 @@ class Situation:
         return self.verdict is Verdict.COLLISION
 
     @property
-    def has_section(self) -> bool:
-        """Whether the workarea is a section of the kernel."""
-        actual = self.report.actual if self.report is not None else None
-        return actual is not None and actual.scheme.rules.is_section
-
-    @property
     def kaslr(self) -> bool | None:
         """Whether KASLR is on in the kernel that is booted."""
         kaslr = self.report.boot.kaslr if self.report is not None else None
