@@ -28,6 +28,7 @@ from smecheck.fleets.summary import Summary
 from smecheck.read.fleet.described import Described, Said
 from smecheck.read.fleet.machine import Machine
 from smecheck.read.kernel.kernel import read_kernel
+from smecheck.report.fleet_words import headline_of
 
 ROW = validator("smecheck/fleet-row-v1")
 MACHINE = validator("smecheck/fleet-machine-v1")
@@ -326,6 +327,26 @@ def test_the_worst_row_is_the_exit_status(statuses: tuple[int, ...], expected: i
     for number, status in enumerate(statuses):
         summary.add([Row(f"{number}", "k", Answer("clear", "proof", status, "", (), "clear-0"))])
     assert summary.status == expected
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "worst"),
+    [
+        (("clear", None), "error"),
+        (("undecided", None), "error"),
+        ((None, "collision"), "collision"),
+        (("clear", "undecided"), "undecided"),
+        (("not-applicable", "clear"), "clear"),
+    ],
+)
+def test_a_kernel_that_was_not_analyzed_is_worse_than_a_clear_one(
+    verdicts: tuple[str | None, ...], worst: str
+) -> None:
+    summary = Summary([str(number) for number in range(len(verdicts))])
+    answers = [Answer(verdict, None, 0, "", (), None) for verdict in verdicts]
+    summary.add([Row("m", kernel, one) for kernel, one in zip("01", answers, strict=True)])
+    assert summary.worst == {worst: 1}
+    assert headline_of(summary) == f"1 machine against 2 kernels; at worst: {worst} 1"
 
 
 def test_what_counts_as_failure_is_asked_for(tmp_path: Path) -> None:

@@ -162,8 +162,9 @@ class Summary:
         """Count in the rows of one machine, one for each kernel in order."""
         rows = tuple(rows)
         self.machines += 1
-        found = {row.answer.verdict or ERROR for row in rows}
-        self.worst.update([next(one for one in VERDICTS if one in found)])
+        verdicts = {row.answer.verdict or ERROR for row in rows}
+        found = [one for one in VERDICTS if one in verdicts]
+        self.worst.update([max(found, key=_BADNESS.__getitem__)])
         for row in rows:
             self._statuses.add(row.answer.exit_code)
             self.verdicts[row.kernel][row.answer.verdict or ERROR] += 1
