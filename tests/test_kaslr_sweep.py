@@ -13,7 +13,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.boot.kaslr.slots import KaslrSweep
 from smecheck.case import Case
 from smecheck.checks import needs
@@ -231,13 +231,43 @@ IMAGE = 12 * MIB
 def test_agrees_where_places_differ_in_one_point(
     clear: int, colliding: int, initrd: int | None, tables: int, options: tuple[str, ...]
 ) -> None:
-    """Two pieces of memory hold one slot each, and end with the tables that the first takes."""
+    question = with_two_places(clear, colliding, initrd, tables)
+    question = replace(question, machine=Machine(Host(kexec_options=options)))
+    assert_only_collides(question, clear, colliding)
+
+
+@pytest.mark.parametrize(
+    ("clear", "colliding", "initrd", "tables"),
+    [
+        pytest.param(512 * GIB, 1 << 48, None, 11, id="of the image"),
+        pytest.param(1 << 48, 2 << 48, 3 * GIB, 17, id="of initrd and image"),
+        pytest.param(1 << 48, 3 << 48, (1 << 48) + 3 * GIB, 17, id="of initrd and workarea"),
+    ],
+)
+def test_agrees_where_places_differ_in_256_tib_frames(
+    clear: int, colliding: int, initrd: int | None, tables: int
+) -> None:
+    """A kernel that was built for five levels, such as v4.15, has tables of these."""
+    question = with_two_places(clear - IMAGE, colliding - IMAGE, initrd, tables)
+    image = replace(question.image, release=Known("4.15.0", "a test"))
+    request = replace(question.boot, paging=Paging.FIVE)
+    question = replace(question, image=image, boot=request)
+    assert_only_collides(question, clear - IMAGE, colliding - IMAGE)
+
+
+def with_two_places(clear: int, colliding: int, initrd: int | None, tables: int) -> Case:
+    """Return a machine whose two pieces of memory hold one slot each.
+
+    They end with the page tables that the workarea has in the first.
+    """
     home = 3 * GIB if initrd is None else initrd - 48 * MIB
     size = IMAGE + EXECUTE_LEN + tables * PAGE_SIZE
     ram = [Span.sized(home, 52 * MIB), Span.sized(clear, size), Span.sized(colliding, size)]
     loaded = Span.sized(initrd, 2 * MIB) if initrd is not None else None
-    question = machine(sorted(ram), loaded, home + 16 * MIB, None)
-    question = replace(question, machine=Machine(Host(kexec_options=options)))
+    return machine(sorted(ram), loaded, home + 16 * MIB, None)
+
+
+def assert_only_collides(question: Case, clear: int, colliding: int) -> None:
     sweep = assert_agrees(question)
     assert {clear, colliding} <= set(every_slot(sweep))
     assert (collides(question, clear), collides(question, colliding)) == (False, True)

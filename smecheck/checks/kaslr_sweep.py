@@ -31,7 +31,13 @@ from smecheck.checks.forbidden import Forbidden, Part, parts_of
 from smecheck.checks.ram import not_mapped_at_entry
 from smecheck.checks.rule import Rule
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.constants import EXECUTE_LEN, P4D_SIZE, PUD_SIZE, SECTION_SIZE
+from smecheck.kernel.constants import (
+    EXECUTE_LEN,
+    P4D_SIZE,
+    PGDIR_SIZE_5LEVEL,
+    PUD_SIZE,
+    SECTION_SIZE,
+)
 from smecheck.quantity import count_text
 from smecheck.record import record, replace
 from smecheck.remembered import remembered
@@ -45,6 +51,9 @@ if TYPE_CHECKING:
 
 _LARGE = 64 << 30
 """A window of more bytes is not looked at GiB by GiB."""
+
+_FRAMES_OF_UPPER_TABLES = (P4D_SIZE, PGDIR_SIZE_5LEVEL)
+"""A table of 512 GiB frames, and with five levels one of 256 TiB frames, for each that is used."""
 
 _LOW_MEMORY_END = 1 << 32
 """startup_32() maps what is below: page tables may differ there."""
@@ -125,7 +134,8 @@ class _Sweep:
         """1 GiB frames that have page tables of their own, or share them."""
         initrd = located.boot.initrd.span
         self._initrd_frames = {
-            size: initrd.frames(size) if initrd else range(0) for size in (PUD_SIZE, P4D_SIZE)
+            size: initrd.frames(size) if initrd else range(0)
+            for size in (PUD_SIZE, *_FRAMES_OF_UPPER_TABLES)
         }
 
     def collisions(self, most_hits: int | None) -> Collisions:
@@ -269,14 +279,20 @@ class _Sweep:
                 base % PUD_SIZE if is_crossing else -1,
                 (base < _LOW_MEMORY_END) + (last < _LOW_MEMORY_END) if is_crossing else 0,
                 _in_common(range(first_frame, last_frame + 1), self._initrd_frames[PUD_SIZE]),
-                base // P4D_SIZE in self._initrd_frames[P4D_SIZE],
-                last // P4D_SIZE in self._initrd_frames[P4D_SIZE],
-                last // P4D_SIZE - base // P4D_SIZE,
+                *self._upper_tables(base, last),
             )
         known = self._kinds.get(key)
         if known is None:
             known = self._kinds[key] = self._placed(base)
         return known
+
+    def _upper_tables(self, base: int, last: int) -> Iterator[int]:
+        """Yield what decides how many tables of upper levels there are."""
+        for size in _FRAMES_OF_UPPER_TABLES:
+            first_frame, last_frame = base // size, last // size
+            yield first_frame in self._initrd_frames[size]
+            yield last_frame in self._initrd_frames[size]
+            yield last_frame - first_frame
 
     def _placed(self, base: int) -> _Kind:
         reached = reached_at(self._located, base)
