@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smecheck.kernel.cmdline import (
+    changes_of_memory,
     has_word,
     last_value,
     parameters,
@@ -127,3 +128,17 @@ def test_what_the_kernel_does_not_see_does_not_count(word: str) -> None:
     assert unseen["sme"]["state"] == "unknown"
     (said,) = [text for text in unseen["assumptions"] if "past COMMAND_LINE_SIZE" in text]
     assert said.startswith("the last ")
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "changes"),
+    [
+        ("mem_encrypt=on memory=1G mem memmap=", []),
+        ("mem=nopentium", []),
+        ("mem=2G mem=nopentium", [("mem", "2G")]),
+        ("memmap=exactmap memmap=1G@1M", [("memmap", "exactmap"), ("memmap", "1G@1M")]),
+        ('"mem=2G" -- memmap=1G@1M', [("mem", "2G")]),
+    ],
+)
+def test_options_that_change_the_memory_map(cmdline: str, changes: list[tuple[str, str]]) -> None:
+    assert list(changes_of_memory(cmdline)) == changes

@@ -105,6 +105,16 @@ def parameters(cmdline: str) -> Iterator[tuple[str, str | None]]:
         yield _text(name), None if value is None else _text(value)
 
 
+def changes_of_memory(cmdline: str) -> Iterator[tuple[str, str]]:
+    """Yield the options, with their values, by which a kernel changes its memory map.
+
+    arch/x86/kernel/e820.c, parse_memopt() and parse_memmap_opt().
+    """
+    for name, value in parameters(cmdline):
+        if value and (name == "memmap" or (name == "mem" and value != "nopentium")):
+            yield name, value
+
+
 def _text(data: str) -> str:
     return data.encode("latin-1").decode("utf-8", "surrogateescape")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from smecheck.evidence import Unknown
-from smecheck.kernel.cmdline import parameters
+from smecheck.kernel.cmdline import changes_of_memory
 from smecheck.load.assumptions import Assumptions
 from smecheck.load.bzimage_facts import NotPredictable
 from smecheck.load.kexec_file_load import predict_kexec_file_load
@@ -16,9 +16,6 @@ from smecheck.load.segments import Loader
 from smecheck.load.versions import NEWEST_TOOLS, ToolsChange, stated_version
 from smecheck.machine.host import Host
 from smecheck.machine.memory import MapKind
-
-_CHANGES_MEMORY = ("mem", "memmap")
-"""arch/x86/kernel/e820.c, parse_memopt() and parse_memmap_opt()."""
 
 _AS_BOOTED = (MapKind.IOMEM, MapKind.KERNEL_LOG)
 """Maps that show what the command line made of the firmware's."""
@@ -58,11 +55,10 @@ def _refuse_changed_memory(request: LoadRequest) -> None:
     memory, cmdline = request.memory, request.host.cmdline
     if isinstance(cmdline, Unknown) or (memory is not None and memory.kind in _AS_BOOTED):
         return
-    given = parameters(cmdline.value)
-    changing = [f"{name}={value}" for name, value in given if name in _CHANGES_MEMORY and value]
-    if changing:
+    change = next(changes_of_memory(cmdline.value), None)
+    if change is not None:
         raise NotPredictable(
-            f"{changing[0]} on the running kernel's command line changes the memory map, and "
+            f"{'='.join(change)} on the running kernel's command line changes the memory map, and "
             "neither /proc/iomem nor a kernel log shows the result"
         )
 

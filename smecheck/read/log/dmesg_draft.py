@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from smecheck.errors import MalformedInput
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.cmdline import parameters
+from smecheck.kernel.cmdline import changes_of_memory
 from smecheck.machine.firmware import (
     E820Type,
     EfiMap,
@@ -523,10 +523,9 @@ class BootDraft:
         is_cut = any(
             change.new is None and change.span.end >= _HIGHEST_REMOVED for change in self._changes
         )
-        unshown = ("memmap",) if is_cut else ("mem", "memmap")
-        for option, value in parameters(cmdline.value):
-            if option in unshown and value not in (None, "nopentium"):
-                return LogLine(f"{option}={value}"[:_QUOTE_LIMIT], cmdline.origin)
+        for name, value in changes_of_memory(cmdline.value):
+            if not (is_cut and name == "mem"):
+                return LogLine(f"{name}={value}"[:_QUOTE_LIMIT], cmdline.origin)
         return None
 
     def _map(self, table: str | None) -> FirmwareMap | None:
