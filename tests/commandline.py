@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import json
 import os
@@ -174,8 +173,6 @@ def call(*arguments: str) -> Run:
             main()
     except SystemExit as done:
         status = done.code
-    finally:
-        gc.enable()  # main() switches the collector off
     assert isinstance(status, int)
     raw, said = (stream.buffer.getvalue() for stream in (out, err))  # type: ignore[attr-defined]
     return Run(int(status), raw, said.decode("utf-8"))

@@ -108,7 +108,6 @@ def _main() -> None:
         sys.argv = ["smecheck", *FIRST, "--format", form]
         with suppress(SystemExit):
             sys.modules["smecheck.cli.main"].main()
-    gc.enable()  # main() switches the collector off
     gc.collect()
     gc.freeze()
     program = sys.modules["__main__"] = sys.modules["smecheck.__main__"]
