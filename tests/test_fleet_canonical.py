@@ -19,12 +19,14 @@ from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import SmecheckError
 from smecheck.fleets.answered import answer_of, quotes_a_finding
 from smecheck.fleets.canonical import canonical
-from smecheck.fleets.digest import digest
+from smecheck.fleets.digest import digest, digest_of_map
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Loader, Mode
+from smecheck.machine.memory import MapKind, Region
 from smecheck.read.case import Inputs, case
 from smecheck.read.kernel.kernel import read_kernel
-from smecheck.record import record
+from smecheck.read.machine.iomem import parse_iomem
+from smecheck.record import field_names, record, replace
 from smecheck.span import Span, SpanSet
 
 ASKED = (
@@ -80,6 +82,41 @@ def test_the_form_of_a_form_is_itself() -> None:
         for question in questions(path, IMAGES[0]):
             shared = canonical(question)
             assert canonical(shared) == shared
+
+
+def test_the_name_of_a_map_is_that_of_all_that_is_in_it() -> None:
+    region = Region("System RAM", Span(0x1000, 0x2000), 0, 1)
+    memory = replace(parse_iomem(Layout(1, (64, 64)).iomem(), "iomem"), regions=(region,))
+    maps = {
+        "source": "another",
+        "regions": (),
+        "complete": not memory.complete,
+        "ignored_lines": (7,),
+        "kind": MapKind.KERNEL_LOG,
+        "may_go_on": not memory.may_go_on,
+    }
+    # Which is System RAM follows from the regions.
+    assert maps.keys() == set(field_names(memory)) - {"system_ram"}
+    regions = {"name": "Reserved", "span": Span(0, 1), "depth": 1, "line": 2, "where": "a"}
+    assert regions.keys() == set(field_names(region))
+    changed = [
+        memory,
+        *(replace(memory, **{name: value}) for name, value in maps.items()),
+        *(
+            replace(memory, regions=(replace(region, **{name: value}),))
+            for name, value in regions.items()
+        ),
+    ]
+    assert len({digest_of_map(one) for one in changed}) == len(changed)
+
+
+def test_a_map_that_was_cut_off_has_not_the_name_of_a_whole_one() -> None:
+    """What is missing of it is a device, which the form leaves out."""
+    ram = "00000000-00000fff : Reserved\n00001000-7ffdffff : System RAM\n"
+    maps = [parse_iomem(f"{ram}{more}", "iomem") for more in ("", "fec00000-fec003ff : IOAPIC 0\n")]
+    shared = [canonical(Case(IMAGES[0], ASKED[2], memory=one)).memory for one in maps]
+    assert len({one.regions for one in shared if one is not None}) == 1
+    assert len({digest_of_map(one) for one in shared}) == 2
 
 
 SCRIPT = """
