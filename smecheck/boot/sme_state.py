@@ -157,11 +157,11 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
     answers = {_answer(switch, cmdline.value, found, path, default) for switch in switches}
     said = f"{_said(cmdline.value)} on the command line ({cmdline.origin})"
     variants = f"{told_by}: {'; or '.join(switch.kernels for switch in switches)}"
-    why = default.origin if isinstance(default, Known) else default.reason
+    of_default = why(default)
     if answers == {False}:
         denied = _denied_by_log(found, cmdline.value)
         if denied is not None:
-            return SmeAnswer(SmeState.UNKNOWN, (denied, said, variants, why), _BY_OWN_CONFIG)
+            return SmeAnswer(SmeState.UNKNOWN, (denied, said, variants, of_default), _BY_OWN_CONFIG)
         by_stub = not path.by_kexec and _IN_DECOMPRESSOR in switches
         meaning = _meaning(switches, default, cmdline.value, found)
         built_in = _NO_BUILT_IN if by_stub else ()
@@ -181,7 +181,7 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
         texts, settled_by = (f"{said}: {meaning}", variants), _BY_SYMBOLS
     else:
         meaning = "the default depends on the build"
-        texts = (f"{said}: {meaning}", variants, why)
+        texts = (f"{said}: {meaning}", variants, of_default)
         settled_by = _BY_CONFIG if isinstance(default, Unknown) else _BY_LOG
     if by_release is not None:
         settled_by = _BY_SYMBOLS
