@@ -31,11 +31,12 @@ NO_HEADER = replace(OLD, header=SetupHeader())
 NOKASLR = "nokaslr mem_encrypt=on"
 KASLR = "quiet mem_encrypt=on"
 SME_OFF = "nokaslr mem_encrypt=off"
-MACHINE = parse_iomem(
+ROWS_OF_RAM = (
     "00000000-00000fff : Reserved\n00001000-0009ffff : System RAM\n"
-    "00100000-7ffdffff : System RAM\n  60000000-6fffffff : Crash kernel\n",
-    "iomem",
+    "00100000-7ffdffff : System RAM\n  60000000-6fffffff : Crash kernel\n"
 )
+CUT_OFF = parse_iomem(ROWS_OF_RAM, "iomem")
+MACHINE = parse_iomem(f"{ROWS_OF_RAM}fec00000-fec003ff : IOAPIC 0\n", "iomem")
 CLEAR, COLLISION, UNDECIDED, NOT_APPLICABLE = Verdict
 PROOF, BY_MACHINE, PARTIAL = Basis
 
@@ -92,6 +93,8 @@ ROWS: dict[str, Row] = {
     ),
     "luck, nokaslr": (LUCKY, said(NOKASLR), SPREAD, MACHINE, CLEAR, PROOF, 0),
     "luck, KASLR": (LUCKY, said(KASLR), SPREAD, MACHINE, CLEAR, BY_MACHINE, 0),
+    "luck, KASLR, cut off": (LUCKY, said(KASLR), SPREAD, CUT_OFF, UNDECIDED, PARTIAL, 4),
+    "old, cut off past the load": (OLD, said(NOKASLR), load(), CUT_OFF, CLEAR, BY_MACHINE, 0),
     "moved, clear": (
         OLD,
         *(said(KASLR, load_address=0x20000000), load(), MACHINE, CLEAR, BY_MACHINE, 0),
