@@ -413,14 +413,40 @@ LARGE = (
 )
 
 
-@pytest.mark.parametrize(("kept", "verdict"), [(len(LARGE), "collision"), (5, "undecided")])
-def test_a_log_that_was_cut_off_in_its_memory_map(kept: int, verdict: str, tmp_path: Path) -> None:
-    """As of ``head``: what kexec takes first may be in the lines that are missing."""
-    asked = (
-        *("--mode", "load", "--loader", "kexec_load", "--kexec-tools", "2.0.25", "--initrd", "0"),
-        *("--cmdline", "nokaslr mem_encrypt=on"),
-    )
+LOADED = (
+    *("--mode", "load", "--loader", "kexec_load", "--kexec-tools", "2.0.25", "--initrd", "0"),
+    *("--cmdline", "nokaslr mem_encrypt=on"),
+)
+WHOLE_IOMEM = (
+    "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n"
+    "00100000-7eafffff : System RAM\nfec00000-fec003ff : IOAPIC 0\n"
+)
+MORE_RAM = "100000000-27fffffff : System RAM\n"
+
+
+def large(kept: int) -> str:
     text = "\n".join((*LARGE[:kept], "")).replace("7ffdffff", "7eafffff")
-    found = answer(tmp_path, *asked, dmesg=text.replace("7ffe0000", "7eb00000")).document
+    return text.replace("7ffe0000", "7eb00000")
+
+
+@pytest.mark.parametrize("option", ["dmesg", "memmap"])
+@pytest.mark.parametrize(("kept", "verdict"), [(len(LARGE), "collision"), (5, "undecided")])
+def test_a_log_that_was_cut_off_in_its_memory_map(
+    kept: int, verdict: str, option: str, tmp_path: Path
+) -> None:
+    """As of ``head``: what kexec takes first may be in the lines that are missing."""
+    found = answer(tmp_path, *LOADED, **{option: large(kept)}).document
     assert found["verdict"] == verdict
-    assert ("it seems cut off" in found["headline"]) is (verdict == "undecided")
+    assert ("ends in its memory map: it seems cut off" in found["headline"]) is (kept == 5)
+
+
+@pytest.mark.parametrize(
+    ("kept", "more", "verdict"),
+    [(5, MORE_RAM, "undecided"), (5, "", "clear"), (len(LARGE), MORE_RAM, "collision")],
+)
+def test_an_iomem_shows_where_a_cut_off_map_of_the_firmware_ends(
+    kept: int, more: str, verdict: str, tmp_path: Path
+) -> None:
+    """kexec_load goes by the firmware's map, which is in the log."""
+    found = answer(tmp_path, *LOADED, dmesg=large(kept), iomem=WHOLE_IOMEM + more).document
+    assert found["verdict"] == verdict, found["headline"]

@@ -17,6 +17,8 @@ from smecheck.workarea.proven import Way
 if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
     from smecheck.load.segments import Segment, SegmentList
+    from smecheck.machine.firmware import FirmwareMap
+    from smecheck.machine.memory import MemoryMap
 
 _ADDRESSES_END = 1 << 64
 
@@ -175,24 +177,38 @@ def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | No
 
     A crash kernel goes into its reservation, wherever memory ends.
     """
-    memory = judged.memory
-    if memory is None or not memory.may_go_on or judged.boot.path.is_crash:
+    if judged.boot.path.is_crash:
         return None
     whole = "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), "
-    if segments.predicted:
+    if judged.predicted is not None:
         load, what = "the predicted load", "kexec may load into memory that comes after"
         settle = f"{whole}the complete log, or the load itself (--segments)"
-    elif not judged.boot.base_is_certain and segments.table is None and judged.firmware is None:
+        firmware = judged.predicted.asked.request.firmware
+    elif not judged.boot.base_is_certain and segments.table is None:
         load, what = "this load", "KASLR may choose memory that comes after"
-        settle = f"{whole}or the complete log"
+        settle, firmware = f"{whole}or the complete log", judged.firmware
     else:
         return None
-    is_iomem = memory.kind is MapKind.IOMEM
-    end = "ends before the I/O APIC" if is_iomem else "ends with lines of its memory map"
-    return (
-        f"nothing of {load} is hit, but {memory.source} {end}: it seems cut off, and {what}",
-        settle,
-    )
+    cut = _cut_off(judged.memory, firmware)
+    if cut is None:
+        return None
+    end = "ends before the I/O APIC" if cut.kind is MapKind.IOMEM else "ends in its memory map"
+    return f"nothing of {load} is hit, but {cut.source} {end}: it seems cut off, and {what}", settle
+
+
+def _cut_off(
+    memory: MemoryMap | None, firmware: FirmwareMap | None
+) -> MemoryMap | FirmwareMap | None:
+    """Return the map that seems cut off; a whole /proc/iomem shows where the firmware's ends."""
+    if memory is not None and memory.may_go_on:
+        return memory
+    if firmware is None or not firmware.may_go_on:
+        return None
+    if memory is not None and memory.kind is MapKind.IOMEM:
+        last = max((span.end for span in memory.system_ram), default=0)
+        if last <= max(one.span.end for one in firmware.ranges):
+            return None
+    return firmware
 
 
 def _may_reach(judged: Judged) -> Segment | None:

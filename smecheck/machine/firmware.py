@@ -66,6 +66,8 @@ class FirmwareMap:
     ranges: tuple[FirmwareRange, ...]
     remarks: tuple[str, ...] = ()
     """What a reader of the answer must know of how the source was understood."""
+    may_go_on: bool = False
+    """Whether its end may be missing: the text that it is from ends in it."""
 
 
 class EfiType(IntEnum):

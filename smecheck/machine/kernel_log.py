@@ -137,8 +137,6 @@ class LoggedBoot:
     esrt: LogSpan | None = None
     """The EFI System Resource Table, which is reserved without a trace in /proc/iomem."""
     crash_reservations: tuple[CrashReservation, ...] = ()
-    ends_in_map: bool = False
-    """Whether nothing that is known comes after the lines of the map: some may be cut off."""
     unshown_map: LogLine | None = None
     """The option of the command line by which the kernel changed its map, where the log has no
     line of the map that came of it."""

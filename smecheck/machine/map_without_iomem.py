@@ -73,25 +73,26 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
 
     A kernel's own table comes before the firmware's: it shows what the command line changed.
     """
-    boot = log.boot if log is not None else None
+    boot, may_go_on = log.boot if log is not None else None, False
     if boot is not None and boot.kernel_map is not None:
         ranges = trimmed(changed(boot.kernel_map.ranges, boot.changes))
         source, kind = boot.kernel_map.source, MapKind.KERNEL_LOG
+        may_go_on = boot.kernel_map.may_go_on
     elif firmware is not None:
         ranges = trimmed(without_overlaps(firmware.ranges))
         source, kind = firmware.source, MapKind.FIRMWARE
+        may_go_on = firmware.may_go_on
     elif boot is not None and boot.efi_map is not None:
         ranges = trimmed(without_overlaps(e820_of_efi(boot.efi_map)))
         source, kind = boot.efi_map.source, MapKind.EFI
     else:
         return None
     if boot is None:
-        return _map(source, kind, ranges, (), ())
+        return replace(_map(source, kind, ranges, (), ()), may_go_on=may_go_on)
     is_whole = kind is not MapKind.KERNEL_LOG or lost_memory(boot) is None
     reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
     memory = _map(source, kind, ranges, boot.ram_buffers, reserved)
-    if kind is MapKind.KERNEL_LOG and boot.ends_in_map:
-        memory = replace(memory, may_go_on=True)
+    memory = replace(memory, may_go_on=may_go_on)
     return memory if is_whole else replace(memory, complete=False)
 
 
@@ -162,7 +163,8 @@ def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> Memo
     """
     ranges = trimmed(without_overlaps(firmware.ranges))
     told = () if crash_kernel is None else (LogSpan(crash_kernel, "the host's crash_kernel"),)
-    return _map(firmware.source, MapKind.FIRMWARE, ranges, (), told)
+    memory = _map(firmware.source, MapKind.FIRMWARE, ranges, (), told)
+    return replace(memory, may_go_on=firmware.may_go_on)
 
 
 def e820_of_efi(efi: EfiMap) -> tuple[FirmwareRange, ...]:

@@ -487,7 +487,6 @@ class BootDraft:
             esrt=self._esrt,
             crash_reservations=tuple(self._reservations[is_low] for is_low in reserved),
             unshown_map=self._unshown_map(cmdline),
-            ends_in_map=self._ends_in_map,
             broken_reservation=self._broken_reservation,
             crash_failures=tuple(self._failures),
             acpi_rsdp=self._rsdp,
@@ -531,7 +530,13 @@ class BootDraft:
     def _map(self, table: str | None) -> FirmwareMap | None:
         if table is None:
             return None
-        return FirmwareMap(self._name, FirmwareMapKind.E820_LOG, tuple(self.tables[table]))
+        is_last = table == next(reversed(self.tables))
+        return FirmwareMap(
+            self._name,
+            FirmwareMapKind.E820_LOG,
+            tuple(self.tables[table]),
+            may_go_on=self._ends_in_map and is_last,
+        )
 
     _readers: ClassVar[dict[KnownLine, Callable[[BootDraft, str, re.Match[str]], None]]] = {
         e820_lines.UPDATE: _on_update,
