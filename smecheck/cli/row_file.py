@@ -117,12 +117,12 @@ class RowFile:
         if self._stream is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._stream.fileno(), self._kept)
+        if not self._kept:
+            return cannot_be_written(error, self._path)
         reason = (error.strerror or str(error)).lower()
-        kept = f"; the {self._kept:,} bytes of complete rows in it are kept" if self._kept else ""
+        kept = f"the {self._kept:,} bytes of complete rows in it are kept"
         return OutputError(
-            f"cannot be written: {reason}{kept}",
+            f"cannot be written: {reason}; {kept}",
             where=self._path,
-            help_text=f"make room, and continue with --resume {self._path}"
-            if self._kept
-            else "name a file in a folder that exists and is writable",
+            help_text=f"make room, and continue with --resume {self._path}",
         )
