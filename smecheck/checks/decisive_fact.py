@@ -184,7 +184,7 @@ def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | No
         load, what = "the predicted load", "kexec may load into memory that comes after"
         settle = f"{whole}the complete log, or the load itself (--segments)"
         firmware = judged.predicted.asked.request.firmware
-    elif not judged.boot.base_is_certain and segments.table is None:
+    elif not (judged.boot.base_is_certain or _shows_own_table(judged, segments)):
         load, what = "this load", "KASLR may choose memory that comes after"
         settle, firmware = f"{whole}or the complete log", judged.firmware
     else:
@@ -194,6 +194,13 @@ def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | No
         return None
     end = "ends before the I/O APIC" if cut.kind is MapKind.IOMEM else "ends in its memory map"
     return f"nothing of {load} is hit, but {cut.source} {end}: it seems cut off, and {what}", settle
+
+
+def _shows_own_table(judged: Judged, segments: SegmentList) -> bool:
+    """Return whether the e820 table is known by which KASLR chooses, whatever a map shows."""
+    if judged.boot.path.by_kexec:
+        return segments.table is not None
+    return judged.early is not None and isinstance(judged.early.e820, Known)
 
 
 def _cut_off(
