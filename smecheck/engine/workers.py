@@ -11,6 +11,8 @@ from typing import Any
 
 _MANY = 64
 """Tasks for an executor that does not say how many it can do at a time."""
+_TO_END = 10.0
+"""Seconds for processes that were told to end."""
 
 
 class InThisProcess:
@@ -56,9 +58,13 @@ class Processes:
     def stop(self) -> None:
         """End them, in whatever they are."""
         processes = list((getattr(self._pool, "_processes", None) or {}).values())
+        manager = getattr(self._pool, "_executor_manager_thread", None)
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        if manager is not None:
+            # Python wakes it at exit, and complains if it closes what it is woken by just then.
+            manager.join(_TO_END)
 
 
 class Given:
