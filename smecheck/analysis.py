@@ -113,6 +113,7 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
         if judged is None:
             judged = _to_judge(resolved, findings, with_examples=False)
         elif len(findings) > len(judged.findings):
+            # What voids a proof can make a verdict: it is among the first ones.
             judged = replace(judged, findings=findings)
         else:
             break

@@ -155,6 +155,7 @@ class Resolved(Located):
     """A located case with its workarea placed: what rules and verdict look at."""
 
     placed: WhenAsked[Placement]
+    """Worked out when ``placement`` is asked for: many verdicts are reached without it."""
     kernel_moved: bool
     """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
     places: Fact[KaslrSweep]

@@ -190,7 +190,7 @@ def _kernel_base(
 def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, tuple[str, ...]]:
     """Return the state of SME, and what it is taken to be where it is not known."""
     log = found.log
-    denied = None if log is None else _denied_by_log(found, log, path)
+    denied = None if log is None else _off_denied_by_log(found, log, path)
     answer = _sme_as_stated(found) if denied is None else denied
     is_open = denied is None and answer.state is SmeState.UNKNOWN
     if is_open and (isinstance(cmdline, Known) or log is not None):
@@ -212,7 +212,7 @@ def _sme(found: Identified, cmdline: Fact[str], path: Path) -> tuple[SmeAnswer, 
     return answer, ()
 
 
-def _denied_by_log(found: Identified, log: KernelLog, path: Path) -> SmeAnswer | None:
+def _off_denied_by_log(found: Identified, log: KernelLog, path: Path) -> SmeAnswer | None:
     """Return what is left of "off" where a kernel that should be this one says that SME is on."""
     active = sme_of_this_release(log, found.image)
     if active is None:

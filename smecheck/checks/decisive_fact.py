@@ -193,7 +193,10 @@ def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | No
     if cut is None:
         return None
     end = "ends before the I/O APIC" if cut.kind is MapKind.IOMEM else "ends in its memory map"
-    return f"nothing of {load} is hit, but {cut.source} {end}: it seems cut off, and {what}", settle
+    return (
+        f"no segment of {load} is hit, but {cut.source} {end}: it seems cut off, and {what}",
+        settle,
+    )
 
 
 def _shows_own_table(judged: Judged, segments: SegmentList) -> bool:

@@ -47,6 +47,7 @@ class Judged(Resolved):
     """What there is to judge: a resolved case, its proof, and what the rules found."""
 
     proven: WhenAsked[Proof | None]
+    """Worked out when ``proof`` is asked for."""
     findings: tuple[Finding, ...]
     changes: tuple[OtherValue, ...]
     """What would come of it if the load were another than it was assumed to be."""

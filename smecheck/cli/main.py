@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from smecheck.cli import COMPLETE_VARIABLE
-from smecheck.errors import ExitCode, InternalError, OutputError, SmecheckError, UsageError
+from smecheck.errors import ExitCode, InternalError, SmecheckError, UsageError
 
 _COMMANDS = {
     "analyze": "smecheck.cli.analyze:analyze",
@@ -32,7 +32,8 @@ _COMMANDS = {
 _CANNOT_TELL = 125
 _NO_ANSWER = 128
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_FAILED_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What a write to standard output fails with that only its flush shows."""
 
 _EPILOG = """
 \b
@@ -174,8 +175,10 @@ def _run() -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            return _complain(OutputError("no space left on device", where="standard output"))
+        if isinstance(error, OSError) and error.errno in _FAILED_WRITES:
+            from smecheck.cli.output import cannot_be_written
+
+            return _complain(cannot_be_written(error, "standard output"))
         if "--debug" in sys.argv:
             import traceback
 
