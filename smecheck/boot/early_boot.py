@@ -12,17 +12,6 @@ from smecheck.span import Span
 
 
 @record
-class EfiInfo:
-    """Where boot_params say that the EFI memory map lies."""
-
-    signature: str
-    """``EL64`` or ``EL32``."""
-    address: int
-    size: int
-    descriptor_size: int
-
-
-@record
 class BootParams:
     """The fields of boot_params that say what lies where."""
 
@@ -35,8 +24,8 @@ class BootParams:
     """cmd_line_ptr with its ext_ field; 0 where there is none."""
     setup_data: int
     """Address of the first node of the list; 0 where there is none."""
-    efi: EfiInfo | None
-    """``None`` where there is no EFI signature."""
+    efi_signature: str | None
+    """``EL64`` or ``EL32``; ``None`` where there is none: EFI did not start this boot."""
     acpi_rsdp: int
     """0 where it is not passed."""
     loader_type: int
@@ -157,7 +146,7 @@ def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
         else Unknown(
             f"the setup_data list from {address_text(params.setup_data)} on was not given"
         ),
-        is_efi=Known(params.efi is not None, f"{name}: efi_loader_signature"),
+        is_efi=Known(params.efi_signature is not None, f"{name}: efi_loader_signature"),
         loader_type=params.loader_type,
     )
 
@@ -188,13 +177,12 @@ def _else(described: Fact[T], other: Fact[T]) -> Fact[T]:
 
 
 def _efi(params: BootParams) -> Fact[EfiMap | None]:
-    efi, name = params.efi, params.source
-    if efi is None:
+    signature, name = params.efi_signature, params.source
+    if signature is None:
         return Known(None, f"{name} has no EFI signature")
     if params.loader_type == KEXEC_LOADER_TYPE:
         # setup_efi_state(), arch/x86/kernel/kexec-bzimage64.c: the runtime map is all there is.
-        return Known(EfiMap(name, ()), f"{name}: {efi.signature}, and kexec passes runtime ranges")
+        return Known(EfiMap(name, ()), f"{name}: {signature}, and kexec passes runtime ranges")
     return Unknown(
-        f"{name} has the EFI signature {efi.signature}, so the EFI memory map counts; it was not "
-        "given"
+        f"{name} has the EFI signature {signature}, so the EFI memory map counts; it was not given"
     )

@@ -13,10 +13,9 @@ from smecheck.analysis import analyze
 from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import InternalError, SmecheckError, WrongKind
 from smecheck.fleets.answered import answer_of, quotes_a_finding
-from smecheck.fleets.canonical import canonical_map, what_counts
+from smecheck.fleets.canonical import canonical, canonical_map, what_counts
 from smecheck.fleets.digest import digest_of_map, digest_of_question
 from smecheck.fleets.row import Answer, failed
-from smecheck.machine.memory import MapKind
 from smecheck.read.case import Inputs, case, of_other_kernel
 from smecheck.read.fleet.described import Described, Said, case_of_described, iomem_of
 from smecheck.read.fleet.machine import Broken, Machine
@@ -122,16 +121,14 @@ def _question(asked: Asked, machine: Described) -> Case:
 
 def _canonical(question: Case, machine: Described) -> tuple[Case, bytes]:
     """Return a question in its canonical form, and the name of it."""
-    memory = question.memory
-    if memory is None or memory.kind is not MapKind.IOMEM:
-        return question, digest_of_question(question, digest_of_map(memory))
     text = machine.fields.get("iomem")
     if isinstance(text, str) and "\n" in text:
         shared, of_map = _known_map(text, *what_counts(question))
+        question = replace(question, memory=shared)
     else:
-        shared = canonical_map(memory, *what_counts(question))
-        of_map = digest_of_map(shared)
-    return replace(question, memory=shared), digest_of_question(question, of_map)
+        question = canonical(question)
+        of_map = digest_of_map(question.memory)
+    return question, digest_of_question(question, of_map)
 
 
 @lru_cache(maxsize=_REMEMBERED)

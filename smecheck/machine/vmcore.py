@@ -16,8 +16,6 @@ class VmcoreNotes:
     build_id: Fact[str]
     sme_mask: Fact[int]
     """The C-bit; 0 where the kernel that crashed did not use SME."""
-    kernel_offset: Fact[int]
-    """By how much virtual KASLR moved it."""
     phys_base: Fact[int]
     """What is added to an offset in the kernel's mapping for its physical address."""
     stext: Fact[int]

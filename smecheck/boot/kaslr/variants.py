@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 from typing import TypeAlias, assert_never
 
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
@@ -17,7 +16,7 @@ from smecheck.evidence import Known
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.identity import version_of
 from smecheck.kernel.image import KernelImage, Scheme
-from smecheck.record import field_names, record
+from smecheck.record import record
 from smecheck.remembered import remembered
 
 Release: TypeAlias = tuple[int, int]
@@ -77,20 +76,6 @@ _USUAL_NODES_SHIFTS = (6, 10)
 """arch/x86/Kconfig, NODES_SHIFT: the default, and that of MAXSMP, as distributions build."""
 
 
-_REWORK = "the rework of kaslr.c in v5.10"
-_SOURCES = {
-    change.point: f"v{change.since[0]}.{change.since[1]}, {change.source}" for change in CHANGES
-}
-_SOURCES |= {
-    "gigantic": "v4.19, 9b912485e0e7; v5.10, 79c2fd2afe55",
-    "keeps_exact_gap": "v5.10, 8d1cf8595860",
-    "limit": "v5.10, 451286940d95",
-    "cuts_command_line": "v5.10, 76167e5c5457",
-    "wide_counts": _REWORK,
-    "srat_capacity": "CONFIG_NODES_SHIFT",
-}
-
-
 @record
 class Variants:
     """The variants that a kernel may have; never none."""
@@ -99,8 +84,6 @@ class Variants:
     """The likeliest first."""
     origin: str
     """What shows it."""
-    open_points: tuple[str, ...]
-    """What does not tell, each with its source."""
 
 
 @remembered
@@ -117,7 +100,7 @@ def kaslr_variants(image: KernelImage, facts: KernelFacts) -> Variants:
             points = dict(zip((change.point for change in CHANGES), states, strict=True))
             for capacity in capacities:
                 found[_rules(points, capacity, reads_efi=_has(image, "CONFIG_EFI"))] = None
-    return Variants(tuple(found), span.origin, tuple(_open_points(tuple(found))))
+    return Variants(tuple(found), span.origin)
 
 
 @record
@@ -164,12 +147,6 @@ def _states(
     if not change.since <= release < change.until:
         return (False, True) if change.in_stable and not span.is_mainline else (False,)
     return (True, False) if None in values else (True,)
-
-
-def _open_points(rules: tuple[KaslrRules, ...]) -> Iterator[str]:
-    for name in field_names(rules[0]):
-        if len({getattr(variant, name) for variant in rules}) > 1:
-            yield f"{name} ({_SOURCES[name]})"
 
 
 def _has(image: KernelImage, option: str) -> bool:

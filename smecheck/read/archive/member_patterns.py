@@ -48,7 +48,6 @@ class MemberKind(Enum):
     PACKAGES = "packages"
     MEMORY_BLOCKS = "memory blocks"
     NUMA = "numa"
-    FIRMWARE_MAP = "firmware map"
     VMCORE = "vmcore"
     KERNEL = "kernel"
     HOSTNAME = "host name"

@@ -152,7 +152,6 @@ def _notes(info: bytes | None, release: str | None, name: str) -> VmcoreNotes:
         release=kernel,
         build_id=build_id,
         sme_mask=number("NUMBER(sme_mask)", 10),
-        kernel_offset=number("KERNELOFFSET", 16),
         phys_base=number("NUMBER(phys_base)", 10),
         stext=number("SYMBOL(_stext)", 16),
     )

@@ -36,8 +36,6 @@ _COUNT_LIMIT = 1 << 20
 """Symbols."""
 _LONGEST_NAME = 514
 """KSYM_NAME_LEN and the bytes of its length."""
-_TEXTS = 256
-"""Places of the text that are looked at; kernels have half a dozen."""
 _USUALLY_BEFORE, _BEFORE = 4 << 20, 16 << 20
 """Bytes in front of a token table that hold the tables there: of 200,000 symbols, of 800,000."""
 _COUNTS = 64
@@ -69,27 +67,6 @@ class _Names:
     start: int
     markers: tuple[int, ...]
     seqs: int | None
-
-
-def find_kallsyms(data: bytes, address: int) -> Kallsyms | None:
-    """Find the tables in a piece of .rodata.
-
-    Args:
-        data: the piece; it need not begin or end with the tables.
-        address: the link address of its first byte; a multiple of 8.
-
-    Returns:
-        The symbols; ``None`` where the piece does not hold all of the tables.
-    """
-    at = data.find(TOKENS_TEXT)
-    for _ in range(_TEXTS):
-        if at < 0:
-            break
-        found = kallsyms_at(data, at, address=address, size=len(data))
-        if found is not None:
-            return found
-        at = data.find(TOKENS_TEXT, at + 1)
-    return None
 
 
 def kallsyms_at(data: bytes | mmap, at: int, *, address: int, size: int) -> Kallsyms | None:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import struct
 
-from smecheck.boot.early_boot import BootParams, EfiInfo
+from smecheck.boot.early_boot import BootParams
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.read.kinds import BOOT_MAGIC, BOOT_MAGIC_OFFSET
@@ -76,7 +76,7 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
     if len(data) != SIZE:
         raise _no_boot_params(f"has {len(data)} bytes, boot_params has {SIZE}", name)
     # The EFI stub makes boot_params of its own, and copies no header into them.
-    by_stub = data[_EFI_AT : _EFI_AT + 4] in _EFI_SIGNATURES and data[_LOADER_TYPE_AT]
+    by_stub = _efi_signature(data) is not None and data[_LOADER_TYPE_AT]
     if not (data.startswith(BOOT_MAGIC, BOOT_MAGIC_OFFSET) or by_stub):
         raise _no_boot_params("has neither HdrS at 0x202 nor an EFI signature at 0x1c0", name)
     return BootParams(
@@ -85,7 +85,7 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
         initrd=_initrd(data),
         cmdline_address=_word(data, 0x228) | _word(data, 0x0C8) << 32,
         setup_data=_number(data, _SETUP_DATA_AT, "<Q"),
-        efi=_efi(data),
+        efi_signature=_efi_signature(data),
         acpi_rsdp=_number(data, _RDSP_AT, "<Q"),
         loader_type=data[_LOADER_TYPE_AT],
         header=_header(data),
@@ -122,17 +122,9 @@ def _initrd(data: bytes) -> Span | None:
     return Span.sized(start, size) if start or size else None
 
 
-def _efi(data: bytes) -> EfiInfo | None:
-    signature = data[_EFI_AT : _EFI_AT + 4]
-    if signature not in _EFI_SIGNATURES:
-        return None
-    address = _word(data, _EFI_AT + 0x10) | _word(data, _EFI_AT + 0x18) << 32
-    return EfiInfo(
-        signature=signature.decode(),
-        address=address,
-        size=_word(data, _EFI_AT + 0x14),
-        descriptor_size=_word(data, _EFI_AT + 0x08),
-    )
+def _efi_signature(data: bytes) -> str | None:
+    signature = data[_EFI_AT : _EFI_AT + len(_EFI_SIGNATURES[0])]
+    return signature.decode() if signature in _EFI_SIGNATURES else None
 
 
 def _e820(data: bytes, name: str) -> tuple[FirmwareRange, ...]:
