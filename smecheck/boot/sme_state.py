@@ -278,7 +278,7 @@ def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch
     lists_local_data = image.symbols_complete and _LOCAL_DATA in image.symbols
     if lists_local_data and is_since(image.release, _SWITCHED_BY_DECOMPRESSOR):
         return (_IN_DECOMPRESSOR,), f"the symbol table has neither {on} nor {off}"
-    if isinstance(facts.scheme, Known) and not facts.scheme.value.rules.since_v5_3:
+    if isinstance(facts.scheme, Known) and not facts.scheme.value.rules.is_current:
         return (_OF_BUILD, _LOST_DEFAULT, _ON_ONLY), f"the scheme is {facts.scheme.value.value}"
     return SWITCHES, "nothing in the image shows how it reads mem_encrypt="
 

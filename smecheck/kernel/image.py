@@ -46,8 +46,8 @@ class SchemeRules:
     """The section that holds it; ``None`` where none does."""
     follows_end: bool
     """It begins at ``_end`` rounded up to 2 MiB, in memory that nothing in the image reserves."""
-    since_v5_3: bool
-    """Such a kernel is v5.3 or later, or carries that back: all that came later may be in it."""
+    is_current: bool
+    """Today's kernels have it, so that a kernel with it may have the changes of any release."""
     start_source: str
     """What in sme_encrypt_kernel() makes it begin where it does; empty where there is none."""
 
@@ -95,24 +95,24 @@ class Scheme(Enum):
 _AFTER_END = SchemeRules(
     section=None,
     follows_end=True,
-    since_v5_3=False,
+    is_current=False,
     start_source="up to v5.2, workarea_start",
 )
 _SME_SECTION = SchemeRules(
     # RFC, kexec list, 2019-06-04
     section=WorkareaSection(".sme", "__sme_begin", "__sme_end"),
     follows_end=False,
-    since_v5_3=False,
+    is_current=False,
     start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
 )
 _INIT_SCRATCH = SchemeRules(
     # v5.3, e1bfa87399e3, vmlinux.lds.S
     section=WorkareaSection(".init.scratch", "__init_scratch_begin", "__init_scratch_end"),
     follows_end=False,
-    since_v5_3=True,
+    is_current=True,
     start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
 )
-_NO_WORKAREA = SchemeRules(section=None, follows_end=False, since_v5_3=False, start_source="")
+_NO_WORKAREA = SchemeRules(section=None, follows_end=False, is_current=False, start_source="")
 
 _SECTIONS = {
     section: scheme for scheme in reversed(Scheme) if (section := scheme.rules.section) is not None

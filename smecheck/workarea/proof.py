@@ -151,7 +151,7 @@ def _kept_by_way(kept: Reservations, scheme: Scheme) -> dict[Way, tuple[Fact[int
         Way.EFI_STUB: (_rounded(kept.needed_size, PMD_SIZE), kept.payload_is_bound),
         Way.ELF: (kept.image_end, False),
     }
-    if not scheme.rules.since_v5_3:
+    if not scheme.rules.is_current:
         del ways[Way.EFI_STUB]
     return ways
 
@@ -238,7 +238,7 @@ def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple
     ways = [] if first_boot and not is_open else [Way.KEXEC]
     if first_boot or is_open:
         ways.append(Way.BOOT_LOADER)
-        if scheme.rules.since_v5_3:
+        if scheme.rules.is_current:
             ways.append(Way.EFI_STUB)
     if not (isinstance(boot.kaslr, Known) and not boot.kaslr.value):
         ways.append(Way.KASLR)

@@ -120,8 +120,8 @@ def _releases(image: KernelImage, facts: KernelFacts) -> _Releases:
         text = image.release.value
         origin = f"the release {text}"
         rest = text[len(".".join(map(str, release))) :]
-        since_v5_3 = scheme is not None and scheme.rules.since_v5_3
-        carried_back = since_v5_3 and release < _IN_SECTION[0]
+        is_current = scheme is not None and scheme.rules.is_current
+        carried_back = is_current and release < _IN_SECTION[0]
         if carried_back or _BACKPORTING.search(rest):
             return _Releases(release, max(release, _NEWEST), False, f"{origin}: a distribution's")
         return _Releases(release, release, _MAINLINE.fullmatch(rest) is not None, origin)
