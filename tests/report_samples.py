@@ -22,7 +22,7 @@ from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.generations import Generation
 from smecheck.kernel.image import KernelImage, KernelKind, LoadSegment, Scheme, Section, SetupHeader
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
-from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.machine.memory import MemoryMap, Missing, Region, usable_ram
 from smecheck.record import field_names, replace
 from smecheck.span import Span
 from smecheck.workarea.placement import Extents, Owner, Placement
@@ -186,7 +186,7 @@ def _collision(base: int = BASE) -> Report:
         segments=SegmentList(
             "kexec.log", segments, Known(Loader.KEXEC_LOAD, ""), Known(Mode.CRASH, ""), Unknown("-")
         ),
-        memory=MemoryMap("iomem.txt", regions, True, usable_ram(regions)),
+        memory=MemoryMap("iomem.txt", regions, Missing.NOTHING, usable_ram(regions)),
         proof=proof(offsets, 0xD41000),
         decompressor=DecompressorView(
             output_len=Known(0xCF270C, "end of the payload"),

@@ -22,7 +22,7 @@ from smecheck.fleets.canonical import canonical
 from smecheck.fleets.digest import digest, digest_of_map
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Loader, Mode
-from smecheck.machine.memory import MapKind, Region
+from smecheck.machine.memory import MapKind, Missing, Region
 from smecheck.read.case import Inputs, case
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.machine.iomem import parse_iomem
@@ -90,10 +90,9 @@ def test_the_name_of_a_map_is_that_of_all_that_is_in_it() -> None:
     maps = {
         "source": "another",
         "regions": (),
-        "complete": not memory.complete,
         "ignored_lines": (7,),
         "kind": MapKind.KERNEL_LOG,
-        "may_go_on": not memory.may_go_on,
+        "missing": memory.missing ^ Missing.LINES,
     }
     # Which is System RAM follows from the regions.
     assert maps.keys() == set(field_names(memory)) - {"system_ram"}

@@ -26,7 +26,7 @@ from smecheck.kernel.constants import EXECUTE_LEN, PAGE_SIZE
 from smecheck.load.request import Machine
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.machine.host import Host
-from smecheck.machine.memory import MemoryMap
+from smecheck.machine.memory import MemoryMap, Missing
 from smecheck.read.load.segments import read_segments
 from smecheck.read.machine.boot_description import read_boot_description
 from smecheck.read.machine.iomem import parse_iomem
@@ -153,7 +153,7 @@ def machine(ram: list[Span], initrd: Span | None, base: int, crash: Span | None)
         Known("mem_encrypt=on", "test"),
         Unknown("test"),
     )
-    return Case(image, BootRequest(), load, replace(memory, complete=True))
+    return Case(image, BootRequest(), load, replace(memory, missing=Missing.NOTHING))
 
 
 @st.composite
@@ -331,7 +331,7 @@ def test_first_boots_agree_with_the_rules(case_id: str) -> None:
         for entry in ranges
         if entry.span
     )
-    memory = replace(parse_iomem(text, "iomem"), complete=True)
+    memory = replace(parse_iomem(text, "iomem"), missing=Missing.NOTHING)
     request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
     question = Case(kernel("5.0-old"), request, None, memory, early=early)
     sweep = swept(question)
@@ -351,7 +351,9 @@ def test_first_boots_agree_with_the_rules(case_id: str) -> None:
 def test_maps_that_contradict_each_other_are_counted_without_looking_at_every_gigabyte() -> None:
     text = "schema: smecheck/boot-v1\ne820: [{start: 16M, end: 4096T, type: 1}]\nsetup_data: []\n"
     early = read_boot_description(text + "initrd: {start: 1M, size: 1M}\n", "boot.yaml")
-    memory = replace(parse_iomem("00001000-7fffffff : System RAM", "iomem"), complete=True)
+    memory = replace(
+        parse_iomem("00001000-7fffffff : System RAM", "iomem"), missing=Missing.NOTHING
+    )
     request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
     question = Case(kernel("5.0-old"), request, None, memory, early=early)
     sweep = swept(replace(question, early=replace(early, five_levels=Known(True, "a test"))))

@@ -24,7 +24,7 @@ from smecheck.boot.kaslr.slots import (
     Slots,
 )
 from smecheck.evidence import Unknown
-from smecheck.machine.memory import MemoryMap, Region
+from smecheck.machine.memory import MemoryMap, Missing, Region
 from smecheck.record import replace
 from smecheck.report import picture as picture_module
 from smecheck.report.options import Picture, RenderOptions
@@ -126,7 +126,7 @@ def test_a_machine_of_16_tib_in_2048_ranges_is_small(picture: Picture) -> None:
     step = (16 << 40) // 2048
     spans = [Span(number * step, (number + 1) * step - 4096) for number in range(2048)]
     regions = tuple(Region("System RAM", span, 0, line) for line, span in enumerate(spans, 1))
-    memory = MemoryMap("iomem.txt", regions, complete=True, system_ram=SpanSet(spans))
+    memory = MemoryMap("iomem.txt", regions, Missing.NOTHING, system_ram=SpanSet(spans))
     drawn = draw(replace(collision(), memory=memory), picture, OPTIONS)
     assert len(drawn.encode()) < LARGEST
 

@@ -19,7 +19,7 @@ from smecheck.load.request import LoadRequest, Prediction
 from smecheck.load.segments import Loader, Mode, Segment, SegmentRole
 from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.machine.host import Host
-from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.machine.memory import MemoryMap, Missing, Region, usable_ram
 from smecheck.record import replace
 from smecheck.span import Span, SpanSet
 
@@ -61,7 +61,7 @@ def memory_of(ram: list[Span], crash: Span | None = None) -> MemoryMap:
         if crash is not None and span.covers(crash):
             regions.append(Region("Crash kernel", crash, 1, line))
     code = Region("Kernel code", Span.sized(ram[-1].end + MIB, MIB), 0, len(ram) + 1)
-    return MemoryMap("machine", (*regions, code), True, usable_ram(regions))
+    return MemoryMap("machine", (*regions, code), Missing.NOTHING, usable_ram(regions))
 
 
 def pages(lowest: int, highest: int) -> st.SearchStrategy[list[Span]]:

@@ -26,7 +26,7 @@ from smecheck.evidence import Known
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import SegmentList
-from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.machine.memory import MemoryMap, Missing, Region, usable_ram
 from smecheck.read.load.segments_description import read_segments_description
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
@@ -119,7 +119,7 @@ def machine(ram_end: int) -> MemoryMap:
         Region("System RAM", Span(PAGE, 0xA0000), 0, 2),
         Region("System RAM", Span(0x100000, ram_end), 0, 3),
     )
-    return MemoryMap("a test", regions, True, usable_ram(regions))
+    return MemoryMap("a test", regions, Missing.NOTHING, usable_ram(regions))
 
 
 def way_of(question: Case) -> Way:

@@ -8,7 +8,7 @@ from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
 from smecheck.load.segments import Placing, SegmentRole
-from smecheck.machine.memory import MapKind
+from smecheck.machine.memory import MapKind, Missing
 from smecheck.quantity import address_text
 from smecheck.span import Span
 from smecheck.workarea.placement import Owner
@@ -210,9 +210,9 @@ def _cut_off(
     memory: MemoryMap | None, firmware: FirmwareMap | None
 ) -> MemoryMap | FirmwareMap | None:
     """Return the map that seems cut off; a whole /proc/iomem shows where the firmware's ends."""
-    if memory is not None and memory.may_go_on:
+    if memory is not None and Missing.END in memory.missing:
         return memory
-    if firmware is None or not firmware.may_go_on:
+    if firmware is None or Missing.END not in firmware.missing:
         return None
     if memory is not None and memory.kind is MapKind.IOMEM:
         last = max((span.end for span in memory.system_ram), default=0)

@@ -30,8 +30,8 @@ def digest_of_map(memory: MemoryMap | None) -> bytes:
         f"{one.span.start:x}-{one.span.end:x} {one.depth} {one.line} {one.where} {one.name}"
         for one in memory.regions
     )
-    is_whole = f"{memory.complete} {memory.may_go_on}"
-    about = f"{memory.source}\n{memory.kind.value} {is_whole} {memory.ignored_lines}\n"
+    missing = memory.missing.value
+    about = f"{memory.source}\n{memory.kind.value} {missing} {memory.ignored_lines}\n"
     return hashlib.blake2b((about + regions).encode("utf-8", "replace"), digest_size=_SIZE).digest()
 
 

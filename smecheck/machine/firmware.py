@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
+from smecheck.machine.memory import Missing
 from smecheck.record import record
 from smecheck.span import Span
 
@@ -66,8 +67,8 @@ class FirmwareMap:
     ranges: tuple[FirmwareRange, ...]
     remarks: tuple[str, ...] = ()
     """What a reader of the answer must know of how the source was understood."""
-    may_go_on: bool = False
-    """Whether its end may be missing: the text that it is from ends in it."""
+    missing: Missing = Missing.NOTHING
+    """Its end, where the text that it is from ends in it."""
 
 
 class EfiType(IntEnum):

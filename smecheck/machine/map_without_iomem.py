@@ -23,9 +23,8 @@ from smecheck.machine.firmware import (
     FirmwareRange,
 )
 from smecheck.machine.kernel_log import CrashReservation, KernelLog, LoggedBoot, LogSpan
-from smecheck.machine.memory import MapKind, MemoryMap, Region, usable_ram
+from smecheck.machine.memory import MapKind, MemoryMap, Missing, Region, usable_ram
 from smecheck.quantity import size_text
-from smecheck.record import replace
 from smecheck.span import Span, SpanSet, align_down, align_up
 
 _FIRST_PAGE_END = 0x1000
@@ -73,27 +72,26 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
 
     A kernel's own table comes before the firmware's: it shows what the command line changed.
     """
-    boot, may_go_on = log.boot if log is not None else None, False
+    boot, missing = log.boot if log is not None else None, Missing.NOTHING
     if boot is not None and boot.kernel_map is not None:
         ranges = trimmed(changed(boot.kernel_map.ranges, boot.changes))
         source, kind = boot.kernel_map.source, MapKind.KERNEL_LOG
-        may_go_on = boot.kernel_map.may_go_on
+        missing = boot.kernel_map.missing
     elif firmware is not None:
         ranges = trimmed(without_overlaps(firmware.ranges))
         source, kind = firmware.source, MapKind.FIRMWARE
-        may_go_on = firmware.may_go_on
+        missing = firmware.missing
     elif boot is not None and boot.efi_map is not None:
         ranges = trimmed(without_overlaps(e820_of_efi(boot.efi_map)))
         source, kind = boot.efi_map.source, MapKind.EFI
     else:
         return None
     if boot is None:
-        return replace(_map(source, kind, ranges, (), ()), may_go_on=may_go_on)
-    is_whole = kind is not MapKind.KERNEL_LOG or lost_memory(boot) is None
+        return _map(source, kind, ranges, missing=missing)
+    if kind is MapKind.KERNEL_LOG and lost_memory(boot) is not None:
+        missing |= Missing.LINES
     reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
-    memory = _map(source, kind, ranges, boot.ram_buffers, reserved)
-    memory = replace(memory, may_go_on=may_go_on)
-    return memory if is_whole else replace(memory, complete=False)
+    return _map(source, kind, ranges, boot.ram_buffers, reserved, missing)
 
 
 def lost_memory(boot: LoggedBoot) -> str | None:
@@ -132,7 +130,7 @@ def reserved_memory(log: KernelLog) -> MemoryMap | None:
     if not told:
         return None
     ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in told)
-    return _map(log.source, MapKind.RESERVATION, ram, (), tuple(told))
+    return _map(log.source, MapKind.RESERVATION, ram, reserved=tuple(told))
 
 
 def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) -> MemoryMap:
@@ -145,15 +143,20 @@ def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) ->
     """
     ranges = without_overlaps(table.ranges)
     if crash_segments is None:
-        return _map(table.source, MapKind.LOAD, trimmed(ranges), (), ())
+        return _map(table.source, MapKind.LOAD, trimmed(ranges))
     ram = SpanSet(entry.span for entry in ranges if entry.type == E820Type.RAM)
     usable = SpanSet([*(ram - _LOW_MEMORY), *crash_segments])
     where = table.ranges[0].where
     more = [FirmwareRange(span, E820Type.RAM, "System RAM", where) for span in usable - ram]
     told = tuple(LogSpan(span, where) for span in usable)
-    found = _map(table.source, MapKind.LOAD, (*ranges, *more), (), told)
     # The memory of the kernel that crashed is not among it.
-    return replace(found, complete=False)
+    return _map(
+        table.source,
+        MapKind.LOAD,
+        (*ranges, *more),
+        reserved=told,
+        missing=Missing.LINES,
+    )
 
 
 def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> MemoryMap:
@@ -163,8 +166,8 @@ def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> Memo
     """
     ranges = trimmed(without_overlaps(firmware.ranges))
     told = () if crash_kernel is None else (LogSpan(crash_kernel, "the host's crash_kernel"),)
-    memory = _map(firmware.source, MapKind.FIRMWARE, ranges, (), told)
-    return replace(memory, may_go_on=firmware.may_go_on)
+    source, missing = firmware.source, firmware.missing
+    return _map(source, MapKind.FIRMWARE, ranges, reserved=told, missing=missing)
 
 
 def e820_of_efi(efi: EfiMap) -> tuple[FirmwareRange, ...]:
@@ -246,9 +249,11 @@ def _map(
     source: str,
     kind: MapKind,
     ranges: tuple[FirmwareRange, ...],
-    buffers: tuple[LogSpan, ...],
-    reserved: tuple[LogSpan, ...],
+    buffers: tuple[LogSpan, ...] = (),
+    reserved: tuple[LogSpan, ...] = (),
+    missing: Missing = Missing.NOTHING,
 ) -> MemoryMap:
+    """Make a map; one that does not begin where memory begins lacks lines."""
     known = SpanSet(entry.span for entry in ranges)
     regions = [Region(_name_of(entry.type), entry.span, 0, 0, entry.where) for entry in ranges]
     # e820__reserve_resources_late(): what is a resource already stays what it is.
@@ -264,10 +269,12 @@ def _map(
     ordered = tuple(
         sorted(regions, key=lambda region: (region.span.start, -region.span.end, region.depth))
     )
+    if not ordered or ordered[0].span.start >= _FIRST_PAGE_END:
+        missing |= Missing.LINES
     return MemoryMap(
         source=source,
         regions=ordered,
-        complete=bool(ordered) and ordered[0].span.start < _FIRST_PAGE_END,
+        missing=missing,
         system_ram=usable_ram(ordered),
         kind=kind,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING
 
 from smecheck.record import record
@@ -50,6 +50,16 @@ class MapKind(Enum):
     """The table that a load hands over to the kernel that it loads."""
 
 
+class Missing(Flag):
+    """What of a machine's memory may not be in a map of it."""
+
+    NOTHING = 0
+    LINES = auto()
+    """Any of its lines: it is a fragment, and an address that no region names may be memory."""
+    END = auto()
+    """What comes after the last line: the text seems cut off where larger machines have memory."""
+
+
 @record
 class Region:
     """One resource: a line of /proc/iomem, or an entry of a firmware's map."""
@@ -70,15 +80,17 @@ class MemoryMap:
 
     source: str
     regions: tuple[Region, ...]
-    complete: bool
-    """Whether an address that no region names is not memory. False for a fragment of a dump."""
+    missing: Missing
     system_ram: SpanSet
     """What is "System RAM" and not claimed by firmware inside it."""
     ignored_lines: tuple[int, ...] = ()
     """Lines that are no resources, by number."""
     kind: MapKind = MapKind.IOMEM
-    may_go_on: bool = False
-    """Whether its end may be missing: memory lies there, on larger machines."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether an address that no region names is not memory; not so in a fragment."""
+        return Missing.LINES not in self.missing
 
     @property
     def shows_kernel(self) -> bool:

@@ -23,6 +23,7 @@ from test_kaslr_sweep import GIB, MIB, machine
 from smecheck.analysis import answer
 from smecheck.asked import Switch
 from smecheck.case import Case
+from smecheck.machine.memory import Missing
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
 from smecheck.span import Span
@@ -60,7 +61,7 @@ def milliseconds(call: Callable[[], object]) -> float:
 def question(ram: list[Span], text: str) -> Case:
     base = ram[0].start + 64 * MIB
     asked = machine(ram, Span.sized(base + 14 * MIB, 5 * MIB), base, None)
-    return replace(asked, memory=replace(parse_iomem(text, "iomem"), complete=True))
+    return replace(asked, memory=replace(parse_iomem(text, "iomem"), missing=Missing.NOTHING))
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from smecheck.machine.kernel_log import (
     LogLine,
     LogSpan,
 )
+from smecheck.machine.memory import Missing
 from smecheck.read.lines.hosts import Hosts
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
@@ -535,7 +536,7 @@ class BootDraft:
             self._name,
             FirmwareMapKind.E820_LOG,
             tuple(self.tables[table]),
-            may_go_on=self._ends_in_map and is_last,
+            missing=Missing.END if self._ends_in_map and is_last else Missing.NOTHING,
         )
 
     _readers: ClassVar[dict[KnownLine, Callable[[BootDraft, str, re.Match[str]], None]]] = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from smecheck.errors import MalformedInput, WrongKind
-from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.machine.memory import MemoryMap, Missing, Region, usable_ram
 from smecheck.quantity import address_text
 from smecheck.read.kinds import (
     BOOT_MAGIC,
@@ -120,14 +120,18 @@ def parse_iomem(text: str, name: str) -> MemoryMap:
         raise WrongKind(
             "is a dump of /proc/ioports, not of /proc/iomem", where=name, help_text=HOW_TO_DUMP
         )
+    missing = Missing.NOTHING
     begins_whole = tree.begins_at_top and regions[0].span.start < _FIRST_PAGE_END
+    if reader.elided or not begins_whole:
+        missing |= Missing.LINES
+    if all(region.span.end <= _FIRST_IO_APIC for region in regions):
+        missing |= Missing.END
     return MemoryMap(
         source=name,
         regions=regions,
-        complete=begins_whole and not reader.elided,
+        missing=missing,
         system_ram=usable_ram(regions),
         ignored_lines=tuple(reader.ignored),
-        may_go_on=all(region.span.end <= _FIRST_IO_APIC for region in regions),
     )
 
 
