@@ -63,8 +63,6 @@ def test_fields_of_a_real_one() -> None:
     assert params.cmdline_address == 0x20000
     assert params.setup_data == 0
     assert params.efi_signature is None
-    assert params.header["init_size"] == 0x1857000
-    assert params.header["payload_length"] == 0x3A07FD
 
 
 @pytest.mark.parametrize("encode", [bytes, base64.b64encode, base64.encodebytes])
@@ -84,10 +82,6 @@ def test_high_halves_count() -> None:
 
 def test_an_initrd_of_no_length_is_one() -> None:
     assert parse_boot_params(with_word(REAL, 0x218, 0x4000), "bp").initrd == Span(0x4000, 0x4000)
-
-
-def test_the_efi_stub_leaves_the_header_out() -> None:
-    assert not parse_boot_params(with_word(REAL, 0x260, 0), "bp").header
 
 
 @pytest.mark.parametrize(

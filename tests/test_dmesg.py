@@ -366,9 +366,7 @@ Booting the kernel.
     dead = log.unfinished
     assert dead is not None
     assert value_of(dead.output) == 0x1000000
-    assert value_of(dead.output_len) == 0xC1808CC
     assert value_of(dead.kernel_total_size) == 0xB62C000
-    assert value_of(dead.needed_size) == 0xC200000
     assert [line.text for line in dead.kaslr] == [
         "Physical KASLR disabled: no suitable memory region!"
     ]

@@ -35,10 +35,10 @@ ROWS = list(enumerate(TEXT.split(b"\n"), 1))
 def test_sections_with_their_lines() -> None:
     found = [(section, list(rows)) for section, rows in sections(ROWS)]
     assert [section for section, _ in found] == [
-        Section("Command", "/bin/uname -a", 4),
-        Section("Configuration File", "/proc/cmdline", 11),
-        Section("Log File", "/var/log/messages", 15),
-        Section("Command", "/bin/dmesg -T", 23),
+        Section("/bin/uname -a", 4),
+        Section("/proc/cmdline", 11),
+        Section("/var/log/messages", 15),
+        Section("/bin/dmesg -T", 23),
     ]
     assert found[0][1] == [(5, b"Linux host 6.4.0"), (6, b"")]
     assert found[2][1] == [(16, b"a #==[ Command ]====# that is text"), (17, b"b")]

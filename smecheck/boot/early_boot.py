@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from smecheck.evidence import Fact, Known, T, Unknown
 from smecheck.machine.firmware import EfiMap, FirmwareMap
 from smecheck.quantity import address_text
@@ -26,13 +24,8 @@ class BootParams:
     """Address of the first node of the list; 0 where there is none."""
     efi_signature: str | None
     """``EL64`` or ``EL32``; ``None`` where there is none: EFI did not start this boot."""
-    acpi_rsdp: int
-    """0 where it is not passed."""
     loader_type: int
     """type_of_loader: 0x21 under the EFI stub."""
-    header: Mapping[str, int]
-    """The copy of the kernel's setup header: init_size, pref_address, …; empty under the EFI stub,
-    which leaves it out."""
 
 
 KEXEC_LOADER_TYPE = 0xD0

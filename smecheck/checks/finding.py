@@ -121,9 +121,3 @@ class RuleResult:
     def label(self) -> str:
         """The defect where it failed, else what is checked."""
         return self.title if self.outcome is Outcome.FAILED else self.name
-
-    @property
-    def severity(self) -> Severity | None:
-        """That of the worst finding."""
-        found = [finding.severity for finding in self.findings]
-        return min(found, key=lambda severity: severity.rank, default=None)

@@ -48,11 +48,6 @@ class GuestMemory:
         self._page_of_kernel = page_of_kernel
         self._places: dict[int, int] = {}
 
-    @property
-    def touched(self) -> int:
-        """How many pages there are so far."""
-        return len(self._places)
-
     def place(self, address: int) -> int:
         """Return where in the arena the page of a physical address is.
 

@@ -97,10 +97,8 @@ class Decompressor:
     """Of its first line."""
     output: Fact[int] = _NOT_SAID
     """Where it was about to unpack the kernel, before KASLR moved it."""
-    output_len: Fact[int] = _NOT_SAID
     kernel_total_size: Fact[int] = _NOT_SAID
     """From ``_text`` to ``_end``."""
-    needed_size: Fact[int] = _NOT_SAID
     kaslr: tuple[LogLine, ...] = ()
     """What it said of KASLR: disabled, and why."""
 

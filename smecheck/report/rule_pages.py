@@ -24,15 +24,6 @@ EFFECTS = {
     "contradict each other.",
     Effect.NONE: "",
 }
-_INTRODUCTION = """\
-# The rules
-
-The rules' own texts, as `smecheck explain` prints them. Addresses around 0x10000000 in the examples
-are of the small v5.0 kernel of the experiments, loaded at 256 MiB: its `_end` is 0x10a16000, its
-workarea is written from 0x10c00000 to 0x10e07000 and mapped to 0x11000000.
-
-Static rules are decided by the kernel alone; `smecheck gate` asks them of every build.
-"""
 
 
 @record
@@ -95,11 +86,6 @@ def rule_page(rule: Rule) -> str:
         f"Sources: {text.sources}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def rules_document(rules: Iterable[Rule]) -> str:
-    """Return the document with the pages of all rules."""
-    return "\n".join([_INTRODUCTION, *(rule_page(rule) for rule in rules)])
 
 
 def rules_json(rules: Iterable[Rule]) -> str:

@@ -6,7 +6,7 @@ import re
 
 from smecheck.answer import Report, Verdict
 from smecheck.boot.boot import SmeState
-from smecheck.evidence import Known, value_of
+from smecheck.evidence import value_of
 from smecheck.record import record
 from smecheck.support_case.contradictions import number_of
 from smecheck.support_case.question import reservation_sizes
@@ -152,12 +152,6 @@ class Situation:
     def collides(self) -> bool:
         """Whether the placement is a collision."""
         return self.verdict is Verdict.COLLISION
-
-    @property
-    def kaslr(self) -> bool | None:
-        """Whether KASLR is on in the kernel that is booted."""
-        kaslr = self.report.boot.kaslr if self.report is not None else None
-        return kaslr.value if isinstance(kaslr, Known) else None
 
     @property
     def cpus(self) -> int | None:

@@ -151,7 +151,6 @@ class UnusableMember:
     """Which fact it would have given."""
     member: str
     reason: str
-    command: str
 
 
 @record

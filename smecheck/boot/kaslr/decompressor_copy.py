@@ -34,11 +34,6 @@ class InputBounds:
     highest: int
     origin: str
 
-    @property
-    def is_exact(self) -> bool:
-        """Both bounds are the same."""
-        return self.lowest == self.highest
-
 
 @remembered
 def payload_place(image: KernelImage, kernel_size: int | None) -> Fact[InputBounds]:

@@ -17,7 +17,7 @@ from smecheck.boot.kaslr.around_first_boot import first_boot
 from smecheck.boot.kaslr.around_kexec_boot import kexec_boot
 from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
-from smecheck.boot.kaslr.slots import KaslrRules, KaslrSweep, PossibleBases, Slots
+from smecheck.boot.kaslr.slots import KaslrRules, KaslrSweep, PossibleBases
 from smecheck.boot.kaslr.variants import kaslr_variants
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.facts import KernelFacts
@@ -49,11 +49,6 @@ class Places:
     def searches(self) -> tuple[SlotSearch, ...]:
         """What the likeliest variant finds, then what others do."""
         return (self.search, *(search for _, search in self.alternatives))
-
-    @property
-    def slots(self) -> Slots:
-        """The slots."""
-        return self.search.slots
 
 
 def possible_places(

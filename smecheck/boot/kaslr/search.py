@@ -145,7 +145,6 @@ class SlotSearch:
     """A search and what it met."""
 
     slots: Slots
-    avoided: tuple[Avoided, ...]
     minimum: int
     limit: int
 
@@ -192,6 +191,6 @@ def search_slots(
         areas = find_areas(regions.value.spans, avoided, search, rules)
         reason = f"{'found' if areas else 'there is no room'} in {regions.value.origin}"
     return Known(
-        SlotSearch(Slots(areas, kernel.alignment, size, reason), avoided, minimum, options.limit),
+        SlotSearch(Slots(areas, kernel.alignment, size, reason), minimum, options.limit),
         regions.origin,
     )

@@ -37,7 +37,6 @@ class _Change:
 
     point: str
     since: Release
-    source: str
     in_stable: bool = False
     """It went, or may have gone, into stable updates of older releases."""
     until: Release = (99, 0)
@@ -45,20 +44,17 @@ class _Change:
 
 
 CHANGES = (
-    _Change("knows_gigantic", (4, 19), "9b912485e0e7, hugepagesz=1G hugepages="),
-    _Change("filters_srat", (5, 1), "02a3e3cdb7f1, the SRAT's memory only"),
-    _Change("rounds_size", (5, 4), "1869dbe87cb9, needed_size in whole 2 MiB", in_stable=True),
-    _Change("avoids_indirect", (5, 5), "b3c72fc9a78e, setup_indirect"),
-    _Change("skips_soft_reserved", (5, 5), "262b45ae3ab4, EFI soft reservation"),
-    _Change("reads_fake_mem", (5, 5), "199c84717612 to 37aee82c213d, efi_fake_mem=", until=(6, 11)),
-    _Change(
-        "rewritten",
-        (5, 10),
-        "the rework of v5.10: exact gaps, MAXMEM, lowest limit, whole GiBs, 2047 bytes "
-        "(8d1cf8595860, 451286940d95, 79c2fd2afe55, 76167e5c5457)",
-    ),
-    _Change("takes_unaccepted", (6, 5), "745e3ed85f71, unaccepted memory"),
-    _Change("reads_handover", (6, 16), "process_kho_entries(), kexec handover"),
+    _Change("knows_gigantic", (4, 19)),  # 9b912485e0e7, hugepagesz=1G hugepages=
+    _Change("filters_srat", (5, 1)),  # 02a3e3cdb7f1, the SRAT's memory only
+    _Change("rounds_size", (5, 4), in_stable=True),  # 1869dbe87cb9, needed_size in whole 2 MiB
+    _Change("avoids_indirect", (5, 5)),  # b3c72fc9a78e, setup_indirect
+    _Change("skips_soft_reserved", (5, 5)),  # 262b45ae3ab4, EFI soft reservation
+    _Change("reads_fake_mem", (5, 5), until=(6, 11)),  # 199c84717612 to 37aee82c213d
+    # Exact gaps, MAXMEM, lowest limit, whole GiBs, 2047 bytes of the command line: 8d1cf8595860,
+    # 451286940d95, 79c2fd2afe55, 76167e5c5457.
+    _Change("rewritten", (5, 10)),
+    _Change("takes_unaccepted", (6, 5)),  # 745e3ed85f71, unaccepted memory
+    _Change("reads_handover", (6, 16)),  # process_kho_entries(), kexec handover
 )
 """arch/x86/boot/compressed/kaslr.c and misc.c. v4.14, v4.19, v5.9, v5.10, v6.1, v6.12 and v7.3 were
 read and show each change on its side, as do slot lists of v5.0; the release between them is that of

@@ -117,8 +117,7 @@ class MemberReaders:
         try:
             data = ring_buffer()
         except PermissionError:
-            command = "sudo smecheck triage /"
-            self._cannot("kernel log", "the kernel's ring buffer", "needs root", command)
+            self._cannot("kernel log", "the kernel's ring buffer", "needs root")
             return
         except OSError as error:
             self._remark(f"the kernel's ring buffer: {(error.strerror or str(error)).lower()}")
@@ -148,8 +147,8 @@ class MemberReaders:
         self._facts += facts
         self.count += len(self._facts) > before
 
-    def _cannot(self, what: str, member: str, reason: str, command: str) -> None:
-        self._unusable.append(UnusableMember(what, member, reason, command))
+    def _cannot(self, what: str, member: str, reason: str) -> None:
+        self._unusable.append(UnusableMember(what, member, reason))
         self.count += 1
 
     def is_of_another_kernel(self, name: str) -> bool:
@@ -171,7 +170,7 @@ class MemberReaders:
             self._iomems.append(parse_iomem(text, opened.name))
             self.count += 1
         except WrongKind as error:
-            self._cannot("iomem", opened.name, error.message, "sudo cat /proc/iomem")
+            self._cannot("iomem", opened.name, error.message)
 
     def _symbol_list(self, opened: Opened) -> None:
         from smecheck.read.kernel.symbol_list import is_symbol_list, read_symbol_list
@@ -182,8 +181,7 @@ class MemberReaders:
             self._symbols.append(read_symbol_list(opened.stream(), opened.name))
             self.count += 1
         except WrongKind as error:
-            command = "sudo cat /proc/kallsyms > kallsyms.txt"
-            self._cannot("symbols", opened.name, error.message, command)
+            self._cannot("symbols", opened.name, error.message)
 
     def _config(self, opened: Opened) -> None:
         from smecheck.read.kernel.config import read_config

@@ -26,8 +26,6 @@ Row = tuple[int, bytes]
 class Section:
     """What a section is about."""
 
-    kind: str
-    """``Command``, ``Configuration File``, ``Log File`` or another."""
     title: str
     """The command as it was run, or the path of the file."""
     line: int
@@ -52,40 +50,39 @@ def sections(rows: Iterable[Row]) -> Iterator[tuple[Section, Iterator[Row]]]:
 class _Sections:
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows
-        self._kind: str | None = None
-        """Of the section that begins at the next line."""
+        self._is_begun = False
+        """Whether a section begins at the next line."""
 
     def next_section(self) -> Section | None:
         """Go on to the next section with a title."""
         while True:
             for _ in self.content():
                 pass
-            if self._kind is None:
+            if not self._is_begun:
                 return None
-            kind, self._kind = self._kind, None
+            self._is_begun = False
             for number, line in self._rows:
-                if found := _begins(line):
-                    self._kind = found
+                if _begins(line):
+                    self._is_begun = True
                     break
                 if line.startswith(b"# "):
                     title = line[2 : _TITLE_LIMIT + 2].decode("utf-8", "replace").strip()
                     if not _ABSENT.search(title):
-                        return Section(kind, _LAST.sub("", title), number)
+                        return Section(_LAST.sub("", title), number)
                     break
                 if line.strip():
                     break
 
     def content(self) -> Iterator[Row]:
         """Yield the lines up to where the next section begins."""
-        if self._kind is not None:
+        if self._is_begun:
             return
         for row in self._rows:
-            if found := _begins(row[1]):
-                self._kind = found
+            if _begins(row[1]):
+                self._is_begun = True
                 return
             yield row
 
 
-def _begins(line: bytes) -> str | None:
-    found = _BEGIN.match(line) if line.startswith(b"#==[") else None
-    return found[1].decode("ascii") if found else None
+def _begins(line: bytes) -> bool:
+    return line.startswith(b"#==[") and _BEGIN.match(line) is not None

@@ -90,7 +90,6 @@ class Entry:
 
     name: str
     """Its path, without what leads to the root."""
-    size: int
     content: Content
 
 
@@ -157,7 +156,7 @@ class TarMembers:
                 self._remark(name, "is stored as a sparse file, and not read")
             elif is_wanted and header.type in _CONTENT:
                 content = Content(forward, header.size)
-                yield Entry(name, header.size, content)
+                yield Entry(name, content)
                 left -= header.size - content.left
             place = f"it is cut off in member {self.count}, {name}"
             if content is not None and content.problem is not None:

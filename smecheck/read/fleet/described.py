@@ -71,9 +71,6 @@ class Said:
     """A file."""
 
 
-NOTHING_SAID = Said()
-
-
 def case_of_described(machine: Described, image: KernelImage, said: Said) -> Case:
     """Read what a machine says, as the question about a kernel.
 

@@ -30,7 +30,7 @@ STEP = KnownLine(
     r"(?:Decompressing Linux\.\.\.|Booting the kernel).*",
 )
 LINES = (NUMBER, KASLR, STEP)
-_FIELDS = ("output", "output_len", "kernel_total_size", "needed_size")
+_FIELDS = ("output", "kernel_total_size")
 _KASLR_LIMIT = 8
 
 

@@ -23,21 +23,12 @@ _FILE_LIMIT = 64 << 10
 E820_ENTRIES = 128
 """E820_MAX_ENTRIES_ZEROPAGE: the e820 table ends there."""
 _EFI_SIGNATURES = (b"EL64", b"EL32")
-_RDSP_AT = 0x070
 _EFI_AT = 0x1C0
 _E820_COUNT_AT = 0x1E8
 _E820_AT = 0x2D0
 _E820_ENTRY = struct.Struct("<QQI")
 _SETUP_DATA_AT = 0x250
 _LOADER_TYPE_AT = 0x210
-_HEADER_FIELDS = {
-    "kernel_alignment": (0x230, "<I"),
-    "relocatable": (0x234, "<B"),
-    "payload_offset": (0x248, "<I"),
-    "payload_length": (0x24C, "<I"),
-    "pref_address": (0x258, "<Q"),
-    "init_size": (0x260, "<I"),
-}
 _TYPE_NAMES = {
     E820Type.RAM: "usable",
     E820Type.RESERVED: "reserved",
@@ -86,9 +77,7 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
         cmdline_address=_word(data, 0x228) | _word(data, 0x0C8) << 32,
         setup_data=_number(data, _SETUP_DATA_AT, "<Q"),
         efi_signature=_efi_signature(data),
-        acpi_rsdp=_number(data, _RDSP_AT, "<Q"),
         loader_type=data[_LOADER_TYPE_AT],
-        header=_header(data),
     )
 
 
@@ -142,8 +131,3 @@ def _e820(data: bytes, name: str) -> tuple[FirmwareRange, ...]:
         where = f"{name}: e820_table[{number}]"
         ranges.append(FirmwareRange(Span.sized(start, size), kind, text, where))
     return tuple(ranges)
-
-
-def _header(data: bytes) -> dict[str, int]:
-    fields = {name: _number(data, *place) for name, place in _HEADER_FIELDS.items()}
-    return fields if fields["init_size"] else {}
