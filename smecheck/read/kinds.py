@@ -1,4 +1,7 @@
-"""How files begin, and what one is that was given in the wrong place, for an error that says so."""
+"""What each kind of text and file is known by: for whoever reads it, or finds it among others.
+
+And what one is that was given in the wrong place, for an error that says so.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,18 @@ import re
 
 from smecheck.record import record
 
-KERNEL_LOG = "a kernel log"
-TOOLS_OUTPUT = "output of kexec -d"
-HYPERVISOR_LOG = "the log of the Xen hypervisor (xl dmesg)"
+IOMEM_LINE = r"[0-9a-f]{8,}-[0-9a-f]{8,} : \S"
+SYMBOL_LINE = r"[0-9a-f]{8,16}[ \t]+[A-Za-z?][ \t]+\S"
+CONFIG_LINE = r"(?:CONFIG_\w+=|# CONFIG_\w+ is not set\b)"
+SEGMENT_LINE = r"(?:nr_segments = |segment\[[0-9]+\]\.)"
+"""Of kexec -d."""
+STAMPED_LINE = r"(?:<[0-9]+>)?\[ *[0-9]+\.[0-9]+\]"
+"""Of a kernel's ring buffer."""
+BANNER_LINE = r"Linux version [0-9]"
+"""With which a kernel's log begins: linux_banner, init/version.c."""
+QUOTED = r"^[ \t>]*"
+"""What may stand before them in a mail."""
+
 _SAMPLE = 64 << 10
 
 
@@ -23,6 +35,24 @@ class TextKind:
     """What to do where it was given as the kernel."""
 
 
+_BINARY = TextKind("a binary file (compressed?)", r"\0", "give a vmlinux or a vmlinuz")
+KEXEC_OUTPUT = TextKind(
+    "output of kexec -d",
+    rf"{QUOTED}(?:{SEGMENT_LINE}|kernel: 0x[0-9a-f]+ kernel_size: "
+    r"|MEMORY RANGES$|[0-9a-f]{16}-[0-9a-f]{16} (?::|\())",  # its echo of a memory map
+    "give it with --segments, and a vmlinux or a description as KERNEL",
+)
+XEN_LOG = TextKind(
+    "the log of the Xen hypervisor (xl dmesg)",
+    r"^\(XEN\) ",
+    "give the kernel as KERNEL, and the kernel log of the domain with --dmesg",
+)
+KERNEL_LOG = TextKind(
+    "a kernel log",
+    rf"^{STAMPED_LINE}",
+    "give it with --dmesg, or with --segments for the segments alone, and a vmlinux or a "
+    "description as KERNEL",
+)
 _KINDS = (
     TextKind(
         "Debian's stub of a System.map",
@@ -32,45 +62,34 @@ _KINDS = (
     ),
     TextKind(
         "a System.map or /proc/kallsyms",
-        r"^[0-9a-f]{8,16} [A-Za-z] \S+",
+        QUOTED + SYMBOL_LINE,
         "give the list alone, without the text before it",
     ),
-    TextKind(
-        TOOLS_OUTPUT,
-        (
-            r"^(?:nr_segments = |segment\[\d+\]\.|kernel: 0x[0-9a-f]+ kernel_size: "
-            r"|MEMORY RANGES$|[0-9a-f]{16}-[0-9a-f]{16} (?::|\())"  # its echo of a memory map
-        ),
-        "give it with --segments, and a vmlinux or a description as KERNEL",
-    ),
+    KEXEC_OUTPUT,
     TextKind(
         "an iomem dump",
-        r"^ *[0-9a-f]{8,}-[0-9a-f]{8,} : ",
+        QUOTED + IOMEM_LINE,
         "give it with --iomem, and a vmlinux or a description as KERNEL",
     ),
     TextKind(
         "a kernel configuration",
-        r"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)",
+        rf"^{CONFIG_LINE}",
         "give it with --config, and the kernel as KERNEL; a configuration alone places nothing",
     ),
-    TextKind(
-        HYPERVISOR_LOG,
-        r"^\(XEN\) ",
-        "give the kernel as KERNEL, and the kernel log of the domain with --dmesg",
-    ),
-    TextKind(
-        KERNEL_LOG,
-        r"^(?:<\d+>)?\[ *\d+\.\d+\]",
-        "give it with --dmesg, or with --segments for the segments alone, and a vmlinux or a "
-        "description as KERNEL",
-    ),
+    XEN_LOG,
+    KERNEL_LOG,
 )
 
 
 def kind_of_text(text: str) -> TextKind | None:
-    """Tell what the text is, if it is one of the known kinds; descriptions in YAML are none."""
+    """Say what the text is, if it is one of the known kinds; descriptions in YAML are not."""
     sample = text[:_SAMPLE]
     return next((kind for kind in _KINDS if re.search(kind.pattern, sample, re.MULTILINE)), None)
+
+
+def kind_of_sample(sample: bytes) -> TextKind | None:
+    """Say what a file is that begins with ``sample`` and was taken for a text of another kind."""
+    return _BINARY if b"\0" in sample else kind_of_text(sample.decode("utf-8", "replace"))
 
 
 BOOT_MAGIC = b"HdrS"
@@ -98,7 +117,7 @@ _MAGICS = {
     KDUMP_MAGIC: "a compressed vmcore",
     b"hsqs": "a squashfs image",
     b"PK\x03\x04": "a zip archive",
-    ELF_MAGIC: "an ELF file",
+    ELF_MAGIC: "an ELF file (a vmlinux or a core dump?)",
 }
 ARM64_MAGIC = b"ARM\x64"
 ARM64_MAGIC_OFFSET = 0x38  # Documentation/arch/arm64/booting.rst
@@ -117,7 +136,7 @@ def is_arm64_image(head: bytes) -> bool:
 
 
 def kind_of_binary(head: bytes) -> str | None:
-    """Tell what a file is that begins with ``head``, if it is one of the known kinds."""
+    """Say what a file is that begins with ``head``, if it is one of the known kinds."""
     if is_bzimage(head):
         return "a bzImage (vmlinuz)"
     if is_arm64_image(head):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from smecheck.read.archive.kdump_settings import failure_of, state_of
+from smecheck.read.kinds import BANNER_LINE
+from smecheck.read.log.decompressor_lines import KASLR, STEP
 from smecheck.record import record, replace
 from smecheck.support_case.triage_report import FactName, SeenSign, Sign, TriageFact
 
@@ -21,7 +23,7 @@ _SIGNS = (
     (Sign.NO_ROOT, rb"VFS: (?:Unable to mount root|Cannot open root device)"),
     (Sign.INIT_KILLED, rb"Attempted to kill init! exitcode="),
     (Sign.GARBAGE_POINTER, rb"general protection fault, (?:probably|maybe) for .{0,16}address"),
-    (Sign.UNPACKED, rb"Booting the kernel|Decompressing Linux\.\.\.|KASLR disabled: "),
+    (Sign.UNPACKED, f"{STEP.begins.pattern}|{KASLR.begins.pattern}".encode()),
     (Sign.DUMP_TARGET, rb"saving vmcore failed|dump target .{0,60}(?:failed|not)"),
     (Sign.DUMP_TARGET, rb"(?:kdump|dracut).{0,20}: .{0,20}(?:[Ff]ailed to mount|mount:|ssh: )"),
     (Sign.DUMP_TARGET, rb"No space left on device|Entering emergency mode"),
@@ -34,7 +36,7 @@ _SIGNS = (
 _COMPILED = tuple((sign, re.compile(pattern)) for sign, pattern in _SIGNS)
 _EARLY_OOM = re.compile(rb"\bswapper/[0-9]+ invoked oom-killer")
 """Out of memory before there is any process: in a crash kernel, and nowhere else."""
-_VERSION = re.compile(rb"Linux version [0-9]")
+_VERSION = re.compile(BANNER_LINE.encode())
 _LAST_WORDS = (Sign.NO_ROOT, Sign.INIT_KILLED)
 _BEFORE_A_KERNEL = (Sign.UNPACKED, Sign.PURGATORY)
 """Signs that are written before the kernel that is booted writes its first line."""

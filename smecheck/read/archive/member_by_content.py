@@ -13,12 +13,23 @@ from smecheck.read.archive.tar_header import BLOCK, is_header
 from smecheck.read.archive.vmcore_notes import is_vmcore
 from smecheck.read.kernel.payload import compression_of
 from smecheck.read.kernel.symbol_list import is_symbol_list
-from smecheck.read.kinds import ELF_MAGIC, PE_MAGIC, is_bzimage
+from smecheck.read.kinds import (
+    BANNER_LINE,
+    CONFIG_LINE,
+    ELF_MAGIC,
+    IOMEM_LINE,
+    PE_MAGIC,
+    QUOTED,
+    SEGMENT_LINE,
+    STAMPED_LINE,
+    is_bzimage,
+)
 from smecheck.read.lines.journal_records import form_of
+from smecheck.read.log.decompressor_lines import STEP
 
 _TEXTS = (
     (MemberKind.KERNEL, re.compile(rb"^[ \t{'\"]*schema['\"]?: *['\"]?smecheck/kernel-v1", re.M)),
-    (MemberKind.CONFIG, re.compile(rb"^(?:CONFIG_\w+=|# CONFIG_\w+ is not set)", re.M)),
+    (MemberKind.CONFIG, re.compile(rf"^{CONFIG_LINE}".encode(), re.M)),
     (MemberKind.KDUMP_SETTINGS, re.compile(rb"^(?:KDUMP_\w+|KEXEC_ARGS|USE_KDUMP)=", re.M)),
     (MemberKind.CPUINFO, re.compile(rb"^vendor_id\s*: ", re.M)),
     (MemberKind.UNAME, re.compile(rb"\ALinux (?:version )?[0-9\w.-]+ .*#[0-9]+.* SMP")),
@@ -26,7 +37,7 @@ _TEXTS = (
 )
 """What a text is as a whole."""
 _PARTS = (
-    (MemberKind.IOMEM, re.compile(rb"^[ \t>]*[0-9a-f]{8,}-[0-9a-f]{8,} : \S", re.M)),
+    (MemberKind.IOMEM, re.compile((QUOTED + IOMEM_LINE).encode(), re.M)),
     (MemberKind.PASTED_VALUES, re.compile(rb"^[ \t>]*/sys/kernel/kexec[\w/]*: ?[0-9]", re.M)),
     (
         MemberKind.KDUMP_STATE,
@@ -34,13 +45,13 @@ _PARTS = (
     ),
     (
         MemberKind.KEXEC_OUTPUT,
-        re.compile(rb"nr_segments = |segment\[[0-9]+\]\.mem|^[^\n]{0,80}\bkexec -", re.M),
+        re.compile(rf"{SEGMENT_LINE}|^[^\n]{{0,80}}\bkexec -".encode(), re.M),
     ),
 )
 """What may stand in a text beside others."""
 _LOG = re.compile(
-    rb"^[ \t>|]*(?:<[0-9]+>)?\[ *[0-9]+\.[0-9]+\]|BIOS-e820: |Linux version [0-9]|crashkernel"
-    rb"|kexec_file|Booting the kernel|Kernel panic - not syncing",
+    rf"^[ \t>|]*{STAMPED_LINE}|{BANNER_LINE}|{STEP.begins.pattern}".encode()
+    + rb"|BIOS-e820: |crashkernel|kexec_file|Kernel panic - not syncing",
     re.MULTILINE,
 )
 _ARCHIVE_NAME = re.compile(r"\.(?:tar(?:\.\w{1,5})?|t[gx]z|tbz2?)$")

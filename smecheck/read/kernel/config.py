@@ -16,7 +16,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.image import KernelConfig
 from smecheck.read.kernel.config_marks import ConfigMarks, named_after
 from smecheck.read.kernel.kconfig import first_wrong, value_problem
-from smecheck.read.kinds import GZIP_DEFLATE_MAGIC
+from smecheck.read.kinds import CONFIG_LINE, GZIP_DEFLATE_MAGIC, kind_of_text
 from smecheck.read.source import TEXT_LIMIT, Source, decode_text, display_name, read_bounded
 from smecheck.record import replace
 
@@ -60,7 +60,7 @@ _COLOURS = r"(?:\x1b\[[0-9;]{0,9}[mK])*+"
 _MARKED = rf"{_COLOURS}[^\w\n$%]{{0,12}}(?:\w[\w./-]{{0,100}}:)?{_COLOURS}"
 """Marks of a mail, the name of a file and colours from grep."""
 _NEARLY = re.compile(
-    rf"^(?!CONFIG_\w+=|# CONFIG_\w+ is not set\b){_MARKED}(?P<name>CONFIG_\w+)"
+    rf"^(?!{CONFIG_LINE}){_MARKED}(?P<name>CONFIG_\w+)"
     r"(?:(?P<cut>[ \t\r]*$)|[ \t\xa0]*(?:[=:]|is\b|[ynm]\b))",
     re.MULTILINE | re.ASCII,
 )
@@ -204,8 +204,6 @@ def _version(title: re.Match[str] | None, text: str, name: str) -> Fact[str]:
 
 
 def _other_kind(data: bytes, name: str) -> WrongKind:
-    from smecheck.read.kinds import kind_of_text
-
     kind = kind_of_text(data.decode("utf-8", "replace"))
     what = f"is {kind.description}, not" if kind else "is not"
     return WrongKind(f"{what} a kernel configuration", where=name, help_text=_HELP)

@@ -21,7 +21,7 @@ from smecheck.kernel.image import SECTION_SYMBOLS, KernelImage, KernelKind, Setu
 from smecheck.kernel.link_address import DEFAULT_LINK_ADDRESS, settled
 from smecheck.kernel.startup_names import all_spellings, by_plain_name
 from smecheck.quantity import address_text
-from smecheck.read.kinds import ELF_MAGIC, kind_of_text
+from smecheck.read.kinds import ELF_MAGIC, QUOTED, SYMBOL_LINE, kind_of_text
 from smecheck.read.lines.log_lines import LINE_LIMIT
 from smecheck.read.readable import Readable
 from smecheck.read.source import STDIN, decode_text, display_name, open_binary
@@ -61,7 +61,7 @@ _NAMES = re.compile(
 _LINE = re.compile(
     rb"[ \t>]*(?P<address>[0-9a-f]{8,16})[ \t]+(?P<type>[A-Za-z?])[ \t]+(?P<name>\S+)\s*"
 )
-_LOOKS_LIKE = re.compile(rb"^[ \t>]*[0-9a-f]{8,16}[ \t]+[A-Za-z?][ \t]+\S", re.MULTILINE)
+_SOME_LINE = re.compile((QUOTED + SYMBOL_LINE).encode(), re.MULTILINE)
 _ZERO = re.compile(rb"^[ \t>]*0{8,16}[ \t]+[A-Za-z?][ \t]+\S", re.MULTILINE)
 _STUB = re.compile(rb"f{8,16} B The real System\.map is in the (\S+) package")
 _OF_THE_KERNEL = b"\nffffffff"
@@ -72,7 +72,7 @@ _WHOLE_LIST = "give the complete System.map of that build, or /proc/kallsyms rea
 
 def is_symbol_list(head: bytes) -> bool:
     """Return whether a file that begins with ``head`` is a list of symbols."""
-    return _LOOKS_LIKE.search(head) is not None
+    return _SOME_LINE.search(head) is not None
 
 
 def read_symbols(path: str) -> KernelImage:

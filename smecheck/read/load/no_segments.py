@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smecheck.errors import InputError, WrongKind
-from smecheck.read.kinds import KERNEL_LOG, TOOLS_OUTPUT, kind_of_text
+from smecheck.read.kinds import KERNEL_LOG, KEXEC_OUTPUT, kind_of_sample
 from smecheck.read.load.kexec_command import KexecCommand
 from smecheck.read.load.recorded_load import RecordedProblem
 from smecheck.record import record
@@ -59,13 +59,11 @@ def no_segments(name: str, traces: Traces) -> InputError:
 
 
 def _kind(sample: bytes) -> str:
-    if b"\0" in sample:
-        return "is a binary file (compressed?), not the text of a kexec load"
-    kind = kind_of_text(sample.decode("utf-8", "replace"))
+    kind = kind_of_sample(sample)
     if kind is None:
         return "holds no segments of a kexec load"
-    if kind.description == KERNEL_LOG:
+    if kind is KERNEL_LOG:
         return "is a kernel log without the segments of a kexec load"
-    if kind.description == TOOLS_OUTPUT:
+    if kind is KEXEC_OUTPUT:
         return "is output of kexec -d that ends before the list of segments"
     return f"is {kind.description}, not the text of a kexec load"

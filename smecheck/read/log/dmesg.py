@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from smecheck.errors import WrongKind
 from smecheck.machine.kernel_log import KernelLog
-from smecheck.read.kinds import HYPERVISOR_LOG, KERNEL_LOG, kind_of_text
+from smecheck.read.kinds import KERNEL_LOG, XEN_LOG, kind_of_sample
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.log_lines import opened
 from smecheck.read.lines.messages import log_messages
@@ -39,24 +39,17 @@ def read_dmesg(source: Source) -> KernelLog:
         return replace(log, remarks=(*text.remarks, *log.remarks))
 
 
-def description_of(sample: bytes) -> str | None:
-    """Say what a text is that begins with ``sample`` and is not what was asked for."""
-    if b"\0" in sample:
-        return "a binary file (compressed?)"
-    kind = kind_of_text(sample.decode("utf-8", "replace"))
-    return kind.description if kind is not None else None
-
-
 def _no_log(name: str, sample: bytes) -> WrongKind:
-    description = description_of(sample)
+    kind = kind_of_sample(sample)
     holding = "a memory map, a command line, or a crashkernel reservation"
-    what = f"is {description}, not a kernel log" if description else "is not a kernel log"
+    what = "is not a kernel log" if kind is None else f"is {kind.description}, not a kernel log"
     text = f"{what} with {holding}"
-    if description == KERNEL_LOG:
+    if kind is KERNEL_LOG:
         text = f"is a kernel log that does not hold {holding}"
-    if description == HYPERVISOR_LOG:
+    if kind is XEN_LOG:
         return WrongKind(
-            f"is {description}, which says nothing about the kernel that was loaded or that loads",
+            f"is {kind.description}, which says nothing about the kernel that was loaded "
+            "or that loads",
             where=name,
             help_text="give the kernel log of the domain (sudo dmesg), or /proc/iomem (--iomem)",
         )

@@ -9,6 +9,7 @@ from smecheck.evidence import value_of
 from smecheck.kernel.cmdline import last_value
 from smecheck.machine.kernel_log import Decompressor, Encryption, KernelLog, LoggedBoot
 from smecheck.quantity import count_text
+from smecheck.read.kinds import BANNER_LINE
 from smecheck.read.lines.hosts import are_two
 from smecheck.read.lines.known_lines import About, KnownLine
 from smecheck.read.lines.messages import Message
@@ -26,7 +27,7 @@ from smecheck.read.log.e820_lines import (
 VERSION = KnownLine(
     About.OTHER,
     ("Linux version",),
-    r"Linux version [0-9]",
+    BANNER_LINE,
     r"Linux version ([0-9]{1,3}\.[0-9]{1,4}[^\s(]{0,80})(?: \(.*|\s*)",
 )
 # mem_init() of arch/x86/mm/init_32.c and its neighbours; arch/arm64/kernel/setup.c.

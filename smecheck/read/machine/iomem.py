@@ -14,14 +14,12 @@ from smecheck.errors import MalformedInput, WrongKind
 from smecheck.machine.memory import MemoryMap, Missing, Region, usable_ram
 from smecheck.quantity import address_text
 from smecheck.read.kinds import (
-    BOOT_MAGIC,
-    BOOT_MAGIC_OFFSET,
     BZIP2_MAGIC,
-    ELF_MAGIC,
     GZIP_MAGIC,
-    KDUMP_MAGIC,
+    SEGMENT_LINE,
     XZ_MAGIC,
     ZSTD_MAGIC,
+    kind_of_binary,
     kind_of_text,
 )
 from smecheck.read.lines.known_lines import KnownLines
@@ -45,15 +43,12 @@ _PORTS = 0x10000
 _IOPORT = re.compile(r"^[ \t>]*+[0-9a-f]{4}-[0-9a-f]{4} : ", re.MULTILINE)
 """A line of /proc/ioports: the same format in four digits, where memory is shown in eight."""
 
-_KINDS = (
-    (0, ELF_MAGIC, "an ELF file (a vmlinux or a core dump?)"),
-    (BOOT_MAGIC_OFFSET, BOOT_MAGIC, "a bzImage (vmlinuz)"),
-    (0, GZIP_MAGIC, "a gzip file"),
-    (0, XZ_MAGIC, "an xz file"),
-    (0, BZIP2_MAGIC, "a bzip2 file"),
-    (0, ZSTD_MAGIC, "a zstd file"),
-    (0, KDUMP_MAGIC, "a compressed vmcore"),
-)
+_PACKED = {
+    GZIP_MAGIC: "a gzip file",
+    XZ_MAGIC: "an xz file",
+    BZIP2_MAGIC: "a bzip2 file",
+    ZSTD_MAGIC: "a zstd file",
+}
 
 # Firmware maps and kexec's lists come first: a kernel log, say, is told by any line of it.
 _TEXTS = (
@@ -62,7 +57,7 @@ _TEXTS = (
         "is a kernel log with a firmware map (e820), not a dump of /proc/iomem: --dmesg takes it",
     ),
     (
-        re.compile(r"nr_segments|segment\[[0-9]+\]|^MEMORY RANGES", re.MULTILINE),
+        re.compile(rf"{SEGMENT_LINE}|^MEMORY RANGES", re.MULTILINE),
         "is output of kexec -d, not a dump of /proc/iomem",
     ),
 )
@@ -270,10 +265,11 @@ def _range(line: Line) -> str:
 
 def _binary_kind(data: bytes) -> str | None:
     """Name the kind of a binary file, if it is one of the known kinds."""
-    for offset, magic, kind in _KINDS:
-        if data.startswith(magic, offset):
+    for magic, kind in _PACKED.items():
+        if data.startswith(magic):
             return kind
-    return None
+    # An address may read as the first bytes of an archive do.
+    return kind_of_binary(data) if b"\0" in data[:HEAD_SIZE] else None
 
 
 def _text_kind(text: str) -> str:

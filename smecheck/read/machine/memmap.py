@@ -6,11 +6,11 @@ from pathlib import Path
 
 from smecheck.errors import UnreadableInput, WrongKind
 from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind
+from smecheck.read.kinds import kind_of_sample
 from smecheck.read.lines.known_lines import KnownLines
 from smecheck.read.lines.log_lines import opened
 from smecheck.read.lines.messages import log_messages, messages
 from smecheck.read.log import dmesg_boot
-from smecheck.read.log.dmesg import description_of
 from smecheck.read.log.dmesg_boot import BootReader
 from smecheck.read.machine import sysfs_memmap
 from smecheck.read.machine.sysfs_memmap import COPY_AGAIN, ENTRIES_LIMIT, ListingReader
@@ -126,10 +126,11 @@ def _boot_params_table(source: Source) -> FirmwareMap | None:
 
 
 def _no_map(name: str, sample: bytes) -> WrongKind:
-    known = description_of(sample)
-    what = f"is {known}, and holds no firmware map" if known else "holds no firmware map"
+    known = kind_of_sample(sample)
+    what = f"is {known.description}, and " if known is not None else ""
     return WrongKind(
-        f"{what}: neither the listing of /sys/firmware/memmap nor e820 lines of a kernel log",
+        f"{what}holds no firmware map: neither the listing of /sys/firmware/memmap nor "
+        "e820 lines of a kernel log",
         where=name,
         help_text="grep . /sys/firmware/memmap/*/* > memmap.txt, or give sudo dmesg",
     )
