@@ -147,17 +147,18 @@ class Elf:
 
 
 def string_table(names: list[str], *, merge: bool = False) -> tuple[bytes, dict[str, int]]:
-    """Return the table and where each name stands in it."""
+    """Return the table, in the order of the names as linkers write it, and where each stands."""
+    wanted = list(dict.fromkeys(name for name in names if name))
     table = bytearray(b"\0")
     places: dict[str, int] = {"": 0}
-    for name in sorted(set(names), key=len, reverse=True):
-        if not name:
-            continue
-        encoded = name.encode("utf-8", "surrogateescape") + b"\0"
-        tail = table.find(encoded) if merge else -1
-        places[name] = tail if tail >= 0 else len(table)
-        if tail < 0:
-            table += encoded
+    tails = {name[at:] for name in wanted for at in range(1, len(name))} if merge else set()
+    for name in wanted:
+        if name not in tails:
+            places[name] = len(table)
+            table += name.encode("utf-8", "surrogateescape") + b"\0"
+    for name in wanted:
+        if name not in places:
+            places[name] = table.find(name.encode("utf-8", "surrogateescape") + b"\0")
     return bytes(table), places
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from elfwriter import (
     BUILD_ID,
+    STB_GLOBAL,
     STB_LOCAL,
     STT_FILE,
     TEXT,
@@ -26,6 +27,8 @@ from smecheck.kernel.generations import Generation
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import KernelImage, Scheme
 from smecheck.read.kernel.elf import read_elf
+from smecheck.read.kernel.elf_file import ElfFile
+from smecheck.read.kernel.elf_symbols import SymbolTable
 
 END = TEXT + 0xA16000
 
@@ -102,6 +105,52 @@ def test_names_that_share_tails(merge: bool) -> None:
     elf.merge_tails = merge
     image = read(elf)
     assert (image.symbols["_end"], image.symbols["_text"]) == (END, TEXT)
+
+
+WANTED = (
+    *("_end", "_text", "panic", "kernel_config_data", "svsm_perform_call_protocol"),
+    *("sme_workarea", "__pi_sme_workarea", "__pi_panic", "__asan_load1", "__pi___asan_load1"),
+    *("__asan_load16", "kasan_report"),
+)
+BEGINNING = "__sme_map_range"
+"""Compilers add to the names of local functions: what begins like this is that one."""
+NEIGHBOURS = (
+    *("__bss_end", "init_text", "sme", "sme_", "__pfx_panic", "my_sme_workarea", "asan_a"),
+    *(BEGINNING, "__sme_map_range_pte", "__sme_map_range.isra.0"),
+)
+
+
+@given(
+    symbols=st.lists(
+        st.tuples(
+            st.sampled_from((*WANTED, *NEIGHBOURS)),
+            st.sampled_from((STB_LOCAL, STB_GLOBAL)),
+            st.sampled_from((0, 1)),
+        ),
+        max_size=12,
+    ),
+    merge=st.booleans(),
+)
+@settings(deadline=None, max_examples=200)
+def test_symbols_are_found_as_a_walk_over_all_of_them_finds_them(
+    symbols: list[tuple[str, int, int]], merge: bool
+) -> None:
+    listed = [
+        Symbol(name, TEXT + number, binding, section=section)
+        for number, (name, binding, section) in enumerate(symbols)
+    ]
+    elf = Elf(sections=[Section(".text", data=b"\x90")], symbols=listed, merge_tails=merge)
+    data = elf.build()
+    file = ElfFile(io.BytesIO(data), len(data), "vmlinux")
+    file.read_header()
+    sections = file.read_sections()
+    header = next(one for one in sections if one.type == "SYMTAB")
+    expected: dict[str, int] = {}
+    for symbol in sorted(listed, key=lambda symbol: -symbol.binding):
+        name = BEGINNING if symbol.name.startswith(BEGINNING) else symbol.name
+        if symbol.section and name in (*WANTED, BEGINNING):
+            expected.setdefault(name, symbol.value)
+    assert SymbolTable(file, header, sections).values((*WANTED, BEGINNING)) == expected
 
 
 def test_undefined_and_local_symbols_do_not_win() -> None:

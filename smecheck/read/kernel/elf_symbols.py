@@ -133,8 +133,7 @@ class SymbolTable:
         """
         encoded = name.encode("ascii")
         if _is_beginning(name):
-            first = max(start - 1, 0)
-            yield from (at + 1 for at in _occurrences(self._names, b"\0" + encoded, first, end))
+            yield from (at + 1 for at in _occurrences(self._names, b"\0" + encoded, start, end))
         else:
             yield from _occurrences(self._names, encoded + b"\0", start, end)
 
