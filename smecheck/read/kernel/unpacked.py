@@ -166,8 +166,13 @@ def _first_pass(payload: Payload, name: str) -> tuple[KeptBytes, Kallsyms | None
     head = b""
     while len(head) < _HEAD and (block := next(blocks, None)) is not None:
         head = head + block if head else block
-    begun = _begun(head, len(head) if len(head) < _HEAD else payload.limit, name)
-    kept.want(_wanted(begun, min(len(head), _HEAD), payload, name))
+    try:
+        begun = _begun(head, len(head) if len(head) < _HEAD else payload.limit, name)
+        kept.want(_wanted(begun, min(len(head), _HEAD), payload, name))
+    except (WrongKind, MalformedInput):
+        # What is damaged may unpack to anything until its checksum, which comes after that.
+        _pass_over(blocks, len(head), payload, name)
+        raise
     loads = _loads(begun)
     kallsyms = KallsymsStream(_read_only(loads))
     stream = _Following(kept, kallsyms, loads)
@@ -184,6 +189,13 @@ def _first_pass(payload: Payload, name: str) -> tuple[KeptBytes, Kallsyms | None
             f"it unpacks to {kept.size} bytes, not to the {payload.unpacked_size} of output_len"
         )
     return kept, kallsyms.found
+
+
+def _pass_over(blocks: Iterator[bytes], size: int, payload: Payload, name: str) -> None:
+    """Unpack the rest, of which ``size`` bytes are there; raises as that does."""
+    for block in blocks:
+        size += len(block)
+        _check(size, payload, name)
 
 
 def _begun(head: bytes, limit: int, name: str) -> _UnpackedElf:
