@@ -21,15 +21,15 @@ from smecheck.case import Case, Identified, Located, Resolved
 from smecheck.checks.apply import (
     contradicting,
     deciding_findings,
+    errors_of,
     findings_of,
     findings_up_to_a_hit,
     rule_results,
 )
-from smecheck.checks.finding import Effect
 from smecheck.checks.judgement import Judged, Judgement
 from smecheck.checks.kaslr_question import bases_of_kaslr, may_stay, places_of_kaslr
 from smecheck.checks.not_checked import not_checked
-from smecheck.checks.verdict import SAFE, judge
+from smecheck.checks.verdict import is_open_wherever_moved, judge
 from smecheck.evidence import Known, Unknown
 from smecheck.inputs_used import inputs_used
 from smecheck.kernel.facts import code_premise
@@ -108,34 +108,17 @@ def verdict_on(case: Case, predicted: PredictedLoad) -> Verdict:
     if may_stay(located) and _is_hit_unmoved(located):
         return Verdict.UNDECIDED
     resolved = _settled(located, places_of_kaslr(located, first_only=True), derives=False)
-    judged = None
-    for findings in deciding_findings(resolved):
-        if judged is None:
-            judged = _to_judge(resolved, findings, with_examples=False)
-        elif len(findings) > len(judged.findings):
-            # What voids a proof can make a verdict: it is among the first ones.
-            judged = replace(judged, findings=findings)
-        else:
-            break
-        verdict = judge(judged).verdict
-        if verdict not in SAFE:
-            break
-    return verdict
+    findings, errors = deciding_findings(resolved)
+    return judge(_to_judge(resolved, findings, errors, with_examples=False)).verdict
 
 
 def _is_hit_unmoved(located: Located) -> bool:
-    """Return whether the kernel is hit where it may stay, and that decides.
-
-    Then the verdict is "undecided" whatever there is at the places of KASLR. An error that does not
-    depend on the place may decide otherwise.
-    """
+    """Return whether the kernel is hit where it may stay, and that decides."""
     nowhere = Unknown("where KASLR may put the kernel was not asked")
     unmoved = _settled(located, nowhere, derives=False)
-    judged = _to_judge(unmoved, findings_up_to_a_hit(unmoved), with_examples=False)
-    colliding = judged.with_effect(Effect.COLLISION)
-    if not colliding or any(finding.span is None for finding in colliding):
-        return False
-    return judge(judged).verdict is Verdict.UNDECIDED
+    findings = findings_up_to_a_hit(unmoved)
+    errors = WhenAsked(lambda: errors_of(findings))
+    return is_open_wherever_moved(_to_judge(unmoved, findings, errors, with_examples=False))
 
 
 def report_on(case: Case, predicted: PredictedLoad | None) -> Report:
@@ -210,14 +193,21 @@ def _settled(located: Located, places: Fact[KaslrSweep], *, derives: bool = True
 def _judged(resolved: Resolved) -> tuple[Judged, tuple[RuleResult, ...]]:
     """Hold the rules against the case, and work the proof out."""
     checks = rule_results(resolved)
-    return _to_judge(resolved, findings_of(checks)), checks
+    findings = findings_of(checks)
+    errors = WhenAsked(lambda: errors_of(findings))
+    return _to_judge(resolved, findings, errors, with_examples=True), checks
 
 
 def _to_judge(
-    resolved: Resolved, findings: tuple[Finding, ...], *, with_examples: bool = True
+    resolved: Resolved,
+    findings: tuple[Finding, ...],
+    errors: WhenAsked[tuple[Finding, ...]],
+    *,
+    with_examples: bool,
 ) -> Judged:
+    # What voids a proof can make a verdict, so it is among any findings.
     proven = WhenAsked(lambda: _proof(resolved, findings, with_examples=with_examples))
-    return extended(Judged, resolved, proven=proven, findings=findings, changes=())
+    return extended(Judged, resolved, proven=proven, findings=findings, erring=errors, changes=())
 
 
 def _proof(

@@ -12,6 +12,7 @@ from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severi
 from smecheck.checks.rule import Lack, Rule
 from smecheck.evidence import Unknown, value_of
 from smecheck.remembered import remembered
+from smecheck.when_asked import WhenAsked
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
@@ -31,21 +32,35 @@ def rule_results(resolved: Resolved) -> tuple[RuleResult, ...]:
     return tuple(results[rule_id] for rule_id in sorted(results))
 
 
-def deciding_findings(resolved: Resolved) -> Iterator[tuple[Finding, ...]]:
-    """Yield what those rules find that can make a verdict; then, with it, all errors.
+def deciding_findings(
+    resolved: Resolved,
+) -> tuple[tuple[Finding, ...], WhenAsked[tuple[Finding, ...]]]:
+    """Return what those rules find that can make a verdict; and all errors, for who asks for them.
 
-    The second time is for a verdict beside which no error may stand. A rule of a milder kind has no
-    errors, so that no other rule is skipped because of it either; nor is a rule that can make a
-    verdict because of one that cannot. Where all places of KASLR were asked, one of them says
-    nothing new.
+    A rule of a milder kind has no errors, so that no other rule is skipped because of it either;
+    nor is a rule that can make a verdict because of one that cannot. Where all places of KASLR were
+    asked, one of them says nothing new.
     """
-    are_all_asked = _decide_by_places(resolved)
+    can_decide, cannot = _deciding(applicable(resolved), _decide_by_places(resolved))
     failed: set[str] = set()
-    found: list[Finding] = []
-    for chosen in _deciding(applicable(resolved), are_all_asked):
-        for _, came in _applied(resolved, chosen, failed):
-            found += () if isinstance(came, Lack) else came
-        yield _in_order(found)
+    found = _found(resolved, can_decide, failed)
+    return _in_order(found), WhenAsked(
+        lambda: errors_of(_in_order([*found, *_found(resolved, cannot, failed)]))
+    )
+
+
+def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the errors among findings."""
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
+def _found(resolved: Resolved, rules: Iterable[Rule], failed: set[str]) -> list[Finding]:
+    return [
+        finding
+        for _, came in _applied(resolved, rules, failed)
+        if not isinstance(came, Lack)
+        for finding in came
+    ]
 
 
 def findings_up_to_a_hit(resolved: Resolved) -> tuple[Finding, ...]:

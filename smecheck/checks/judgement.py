@@ -49,6 +49,9 @@ class Judged(Resolved):
     proven: WhenAsked[Proof | None]
     """Worked out when ``proof`` is asked for."""
     findings: tuple[Finding, ...]
+    """At least those that can make a verdict."""
+    erring: WhenAsked[tuple[Finding, ...]]
+    """Worked out when ``errors`` are asked for."""
     changes: tuple[OtherValue, ...]
     """What would come of it if the load were another than it was assumed to be."""
 
@@ -56,6 +59,11 @@ class Judged(Resolved):
     def proof(self) -> Proof | None:
         """What every loader must keep to the kernel, held against the workarea."""
         return self.proven.value
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """All errors that there are, whether or not they can make a verdict."""
+        return self.erring.value
 
     def with_effect(self, effect: Effect) -> list[Finding]:
         """Return the findings with that effect on the verdict."""

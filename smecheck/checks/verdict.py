@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.decisive_fact import missing, missing_around, not_placed
-from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding, Severity
+from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Placing
@@ -57,6 +57,21 @@ def judge(judged: Judged) -> Judgement:
         or _inactive(judged)
         or _of_workarea(judged),
     )
+
+
+def is_open_wherever_moved(unmoved: Judged) -> bool:
+    """Return whether the verdict is undecided, whatever there is at the places of KASLR.
+
+    So it is by :func:`_by_kaslr` where the kernel is hit if it stays, unless an error that does not
+    depend on the place decides otherwise.
+
+    Args:
+        unmoved: a kernel that KASLR may move or leave where it is, its places not asked.
+    """
+    colliding = unmoved.with_effect(Effect.COLLISION)
+    if not colliding or any(finding.span is None for finding in colliding):
+        return False
+    return judge(unmoved).verdict is Verdict.UNDECIDED
 
 
 def _of_workarea(judged: Judged) -> Judgement:
@@ -119,17 +134,17 @@ def _doubted(judged: Judged, judgement: Judgement) -> Judgement:
 
 def _consistent(judged: Judged, judgement: Judgement) -> Judgement:
     """Return a judgement that no finding contradicts: nothing is clear beside an error."""
-    errors = [finding for finding in judged.findings if finding.severity is Severity.ERROR]
-    if not errors or judgement.verdict not in SAFE:
+    if judgement.verdict not in SAFE or not judged.errors:
         return judgement
+    error = judged.errors[0]
     if judgement.verdict is Verdict.NOT_APPLICABLE:
-        headline = f"{judgement.headline}; but {errors[0].message}"
-        return replace(judgement, headline=headline, next_step=errors[0].remedy)
+        headline = f"{judgement.headline}; but {error.message}"
+        return replace(judgement, headline=headline, next_step=error.remedy)
     return Judgement(
         Verdict.UNDECIDED,
         Basis.PARTIAL,
-        f"{errors[0].message}; apart from that: {judgement.headline}",
-        errors[0].remedy,
+        f"{error.message}; apart from that: {judgement.headline}",
+        error.remedy,
     )
 
 
