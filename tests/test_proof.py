@@ -323,8 +323,14 @@ def test_a_vmlinux_that_is_loaded_as_it_is_takes_its_own_way() -> None:
 
 
 def grown(image: KernelImage, by: int) -> KernelImage:
-    """Return the kernel with its _end moved, and nothing else."""
-    return replace(image, symbols={**image.symbols, "_end": image.symbols["_end"] + by})
+    """Return the kernel with a larger .brk, after which _end lies, and nothing else."""
+    sections = tuple(
+        replace(one, size=one.size + by) if one.name == ".brk" else one for one in image.sections
+    )
+    moved = {name: image.symbols[name] + by for name in ("_end", "__brk_limit")}
+    last = image.loads[-1]
+    loads = (*image.loads[:-1], replace(last, memsz=last.memsz + by))
+    return replace(image, symbols={**image.symbols, **moved}, sections=sections, loads=loads)
 
 
 def test_a_lucky_kernel_may_grow_until_the_margin_is_used_up() -> None:

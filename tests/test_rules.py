@@ -125,6 +125,9 @@ def crash_kernel(end: int) -> MemoryMap:
     return machine(f"  0c000000-{end - 1:08x} : Crash kernel")
 
 
+TWO_RESERVED = machine("  0c000000-10d40fff : Crash kernel", "  20000000-2fffffff : Crash kernel")
+
+
 def running(bss: int) -> MemoryMap:
     code = "  01000000-01500000 : Kernel code"
     return machine(code, f"  {bss:08x}-01ffffff : Kernel bss")
@@ -133,6 +136,21 @@ def running(bss: int) -> MemoryMap:
 def with_header(image: KernelImage, **fields: int | bool) -> KernelImage:
     known = {name: Known(value, "a test") for name, value in fields.items()}
     return replace(image, header=replace(image.header, **known))
+
+
+OLD_END = 0xFFFFFFFF81A16000
+
+
+def ending(end: int, image: KernelImage = NEW) -> KernelImage:
+    """Return a kernel whose _end is said to be elsewhere."""
+    return replace(image, symbols={**image.symbols, "_end": end})
+
+
+def bare(limit: str = "__brk_limit", *, loads: bool = False) -> KernelImage:
+    """Return the v5.0 kernel by its symbols alone, or by the LOADs and no other symbol of .brk."""
+    kept = {"_text": OLD.symbols["_text"], "_end": OLD_END}
+    symbols = kept if loads else {**kept, limit: OLD.symbols[limit]}
+    return replace(OLD, symbols=symbols, sections=(), loads=OLD.loads if loads else ())
 
 
 def scratch(offset: int = 0x3600000, size: int = 4 << 20, kind: str = "PROGBITS") -> KernelImage:
@@ -487,6 +505,16 @@ CASES = [
     alone("SME026", "less than the kernel", with_header(NEW, init_size=0x342F000), error()),
     alone("SME026", "as large as the kernel", with_header(NEW, init_size=0x3430000)),
     alone("SME026", "linked elsewhere", with_header(NEW, pref_address=0x1200000), error()),
+    alone("SME026", "_end not after .brk", ending(0xFFFFFFFF84420000), error()),
+    alone("SME026", "_end past .brk", ending(0xFFFFFFFF84431000), error()),
+    alone("SME026", "_end inside .bss", ending(0xFFFFFFFF84000000), error()),
+    alone("SME026", "_end after .brk", ending(0xFFFFFFFF84430000)),
+    alone("SME026", "_end not after its limit", ending(OLD_END - PAGE, bare()), error()),
+    alone("SME026", "_end after its limit", ending(OLD_END, bare())),
+    alone("SME026", "_end below .bss", ending(OLD_END - 0x20000, bare("__bss_stop")), error()),
+    alone("SME026", "_end before theirs", ending(OLD_END - PAGE, bare(loads=True)), error()),
+    alone("SME026", "_end past the LOADs", ending(OLD_END + PAGE, bare(loads=True)), error()),
+    alone("SME026", "_end where the LOADs end", ending(OLD_END, bare(loads=True))),
     alone("SME026", "no SME", configured(NEW, CONFIG_AMD_MEM_ENCRYPT="n"), error()),
     alone("SME026", "SME", configured(NEW, CONFIG_AMD_MEM_ENCRYPT="y")),
     alone("SME026", "a stranger", replace(NEW, misfits=(STRANGER,)), error()),
@@ -522,6 +550,7 @@ CASES = [
     within("SME025", "a page out", crash_kernel(0x10D40000), error(KERNEL), request=CRASH),
     within("SME025", "another", crash_kernel(0x10D41000), error(FAR), request=CRASH),
     in_reservation("SME025", "inside", crash_kernel(0x10D41000)),
+    within("SME025", "in the low of two", TWO_RESERVED, error(KERNEL), request=CRASH),
     sources("SME040", "log agrees", log=log_of(*e820(*SAME)), firmware=listed(*SAME)),
     sources("SME040", "log, workarea", error(at(0x10C00000, FRAME)), log=log_of(*e820(*HOLED))),
     sources("SME040", "list, workarea", error(at(0x10C00000, FRAME)), firmware=listed(*HOLED)),

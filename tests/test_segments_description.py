@@ -81,6 +81,14 @@ def test_an_address_without_a_size_is_a_page_at_least() -> None:
     assert schema_accepts(text)
 
 
+@pytest.mark.parametrize("role", [SegmentRole.ELFCOREHDR, SegmentRole.BACKUP])
+def test_a_segment_shows_the_mode(role: SegmentRole) -> None:
+    text = f"{HEAD}segments: [{{name: {role.value}, start: 4K, size: 4K}}]"
+    shown = f"{role.value} (s.yaml:2), which only kexec -p loads"
+    assert read(text).mode == Known(Mode.CRASH, shown)
+    assert read(f"{text}\nmode: crash").mode == Known(Mode.CRASH, "s.yaml:3: mode")
+
+
 @pytest.mark.parametrize("role", SegmentRole)
 def test_every_role_has_a_name(role: SegmentRole) -> None:
     text = f"{HEAD}segments: [{{name: {role.value}, start: 0, size: 4K}}]"
@@ -126,6 +134,9 @@ WRONG = {
     f"{one('name: kernel, start: 4K, size: 1')}\nmode: kdump": (
         "3:7: unknown value 'kdump'; known are crash, load"
     ),
+    f"{one('name: elfcorehdr, start: 4K, size: 4K')}\nmode: load": (
+        "3:7: load contradicts the segment elfcorehdr (s.yaml:2), which only kexec -p loads"
+    ),
     f"{one('name: boot_params, start: 70151000, size: 4K')}\nmode: load": (
         "2:39: 0x42e6b58 is not the beginning of a page, as that of every segment of kexec is "
         "(hexadecimal numbers begin with 0x)"
@@ -134,7 +145,7 @@ WRONG = {
         "3:1: unknown key 'kernel'; known are cmdline, loader, mode, schema, segments"
     ),
 }
-READER_ALONE = ("not above", "64 bits", "sexagesimal", "twice", "of a page")
+READER_ALONE = ("not above", "64 bits", "sexagesimal", "twice", "of a page", "contradicts")
 """What a JSON Schema cannot say, or does not see after YAML's own rules were applied."""
 
 

@@ -168,6 +168,16 @@ def test_only_a_whole_list_shows_that_a_symbol_is_missing(text: str, complete: b
     assert read(text).symbols_complete is complete
 
 
+@pytest.mark.parametrize("kept", [(), ("sme_enable",), ("__pi_sme_enable",)])
+def test_a_list_that_was_searched_is_not_whole(kept: tuple[str, ...]) -> None:
+    """``grep -v sme`` leaves what stands beside the SME code in its source file."""
+    names = ("early_set_memory_encrypted", *kept)
+    rows = "".join(f"ffffffff81862d00 T {name}\n" for name in names)
+    found = read(filler(1100) + listed(without("sme_encrypt_kernel", "sme_enable")) + rows)
+    assert found.symbols_complete is bool(kept)
+    assert value_of(identify(found).sme_code) is (True if kept else None)
+
+
 def test_a_whole_list_without_sme_code_is_a_kernel_without_it() -> None:
     whole = filler(1100) + listed(without("sme_encrypt_kernel"))
     assert value_of(identify(read(whole)).scheme) is Scheme.NO_SME

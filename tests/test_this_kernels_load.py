@@ -190,3 +190,13 @@ def test_a_segment_of_unknown_size_ends_where_the_next_begins_at_the_latest() ->
     report, _ = answer(OLD, recorded(open_ended), request)
     assert report.verdict is Verdict.UNDECIDED
     assert "the size of purgatory at 0x3fe00000 is not known" in report.headline
+
+
+def test_the_init_size_that_kexec_printed_is_another() -> None:
+    """The message names the two that differ, not the segment, which is of this kernel's size."""
+    segments = replace(loaded(ONE), init_size=Known(0x1D41000, "kexec.log:5: kernel init_size"))
+    _, found = answer(OLD, segments)
+    assert found == [
+        "the kernel that was loaded has an init_size of 29.2 MiB (0x1d41000) (kexec.log:5: kernel "
+        "init_size), this one of 13.2 MiB (0xd41000)"
+    ]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, rule
-from smecheck.evidence import Known, Unknown
-from smecheck.kernel.constants import PMD_SIZE, START_KERNEL_MAP
+from smecheck.evidence import Known, Unknown, value_of
+from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.kernel.identity import is_since
-from smecheck.kernel.image import KernelConfig
+from smecheck.kernel.image import KernelConfig, Scheme
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
+from smecheck.span import align_up
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
@@ -52,13 +53,16 @@ def different_builds(resolved: Resolved) -> Iterator[Observation]:
     The vmlinux shows where the workarea is, the bzImage how much memory is reserved for the kernel.
     Files of two builds prove nothing together: with a bzImage left over from an earlier build, a
     gate would pass a kernel that nobody ships. Compared are build-id, release, distances between
-    symbols, places of sections, the fields of the setup header and the configuration.
+    symbols, places of sections, the fields of the setup header and the configuration. A
+    description in which a digit slipped is such a mixture, too: what the linker script and the
+    header derive from each other must fit.
 
     Passes: a vmlinux, and a bzImage whose payload has the same build-id.
     Fails: a vmlinux of 6.1.0-56, and a bzImage that says 6.1.0-55; an init_size of 0x2800000 for a
-    kernel that has 0x2830000 from _text to _end.
+    kernel that has 0x2830000 from _text to _end; an _end that is not where .brk ends.
     Sources: arch/x86/boot/header.S, init_size is never below VO_INIT_SIZE, and pref_address is
-    LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v7.3).
+    LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v7.3);
+    arch/x86/kernel/vmlinux.lds.S, .brk, __brk_limit and _end (the same).
     """
     image = resolved.image
     for misfit in image.misfits:
@@ -67,6 +71,7 @@ def different_builds(resolved: Resolved) -> Iterator[Observation]:
             f"{misfit.others} there, {misfit.stated} here",
         )
     yield from _header_of_another_build(resolved)
+    yield from _end_of_another_build(resolved)
     if image.config:
         from smecheck.kernel.same_build import config_contradiction
 
@@ -181,6 +186,38 @@ def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
             yield Observation(
                 message=f"pref_address is {address_text(pref.value)}, but _text is linked for "
                 f"{address_text(linked)}",
+            )
+
+
+def _end_of_another_build(resolved: Resolved) -> Iterator[Observation]:
+    """Yield what _end contradicts of what the linker script puts around it."""
+    image, end = resolved.image, resolved.image.symbols.get("_end")
+    if end is None:
+        return
+    where = f"_end is at {address_text(end)} ({image.symbol_origin('_end')})"
+    brk, limit = image.section(".brk"), image.symbols.get("__brk_limit")
+    last = max((load.vaddr + load.memsz for load in image.loads), default=None)
+    if limit is not None and align_up(limit, PAGE_SIZE) != end:
+        yield Observation(
+            message=f"{where}, but __brk_limit, which is in the page before, at "
+            f"{address_text(limit)}",
+        )
+    elif brk is not None and not image.symbols_shifted and align_up(brk.end, PAGE_SIZE) != end:
+        yield Observation(
+            message=f"{where}, but section .brk, which ends in the page before, ends at "
+            f"{address_text(brk.end)}",
+        )
+    elif image.symbols.get("__bss_stop", end) > end:
+        yield Observation(
+            message=f"{where}, below __bss_stop at {address_text(image.symbols['__bss_stop'])}",
+        )
+    elif brk is None and last is not None and not image.symbols_shifted:
+        covered = align_up(last, PAGE_SIZE)
+        after_end = value_of(resolved.facts.scheme) is Scheme.AFTER_END
+        # What follows _end in an image is the workarea's section alone.
+        if covered < end or (after_end and covered > end):
+            yield Observation(
+                message=f"{where}, but the last LOAD ends at {address_text(last)}",
             )
 
 

@@ -82,27 +82,32 @@ def past_crash_reservation(resolved: Resolved) -> Iterator[Observation]:
     remedy="give the memory map of the boot in which this crash kernel was loaded",
 )
 def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
-    """A segment of a crash load lies outside every "Crash kernel" of the memory map.
+    """A segment of a crash load lies outside the "Crash kernel" of the memory map.
 
-    kexec -p places segments in the reservation only. Where the map shows it elsewhere, map and load
-    are of different boots or machines, and nothing can be concluded from both.
+    kexec -p places segments in the reservation only; of two, as crashkernel=…,high makes them, in
+    the high one. Where the map shows it elsewhere, map and load are of different boots or machines,
+    and nothing can be concluded from both.
 
     Passes: a crash kernel whose segments lie inside "Crash kernel".
-    Fails: one of which a segment reaches a page out of it.
-    Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v7.3.
+    Fails: one of which a segment reaches a page out of it; one in the low of two.
+    Sources: kernel/kexec_core.c, sanity_check_segment_list(), crashk_res, v5.0 to v7.3;
+    arch/x86/kernel/setup.c, later kernel/crash_reserve.c: crashk_low_res is reserved only for a
+    crashk_res at or above 4 GiB.
     """
     memory, segments = resolved.memory, resolved.segments
     if memory is None or segments is None or not resolved.boot.path.is_crash:
         return
-    reserved = SpanSet(region.span for region in memory.crash_kernel)
+    reserved = SpanSet(region.span for region in memory.crash_kernel[-1:])
+    low = SpanSet(region.span for region in memory.crash_kernel[:-1])
     outside = [one for one in segments.segments if not reserved.covers(one.span)]
     kernels = [one for one in outside if one.role is SegmentRole.KERNEL]
     # A log may give the ends in whole MiB: the small segments lie near them.
     others = outside if memory.kind is MapKind.IOMEM else []
     if len(reserved):
         for segment in kernels or others:
+            which = "the high of the two" if low.covers(segment.span) else "the"
             yield Observation(
-                message=f"the {segment.role.value} segment of {segments.source} is not in the "
+                message=f"the {segment.role.value} segment of {segments.source} is not in {which} "
                 f"Crash kernel of {memory.source}",
                 span=segment.span,
                 other=segment_party(segment),

@@ -391,9 +391,15 @@ def _other_size(
         return
     if isinstance(init_size, Known):
         loaded = segments.init_size
-        fits = size in _sizes_of_this_kernel(image, init_size.value)
-        if not fits or (isinstance(loaded, Known) and loaded.value != init_size.value):
+        if size not in _sizes_of_this_kernel(image, init_size.value):
             yield _of_another_kernel(kernel, f"init_size is {size_text(init_size.value)}")
+        elif isinstance(loaded, Known) and loaded.value != init_size.value:
+            yield Observation(
+                message=f"the kernel that was loaded has an init_size of {size_text(loaded.value)} "
+                f"({loaded.origin}), this one of {size_text(init_size.value)}",
+                span=kernel.span,
+                other=segment_party(kernel),
+            )
         return
     least = max(_least_sizes(resolved), default=0)
     if size < least:

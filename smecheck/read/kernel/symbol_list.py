@@ -36,6 +36,10 @@ WITNESSES = ("_text", "_end", "start_kernel", "startup_64")
 """A whole list has these, too; what people search a list for (``grep -E '_text|_end'`` finds
 thousands of lines) leaves the last two out."""
 
+BESIDE_SME_CODE = "early_set_memory_encrypted"
+"""Of arch/x86/mm/mem_encrypt.c, later mem_encrypt_amd.c, v4.14 to v7.3: a kernel that has it has
+the SME code as well, so a list that lacks that was searched (``grep -v sme``)."""
+
 WANTED = (
     *IDENTITY_SYMBOLS,
     *SME_CODE_SYMBOLS[1:],
@@ -45,6 +49,7 @@ WANTED = (
     *(name for _, section in SECTION_SYMBOLS.values() for name in (section.begin, section.end)),
     "_stext",
     "__bss_stop",
+    "__brk_limit",
     "__end_of_kernel_reserve",
 )
 """The symbols that are read."""
@@ -54,7 +59,9 @@ _HEAD_SIZE = 64 << 10
 _OTHERS_LIMIT = 100
 _NAMES = re.compile(
     rb"[ \t](?:"
-    + b"|".join(re.escape(name.encode()) for name in all_spellings((*WANTED, *WITNESSES)))
+    + b"|".join(
+        re.escape(name.encode()) for name in all_spellings((*WANTED, *WITNESSES, BESIDE_SME_CODE))
+    )
     + rb")[ \t\r]*$",
     re.MULTILINE,
 )
@@ -179,8 +186,10 @@ def _read(pieces: Iterator[bytes], name: str) -> KernelImage:
 
 
 def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
-    is_whole = is_long and all(witness in symbols.addresses for witness in WITNESSES)
     addresses, spelled = by_plain_name(symbols.of(all_spellings(WANTED)))
+    is_searched = BESIDE_SME_CODE in symbols.addresses and SME_CODE_SYMBOLS[1] not in addresses
+    has_witnesses = all(witness in symbols.addresses for witness in WITNESSES)
+    is_whole = is_long and has_witnesses and not is_searched
     lines = {key: symbols.lines[spelled.get(key, key)] for key in addresses}
     if "_text" not in addresses and "_stext" in addresses:
         # vmlinux.lds.S: on x86-64 both stand at the start of .text.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smecheck.evidence import Fact, Known, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.read.load.recorded_load import SEGMENTS_LIMIT
@@ -14,6 +15,8 @@ SCHEMA = "smecheck/segments-v1"
 
 _KEYS = ("loader", "mode", "cmdline", "segments")
 _SEGMENT_KEYS = ("name", "start", "size", "end")
+_OF_CRASH = (SegmentRole.ELFCOREHDR, SegmentRole.BACKUP)
+"""What only kexec -p loads: kexec/arch/i386/crashdump-x86.c, arch/x86/kernel/crash.c."""
 
 
 def read_segments_description(text: str, name: str) -> SegmentList:
@@ -23,15 +26,28 @@ def read_segments_description(text: str, name: str) -> SegmentList:
         MalformedInput: it is not YAML, or not such a description.
     """
     fields = open_description(text, name, SCHEMA, _KEYS)
+    listed = _segments(fields)
     segments = SegmentList(
         source=name,
-        segments=_segments(fields),
+        segments=listed,
         loader=fields.fact("loader", member(Loader)),
-        mode=fields.fact("mode", member(Mode)),
+        mode=_mode(fields, listed),
         cmdline=fields.fact("cmdline", one_line),
     )
     fields.finish()
     return segments
+
+
+def _mode(fields: Fields, listed: tuple[Segment, ...]) -> Fact[Mode]:
+    """Return the mode that the description states, or that its segments show."""
+    stated = fields.fact("mode", member(Mode))
+    of_crash = next((segment for segment in listed if segment.role in _OF_CRASH), None)
+    if of_crash is None or value_of(stated) is Mode.CRASH:
+        return stated
+    shown = f"{of_crash.role.value} ({of_crash.where}), which only kexec -p loads"
+    if isinstance(stated, Known):
+        fields.problem("mode", f"{stated.value.value} contradicts the segment {shown}")
+    return Known(Mode.CRASH, shown)
 
 
 def _segments(fields: Fields) -> tuple[Segment, ...]:
