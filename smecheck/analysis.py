@@ -73,10 +73,10 @@ def analyze(case: Case) -> Report:
         report = replace(report, cross_check=cross_checked(case, report.segments))
     if predicted is None or report.basis is Basis.PROOF:
         return report
-    from smecheck.checks.what_if import changes, told
+    from smecheck.checks.what_if import changes, dependences
 
     found = changes(predicted, report.verdict, lambda other: verdict_on(case, other))
-    report = replace(report, assumptions=(*report.assumptions, *told(found, report.verdict)))
+    report = replace(report, assumptions=(*report.assumptions, *dependences(found, report.verdict)))
     return _worded(report, judge(replace(judged, changes=found)))
 
 
@@ -306,7 +306,7 @@ def _worded(report: Report, judgement: Judgement) -> Report:
 
 
 def _around_first_boot(case: Case, listed: SegmentList | None) -> SegmentList | None:
-    """Return what lies around a kernel that a boot loader starts, as a list or boot_params tell."""
+    """Return what lies around a kernel that a boot loader starts, by a list or boot_params."""
     if listed is None and case.early is None:
         return None
     from smecheck.boot.kaslr.around_first_boot import around_first_boot, of_first_boot

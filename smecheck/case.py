@@ -47,7 +47,7 @@ class Case:
     """/sys/firmware/memmap, or what stands for it."""
     log: KernelLog | None = None
     machine: Machine | None = None
-    """What more is known of the machine that loads, and of what kexec is told."""
+    """What more is known of the machine that loads, and of what kexec is asked for."""
     cross_check: bool = False
     """Whether a recorded load is to be predicted as well, and held against the prediction."""
     early: EarlyBoot | None = None
@@ -159,7 +159,7 @@ class Resolved(Located):
     kernel_moved: bool
     """The kernel runs elsewhere than its segment puts it: KASLR moved it."""
     places: Fact[KaslrSweep]
-    """The places that KASLR may choose, and what it meets there; or why that is no question."""
+    """The places that KASLR may choose, and what it meets there; or why that is not a question."""
     bases: Fact[PossibleBases] | None
     """Where KASLR may put the kernel, where the user says that it runs at one place."""
 

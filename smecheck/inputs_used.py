@@ -32,7 +32,7 @@ def inputs_used(case: Case, segments: SegmentList | None) -> tuple[InputUse, ...
         uses.append(InputUse(memory.source, "iomem", _used_of_memory(memory)))
     early, firmware = case.early, case.firmware
     if early is not None:
-        uses.append(InputUse(early.source, "boot-params", early.told))
+        uses.append(InputUse(early.source, "boot-params", early.known))
     if firmware is not None and firmware.kind.value in _GIVEN_MAPS:
         uses.append(InputUse(firmware.source, "memmap", ("firmware_map",)))
     if case.log is not None:
@@ -83,10 +83,10 @@ def _used_of_memory(memory: MemoryMap) -> tuple[str, ...]:
 
 def _used_of_host(host: Host) -> tuple[str, ...]:
     """Return the names of the facts that are known of a host."""
-    told = []
+    names = []
     for name in field_names(host):
         value = getattr(host, name)
         given = isinstance(value, Known) and value.origin.startswith(f"{host.source}:")
         if given or (name in _PLAIN and value):
-            told.append(name)
-    return tuple(told)
+            names.append(name)
+    return tuple(names)

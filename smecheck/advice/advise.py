@@ -58,7 +58,7 @@ def try_out(what_if: WhatIf) -> Trial:
     """Ask the question that a change leads to.
 
     What is safe is asked once more with other values of what was assumed, so that it helps only
-    where whoever makes the change is told the same.
+    where whoever makes the change is shown the same.
     """
     report = answer(what_if.case)
     if is_safe(report):
@@ -125,7 +125,7 @@ class Present:
 def as_recorded(predicted: Case, recorded: SegmentList | None) -> tuple[Case, str]:
     """Return the question whose prediction gives the load that was recorded, and what to say of it.
 
-    A record does not tell the window (``--mem-max``) that kexec was given: where the prediction
+    A record does not show the window (``--mem-max``) that kexec was given: where the prediction
     differs without one, the end of the highest segment is tried.
     """
     if recorded is None:

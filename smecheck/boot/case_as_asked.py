@@ -116,7 +116,7 @@ def _reserved_places(case: Case) -> list[tuple[Span, str]]:
     if memory is not None and memory.crash_kernel:
         return [(region.span, memory.where(region)) for region in memory.crash_kernel]
     if log is not None and log.boot.crash_reservations:
-        return [(told.span, told.where) for told in log.boot.crash_reservations]
+        return [(one.span, one.where) for one in log.boot.crash_reservations]
     host = machine.host if machine is not None else None
     if host is not None and host.crash_kernel is not None:
         return [(host.crash_kernel, f"{host.source}: crash_kernel")]

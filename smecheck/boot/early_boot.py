@@ -110,7 +110,7 @@ class EarlyBoot:
     """``output`` is the lowest place that it can be, since nothing shows it."""
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def known(self) -> tuple[str, ...]:
         """The names of what is known."""
         facts: dict[str, Fact[object]] = {
             name: getattr(self, name)
@@ -121,7 +121,7 @@ class EarlyBoot:
 
 
 def from_boot_params(params: BootParams, cmdline: Fact[str]) -> EarlyBoot:
-    """Return what boot_params tell; what they only point to stays unknown."""
+    """Return what boot_params show; what they only point to stays unknown."""
     name = params.source
     cmdline_address = Known(params.cmdline_address, f"{name}: cmd_line_ptr")
     if params.cmdline_address == 0:

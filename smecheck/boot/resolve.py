@@ -108,8 +108,8 @@ def _overridden(found: Identified) -> Iterator[str]:
 
         yield from sizes_not_told(segments)
     load = found.case.segments
-    told = () if load is None else load.of(SegmentRole.INITRD)
-    if asked.initrd_size is not None and any(segment.size_is_known for segment in told):
+    initrds = () if load is None else load.of(SegmentRole.INITRD)
+    if asked.initrd_size is not None and any(segment.size_is_known for segment in initrds):
         yield "the load shows the initrd: --initrd is ignored"
 
 

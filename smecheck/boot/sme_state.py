@@ -266,7 +266,7 @@ def _presumed_off_by_release(found: Identified, cmdline: str, path: Path) -> str
 
 
 def switches_of(image: KernelImage, facts: KernelFacts) -> tuple[tuple[SmeSwitch, ...], str]:
-    """Return the variants that the image leaves open, and what told them.
+    """Return the variants that the image leaves open, and what shows that.
 
     A version alone does not narrow them down: distributions backported all of these changes.
     """

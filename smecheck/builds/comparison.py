@@ -69,11 +69,11 @@ def _verdict_row(old: BuildFacts, new: BuildFacts) -> GateRow:
 def _regressions(old: BuildFacts, new: BuildFacts) -> Iterator[GateRow]:
     """Yield the rules that only the new build breaks, or breaks worse."""
     before = {finding.rule: finding.severity.rank for finding in reversed(old.findings)}
-    told: set[str] = set()
+    shown: set[str] = set()
     for finding in new.findings:
         worse = finding.severity.rank < before.get(finding.rule, len(Severity))
-        if worse and finding.rule not in told:
-            told.add(finding.rule)
+        if worse and finding.rule not in shown:
+            shown.add(finding.rule)
             yield GateRow(
                 KERNEL_TARGET,
                 finding.rule,

@@ -20,7 +20,7 @@ _OUTCOMES = {
 
 DECIDING = ("SME007", *REFUTING)
 """Bytes that nobody owns, code that computes otherwise or faults: where they are known, whether the
-proof holds is no open question."""
+proof holds is not an open question."""
 
 
 @record

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _RAM = "System RAM"
 _LIMIT = 4
-"""Places told of each kind of difference."""
+"""Places shown of each kind of difference."""
 
 
 @record
@@ -36,7 +36,7 @@ class Difference:
     other: Region | None
     """What the other map calls it; ``None`` where it has nothing there."""
     more: int
-    """How many further places of this kind are not told one by one."""
+    """How many further places of this kind are not shown one by one."""
 
 
 def ram_without(one: MemoryMap, other: MemoryMap) -> Iterator[Difference]:
@@ -156,13 +156,13 @@ def reservations_contradict(resolved: Resolved) -> Iterator[Observation]:
         return
     boot = log.boot
     shown = list(memory.crash_kernel)
-    for told in boot.crash_reservations:
-        match = next((r for r in shown if _begins_alike(r, told, boot)), None)
+    for reservation in boot.crash_reservations:
+        match = next((r for r in shown if _begins_alike(r, reservation, boot)), None)
         if match is not None:
             shown.remove(match)
-            yield from _other_end(memory, match, told, boot)
+            yield from _other_end(memory, match, reservation, boot)
         elif shown or memory.complete:
-            yield _lost(resolved, memory, told, shown)
+            yield _lost(resolved, memory, reservation, shown)
     if not boot.crash_reservations and boot.crash_failures:
         failure = boot.crash_failures[0]
         for region in shown:
@@ -284,32 +284,33 @@ def _used(resolved: Resolved) -> Iterator[tuple[str, Span]]:
         yield segment.role.value, segment.span
 
 
-def _begins_alike(region: Region, told: CrashReservation, boot: LoggedBoot) -> bool:
-    slack = 0 if is_exact(told, boot) else _MIB
-    return 0 <= region.span.start - told.span.start <= slack
+def _begins_alike(region: Region, reservation: CrashReservation, boot: LoggedBoot) -> bool:
+    slack = 0 if is_exact(reservation, boot) else _MIB
+    return 0 <= region.span.start - reservation.span.start <= slack
 
 
 def _other_end(
-    memory: MemoryMap, region: Region, told: CrashReservation, boot: LoggedBoot
+    memory: MemoryMap, region: Region, reservation: CrashReservation, boot: LoggedBoot
 ) -> Iterator[Observation]:
-    slack = 0 if is_exact(told, boot) else 2 * _MIB
-    further = region.span.end - told.span.end
+    slack = 0 if is_exact(reservation, boot) else 2 * _MIB
+    further = region.span.end - reservation.span.end
     if 0 <= further <= slack:
         return
     shrunk = further < 0
     yield Observation(
         severity=Severity.NOTE if shrunk else Severity.WARNING,
-        message=f"{told.where} shows a crash reservation up to {address_text(told.span.end)}, "
+        message=f"{reservation.where} shows a crash reservation up to "
+        f"{address_text(reservation.span.end)}, "
         f"{memory.where(region)} shows it up to {address_text(region.span.end)}"
         + (": it was shrunk (/sys/kernel/kexec_crash_size)" if shrunk else ""),
-        span=next(iter(SpanSet([told.span]) - SpanSet([region.span])), region.span),
+        span=next(iter(SpanSet([reservation.span]) - SpanSet([region.span])), region.span),
         other=Party(region.name, region.span),
         remedy="nothing to do: the memory map counts" if shrunk else _FROM_ONE_BOOT,
     )
 
 
 def _lost(
-    resolved: Resolved, memory: MemoryMap, told: CrashReservation, shown: list[Region]
+    resolved: Resolved, memory: MemoryMap, reservation: CrashReservation, shown: list[Region]
 ) -> Observation:
     of_crash_kernel = resolved.boot.path.is_crash
     if shown:
@@ -320,9 +321,10 @@ def _lost(
         what, party = f"{memory.source} has no line Crash kernel", None
     return Observation(
         severity=Severity.ERROR if of_crash_kernel else Severity.WARNING,
-        message=f"{told.where} shows a crash reservation of {size_text(told.span.size)} at "
-        f"{address_text(told.span.start)}, but {what}",
-        span=told.span,
+        message=f"{reservation.where} shows a crash reservation of "
+        f"{size_text(reservation.span.size)} at "
+        f"{address_text(reservation.span.start)}, but {what}",
+        span=reservation.span,
         other=party,
         remedy=_FROM_ONE_BOOT if shown else "",
     )

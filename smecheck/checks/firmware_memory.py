@@ -114,13 +114,13 @@ def console_says_otherwise(resolved: Resolved) -> Iterator[Observation]:
     if dead is None:
         return
     facts, boot = resolved.facts, resolved.boot
-    text, end, told = facts.text, facts.end, dead.kernel_total_size
-    if isinstance(text, Known) and isinstance(end, Known) and isinstance(told, Known):
+    text, end, total = facts.text, facts.end, dead.kernel_total_size
+    if isinstance(text, Known) and isinstance(end, Known) and isinstance(total, Known):
         size = end.value - text.value
-        if told.value != size:
+        if total.value != size:
             yield Observation(
                 message=f"the kernel has {size_text(size)} from _text to _end, the one that died "
-                f"{size_text(told.value)} ({told.origin})",
+                f"{size_text(total.value)} ({total.origin})",
             )
     output, base = dead.output, boot.kernel_base
     if resolved.kernel_moved or value_of(boot.load_address) is None:
@@ -142,22 +142,22 @@ def _written(resolved: Resolved) -> Iterator[tuple[str, Span]]:
 
 
 def _kept_by_firmware(boot: LoggedBoot) -> Iterator[_Kept]:
-    told: set[Span] = set()
+    seen: set[Span] = set()
     if boot.esrt is not None:
-        told.add(boot.esrt.span)
+        seen.add(boot.esrt.span)
         yield _Kept("the ESRT", boot.esrt.span, boot.esrt.where, Severity.WARNING)
     for efi in (boot.efi_map, boot.efi_runtime_map):
         for entry in efi.ranges if efi is not None else ():
             name = next((_RUNTIME[kind] for kind in _RUNTIME if kind == entry.type), None)
             stays = name is not None or entry.attribute & EFI_MEMORY_RUNTIME
-            if stays and entry.type not in _MMIO and entry.span not in told:
-                told.add(entry.span)
+            if stays and entry.type not in _MMIO and entry.span not in seen:
+                seen.add(entry.span)
                 severity = Severity.ERROR if name else Severity.WARNING
                 name = name or "memory that the EFI firmware uses at run time"
                 yield _Kept(name, entry.span, entry.where, severity)
     for table in boot.efi_tables:
         byte = Span.sized(table.address, 1)
-        if not any(span.covers(byte) for span in told):
+        if not any(span.covers(byte) for span in seen):
             yield _Kept(f"the EFI table {table.name}", byte, table.where, Severity.NOTE)
 
 

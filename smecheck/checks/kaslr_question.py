@@ -25,7 +25,7 @@ def bases_of_kaslr(located: Located) -> Fact[PossibleBases] | None:
 
 
 def places_of_kaslr(located: Located, *, first_only: bool) -> Fact[KaslrSweep]:
-    """Return where KASLR may put the kernel and what it meets there, or why that is no question.
+    """Return where KASLR may put the kernel and what it meets there, or why that is not a question.
 
     Args:
         located: the boot that is asked about.
@@ -52,7 +52,7 @@ def may_stay(located: Located) -> bool:
 
 
 def _no_question(located: Located) -> Unknown | None:
-    """Say why KASLR is no question, where it is none."""
+    """Say why KASLR is not a question, where it is none."""
     boot = located.boot
     if isinstance(boot.kaslr, Known) and not boot.kaslr.value:
         return Unknown(f"KASLR is off ({boot.kaslr.origin})")

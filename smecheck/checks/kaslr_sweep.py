@@ -2,9 +2,9 @@
 
 A finding at one address says that some extent, so far past ``_text``, meets something fixed. For
 all addresses that is a set of intervals. Only how far the workarea is written differs from slot to
-slot: by the 1 GiB frames that kernel, workarea and initrd lie in. Slots are told apart by that, one
-of each kind is placed by the same code as a single address, and the intervals do the rest. The cost
-grows with the number of ranges, not with the memory.
+slot: by the 1 GiB frames that kernel, workarea and initrd lie in. Slots are of one kind where that
+is the same; one of each kind is placed by the same code as a single address, and the intervals do
+the rest. The cost grows with the number of ranges, not with the memory.
 
 ``tests/test_kaslr_sweep.py`` holds it against the rules themselves, slot by slot.
 """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smecheck.case import Resolved
 
 _SHOWN = 3
-"""Differences that a finding shows, those that can be told in a few words."""
+"""Differences that a finding shows, those that can be said in a few words."""
 _BRIEF, _LINE = 60, 80
 
 

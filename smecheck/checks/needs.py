@@ -135,30 +135,30 @@ def log(resolved: Resolved) -> Lack | None:
 
 def efi_lines(resolved: Resolved) -> Lack | None:
     """Need what a kernel log says of the EFI firmware."""
-    told = resolved.log
-    if told is None:
+    kernel_log = resolved.log
+    if kernel_log is None:
         return log(resolved)
-    boot = told.boot
+    boot = kernel_log.boot
     if boot.efi_map is None and boot.esrt is None and not boot.efi_tables:
-        return _skipped(f"{told.source} does not mention EFI memory")
+        return _skipped(f"{kernel_log.source} does not mention EFI memory")
     return None
 
 
 def unfinished_kernel(resolved: Resolved) -> Lack | None:
     """Need a kernel log that ends in a decompressor."""
-    told = resolved.log
-    if told is None:
+    kernel_log = resolved.log
+    if kernel_log is None:
         return log(resolved)
-    if told.unfinished is None:
-        return _not_applicable(f"{told.source} does not end in a decompressor's lines")
+    if kernel_log.unfinished is None:
+        return _not_applicable(f"{kernel_log.source} does not end in a decompressor's lines")
     return None
 
 
 def running_kernel(resolved: Resolved) -> Lack | None:
     """Need something that shows which kernel runs on the machine."""
-    memory, told = resolved.memory, resolved.log
+    memory, kernel_log = resolved.memory, resolved.log
     shown = memory is not None and memory.first("Kernel code") is not None
-    if shown or (told is not None and isinstance(told.boot.release, Known)):
+    if shown or (kernel_log is not None and isinstance(kernel_log.boot.release, Known)):
         return None
     return _skipped("nothing shows which kernel runs on the machine")
 

@@ -268,7 +268,7 @@ def _proven(judged: Judged) -> Judgement | None:
     if judged.placing is Placing.IN_OWN_AREAS:
         return None
     if judged.segments is not None and judged.placement.owner is Owner.NOBODY:
-        # This very load did not keep what the header asks for; only the machine can tell then.
+        # This very load did not keep what the header asks for; only the machine can show that then.
         return None
     taken = [path for path in proof.paths if path.taken]
     ways = _said(tuple(path.path for path in taken), everything=len(taken) == len(proof.paths))

@@ -27,8 +27,8 @@ def changes(predicted: PredictedLoad, verdict: Verdict, ask: Ask) -> tuple[Other
     return tuple(_changes(predicted, verdict, ask))
 
 
-def told(changes: tuple[OtherValue, ...], verdict: Verdict) -> tuple[str, ...]:
-    """Say of each that it matters."""
+def dependences(changes: tuple[OtherValue, ...], verdict: Verdict) -> tuple[str, ...]:
+    """Say of each value that the verdict depends on it."""
     return tuple(
         f"the verdict depends on {change.fact}, which was assumed: {verdict.value} as assumed, "
         f"{change.outcome} with {change.value}"

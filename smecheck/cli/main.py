@@ -145,7 +145,7 @@ def main() -> NoReturn:
 
 
 def _for_bisect(status: int) -> int:
-    """Return what git bisect run understands: what is no answer about a build must not blame it.
+    """Return what git bisect run understands: what does not answer about a build must not blame it.
 
     git-bisect(1): 125 skips a commit, other statuses below 128 call it bad, the rest stop.
     """

@@ -30,7 +30,7 @@ def write_or_show(text: str, *, paged: bool = True) -> None:
 def show(text: str) -> None:
     """Write text for people to a terminal, through a pager if it is longer than that.
 
-    A pager that is missing or fails is no fault: the text is written without it.
+    A pager that is missing or fails is not a fault: the text is written without it.
 
     Raises:
         BrokenPipeError: the user left the pager before it had taken all of the text.

@@ -14,7 +14,7 @@ _WIDTH = 30
 
 
 class Progress:
-    """A bar on standard error; nothing where that is no terminal."""
+    """A bar on standard error; nothing where that is not a terminal."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._total = sum(map(_size, paths))

@@ -129,7 +129,7 @@ def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def page_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command whose answer is no one memory the option for a page of it."""
+    """Give a command whose answer is not one memory the option for a page of it."""
     return _PICTURES[-1](command)
 
 

@@ -43,7 +43,7 @@ def is_dumb() -> bool:
 def follows_links() -> bool:
     """Return whether the terminal is known to make links of what OSC 8 marks as such.
 
-    There is no way to ask it. FORCE_HYPERLINK decides, as it does for others; else it is told by
+    There is no way to ask it. FORCE_HYPERLINK decides, as it does for others; else it is known by
     what terminals set that can: VTE's since 0.50, Windows Terminal, Konsole, and those by name.
     """
     forced = os.environ.get("FORCE_HYPERLINK")

@@ -214,15 +214,15 @@ class _Trial:
         )
 
     def _five_levels(self, image: KernelImage) -> Fact[bool]:
-        told = has_five_levels(image)
-        if isinstance(told, Known):
-            return told
+        stated = has_five_levels(image)
+        if isinstance(stated, Known):
+            return stated
         symbols = self._program.symbols
         if symbols.addresses((_FIVE_LEVELS,)):
             return Known(True, f"symbol {_FIVE_LEVELS}")
         if symbols.lists_data:
             return Known(False, f"no symbol {_FIVE_LEVELS}")
-        return told
+        return stated
 
     def _runs(self, starts: tuple[Start, ...]) -> Iterator[Run]:
         """Make the runs, up to the first that cannot be recognized, or enough that differ."""
@@ -344,7 +344,7 @@ def _result(runs: list[Run], *, complete: bool) -> Result:
 def _known(runs: list[Run]) -> tuple[KnownDifference, ...]:
     """Return each kind of difference once, as the first run that has it shows it.
 
-    Faults are told apart by their instruction: what comes after the first is not known.
+    Faults are distinguished by their instruction: what comes after the first is not known.
     """
     known: dict[tuple[Aspect, CodePlace | None], KnownDifference] = {}
     for run in runs:

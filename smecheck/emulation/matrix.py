@@ -1,4 +1,4 @@
-"""The matrix of starts: enough places, initrds and page tables to tell any other arithmetic apart.
+"""The matrix of starts: enough places, initrds and page tables to distinguish any other arithmetic.
 
 A number that depends on where things lie, in the kernel's code or in ours, changes at the borders
 of the frames that tables of each level map. So kernels, workareas and initrds are put inside such

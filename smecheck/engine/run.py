@@ -4,7 +4,7 @@ The run reads machines as far as there is room for them, has them understood in 
 distinct question answered once, and gives the answers back in the order of the machines, or as they
 come. What it holds at a time is bounded, however many machines there are.
 
-Two things tell that a question was asked before: what a machine says, to the letter, which shows
+Two things show that a question was asked before: what a machine says, to the letter, which shows
 before anybody read it; and the canonical form of it, which shows after that.
 """
 
@@ -246,7 +246,7 @@ class FleetRun:
     def _is_diverse(self) -> bool:
         """Return whether hardly two machines ask the same: each is then read and answered at once.
 
-        That two of them are in work at a time that ask the same is no great loss then.
+        That two of them are in work at a time that ask the same is not a great loss then.
         """
         tally = self._tally
         return tally.machines >= _LEAST_SEEN and tally.shared * _SHARED_BY < tally.machines

@@ -1,4 +1,4 @@
-"""The form of a question that is the same for all machines that nothing tells apart.
+"""The form of a question that is the same for all machines that nothing distinguishes.
 
 Machines of one model differ in the addresses and names of their devices, and from boot to boot in
 where KASLR put the running kernel; so do the lines of their /proc/iomem. The canonical form leaves
@@ -34,7 +34,7 @@ _KERNEL = "Kernel "
 
 
 def canonical(question: Case) -> Case:
-    """Return the question in the form that is shared by machines that cannot be told apart."""
+    """Return the question in the form that is shared by machines that nothing distinguishes."""
     memory = question.memory
     if memory is None or memory.kind is not MapKind.IOMEM:
         return question
@@ -58,7 +58,7 @@ def canonical_map(memory: MemoryMap, devices: bool, place_of_kernel: bool) -> Me
 
     Args:
         memory: of /proc/iomem.
-        devices: whether regions count that are no memory.
+        devices: whether regions count that are not memory.
         place_of_kernel: whether it counts where the running kernel lies.
     """
     regions: Sequence[Region] = memory.regions

@@ -1,7 +1,7 @@
-"""What tells one build of a kernel from another, beside the facts that placement depends on.
+"""What distinguishes builds of a kernel, beside the facts that placement depends on.
 
 Images and configurations state these in the same words, so that two that cannot be of one build are
-told by what they differ in. None of them bears on where a workarea lies.
+known by what they differ in. None of them bears on where a workarea lies.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class KernelFacts:
     sme_code: Fact[bool]
     """Whether the kernel has SME code at all."""
     generations: tuple[Generation, ...]
-    """The one generation, or the candidates where the image does not tell; never empty."""
+    """The one generation, or the candidates where the image does not show it; never empty."""
     generation_origin: str
     assumptions: tuple[str, ...]
 

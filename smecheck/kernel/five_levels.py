@@ -16,7 +16,7 @@ _XLF_5LEVEL = 0x20
 
 _XLF_5LEVEL_ENABLED = 0x40
 """arch/x86/include/uapi/asm/bootparam.h, xloadflags, v5.2: the first one says no more than that
-this header tells of 5-level paging, the second one that the kernel was built with it. v6.16 removed
+this header shows 5-level paging, the second one that the kernel was built with it. v6.16 removed
 CONFIG_X86_5LEVEL: since then every kernel has it."""
 
 

@@ -36,7 +36,7 @@ IDENTITY_SYMBOLS = (
     SME_CODE_SYMBOLS[0],
     *SWITCH_SYMBOLS,
 )
-"""The symbols that say what an image is, where its section headers tell the scheme."""
+"""The symbols that say what an image is, where its section headers show the scheme."""
 
 GENERATION_SYMBOLS = (IDENTITY_FILE_SYMBOL, *INITRD_AWARE_SYMBOLS, *SME_CODE_SYMBOLS[1:])
 """The symbols that matter besides, where no section holds the workarea."""

@@ -270,7 +270,7 @@ class KernelImage:
     config: Mapping[str, str]
     """``CONFIG_…`` options and their values, as far as they are known."""
     sme_text: Fact[bool]
-    """Whether the image holds the texts of the SME code; asked only where symbols cannot tell."""
+    """Whether the image holds the texts of the SME code; asked only where symbols do not."""
     symbols_shifted: bool = False
     """Whether KASLR may have moved what ``symbols`` were read from, by a distance that no other
     fact shows: they are given as of a ``_text`` that is assumed, and only distances count."""

@@ -28,8 +28,8 @@ DEFAULT_LINK_ADDRESS = START_KERNEL_MAP + DEFAULT_PHYSICAL_START
 """The link address of ``_text`` in a kernel that was configured as usual."""
 
 
-def told_link_address(image: KernelImage) -> Fact[int]:
-    """Return the link address of ``_text`` as other facts than symbols tell it."""
+def stated_link_address(image: KernelImage) -> Fact[int]:
+    """Return the link address of ``_text`` as other facts than symbols give it."""
     section = image.section(".text")
     if section is not None:
         return Known(section.address, "start of section .text")
@@ -81,10 +81,10 @@ def settled(image: KernelImage) -> KernelImage:
     """
     if not is_movable(image):
         return image
-    told = told_link_address(image)
-    if isinstance(told, Unknown):
+    stated = stated_link_address(image)
+    if isinstance(stated, Unknown):
         return moved_to(image, DEFAULT_LINK_ADDRESS)
-    return replace(moved_to(image, told.value), symbols_shifted=False)
+    return replace(moved_to(image, stated.value), symbols_shifted=False)
 
 
 def is_movable(image: KernelImage) -> bool:

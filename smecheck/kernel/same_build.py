@@ -21,7 +21,7 @@ from smecheck.kernel.link_address import (
     physical_align,
     physical_start,
     settled,
-    told_link_address,
+    stated_link_address,
 )
 from smecheck.quantity import address_text
 from smecheck.record import record, replace
@@ -79,7 +79,7 @@ def _base(image: KernelImage) -> Fact[int]:
         return Unknown("only distances are known")
     if "_text" in image.symbols:
         return Known(image.symbols["_text"], image.symbol_origin("_text"))
-    return told_link_address(image)
+    return stated_link_address(image)
 
 
 def _filled(own: Fact[T], others: Fact[T], source: str) -> Fact[T]:
@@ -186,7 +186,7 @@ def config_contradiction(image: KernelImage, config: KernelConfig) -> Contradict
 
 
 def _other_release(release: Fact[str], config: KernelConfig) -> Contradiction | None:
-    """Hold the release of an image against what a configuration tells of its own.
+    """Hold the release of an image against what a configuration says of its own.
 
     A banner's third number is often the distribution's own, and then 0: only another one counts.
     """
@@ -224,7 +224,7 @@ def _difference(one: Mapping[str, str], other: Mapping[str, str]) -> Contradicti
 
 
 def _statements(image: KernelImage) -> dict[str, str]:
-    """Return what an image states, the most telling facts first."""
+    """Return what an image states, the facts that show most first."""
     header = image.header
     facts: dict[str, Fact[str] | Fact[int] | Fact[bool]] = {
         "the build-id": image.build_id,

@@ -55,7 +55,7 @@ class Symbols(Protocol):
 
 
 class FewSymbols:
-    """The symbols that a list told; a :class:`Symbols`."""
+    """The symbols that a list gave; a :class:`Symbols`."""
 
     lists_data = False
 

@@ -38,7 +38,7 @@ def ram_of(segments: SegmentList) -> tuple[Span, ...]:
 
 
 def crash_areas(host: Host | None) -> Fact[tuple[Span, ...]]:
-    """Return the areas of ``crashkernel=…,cma``; none where nothing tells of any.
+    """Return the areas of ``crashkernel=…,cma``; none where nothing shows any.
 
     They are not known where the command line of the running kernel asks for some, and nothing says
     where they are.
@@ -70,7 +70,7 @@ def crash_areas(host: Host | None) -> Fact[tuple[Span, ...]]:
 
 def logged_crash_areas(log: KernelLog) -> Fact[tuple[Span, ...]]:
     """Return the areas of ``crashkernel=…,cma`` as a kernel log shows them."""
-    told = log.boot.crash_cma
-    if told is not None and told.spans is not None:
-        return Known(told.spans, told.where)
+    logged = log.boot.crash_cma
+    if logged is not None and logged.spans is not None:
+        return Known(logged.spans, logged.where)
     return Unknown(f"{log.source} does not show them")

@@ -101,7 +101,7 @@ def backup_source(ranges: tuple[CrashRange, ...]) -> Span:
 
 @remembered
 def not_ram(ranges: tuple[CrashRange, ...]) -> tuple[CrashRange, ...]:
-    """Return those that are no RAM: a crash kernel is told of them too."""
+    """Return those that are not RAM: a crash kernel is shown them too."""
     return tuple(one for one in ranges if one.type is not E820Type.RAM)
 
 
@@ -145,7 +145,7 @@ class UsableMap:
         return True
 
     def add_all(self, ranges: tuple[CrashRange, ...]) -> None:
-        """Insert each of some ranges that are no RAM, as far as it can be."""
+        """Insert each of some ranges that are not RAM, as far as it can be."""
         if not (self._is_in_order and _ascend(ranges)):
             for one in ranges:
                 self.add(one.start, one.end, one.type)

@@ -32,7 +32,7 @@ def cross_check(
 
     Args:
         image: the kernel that was loaded.
-        asked: what the user says of the boot; what the record tells of loader, mode, command line
+        asked: what the user says of the boot; what the record says of loader, mode, command line
             and initrd comes first.
         machine: that loaded it.
         recorded: the load, its segments named.
@@ -121,7 +121,7 @@ def as_given(cmdline: str, loader: Loader | None, mode: Mode | None) -> str:
 
 
 def _explanations(predicted: PredictedLoad, recorded: SegmentList) -> tuple[str, ...]:
-    """Try other values of what was assumed; tell those with which nothing differs."""
+    """Try other values of what was assumed; return those with which nothing differs."""
     found = []
     for other in alternatives(predicted):
         tried = predict_load(other.asked).segments

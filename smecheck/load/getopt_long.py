@@ -26,7 +26,7 @@ class GivenOption:
 
 @record
 class Operand:
-    """A word that is no option, nor the value of one."""
+    """A word that is not an option, nor the value of one."""
 
     word: str
     position: int

@@ -1,6 +1,6 @@
 """What decides where kexec_file_load places and shows in no memory map of the running kernel.
 
-Each of these is a premise where nothing tells of it, and makes a load unpredictable where something
+Each of these is a premise where nothing says so, and makes a load unpredictable where something
 does: a description of the host, the running kernel's command line or log, or its configuration.
 """
 
@@ -162,12 +162,12 @@ def _fact(request: LoadRequest, name: str) -> Fact[bool]:
     """Return whether the running kernel has that, by its description, or what else shows it."""
     host = request.host
     described: Fact[bool] = getattr(host, name)
-    told: Fact[bool] = Unknown("the command line does not say")
+    said: Fact[bool] = Unknown("the command line does not say")
     if name == "cma":
         described = area_is_used(host)
     elif name == "kho":
-        told = _kho_word(host.cmdline)
-    return first_known(described, told, _by_configuration(request, name))
+        said = _kho_word(host.cmdline)
+    return first_known(described, said, _by_configuration(request, name))
 
 
 def area_is_used(host: Host) -> Fact[bool]:

@@ -100,7 +100,7 @@ class KexecBuffers:
         """Put a segment where it must be, such as a part of an ELF file; an empty one is left out.
 
         Raises:
-            LoadRefused: that is no place for a segment.
+            LoadRefused: that is not a place for a segment.
         """
         if not span:
             return

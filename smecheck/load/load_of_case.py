@@ -89,7 +89,7 @@ def _machine(case: Case) -> WholeMachine:
 
 
 def named(segments: SegmentList | None, image: KernelImage) -> SegmentList | None:
-    """Name the segments that a log left unnamed, where the kernel's sizes tell.
+    """Name the segments that a log left unnamed, where the kernel's sizes show which is which.
 
     What a description calls "other" stays so: its author did not say more.
     """

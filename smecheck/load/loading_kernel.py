@@ -66,7 +66,7 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
 
 
 def _is_shown(request: LoadRequest) -> bool | None:
-    """Return whether /proc/iomem shows KERNEL running: ``None`` where it does not tell."""
+    """Return whether /proc/iomem shows KERNEL running: ``None`` where it does not show that."""
     memory = request.memory
     if memory is None or memory.kind is not MapKind.IOMEM:
         return None

@@ -17,11 +17,11 @@ def obstacle_of(case: Case) -> Obstacle | None:
     log, boot = case.log, case.boot
     if log is None or case.segments is not None:
         return None
-    told = log.boot
-    if told.xen is not None:
+    logged = log.boot
+    if logged.xen is not None:
         return Obstacle(
-            f"{told.xen.where}: {told.xen.text}: the log is that of a domain of Xen, whose memory "
-            "map is not the machine's, and kexec there loads into the hypervisor",
+            f"{logged.xen.where}: {logged.xen.text}: the log is that of a domain of Xen, whose "
+            "memory map is not the machine's, and kexec there loads into the hypervisor",
             "give the machine's own memory map, of a boot without Xen (--iomem, --dmesg), or the "
             "load itself (--segments)",
         )
@@ -35,8 +35,8 @@ def obstacle_of(case: Case) -> Obstacle | None:
         return _changed_map(case)
     if _reservation_is_shown(case):
         return None
-    if told.broken_reservation is not None:
-        line = told.broken_reservation
+    if logged.broken_reservation is not None:
+        line = logged.broken_reservation
         return Obstacle(
             f"where memory is reserved for the crash kernel is not known: {line.where} is broken: "
             f"{line.text}",

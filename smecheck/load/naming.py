@@ -1,7 +1,7 @@
 """Naming the segments that the text of a load leaves unnamed: by their sizes, order and neighbours.
 
 kexec-tools prints no line for the pages it passes in setup_data nor for the parts of a vmlinux ELF,
-and a list may come without any other line. What sizes and order do not tell stays ``OTHER``: a
+and a list may come without any other line. What sizes and order do not show stays ``OTHER``: a
 segment with a wrong name would be worse than one without.
 """
 
@@ -57,7 +57,7 @@ _PAGES = {SegmentRole.RNG_SEED, SegmentRole.SETUP_DATA, SegmentRole.EFI_MEMMAP}
 def name_segments(
     segments: tuple[Segment, ...], loader: Loader | None, image: KernelImage | None
 ) -> tuple[Segment, ...]:
-    """Name those of ``segments``, sorted by address, that sizes and ``image`` tell apart."""
+    """Name those of ``segments``, sorted by address, that sizes and ``image`` distinguish."""
     naming = _Naming(segments)
     by_tools = loader is not None and loader.rules.placed_by_tools
     if by_tools:

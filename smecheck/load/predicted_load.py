@@ -198,7 +198,7 @@ def machine_with_log(machine: WholeMachine, log: KernelLog) -> WholeMachine:
     if boot.begins and boot.is_up and boot.efi_map is None and not boot.efi_tables:
         efi = Known(0, f"{log.source}: a boot without EFI")
     cmdline = first_known(host.cmdline, boot.cmdline)
-    told = replace(
+    completed = replace(
         host,
         kernel_release=first_known(host.kernel_release, boot.release),
         cmdline=cmdline,
@@ -213,7 +213,7 @@ def machine_with_log(machine: WholeMachine, log: KernelLog) -> WholeMachine:
     )
     firmware = machine.firmware if machine.firmware is not None else host.firmware_map
     return replace(
-        machine, host=told, firmware=firmware if firmware is not None else boot.firmware_map
+        machine, host=completed, firmware=firmware if firmware is not None else boot.firmware_map
     )
 
 

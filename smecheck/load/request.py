@@ -17,7 +17,7 @@ ADDRESSES = Span(0, 1 << 64)
 
 @record
 class Machine:
-    """What is said of the machine that loads, and what kexec is told."""
+    """What is said of the machine that loads, and what kexec is asked for."""
 
     host: Host = Host()
     window: Span = ADDRESSES

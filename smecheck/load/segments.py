@@ -188,14 +188,14 @@ class Segment:
     role: SegmentRole
     span: Span
     buffer_size: int | None
-    """Bytes of content, where the source tells them apart from the span's size."""
+    """Bytes of content, where the source gives them beside the span's size."""
     origin: SegmentOrigin
     where: str
     """The place in the source: ``kexec.log:41``."""
     derivation: tuple[Step, ...] = ()
     """Why it lies there, where that was worked out."""
     size_is_known: bool = True
-    """``False`` where only its first address was told: the span is its first page, it goes on."""
+    """``False`` where only its first address is known: the span is its first page, it goes on."""
 
 
 @record

@@ -1,4 +1,4 @@
-"""Segments of which only the address is told: their first page is taken, and perhaps more."""
+"""Segments of which only the address is known: their first page is taken, and perhaps more."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _sized(segment: Segment, size: int) -> Segment:
 
 
 def sizes_not_told(load: SegmentList) -> Iterator[str]:
-    """Say of which segments only the address is told."""
+    """Say of which segments only the address is known."""
     for segment in load.segments:
         if not segment.size_is_known:
             yield (

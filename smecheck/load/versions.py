@@ -20,7 +20,7 @@ def parse_version(text: str) -> Version | None:
     narrowly, by ``kernel.identity.version_of``.
 
     Returns:
-        ``None`` where the text is no version.
+        ``None`` where the text is not a version.
     """
     match = re.match(_VERSION, text.strip().removeprefix("kexec-tools").strip())
     if match is None:
@@ -88,7 +88,7 @@ class ToolsChange(Change):
     HOTPLUG = ((2, 0, 28), "--hotplug")
     """An elfcorehdr that the kernel may update, with ``--hotplug``; before, no such option."""
     DEBUG_FLAG = ((2, 0, 29), "KEXEC_FILE_DEBUG")
-    """``-d`` asks the kernel as well to tell of the load: 2.0.29 does, 2.0.25 does not."""
+    """``-d`` asks the kernel as well to log the load: 2.0.29 does, 2.0.25 does not."""
     ABOVE_PREF_ADDRESS = ((2, 0, 30), "07a6217")
     """No kernel is placed below its pref_address; before, from 1 MiB on."""
     ENTRY32_INIT_SIZE = ((2, 0, 30), "ec3e4df")

@@ -29,7 +29,7 @@ class E820Type(IntEnum):
 
 
 UNNAMED_TYPE = 0
-"""For a type that its source names in no known way: "Unknown E820 type". It is no RAM."""
+"""For a type that its source names in no known way: "Unknown E820 type". It is not RAM."""
 
 
 class FirmwareMapKind(Enum):

@@ -34,7 +34,7 @@ class Host:
     cpus: Fact[int] = _NOT_GIVEN
     """Possible CPUs."""
     efi: Fact[bool] = _NOT_GIVEN
-    """Whether the firmware is EFI, where something tells of it but not of its runtime map."""
+    """Whether the firmware is EFI, where something shows it but not its runtime map."""
     efi_runtime_entries: Fact[int] = _NOT_GIVEN
     """Entries of the EFI runtime map; 0 where there is none."""
     efi_descriptor_size: Fact[int] = _NOT_GIVEN
@@ -69,4 +69,4 @@ class Host:
     crash_cma_ranges: Fact[tuple[Span, ...]] = _NOT_GIVEN
     """/sys/kernel/kexec/crash_cma_ranges: what a crash kernel may use beside its reservation."""
     crash_kernel: Span | None = None
-    """The reservation, where there is no iomem to tell it."""
+    """The reservation, where there is no iomem to show it."""

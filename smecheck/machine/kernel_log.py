@@ -105,7 +105,7 @@ class Decompressor:
 
 @record
 class LoggedBoot:
-    """One boot of a kernel, as far as its log tells of it."""
+    """One boot of a kernel, as far as its log shows it."""
 
     line: int
     """Where it begins."""
@@ -164,7 +164,7 @@ class LoggedBoot:
     decompressor: Decompressor | None = None
     """What was written before it on the same console."""
     broken: tuple[LogLine, ...] = ()
-    """Lines that are not whole: what they would tell is not known."""
+    """Lines that are not complete: what they would say is not known."""
 
     @property
     def encryption_lists(self) -> tuple[Encryption, ...]:

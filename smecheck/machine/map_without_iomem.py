@@ -90,7 +90,7 @@ def machine_memory(log: KernelLog | None, firmware: FirmwareMap | None) -> Memor
         return _map(source, kind, ranges, missing=missing)
     if kind is MapKind.KERNEL_LOG and lost_memory(boot) is not None:
         missing |= Missing.LINES
-    reserved = tuple(LogSpan(told.span, told.where) for told in boot.crash_reservations)
+    reserved = tuple(LogSpan(logged.span, logged.where) for logged in boot.crash_reservations)
     return _map(source, kind, ranges, boot.ram_buffers, reserved, missing)
 
 
@@ -126,11 +126,11 @@ def reserved_memory(log: KernelLog) -> MemoryMap | None:
     which goes by the reservation alone: nothing else of the machine moves kernel, boot_params,
     purgatory or initrd (kernel/kexec_file.c, kexec_walk_resources()).
     """
-    told = [LogSpan(one.span, one.where) for one in log.boot.crash_reservations]
-    if not told:
+    logged = [LogSpan(one.span, one.where) for one in log.boot.crash_reservations]
+    if not logged:
         return None
-    ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in told)
-    return _map(log.source, MapKind.RESERVATION, ram, reserved=tuple(told))
+    ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in logged)
+    return _map(log.source, MapKind.RESERVATION, ram, reserved=tuple(logged))
 
 
 def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) -> MemoryMap:
@@ -148,13 +148,13 @@ def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) ->
     usable = SpanSet([*(ram - _LOW_MEMORY), *crash_segments])
     where = table.ranges[0].where
     more = [FirmwareRange(span, E820Type.RAM, "System RAM", where) for span in usable - ram]
-    told = tuple(LogSpan(span, where) for span in usable)
+    logged = tuple(LogSpan(span, where) for span in usable)
     # The memory of the kernel that crashed is not among it.
     return _map(
         table.source,
         MapKind.LOAD,
         (*ranges, *more),
-        reserved=told,
+        reserved=logged,
         missing=Missing.LINES,
     )
 
@@ -165,9 +165,9 @@ def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> Memo
     The running kernel makes /proc/iomem of that map; for most machines they agree in what is RAM.
     """
     ranges = trimmed(without_overlaps(firmware.ranges))
-    told = () if crash_kernel is None else (LogSpan(crash_kernel, "the host's crash_kernel"),)
+    logged = () if crash_kernel is None else (LogSpan(crash_kernel, "the host's crash_kernel"),)
     source, missing = firmware.source, firmware.missing
-    return _map(source, MapKind.FIRMWARE, ranges, reserved=told, missing=missing)
+    return _map(source, MapKind.FIRMWARE, ranges, reserved=logged, missing=missing)
 
 
 def e820_of_efi(efi: EfiMap) -> tuple[FirmwareRange, ...]:
@@ -263,8 +263,8 @@ def _map(
         for span in SpanSet([buffer.span]) - known
     ]
     regions += [
-        Region("Crash kernel", told.span, 1 if known.covers(told.span) else 0, 0, told.where)
-        for told in reserved
+        Region("Crash kernel", logged.span, 1 if known.covers(logged.span) else 0, 0, logged.where)
+        for logged in reserved
     ]
     ordered = tuple(
         sorted(regions, key=lambda region: (region.span.start, -region.span.end, region.depth))

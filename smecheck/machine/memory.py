@@ -84,7 +84,7 @@ class MemoryMap:
     system_ram: SpanSet
     """What is "System RAM" and not claimed by firmware inside it."""
     ignored_lines: tuple[int, ...] = ()
-    """Lines that are no resources, by number."""
+    """Lines that are not resources, by number."""
     kind: MapKind = MapKind.IOMEM
 
     @property

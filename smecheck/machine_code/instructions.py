@@ -63,12 +63,12 @@ class Instruction(NamedTuple):
 
 
 class NotAnInstruction(ValueError):
-    """The bytes are no instruction of 64-bit mode, or too few."""
+    """The bytes are not an instruction of 64-bit mode, or too few."""
 
 
 # What follows an opcode, by a letter:
 #   .  nothing           b  1 byte          w  2 bytes       W  3 bytes
-#   z  2 or 4 bytes      v  2, 4 or 8       o  an address    !  it is no instruction
+#   z  2 or 4 bytes      v  2, 4 or 8       o  an address    !  it is not an instruction
 #   r  a branch's distance in 1 byte, R in 4; j and J a jump's, c a call's, in 4
 #   q  nothing, and it returns; Q  2 bytes, likewise; s  nothing, and it stops
 #   m  ModRM; B with 1 byte, M with 2 or 4 bytes; t and T for some of its forms

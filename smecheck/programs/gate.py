@@ -52,7 +52,7 @@ def gate(
         verification: what running the kernel's own code came to.
 
     Raises:
-        UsageError: what is to be ignored is no rule.
+        UsageError: what is to be ignored is not a rule.
     """
     _refuse_unknown(options.ignored)
     return answer(

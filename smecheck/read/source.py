@@ -26,7 +26,7 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @record
 class NamedStream:
-    """An input that is no file of its own: a member of an archive, a string."""
+    """An input that is not a file of its own: a member of an archive, a string."""
 
     name: str
     """What errors and reports call it."""
@@ -119,7 +119,7 @@ def read_bounded(source: Source, limit: int) -> bytes:
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """Decode text input; bytes that are no UTF-8 become replacement characters.
+    """Decode text input; bytes that are not UTF-8 become replacement characters.
 
     Raises:
         UnreadableInput: it is binary, or UTF-16.

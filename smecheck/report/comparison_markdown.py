@@ -27,8 +27,8 @@ def _lines(comparison: Comparison, options: RenderOptions) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     yield _row("source", comparison.old.source, comparison.new.source, "", "")
     for change in shown_changes(comparison):
-        told = change_words(change)
-        yield _row(told.name, told.old, told.new, told.delta, told.note)
+        shown = change_words(change)
+        yield _row(shown.name, shown.old, shown.new, shown.delta, shown.note)
     worse = got_worse(comparison)
     if worse:
         yield from ("", "**Worse**", "")

@@ -100,11 +100,11 @@ def _table(comparison: Comparison) -> Iterator[str]:
     titles = "".join(f"<th>{title}</th>" for title in ("fact", "old", "new", "moved", "note"))
     yield f'<div class="wide"><table><thead><tr>{titles}</tr></thead><tbody>'
     for change in shown_changes(comparison):
-        told = change_words(change)
-        new = f"<strong>{safe(told.new)}</strong>" if change.is_change else safe(told.new)
+        shown = change_words(change)
+        new = f"<strong>{safe(shown.new)}</strong>" if change.is_change else safe(shown.new)
         yield (
-            f'<tr><th scope="row">{safe(told.name)}</th><td>{safe(told.old)}</td><td>{new}</td>'
-            f"<td>{safe(told.delta)}</td><td>{safe(told.note)}</td></tr>"
+            f'<tr><th scope="row">{safe(shown.name)}</th><td>{safe(shown.old)}</td><td>{new}</td>'
+            f"<td>{safe(shown.delta)}</td><td>{safe(shown.note)}</td></tr>"
         )
     yield "</tbody></table></div>"
 

@@ -56,11 +56,11 @@ def _parts(
         values = ", ".join(f"{c.name} {short(change_words(c)).new}" for c in same)
         yield from section("SAME", "in both builds (--details for all)", Text(words(values)))
     if comparison.appeared:
-        told = _findings(comparison.appeared, words)
-        yield from section("APPEARED", "findings of the new build only", told)
+        shown = _findings(comparison.appeared, words)
+        yield from section("APPEARED", "findings of the new build only", shown)
     if comparison.vanished:
-        told = _findings(comparison.vanished, words)
-        yield from section("VANISHED", "findings of the old build only", told)
+        shown = _findings(comparison.vanished, words)
+        yield from section("VANISHED", "findings of the old build only", shown)
     if options.explain:
         yield from _explained(comparison, words)
 
@@ -74,13 +74,13 @@ def _table(changes: list[Change], words: Words, *, in_full: bool) -> Table:
     titles = ("", Text("old", "bold"), Text("new", "bold"), Text("moved", "bold"))
     table.add_row(*([""] if in_full else []), *titles)
     for change in changes:
-        told = change_words(change) if in_full else short(change_words(change))
+        shown = change_words(change) if in_full else short(change_words(change))
         table.add_row(
             *(["*" if change.is_change else ""] if in_full else []),
-            Text(words(told.name), no_wrap=True),
-            Text(words(told.old)),
-            Text(words(told.new), "bold" if change.is_change else ""),
-            Text(words(told.delta)),
+            Text(words(shown.name), no_wrap=True),
+            Text(words(shown.old)),
+            Text(words(shown.new), "bold" if change.is_change else ""),
+            Text(words(shown.delta)),
         )
     return table
 
@@ -89,8 +89,8 @@ def _explained(comparison: Comparison, words: Words) -> Iterator[RenderableType]
     """Yield what the comparison rests on: each check, and where each fact is known from."""
     asked = grid(3, gap=2)
     for row in comparison.rows:
-        told = f"{row.title}: {row.message}" if row.message else row.title
-        asked.add_row(row.outcome.value, Text(words(row.check)), Text(words(told)))
+        shown = f"{row.title}: {row.message}" if row.message else row.title
+        asked.add_row(row.outcome.value, Text(words(row.check)), Text(words(shown)))
     yield from section("CHECKS", "checks of the new build", asked)
     table = grid(2, gap=2)
     for fact in origins(comparison):

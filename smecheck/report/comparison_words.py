@@ -43,10 +43,10 @@ def change_words(change: Change) -> ChangeWords:
     )
 
 
-def short(told: ChangeWords) -> ChangeWords:
+def short(full: ChangeWords) -> ChangeWords:
     """Return a change without what a narrow table has no room for: sizes in hex, and the note."""
-    old, new, delta = (re.sub(_HEX_TOO, "", text) for text in (told.old, told.new, told.delta))
-    return ChangeWords(told.name, old, new, delta, "")
+    old, new, delta = (re.sub(_HEX_TOO, "", text) for text in (full.old, full.new, full.delta))
+    return ChangeWords(full.name, old, new, delta, "")
 
 
 @record

@@ -122,9 +122,9 @@ def _matrix(gate: GateReport) -> Iterator[str]:
         cells = {row.check: row for row in rows}
         answer = target.answer
         verdict = VERDICT_WORDS[answer.verdict].lower() if answer else "not asked"
-        told = "".join(_cell(gate, cells.get(check)) for check in noted)
+        row_cells = "".join(_cell(gate, cells.get(check)) for check in noted)
         yield (
-            f'<tr><th scope="row">{safe(target.name)}</th><td>{verdict}</td>{told}'
+            f'<tr><th scope="row">{safe(target.name)}</th><td>{verdict}</td>{row_cells}'
             f"<td>{safe(counts_text(gate, rows))}</td></tr>"
         )
     yield "</tbody></table></div>"

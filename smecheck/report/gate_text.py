@@ -82,8 +82,8 @@ def _kernels(report: GatesReport, words: Words) -> Table:
     table = grid(3, gap=2)
     for gate in report.gates:
         verdict = Text(gate.verdict.value.upper(), _VERDICT_STYLES[gate.verdict])
-        told = Text.assemble(words(gate.headline), "\n", (counts_text(gate, gate.rows), "dim"))
-        table.add_row(Text(words(gate.build.source)), verdict, told)
+        shown = Text.assemble(words(gate.headline), "\n", (counts_text(gate, gate.rows), "dim"))
+        table.add_row(Text(words(gate.build.source)), verdict, shown)
     return table
 
 
@@ -144,9 +144,9 @@ def _targets(gate: GateReport, words: Words) -> Table:
         report = target.answer
         verdict = VERDICT_WORDS[report.verdict].lower() if report else "not asked"
         headline = words(report.headline) if report else words(rows[0].message)
-        told = Text.assemble(headline, "\n", (counts_text(gate, rows), "dim"))
+        shown = Text.assemble(headline, "\n", (counts_text(gate, rows), "dim"))
         basis = f"({report.basis.value})" if report else ""
-        table.add_row(Text(words(target.name)), verdict, basis, told)
+        table.add_row(Text(words(target.name)), verdict, basis, shown)
     return table
 
 
@@ -154,12 +154,12 @@ def _all(gate: GateReport, words: Words) -> Table:
     table = grid(4, gap=2)
     ranks = {outcome: rank for rank, outcome in enumerate(OUTCOME_ORDER)}
     for row in sorted(gate.rows, key=lambda row: ranks[row.outcome]):
-        told = row.message or row.title
+        shown = row.message or row.title
         table.add_row(
             row.outcome.value,
             Text(words(row.target)),
             Text(words(row.check)),
-            Text(words(told), "dim"),
+            Text(words(shown), "dim"),
         )
     return table
 

@@ -85,7 +85,7 @@ def _property(text: str) -> str:
 
 
 def log_line(text: str) -> str:
-    """Return text for a line of the log that is no command.
+    """Return text for a line of the log that is not a command.
 
     The runner obeys its older form of commands, ``##[name]``, anywhere in a line.
     """

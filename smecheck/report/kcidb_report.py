@@ -114,7 +114,7 @@ def _identity(path: Path, build: str, key: str) -> Json:
 
     origin = build.partition(":")[0]
     dotted = ".".join(_NO_PATH.sub("_", part) for part in ("smecheck", *path))
-    told = "\n".join([*path, key])
-    digest = sha256(told.encode("utf-8", "backslashreplace")).hexdigest()
+    path_text = "\n".join([*path, key])
+    digest = sha256(path_text.encode("utf-8", "backslashreplace")).hexdigest()
     row_id = f"{origin}:{dotted}-{digest[:32]}"
     return {"id": row_id, "build_id": build, "origin": origin, "path": dotted}

@@ -14,7 +14,7 @@ _MARKUP = re.compile(
     r"(?P<mention>(?:@|[#!](?=\d))+)"  # trackers link and notify, whatever stands before it
     r"|(?P<number>^\d+(?=[.)](?:\s|$)))"  # the first of a numbered list
     r"|[\\`*\]<>|~&]"
-    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # inside a word it is no emphasis
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # inside a word it is not emphasis
     r"|^[-+=#]"
     r"|:(?=//)|(?<=www)\.",  # what GitHub makes links of without being asked
     re.IGNORECASE,

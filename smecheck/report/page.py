@@ -226,14 +226,14 @@ def _same(mark: Mark) -> tuple[str, Ink, bool]:
 def _group(marks: list[Mark]) -> list[object]:
     facts = [printable(mark.facts) for mark in marks]
     common = commonprefix(facts)
-    told: list[int | str] = []
+    numbers: list[int | str] = []
     before = 0
     for mark, fact in zip(marks, facts, strict=True):
-        told += [mark.span.start - before, mark.span.size, fact.removeprefix(common)]
-        told += [mark.every, mark.length] if mark.every else []
+        numbers += [mark.span.start - before, mark.span.size, fact.removeprefix(common)]
+        numbers += [mark.every, mark.length] if mark.every else []
         before = mark.span.end
     first = marks[0]
-    return [printable(first.name), first.ink.value, common, bool(first.every), told]
+    return [printable(first.name), first.ink.value, common, bool(first.every), numbers]
 
 
 def _harmless(text: str) -> str:

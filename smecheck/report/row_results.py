@@ -69,16 +69,16 @@ def _command(row: GateRow, report: RowReport) -> str:
 def rows_as_sarif(reports: Sequence[RowReport], exit_code: int) -> str:
     """Return the log of a run whose results are the rows that are not fine.
 
-    What could not be read is no result but a notification, and the run no success then.
+    What could not be read is not a result but a notification, and the run no success then.
     """
     noted = [(row, report) for report in reports for row in report.noted]
     unread = [(row, report) for row, report in noted if row.outcome is RowOutcome.ERROR]
     invocation: Json = {"executionSuccessful": not unread, "exitCode": exit_code}
     if unread:
-        told = [
+        notices = [
             notification(row_lines(row), row.where or report.build.source) for row, report in unread
         ]
-        invocation["toolExecutionNotifications"] = told
+        invocation["toolExecutionNotifications"] = notices
     others = {row.check: row.title for row, _ in noted if row.check not in RULES}
     properties: Json = {
         "verdict": ", ".join(report.verdict for report in reports),
@@ -94,7 +94,7 @@ def rows_as_sarif(reports: Sequence[RowReport], exit_code: int) -> str:
 
 
 def _results(report: RowReport, build: str) -> Iterator[Result]:
-    """Yield the results of one build; ``build`` tells them from those of others."""
+    """Yield the results of one build; ``build`` distinguishes them from those of others."""
     seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in report.noted:
         if row.outcome is RowOutcome.ERROR:

@@ -57,9 +57,9 @@ class Result:
     where: str
     """A file, or a place in one: ``kernel.yaml:7:10``."""
     about: str
-    """What tells it from others of the rule, and is the same for every build."""
+    """What distinguishes it from others of the rule, and is the same for every build."""
     finding: Finding | None = None
-    """Whose range and condition are told with it."""
+    """Whose range and condition are given with it."""
     excuse: str | None = None
     """Why it does not count."""
 
@@ -118,8 +118,8 @@ def sarif_error(error: SmecheckError) -> str:
 
 def notification(lines: tuple[str, ...], where: str | None) -> Json:
     """Return what kept the run, or a part of it, from an answer."""
-    told: Json = {"level": "error", "message": _message(lines)}
-    return told | ({"locations": [_location(where)]} if where else {})
+    entry: Json = {"level": "error", "message": _message(lines)}
+    return entry | ({"locations": [_location(where)]} if where else {})
 
 
 def _descriptor(rule: Rule) -> Json:
@@ -160,7 +160,7 @@ def _link(name: str, url: str | None) -> Json:
 
 
 def _result(result: Result, index: int) -> Json:
-    told: Json = {
+    entry: Json = {
         "ruleId": result.rule,
         "ruleIndex": index,
         # 3.27.9: "open" is the kind of what could not be decided, and such a result has no level.
@@ -171,16 +171,16 @@ def _result(result: Result, index: int) -> Json:
         "partialFingerprints": {"smecheck/v1": _fingerprint(f"{result.rule}\n{result.about}")},
     }
     if result.finding is not None:
-        told["properties"] = _properties(result.finding)
+        entry["properties"] = _properties(result.finding)
     if result.excuse is not None:
-        told["suppressions"] = [{"kind": "external", "justification": printable(result.excuse)}]
-    return told
+        entry["suppressions"] = [{"kind": "external", "justification": printable(result.excuse)}]
+    return entry
 
 
 def _properties(finding: Finding) -> Json:
-    told: Json = {"confidence": finding.confidence.value, "condition": finding.condition}
+    entry: Json = {"confidence": finding.confidence.value, "condition": finding.condition}
     span = finding.span
-    return told | ({"start": f"{span.start:#x}", "end": f"{span.end:#x}"} if span else {})
+    return entry | ({"start": f"{span.start:#x}", "end": f"{span.end:#x}"} if span else {})
 
 
 def _address(finding: Finding | None) -> Json:

@@ -150,8 +150,8 @@ def checks_table(checks: Iterable[RuleResult], words: Words) -> Table:
     """Return the rules that were asked: what came of them, what they ask or why they could not."""
     table = grid(3, gap=2)
     for result in checks:
-        told = f"{result.name}: {result.reason}" if result.reason else result.label
-        table.add_row(result.rule, result.outcome.value, Text(words(told), "dim"))
+        said = f"{result.name}: {result.reason}" if result.reason else result.label
+        table.add_row(result.rule, result.outcome.value, Text(words(said), "dim"))
     return table
 
 

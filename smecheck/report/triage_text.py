@@ -122,8 +122,8 @@ def _numbered(texts: Iterable[str], words: Words) -> Text:
 def _facts(triage: TriageReport, words: Words) -> Table:
     table = grid(2, gap=2)
     for name, value, place in fact_rows(triage):
-        told = Text.assemble(words(value), ("  " + words(place), "dim"))
-        table.add_row(Text(words(name)), told)
+        shown = Text.assemble(words(value), ("  " + words(place), "dim"))
+        table.add_row(Text(words(name)), shown)
     return table
 
 

@@ -72,7 +72,7 @@ _SCRIPTS: Mapping[str, KdumpScript] = MappingProxyType(
 
 
 def crash_cmdline(evidence: Evidence) -> Fact[str]:
-    """Return the command line that the crash kernel is loaded with, as far as the members tell."""
+    """Return the command line that the crash kernel is loaded with, as far as members show it."""
     command = evidence.one(FactName.CRASH_CMDLINE)
     if command is not None:
         return Known(command.value, f"{command.place}: the kexec command")

@@ -1,4 +1,4 @@
-"""Which stages did not fail, and why; what to try next to tell the others apart."""
+"""Which stages did not fail, and why; what to try next to distinguish the others."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _not_decompression(situation: Situation) -> str | None:
 
 
 def experiment(situation: Situation, failed: FailureClass | None) -> str:
-    """Return what to try next; empty where nothing is to be told apart."""
+    """Return what to try next; empty where nothing is left to distinguish."""
     if failed is None and not situation.is_about_kdump:
         if situation.verdict is Verdict.NOT_APPLICABLE:
             return ""

@@ -1,4 +1,4 @@
-"""Known failures that look the same and are no placement: named with their releases, never certain.
+"""Known failures that look the same, not of placement: named with their releases, never certain.
 
 The letters are those of the reports in docs/triage.md.
 """

@@ -176,14 +176,14 @@ def _loader(evidence: Evidence) -> tuple[Loader | None, str]:
 
 def _crash_areas(evidence: Evidence) -> Fact[tuple[Span, ...]]:
     """Return what ``crashkernel=…,cma`` keeps, as sysfs shows it."""
-    told = evidence.one(FactName.CRASH_CMA)
-    if told is None:
+    fact = evidence.one(FactName.CRASH_CMA)
+    if fact is None:
         return Unknown("no member says")
-    areas = [area_of(text) for text in told.value.split()]
+    areas = [area_of(text) for text in fact.value.split()]
     known = tuple(area for area in areas if area is not None)
     if len(known) < len(areas):
-        return Unknown(f"{told.place} is not a list of ranges")
-    return Known(known, told.place)
+        return Unknown(f"{fact.place} is not a list of ranges")
+    return Known(known, fact.place)
 
 
 def _machine(question: Case, evidence: Evidence) -> Machine:

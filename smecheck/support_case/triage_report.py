@@ -268,16 +268,16 @@ class Budget:
 
 @record
 class Diagnosis:
-    """The class of a failure, and how it was told."""
+    """The class of a failure, and how it was found."""
 
     failure: FailureClass | None
-    """``None`` where nothing shows a failure, or it cannot be told."""
+    """``None`` where nothing shows a failure, or it cannot be found."""
     summary: str
     evidence: tuple[str, ...]
     excluded: tuple[Exclusion, ...]
     do_now: tuple[str, ...]
     experiment: str
-    """What to try next to tell the remaining classes apart."""
+    """What to try next to distinguish the remaining classes."""
     suspects: tuple[str, ...]
     """Where to look next, the most likely first."""
     cautions: tuple[str, ...]

@@ -28,7 +28,7 @@ _ROUNDING = "1869dbe87cb9"
 def decompressor_view(
     image: KernelImage, facts: KernelFacts, kept: Reservations
 ) -> DecompressorView:
-    """Return what the decompressor counts with, as far as header and payload tell.
+    """Return what the decompressor counts with, as far as header and payload show it.
 
     Args:
         image: the kernel.

@@ -75,7 +75,7 @@ class Meeting:
 
 
 def _enters_32bit(located: Located) -> bool:
-    """Return whether kexec was told to enter the kernel at startup_32()."""
+    """Return whether kexec was asked to enter the kernel at startup_32()."""
     host, segments = located.host, located.segments
     if host is None or not host.kexec_options:
         return False

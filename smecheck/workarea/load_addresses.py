@@ -118,8 +118,8 @@ def _otherwise(boot: Boot, host: Host | None) -> Iterator[_Otherwise]:
 
 def _placing_version(call: Loader, host: Host) -> Version | None:
     """Return the version of what chooses the places of a load by that system call."""
-    told = host.kexec_tools if call.rules.placed_by_tools else host.kernel_release
-    return stated_version(told)
+    version = host.kexec_tools if call.rules.placed_by_tools else host.kernel_release
+    return stated_version(version)
 
 
 def _is_ruled_out(one: _Otherwise, host: Host) -> bool:

@@ -70,7 +70,7 @@ class Reached:
 
 
 def reached_at(located: Located, base: int) -> Reached:
-    """Tell how far the workarea of the kernel's own scheme reaches from a ``_text`` at ``base``.
+    """Say how far the workarea of the kernel's own scheme reaches from a ``_text`` at ``base``.
 
     It is what a placement there would say, without the words.
 

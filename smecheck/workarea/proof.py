@@ -205,8 +205,8 @@ def _needed_size(payload: Fact[int], facts: KernelFacts) -> Fact[int]:
     """Return the size that physical KASLR keeps to the kernel.
 
     arch/x86/boot/compressed/misc.c, needed_size: the larger of the payload and ``_end - _text``;
-    rounded up to 2 MiB since v5.4 (1869dbe87cb9). A kernel of v5.3 without that fix cannot be told
-    from later ones, so the rounding is never counted upon.
+    rounded up to 2 MiB since v5.4 (1869dbe87cb9). Nothing distinguishes a kernel of
+    v5.3 without that fix from later ones, so the rounding is never counted upon.
     """
     if isinstance(payload, Unknown):
         return payload

@@ -91,7 +91,7 @@ def _e820(located: Located) -> Fact[FirmwareMap]:
 def around_first_boot(early: EarlyBoot) -> SegmentList | None:
     """Return what lies in memory beside the kernel, in the form of a load; ``None`` if it is open.
 
-    Where boot_params lie is told by nothing but a description: a boot loader may put them anywhere.
+    Only a description shows where boot_params lie: a boot loader may put them anywhere.
     """
     if isinstance(early.initrd, Unknown) or isinstance(early.setup_data, Unknown):
         return None

@@ -1,7 +1,7 @@
 """Which variant of choose_random_location() a kernel has: what changed, when, and how that is seen.
 
 Nothing in a kernel image names the variant, so the release does, as a listed assumption. Where it
-does not tell (a distribution's kernel, a stable update, no release at all), every variant that is
+does not say (a distribution's kernel, a stable update, no release at all), every variant that is
 left is computed and the difference is said.
 """
 

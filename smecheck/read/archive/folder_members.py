@@ -37,7 +37,7 @@ class FolderFiles:
 
         Args:
             folder: its path; ``/`` for the system itself.
-            remark: is told of what is wanted and cannot be read: name and reason.
+            remark: is given what is wanted and cannot be read: name and reason.
         """
         self.is_system = os.path.realpath(folder) == "/"
         self._root = os.path.realpath(folder)

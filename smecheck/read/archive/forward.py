@@ -172,7 +172,7 @@ def _pieces(head: bytes, stream: BinaryIO, watch: Watcher) -> Iterable[bytes]:
 
 
 def _unpacked(compression: Compression, packed: PackedStream) -> Iterable[bytes]:
-    """Yield what the decoder makes of it, as long as it is no bomb."""
+    """Yield what the decoder makes of it, as long as it is not a bomb."""
     size = 0
     for block in compression.unpack(packed):
         size += len(block)

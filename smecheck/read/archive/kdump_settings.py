@@ -1,4 +1,4 @@
-"""What a distribution's kdump is told to do, and what it says of having done it.
+"""What a distribution's kdump is set to do, and what it says of having done it.
 
 Shell variables: /etc/sysconfig/kdump of Red Hat's kdump-utils and of SUSE's kdump,
 /etc/default/kdump-tools of Debian and Ubuntu. States: kdumpctl, kdump-config, systemctl.

@@ -1,4 +1,4 @@
-"""What a file is whose name does not say: told by its first bytes, or by the lines of a text.
+"""What a file is whose name does not say: known by its first bytes, or by the lines of a text.
 
 A mail, or what somebody put together for a ticket, may be several things at once.
 """

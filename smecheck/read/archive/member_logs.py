@@ -32,7 +32,7 @@ class MemberLogs:
         self.signs: list[SeenSign] = []
         self.facts: list[TriageFact] = []
         self.loads: list[SegmentList] = []
-        """Of texts that are no kernel log beside that."""
+        """Of texts that are not a kernel log beside that."""
         self._logs: list[LogEvidence] = []
         self._remark = remark
 
@@ -44,7 +44,7 @@ class MemberLogs:
         return tuple(replace(log, is_running=not log.is_crash) for log in self._logs)
 
     def read(self, kind: MemberKind, name: str, data: bytes) -> bool:
-        """Read a log; tell whether it said anything."""
+        """Read a log; return whether it said anything."""
         if not data.strip():
             return False
         log = None

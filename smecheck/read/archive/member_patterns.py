@@ -58,7 +58,7 @@ class MemberKind(Enum):
     PASTED_VALUES = "pasted values"
     """Lines of ``grep . /sys/kernel/kexec_*``."""
     UNKNOWN = "unknown"
-    """To be told by its content."""
+    """Its content is to show what it is."""
 
 
 @record

@@ -1,4 +1,4 @@
-"""The files that evidence comes in, whatever holds them: told by content, read once, in order.
+"""The files that evidence comes in, whatever holds them: known by content, read once, in order.
 
 A source is an archive (tar, packed or not, from a file or a pipe), a folder, the running system
 (``/``), or a single file, packed or not.
@@ -75,8 +75,8 @@ def members_of(path: str, wanted: Wanted, remarks: Remarks, watch: Watcher) -> I
     Args:
         path: of the source; ``-`` is standard input.
         wanted: what is looked for.
-        remarks: is told of what is wanted and cannot be read.
-        watch: is told how many bytes of the source have been read.
+        remarks: is given what is wanted and cannot be read.
+        watch: is given how many bytes of the source have been read.
 
     Raises:
         UnreadableInput: the source cannot be read at all.

@@ -74,7 +74,7 @@ def _sane(size: int) -> int:
 
 
 def pax_records(data: bytes) -> dict[bytes, bytes]:
-    """Read records "LENGTH KEY=VALUE"; what is no record ends them."""
+    """Read records "LENGTH KEY=VALUE"; what is not a record ends them."""
     said: dict[bytes, bytes] = {}
     at = 0
     while at < len(data):

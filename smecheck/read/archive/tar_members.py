@@ -51,12 +51,12 @@ _FURTHER_CONTINUES = 504  # struct sparse_header, isextended
 
 
 class Interest(Enum):
-    """What is to be done with a member, told by its name."""
+    """What is to be done with a member, going by its name."""
 
     SKIP = "skip"
     READ = "read"
     TRY = "try"
-    """To be read for what it may be, which its name does not tell: no loss where it cannot be."""
+    """To be read for what it may be, which its name does not say: no loss where it cannot be."""
     STOP = "stop"
     """Nothing is wanted any more, of this archive."""
 
@@ -116,7 +116,7 @@ class TarMembers:
         Args:
             forward: the archive, unpacked.
             interest: is asked for the name of each file what to do with it.
-            remark: is told of members that are wanted and cannot be read: name and reason.
+            remark: is given members that are wanted and cannot be read: name and reason.
         """
         self.count = 0
         """Members that went by, of any kind."""

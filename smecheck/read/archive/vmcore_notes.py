@@ -1,6 +1,6 @@
 """What a vmcore says of the kernel that crashed: its notes, and nothing of the memory it holds.
 
-Three forms are told by their first bytes: ELF as /proc/vmcore has it, the compressed format of
+Three forms are known by their first bytes: ELF as /proc/vmcore has it, the compressed format of
 makedumpfile, and its "flattened" form, in which a dump goes through a pipe.
 """
 

@@ -54,7 +54,7 @@ def read_kept_report(path: str) -> BuildFacts:
     Raises:
         UnreadableInput: it cannot be read.
         WrongKind: it is a document of another kind.
-        MalformedInput: it is no JSON, or not what its schema says.
+        MalformedInput: it is not JSON, or not what its schema says.
     """
     name = display_name(path)
     try:

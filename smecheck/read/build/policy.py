@@ -40,7 +40,7 @@ from smecheck.read.yaml.nodes import (
 SCHEMA = "smecheck/policy-v1"
 
 OTHER_CHECKS = ("proof", "verdict", "slack", "growth")
-"""Checks that are no rules, and can be waived all the same."""
+"""Checks that are not rules, and can be waived all the same."""
 
 _KEYS = ("fail_on", "allow_undecided", "rules", "thresholds", "machines", "waivers")
 _THRESHOLD_KEYS = ("flavour", "min_slack", "max_growth", "baseline")

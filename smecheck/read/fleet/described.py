@@ -2,7 +2,7 @@
 
 Texts (an iomem, a kernel log) stand in the object itself, or in files that it names: what has a
 line break is the text. A key that is not known is an error, as it would be in a description that
-somebody wrote by hand: a machine without its iomem would be answered otherwise, and nobody told.
+somebody wrote by hand: a machine without its iomem would be answered otherwise, unnoticed.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def read_inventory(path: str, watch: Callable[[int], None]) -> Iterator[Machine]
 
     Args:
         path: of the file.
-        watch: is told of the bytes of each line.
+        watch: is given the bytes of each line.
 
     Raises:
         UnreadableInput: it cannot be opened.

@@ -27,7 +27,7 @@ _INVENTORIES = (".jsonl", ".ndjson")
 
 
 Watch: TypeAlias = "Callable[[int], None]"
-"""Is told of every few bytes that were read."""
+"""Is called every few bytes that were read."""
 
 
 def machines_of(paths: Iterable[str], watch: Watch = lambda _: None) -> Iterator[Machine]:
@@ -42,7 +42,7 @@ def machines_of(paths: Iterable[str], watch: Watch = lambda _: None) -> Iterator
 
 
 def named_once(machines: Iterable[Machine]) -> Iterator[Machine]:
-    """Yield machines with names of their own, by which rows are told apart.
+    """Yield machines with names of their own, by which rows are distinguished.
 
     One whose name was there before gets a number: ``web-1#2``.
     """
@@ -158,7 +158,7 @@ def _is_machine(path: str, names: list[str]) -> bool:
 
 
 def _kinds(path: str, name: str) -> tuple[MemberKind, ...]:
-    """Say what a file is read as; nothing where it is no evidence, or no file."""
+    """Say what a file is read as; nothing where it is not evidence, or no file."""
     if not os.path.isfile(path):  # noqa: PTH113
         return ()
     if name in BY_NAME:

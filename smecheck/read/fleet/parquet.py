@@ -19,7 +19,7 @@ def read_parquet(path: str, watch: Callable[[int], None]) -> Iterator[Machine]:
 
     Args:
         path: of the file.
-        watch: is told of about how many bytes were read.
+        watch: is given about how many bytes were read.
 
     Raises:
         UsageError: pyarrow is not installed.

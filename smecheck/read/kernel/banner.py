@@ -25,7 +25,7 @@ _COMPILER = re.compile(r"(.+), (?:GNU (?:ld|gold)|(?:\S+ )?LLD) .*")
 
 @record
 class Banner:
-    """A banner, as far as it tells one build from another."""
+    """A banner, as far as it distinguishes one build from another."""
 
     release: str
     marks: Marks

@@ -31,7 +31,7 @@ def read_bzimage(stream: BinaryIO, span: Span, name: str) -> KernelImage:
 
     Raises:
         MalformedInput: the header is damaged, or what it points to is not in the file.
-        WrongKind: the payload is no x86-64 kernel.
+        WrongKind: the payload is not an x86-64 kernel.
     """
     fields = SetupFields(PackedBytes(stream, span), span.size, name)
     place = fields.payload()

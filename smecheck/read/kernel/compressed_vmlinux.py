@@ -27,7 +27,7 @@ def read_compressed_vmlinux(
     Raises:
         UnreadableInput: it is too large, or a library is missing.
         MalformedInput: it is damaged.
-        WrongKind: what it holds is no x86-64 kernel; the message says what it is.
+        WrongKind: what it holds is not an x86-64 kernel; the message says what it is.
     """
     if size > UNPACKED_LIMIT:
         raise UnreadableInput(

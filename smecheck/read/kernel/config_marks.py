@@ -1,4 +1,4 @@
-"""What tells one configuration from another, beside the options that matter to a workarea."""
+"""What distinguishes configurations, beside the options that matter to a workarea."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _sme_text(elf: ElfFile, sections: list[ElfSection], *, needed: bool) -> Fact
 
 
 def _is_split_debug(sections: list[ElfSection]) -> bool:
-    """Tell a file of ``objcopy --only-keep-debug``: it makes all that is loaded NOBITS."""
+    """Recognise a file of ``objcopy --only-keep-debug``: it makes all that is loaded NOBITS."""
     return any(section.name == ".text" and not section.is_in_file for section in sections)
 
 

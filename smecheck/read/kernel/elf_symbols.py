@@ -1,6 +1,6 @@
 """The few symbols that matter, out of a symbol table of hundreds of thousands of entries.
 
-The names are searched in the string table first, as bytes; entries are then told by the place of
+The names are searched in the string table first, as bytes; entries are then known by the place of
 their name alone. Globals, which come last in a table and are the fewer, are passed over once;
 locals are only searched for what no global defines.
 """

@@ -56,9 +56,9 @@ class ImageSymbols:
     def origins(self) -> dict[str, str]:
         """Where symbols were read, as far as there is more to say than their names."""
         kallsyms = isinstance(self.source, Known) and self.source.value is SymbolSource.KALLSYMS
-        told = f" ({SymbolSource.KALLSYMS.value})"
+        of_kallsyms = f" ({SymbolSource.KALLSYMS.value})"
         return {
-            name: f"symbol {self.spelled.get(name, name)}{told if kallsyms else ''}"
+            name: f"symbol {self.spelled.get(name, name)}{of_kallsyms if kallsyms else ''}"
             for name in (self.addresses if kallsyms else self.spelled)
         }
 

@@ -1,4 +1,4 @@
-"""The kernel, whatever form it comes in: told by its first bytes, not by its name."""
+"""The kernel, whatever form it comes in: known by its first bytes, not by its name."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _read(stream: BinaryIO, name: str) -> KernelImage:
 
 
 def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None:
-    """Read a kernel that is no text; ``None`` if it is one."""
+    """Read a kernel that is not text; ``None`` if it is one."""
     from smecheck.read.kinds import (
         ELF_MAGIC,
         PE_MAGIC,

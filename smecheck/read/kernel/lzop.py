@@ -15,7 +15,7 @@ from smecheck.read.kernel.packed import NotUnpacked, Packed
 from smecheck.read.kinds import LZO_MAGIC
 
 _BLOCK = 256 << 10
-"""LZO_BLOCK_SIZE; lzop writes no larger block unless told to."""
+"""LZO_BLOCK_SIZE; lzop writes no larger block unless asked to."""
 _BLOCKS = 8192
 """2048 of them are 512 MiB."""
 _VERSION_WITH_LEVEL = 0x0940

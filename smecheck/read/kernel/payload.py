@@ -1,4 +1,4 @@
-"""How kernels are compressed: told by the first bytes, as the kernel's lib/decompress.c does."""
+"""How kernels are compressed: known by the first bytes, as the kernel's lib/decompress.c does."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ _COMPRESSIONS = (
 
 
 def compression_of(head: bytes) -> Compression | None:
-    """Tell how bytes that begin with ``head`` are compressed, if they are."""
+    """Say how bytes that begin with ``head`` are compressed, if they are."""
     return next((known for known in _COMPRESSIONS if head.startswith(known.magic)), None)
 
 
 @record
 class Payload:
-    """Something compressed, as far as one can tell before it is unpacked."""
+    """Something compressed, as far as it is known before it is unpacked."""
 
     packed: PackedBytes
     compression: Compression
@@ -92,7 +92,7 @@ class Payload:
 
 
 def payload_of(packed: PackedBytes, unpacked_size: int | None) -> Payload:
-    """Tell what the bytes are packed with.
+    """Say what the bytes are packed with.
 
     Raises:
         NotUnpacked: by nothing that is known, or it is more than is unpacked.

@@ -44,7 +44,7 @@ WANTED = (
     *IDENTITY_SYMBOLS,
     *SME_CODE_SYMBOLS[1:],
     # Only nm -a lists file symbols. Without that one the helpers beside it in GENERATION_SYMBOLS
-    # cannot tell v4.15 from v4.17, so they are not read.
+    # do not distinguish v4.15 from v4.17, so they are not read.
     IDENTITY_FILE_SYMBOL,
     *(name for _, section in SECTION_SYMBOLS.values() for name in (section.begin, section.end)),
     "_stext",
@@ -135,7 +135,7 @@ class _Symbols:
         """Take note of a line that ends in one of the names.
 
         Raises:
-            MalformedInput: it has been there before, or too many such lines are no symbols.
+            MalformedInput: it has been there before, or too many such lines are not symbols.
         """
         match = _LINE.fullmatch(line)
         if match is None:

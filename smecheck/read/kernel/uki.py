@@ -35,7 +35,7 @@ def read_uki(stream: BinaryIO, size: int, name: str) -> KernelImage:
         name: what the user called it.
 
     Raises:
-        WrongKind: it is no PE/COFF program, has no such section, or no x86 kernel in it.
+        WrongKind: it is not a PE/COFF program, has no such section, or no x86 kernel in it.
         MalformedInput: it is damaged.
     """
     span = linux_section(stream, size, name)

@@ -132,7 +132,7 @@ def read_unpacked_elf(payload: Payload, name: str) -> KernelImage:
 
     Raises:
         NotUnpacked: the payload cannot be unpacked, or not as far as it says of itself.
-        WrongKind: what is in it is no x86-64 kernel.
+        WrongKind: what is in it is not an x86-64 kernel.
         MalformedInput: the kernel in it is damaged, or larger than the payload says.
         UnreadableInput: it is too large.
     """

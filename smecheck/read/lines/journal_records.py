@@ -51,7 +51,7 @@ _RECORD_LIMIT = 1000
 
 
 def form_of(head: bytes) -> Form | None:
-    """Tell in which form a text that begins with ``head`` holds records; ``None``: in none."""
+    """Say in which form a text that begins with ``head`` holds records; ``None``: in none."""
     if _JSON.search(head) and _MESSAGE_KEY.search(head):
         return Form.JSON
     if len(_EXPORT.findall(head)) > 1:
@@ -162,7 +162,7 @@ class _Speakers:
 
 
 def _text(value: object) -> str:
-    """Return a value as text; what is no UTF-8 comes as a list of bytes."""
+    """Return a value as text; what is not UTF-8 comes as a list of bytes."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(one, int) and 0 <= one < 256 for one in value):

@@ -29,7 +29,7 @@ class Trait(Flag):
     FREE = auto()
     """Its end is free text: what is missing of it cannot be seen."""
     OF_KERNEL = auto()
-    """Only a kernel says it: from a program it is no evidence."""
+    """Only a kernel says it: from a program it is not evidence."""
     WITH_PREFIX = auto()
     """In a text whose lines carry a prefix, it counts only where it has one."""
 

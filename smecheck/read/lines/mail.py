@@ -36,7 +36,7 @@ _FILLED_OR_NOT = re.compile(r"<pre\b|white-space: *pre", re.IGNORECASE)
 
 
 def encoding_of_mail(head: bytes) -> str | None:
-    """Tell what a text is that begins with ``head``, if it is a mail that is to be decoded.
+    """Say what a text is that begins with ``head``, if it is a mail that is to be decoded.
 
     Quoted-printable text without the header of its mail shows itself by its equals signs: each is
     followed by two digits or ends a line, and one of them stands for itself or breaks a line.

@@ -58,7 +58,7 @@ class Message(NamedTuple):
     framed: bool
     """Whether its line carries a prefix."""
     rest: tuple[str, ...] = ()
-    """The lines without a prefix that come after it and are no part of it; of free text, they may
+    """The lines without a prefix that come after it and are not part of it; of free text, they may
     be."""
 
 
@@ -105,7 +105,7 @@ def log_messages(
 def is_bare(sample: Iterable[bytes], known: KnownLines) -> bool:
     """Return whether the lines that matter have no prefix in the text that ``sample`` is of.
 
-    Then a line without one is no rest of a line before it that has one: of another program, say.
+    Then a line without one is not the rest of a line that has one: it is another program's, say.
     """
     framed = bare = of_tools = 0
     for line in sample:
@@ -404,5 +404,5 @@ def _end_of_marks(line: bytes) -> int:
 
 
 def _text(line: bytes) -> str:
-    """Decode a line, without marks; bytes that are no UTF-8 become replacement characters."""
+    """Decode a line, without marks; bytes that are not UTF-8 become replacement characters."""
     return line[_end_of_marks(line) : MESSAGE_LIMIT].decode("utf-8", "replace").strip("\r\0 \t")

@@ -105,7 +105,7 @@ _KERNEL = 0
 
 
 def prefix_of(text: str, begins: re.Pattern[str]) -> Prefix:
-    """Tell what stands before the message of a line.
+    """Say what stands before the message of a line.
 
     Args:
         text: the line, without the marks of a mail.

@@ -17,7 +17,7 @@ from smecheck.read.log.logged_cmdline import glue_at
 from smecheck.record import record, replace
 
 _INVISIBLE_BLANKS = 4
-# Behind nothing, a prompt, the + of "set -x", or sudo.
+# After nothing, a prompt, the + of "set -x", or sudo.
 _COMMAND = re.compile(r"(?:^|[#$%>+]|sudo[ \t])[ \t]*+(?:[\w.-]*+/)*+kexec(?=[ \t])")
 COMMAND = KnownLine(
     About.OTHER,

@@ -195,10 +195,10 @@ class KexecDebugReader:
             self._begin_if(self._draft.has_begun)
             self._draft.command = self.command = command
 
-    def _on_cmdline(self, message: Message, told: tuple[str, ...]) -> None:
+    def _on_cmdline(self, message: Message, said: tuple[str, ...]) -> None:
         where = f"{self._name}:{message.line}"
         words = "Command line after adding elfcorehdr"
-        first, *rest = told
+        first, *rest = said
         found = command_line(first, rest, where, words, framed=message.framed, ahead=None)
         self._draft.cmdline = (message.line, found.text)
 

@@ -63,7 +63,7 @@ class KexecDebugLoad:
         return self.count[0] if self.count else min(lines, default=self.broken or 0)
 
     def missing(self) -> str | None:
-        """Tell what the list lacks, if anything."""
+        """Say what the list lacks, if anything."""
         if self.broken is not None:
             return "is broken: it is not a complete line of a list of segments"
         whole = [index for index, row in self.rows.items() if {"bufsz", "mem", "memsz"} <= set(row)]
@@ -74,7 +74,7 @@ class KexecDebugLoad:
         return f"the list of segments is cut off: {said} {expected}, {len(whole)} are complete"
 
     def _misplaced(self) -> str | None:
-        """Tell what the list has elsewhere than kexec placed it."""
+        """Say what the list has elsewhere than kexec placed it."""
         starts = {row["mem"][1] for row in self.rows.values()}
         for address, role in self.places.items():
             if address not in starts:
@@ -112,8 +112,8 @@ def _segments(draft: KexecDebugLoad, name: str) -> tuple[Segment, ...]:
         segment_of(row, draft.places.get(row.mem, SegmentRole.OTHER), name) for row in rows
     )
     if draft.cmdline is not None:
-        told = value_of(draft.cmdline[1]) or ""
-        segments = name_elfcorehdr(segments, elfcorehdr_address(told))
+        given = value_of(draft.cmdline[1]) or ""
+        segments = name_elfcorehdr(segments, elfcorehdr_address(given))
     return name_segments(name_entered(segments, draft.entry), Loader.KEXEC_LOAD, None)
 
 
@@ -141,9 +141,9 @@ def _cmdline(draft: KexecDebugLoad, name: str, segments: tuple[Segment, ...]) ->
         return draft.cmdline[1]
     if draft.command is None:
         return Unknown("the text of the load does not show the command line")
-    told = draft.command.cmdline_of_length(_loaded_length(draft, segments))
+    given = draft.command.cmdline_of_length(_loaded_length(draft, segments))
     where = f"{name}:{draft.command.line}: the kexec command"
-    return replace(told, origin=where) if isinstance(told, Known) else told
+    return replace(given, origin=where) if isinstance(given, Known) else given
 
 
 def _loaded_length(draft: KexecDebugLoad, segments: tuple[Segment, ...]) -> int | None:

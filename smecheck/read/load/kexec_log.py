@@ -149,8 +149,8 @@ class KernelLogReader:
         if kind is handed_table.KERNEL_ROW and self._draft.table is not None:
             self._draft.table.on_row(line, match)
         elif match is None and kind is CMDLINE:
-            told = Unknown(f"{self._name}:{line} is broken: {message.text[:_QUOTE_LIMIT]}")
-            self._draft.cmdline = (line, told)
+            unknown = Unknown(f"{self._name}:{line} is broken: {message.text[:_QUOTE_LIMIT]}")
+            self._draft.cmdline = (line, unknown)
         elif match is None:
             if kind is not None and kind.about is About.LOAD:
                 self._on_broken(line, kind)
@@ -215,7 +215,7 @@ class KernelLogReader:
     def _on_cmdline(self, message: Message, match: re.Match[str]) -> None:
         self._begin_if(bool(self._draft.rows))
         where = f"{self._name}:{message.line}"
-        told = command_line(
+        logged = command_line(
             match[3],
             message.rest,
             where,
@@ -223,7 +223,7 @@ class KernelLogReader:
             framed=message.framed,
             ahead=match.start(3),
         )
-        self._draft.cmdline = (message.line, told.text)
+        self._draft.cmdline = (message.line, logged.text)
 
     def _on_type(self, line: int, match: re.Match[str]) -> None:
         mode = Mode.CRASH if int(match[2]) == _KEXEC_TYPE_CRASH else Mode.LOAD

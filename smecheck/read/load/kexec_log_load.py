@@ -1,4 +1,4 @@
-"""A load as the lines of the kernel's log tell it, made into segments."""
+"""A load as the lines of the kernel's log give it, made into segments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smecheck.span import align_up
 
 @record
 class Placed:
-    """What a "Loaded" line says; sizes are not told of purgatory."""
+    """What a "Loaded" line says; sizes are not given for purgatory."""
 
     line: int
     address: int
@@ -58,7 +58,7 @@ class KernelLogLoad:
         return self.count is None and not self.loader.rules.placed_by_tools
 
     def missing(self) -> str | None:
-        """Tell what the list lacks, if anything."""
+        """Say what the list lacks, if anything."""
         if self.broken is not None:
             return "is broken: it is not a complete line of a list of segments"
         expected = self.count[1] if self.count else max(self.rows) + 1
@@ -87,7 +87,7 @@ def listed(draft: KernelLogLoad, name: str) -> SegmentList:
 
 
 def only_placed(draft: KernelLogLoad, name: str) -> SegmentList:
-    """Make the load of "Loaded" lines alone, as far as they tell sizes."""
+    """Make the load of "Loaded" lines alone, as far as they give sizes."""
     segments: list[Segment] = []
     remarks: list[str] = []
     for role, place in draft.places.items():
@@ -148,10 +148,10 @@ def _mode(draft: KernelLogLoad, name: str, segments: tuple[Segment, ...]) -> Fac
 
 
 def _cmdline(draft: KernelLogLoad) -> Fact[str]:
-    told = draft.cmdline
-    if told is None or (isinstance(told[1], Known) and not told[1].value):
+    logged = draft.cmdline
+    if logged is None or (isinstance(logged[1], Known) and not logged[1].value):
         return Unknown("the kernel's lines do not show the final command line")
-    return told[1]
+    return logged[1]
 
 
 def _may_lack(draft: KernelLogLoad, segments: tuple[Segment, ...]) -> str | None:

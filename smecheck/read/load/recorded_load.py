@@ -103,7 +103,7 @@ def parse_hex(text: str, where: str) -> int:
     """Read a hexadecimal number as printf's ``%p`` and ``%#zx`` write it.
 
     Raises:
-        MalformedInput: it is no such number, or needs more than 64 bits.
+        MalformedInput: it is not such a number, or needs more than 64 bits.
     """
     if text == "(nil)":
         return 0
@@ -144,7 +144,7 @@ def segment_of(row: Row, role: SegmentRole, name: str) -> Segment:
 
 
 def first_page(address: int, role: SegmentRole, where: str) -> Segment:
-    """Make the segment of which the address is told, and not the size: it has one page at least.
+    """Make the segment of which the address is known, and not the size: it has one page at least.
 
     Raises:
         MalformedInput: the address is not that of a page.

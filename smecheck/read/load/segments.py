@@ -83,7 +83,7 @@ def _read_log(text: OpenedText, mode: Mode | None, boot: LoggedBoot | None) -> S
     history = _history(tools, kernel)
     load = history.last(mode)
     if load is not None:
-        segments = _told_by_both(load, history, tools, mode)
+        segments = _with_rest_of_text(load, history, tools, mode)
         return replace(segments, remarks=(*text.remarks, *segments.remarks))
     if history.cut_off is not None:
         raise MalformedInput(
@@ -109,7 +109,7 @@ def _history(tools: KexecDebugReader, kernel: KernelLogReader) -> LoadHistory:
     return history if history.count or history.cut_off else kernel.placed
 
 
-def _told_by_both(
+def _with_rest_of_text(
     load: RecordedLoad, history: LoadHistory, tools: KexecDebugReader, mode: Mode | None
 ) -> SegmentList:
     """Add to a load what the rest of its text says of it."""
@@ -132,14 +132,14 @@ def _told_by_both(
 
 
 def _with_command(segments: SegmentList, tools: KexecDebugReader) -> SegmentList:
-    """Let the pasted command tell what the kernel's lines about the load do not."""
+    """Let the pasted command say what the kernel's lines about the load do not."""
     command = tools.command
     if command is None:
         return segments
     origin = f"{segments.source}:{command.line}: the kexec command"
-    told = command.cmdline_of_length(None)
-    if isinstance(segments.cmdline, Unknown) and isinstance(told, Known):
-        segments = replace(segments, cmdline=Known(told.value, origin))
+    given = command.cmdline_of_length(None)
+    if isinstance(segments.cmdline, Unknown) and isinstance(given, Known):
+        segments = replace(segments, cmdline=Known(given.value, origin))
     if isinstance(segments.mode, Unknown) and command.mode is not None:
         segments = replace(segments, mode=Known(command.mode, origin))
     return segments

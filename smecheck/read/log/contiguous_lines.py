@@ -52,7 +52,7 @@ LINES = (AREA, OF_CRASH_KERNEL, OF_HUGE_PAGES, IGNORED)
 
 
 class ContiguousMemory:
-    """What the lines of one boot told so far."""
+    """What the lines of one boot said so far."""
 
     def __init__(self) -> None:
         self.areas: list[LogSpan] = []

@@ -54,7 +54,7 @@ LINES = (IN_MIB, BY_ADDRESS, FAILURE)
 
 
 def reserved_in_mib(match: re.Match[str], where: str) -> CrashReservation | None:
-    """Read a line that gives whole MiB; ``None`` if they are no memory."""
+    """Read a line that gives whole MiB; ``None`` if they are not memory."""
     start, size = int(match[3]) * _MIB, int(match[1]) * _MIB
     return _reservation(start, size, where, is_low=match[2] is not None, in_mib=True)
 

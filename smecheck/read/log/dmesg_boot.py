@@ -91,7 +91,7 @@ class BootReader:
         """Where the boots begin; of many, the first ones and the last one."""
         self._count = 0
         self._copies = 0
-        """Boots that tell the same as the one before: a supportconfig holds a boot twice."""
+        """Boots that say the same as the one before: a supportconfig holds a boot twice."""
         self._sme: Encryption | None = None
         """What a boot before the last one said of SME being active."""
         self._decompressor: Decompressor | None = None

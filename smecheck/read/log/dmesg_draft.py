@@ -153,7 +153,7 @@ LINES = (
     *crashkernel_lines.LINES,
     *e820_lines.LINES,
 )
-"""The kinds of lines that tell of a boot."""
+"""The kinds of lines that say something of a boot."""
 
 _CONTINUED = re.compile(r"((?:AMD|Intel|TDX|SME|SEV(?:-ES|-SNP)?)(?: [A-Z-]{2,8})*)")
 _NO_FEATURES = frozenset({"AMD", "Intel"})
@@ -165,7 +165,7 @@ _HIGHEST_REMOVED = 1 << 63
 
 
 class BootDraft:
-    """What the lines of one boot told so far."""
+    """What the lines of one boot said so far."""
 
     def __init__(
         self, name: str, line: int, decompressor: Decompressor | None, *, begins: bool
@@ -221,8 +221,8 @@ class BootDraft:
 
     @property
     def shows(self) -> bool:
-        """Whether there is anything in it; ``/proc/version`` in a log is no boot."""
-        told = (
+        """Whether there is anything in it; ``/proc/version`` in a log is not a boot."""
+        said = (
             self.tables,
             self._efi,
             self._efi_tables,
@@ -240,7 +240,7 @@ class BootDraft:
             self._contiguous.crash,
             self._xen,
         )
-        return any(told) or any(other is not None for other in others)
+        return any(said) or any(other is not None for other in others)
 
     def add_range(self, row: E820Line) -> None:
         """Add a line of a printed table; a table that begins again replaces what it was.
@@ -439,13 +439,13 @@ class BootDraft:
         return next((line for line in lines if line is not None and "SME" in line.features), None)
 
     def signature(self) -> tuple[object, ...]:
-        """Return what two boots must have in common to be told as one."""
+        """Return what two boots must have in common to count as one."""
         table = next(
             (self.tables[one] for one in reversed(self.tables) if one in FIRMWARE_TABLES), []
         )
         return (
             self.release and self.release[1],
-            tuple(copy.told for copy in self._cmdlines.copies),
+            tuple(copy.unspaced for copy in self._cmdlines.copies),
             tuple((entry.span, entry.type) for entry in table),
             tuple(reservation.span for reservation in self._reservations.values()),
         )
@@ -506,7 +506,7 @@ class BootDraft:
         )
 
     def _doubt_reservation(self) -> None:
-        """Take note that the low part of a reservation is told, and not the one it belongs to."""
+        """Take note that the low part of a reservation is logged, and not the one it belongs to."""
         low = self._reservations.get(True)
         if low is not None and False not in self._reservations:
             text = "only the low part of the crash reservation is given"

@@ -49,8 +49,8 @@ class CommandLine:
     """A command line as one place of a text shows it."""
 
     text: Fact[str]
-    told: str
-    """All that was told of it, without blanks."""
+    unspaced: str
+    """All that was logged of it, without blanks."""
     where: str
     words: str
     """What it is called there: ``Command line``."""
@@ -62,13 +62,13 @@ class CommandLine:
 
     def continued(self, other: CommandLine) -> CommandLine:
         """Return it together with the message that goes on with it."""
-        told = self.told.removesuffix(CONTINUED.strip()) + other.told
+        unspaced = self.unspaced.removesuffix(CONTINUED.strip()) + other.unspaced
         text = other.text
         if isinstance(self.text, Known) and isinstance(text, Known):
             text = Known(
                 f"{self.text.value.removesuffix(CONTINUED)} {text.value}", self.text.origin
             )
-        return CommandLine(text, told, self.where, self.words)
+        return CommandLine(text, unspaced, self.where, self.words)
 
 
 def command_line(
@@ -77,7 +77,7 @@ def command_line(
     """Put a command line together.
 
     Args:
-        first: what the line of the message tells of it.
+        first: what the line of the message says of it.
         rest: the lines after that, which carry no prefix.
         where: the place of the message.
         words: what it is called there.
@@ -85,26 +85,26 @@ def command_line(
         ahead: characters of the message before it; ``None`` where no kernel printed it, which cuts
             what is too long.
     """
-    text, told = first.strip(), first
+    text, unspaced = first.strip(), first
     known = True
     for line in rest:
         if is_message(line) or (not framed and not is_options(line)):
             break
         glue = glue_at(text, line)
-        told += line
+        unspaced += line
         if _PROSE.match(line) or glue is None:
             known = False
             break
         text = (text + glue + line.strip()).strip()
-    told = "".join(told.split())
+    unspaced = "".join(unspaced.split())
     if not known:
         reason = "is broken: which words its pieces make is not certain"
-        return CommandLine(Unknown(f"{where} {reason}"), told, where, words)
+        return CommandLine(Unknown(f"{where} {reason}"), unspaced, where, words)
     is_long = ahead is not None and ahead + len(text.encode()) >= PRINTK_LIMIT
     if is_long and not text.endswith(CONTINUED):
         cut = Unknown(f"the command line in {where} is as long as a message can be: cut")
-        return CommandLine(cut, told, where, words)
-    return CommandLine(Known(text, f"{where}: {words}"), told, where, words)
+        return CommandLine(cut, unspaced, where, words)
+    return CommandLine(Known(text, f"{where}: {words}"), unspaced, where, words)
 
 
 class CommandLines:
@@ -134,7 +134,7 @@ class CommandLines:
 def _settled(copies: Sequence[CommandLine]) -> Fact[str]:
     """Return the command line that all copies are of, as far as they agree.
 
-    "Command line:" and, later, "Kernel command line:" tell the same; the second may have more
+    "Command line:" and, later, "Kernel command line:" say the same; the second may have more
     around it (a boot configuration, arguments of init). One that is cut is settled by the other.
     """
     chosen: CommandLine | None = None
@@ -144,15 +144,15 @@ def _settled(copies: Sequence[CommandLine]) -> Fact[str]:
     if chosen is None:
         return copies[0].text
     for copy in copies:
-        if chosen.told not in copy.told and copy.told not in chosen.told:
+        if chosen.unspaced not in copy.unspaced and copy.unspaced not in chosen.unspaced:
             return Unknown(f"{chosen.where} and {copy.where} show different command lines")
-        if isinstance(copy.text, Unknown) and len(copy.told) > len(chosen.told):
+        if isinstance(copy.text, Unknown) and len(copy.unspaced) > len(chosen.unspaced):
             return copy.text
     return chosen.text
 
 
 def _goes_on(one: CommandLine, other: CommandLine) -> bool:
-    """Return whether the end of ``one`` is missing, by ``other``; arguments of init are no end."""
+    """Return whether ``other`` shows that ``one`` is cut off; arguments of init may follow it."""
     start, more = value_of(one.text) or "", value_of(other.text) or ""
     return (
         len(start) < len(more)
@@ -172,7 +172,7 @@ def is_options(line: str) -> bool:
 
 
 def glue_at(before: str, after: str) -> str | None:
-    """Tell what a break in a line was: a blank, nothing, or ``None`` if it may be either."""
+    """Say what a break in a line was: a blank, nothing, or ``None`` if it may be either."""
     left, right = before.split()[-1:], after.split()[:1]
     if not left or not right:
         return " "

@@ -61,7 +61,7 @@ def parse_boot_params(data: bytes, name: str) -> BootParams:
     """Read boot_params out of its 4096 bytes.
 
     Raises:
-        WrongKind: they are no boot_params.
+        WrongKind: they are not boot_params.
         MalformedInput: they contradict themselves.
     """
     if len(data) != SIZE:

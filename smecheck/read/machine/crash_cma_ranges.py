@@ -22,7 +22,7 @@ def read_crash_cma_ranges(source: Source) -> Known[tuple[Span, ...]]:
 
     Raises:
         UnreadableInput: it cannot be read, or is not text.
-        WrongKind: a line of it is no range.
+        WrongKind: a line of it is not a range.
     """
     name = display_name(source)
     with opened_stream(source) as stream:

@@ -50,7 +50,7 @@ _PACKED = {
     ZSTD_MAGIC: "a zstd file",
 }
 
-# Firmware maps and kexec's lists come first: a kernel log, say, is told by any line of it.
+# Firmware maps and kexec's lists come first: a kernel log, say, is known by any line of it.
 _TEXTS = (
     (
         re.compile(r"BIOS-e820|\[mem 0x"),
@@ -131,7 +131,7 @@ def parse_iomem(text: str, name: str) -> MemoryMap:
 
 
 def _refuse_endless(data: bytes, name: str) -> None:
-    """Refuse what would take long to read and is no dump of any machine."""
+    """Refuse what would take long to read and is not a dump of any machine."""
     if data.count(b"\n") > LINES_LIMIT:
         raise WrongKind(
             f"has more than {LINES_LIMIT} lines: no dump of /proc/iomem, of any machine, has",

@@ -1,4 +1,4 @@
-"""The lines of a text that are resources of /proc/iomem, told from all that people paste with them.
+"""The lines of a text that are resources of /proc/iomem, among all that people paste with them.
 
 What merely looks like a resource is never passed over: a line that was lost or broken on its way
 may have been the one that matters.
@@ -101,7 +101,7 @@ class LineReader:
         """Yield the resources.
 
         Raises:
-            MalformedInput: one is broken, cut off, or hidden behind marks.
+            MalformedInput: one is broken, cut off, or hidden by marks before it.
             WrongKind: they were read without root.
         """
         previous: Line | None = None
@@ -186,7 +186,7 @@ class LineReader:
         return Line(number, len(indent.expandtabs()) if indent else 0, start, end, name)
 
     def _pass_over(self, number: int, row: str) -> None:
-        """Take note of a line that is no resource.
+        """Take note of a line that is not a resource.
 
         Raises:
             MalformedInput: it is, or holds, what was one.

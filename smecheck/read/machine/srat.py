@@ -39,7 +39,7 @@ def parse_srat(data: bytes, name: str) -> Srat:
     """Read the table out of its bytes.
 
     Raises:
-        WrongKind: they are no SRAT.
+        WrongKind: they are not an SRAT.
     """
     if not data.startswith(_SIGNATURE) or len(data) < _HEADER_SIZE:
         raise WrongKind(

@@ -1,6 +1,6 @@
 """Reading the fields of a YAML description: what is there, what may be there, what is wrong.
 
-A description is read to its end, as far as its structure allows, so that its author is told of all
+A description is read to its end, as far as its structure allows, so that its author is shown all
 that is wrong at once. Until then ``None`` stands for what could not be read; nothing of a wrong
 description gets out, since ``Fields.finish`` raises.
 """
@@ -72,8 +72,8 @@ class Problems:
     def tell(self) -> NoReturn:
         """Raise the problems that were noted, in the order of the document."""
         self._found.sort(key=lambda problem: problem[:2])
-        told = [(f"{self.name}:{line}:{column}", message) for line, column, message in self._found]
-        (where, first), *others = told
+        found = [(f"{self.name}:{line}:{column}", message) for line, column, message in self._found]
+        (where, first), *others = found
         message = "\n".join([first, *(f"{place}: {other}" for place, other in others)])
         raise MalformedInput(message, where=where, help_text=self._help_text)
 
