@@ -110,3 +110,8 @@ class MalformedInput(InputError):
     """The file is of the right kind but broken at the place that ``where`` names."""
 
     code = "malformed"
+
+
+def system_reason(error: OSError | ValueError) -> str:
+    """Say why the system did not do something, as a clause: ``permission denied``."""
+    return (getattr(error, "strerror", None) or str(error)).lower()

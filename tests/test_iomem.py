@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import re
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from smecheck.errors import InputError, MalformedInput, UnreadableInput, WrongKind
 from smecheck.machine.memory import MemoryMap, Region, usable_ram
 from smecheck.read.machine.iomem import parse_iomem, read_iomem
+from smecheck.read.source import NamedStream
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
@@ -594,6 +596,23 @@ def test_unreadable_files_are_refused(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(UnreadableInput):
         read_iomem(str(path))
+
+
+class Failing(io.RawIOBase):
+    """A file of a disk that is broken."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_file_that_the_system_cannot_read_is_refused() -> None:
+    source = NamedStream("iomem.txt", lambda: io.BufferedReader(Failing()))
+    with pytest.raises(UnreadableInput) as caught:
+        read_iomem(source)
+    assert (caught.value.message, caught.value.where) == ("input/output error", "iomem.txt")
 
 
 # What is memory.

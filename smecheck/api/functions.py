@@ -18,7 +18,7 @@ from smecheck.api.readers import File, chosen, given, read_host, read_kernel
 from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
-from smecheck.errors import UsageError
+from smecheck.errors import UsageError, system_reason
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.case import Inputs, LoadingSystem, case
 
@@ -396,6 +396,6 @@ def _initrd(initrd: int | str | os.PathLike[str] | None) -> tuple[int | None, bo
         return os.stat(initrd).st_size, True  # noqa: PTH116 - Path is how the kernel is booted here
     except OSError as error:
         raise UsageError(
-            f"initrd {os.fspath(initrd)!r}: {(error.strerror or str(error)).lower()}",
+            f"initrd {os.fspath(initrd)!r}: {system_reason(error)}",
             help_text="give its size in bytes, or the path of the file",
         ) from error

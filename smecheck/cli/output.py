@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from smecheck.errors import OutputError
+from smecheck.errors import OutputError, system_reason
 
 STDOUT = "-"
 """The name of standard output, where the name of a file is expected."""
@@ -40,10 +40,9 @@ def write_stdout(text: str, *, encoding: str | None = None) -> None:
 
 def cannot_be_written(error: OSError | ValueError, where: str) -> OutputError:
     """Return the report of a failure to write."""
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
     step = "name a file in a folder that exists and is writable"
     if where == "standard output":
         step = "write to a file: -o FILE"
     elif isinstance(error, OSError) and error.errno in _NO_ROOM:
         step = "make room, or name a file on another disk"
-    return OutputError(f"cannot be written: {reason}", where=where, help_text=step)
+    return OutputError(f"cannot be written: {system_reason(error)}", where=where, help_text=step)

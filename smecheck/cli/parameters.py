@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from smecheck.errors import system_reason
 from smecheck.quantity import parse_integer
 from smecheck.record import record
 from smecheck.report.options import Format
@@ -74,8 +75,7 @@ def given_initrd(
             raise ValueError("is not a regular file")
         return GivenInitrd(status.st_size, is_file=True)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"{value!r} is neither a size ({not_a_size}) nor a file ({reason.lower()})"
+        message = f"{value!r} is neither a size ({not_a_size}) nor a file ({system_reason(error)})"
         raise click.BadParameter(message, ctx, param) from None
 
 

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from smecheck.cli.output import STDOUT, cannot_be_written
-from smecheck.errors import OutputError, SmecheckError
+from smecheck.errors import OutputError, SmecheckError, system_reason
 from smecheck.report.fleet_row_json import row_line
 
 if TYPE_CHECKING:
@@ -119,10 +119,9 @@ class RowFile:
                 os.ftruncate(self._stream.fileno(), self._kept)
         if not self._kept:
             return cannot_be_written(error, self._path)
-        reason = (error.strerror or str(error)).lower()
         kept = f"the {self._kept:,} bytes of complete rows in it are kept"
         return OutputError(
-            f"cannot be written: {reason}; {kept}",
+            f"cannot be written: {system_reason(error)}; {kept}",
             where=self._path,
             help_text=f"make room, and continue with --resume {self._path}",
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TypeAlias
 
-from smecheck.errors import UnreadableInput
+from smecheck.errors import UnreadableInput, system_reason
 from smecheck.record import record
 
 STDIN = "-"
@@ -65,6 +65,22 @@ def opened_stream(source: Source) -> Iterator[BinaryIO]:
             stream.close()
 
 
+@contextmanager
+def reading(source: Source) -> Iterator[BinaryIO]:
+    """Open a source for a block that reads it: what the system refuses there is to read it.
+
+    Raises:
+        UnreadableInput: it cannot be opened, or not be read to its end.
+    """
+    try:
+        with opened_stream(source) as stream:
+            yield stream
+    except OSError as error:
+        raise UnreadableInput(
+            system_reason(error), where=display_name(source), help_text="copy the file again"
+        ) from error
+
+
 def open_binary(path: str) -> BinaryIO:
     """Open a file, or standard input for ``-``.
 
@@ -88,9 +104,8 @@ def open_binary(path: str) -> BinaryIO:
             return open_fifo(path, name)
         return open(path, "rb")  # noqa: PTH123 - the caller closes it
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise UnreadableInput(
-            reason, where=name, help_text="check the name and the permissions"
+            system_reason(error), where=name, help_text="check the name and the permissions"
         ) from error
     except ValueError as error:
         raise UnreadableInput(
@@ -105,7 +120,7 @@ def read_bounded(source: Source, limit: int) -> bytes:
         UnreadableInput: it cannot be read, is empty, or is larger.
     """
     name = display_name(source)
-    with opened_stream(source) as stream:
+    with reading(source) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise UnreadableInput(

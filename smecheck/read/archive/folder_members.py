@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from smecheck.errors import system_reason
 from smecheck.record import record
 
 _MATCHES_LIMIT = 256
@@ -74,7 +75,7 @@ class FolderFiles:
         except FileNotFoundError:
             return []
         except OSError as error:
-            self._remark(below or ".", f"cannot be listed: {_reason(error)}")
+            self._remark(below or ".", f"cannot be listed: {system_reason(error)}")
         return sorted(names)
 
     def is_folder(self, name: str) -> bool:
@@ -107,7 +108,7 @@ class FolderFiles:
                 self._remark(name, f"is a link to {os.readlink(path)}, which is not there")  # noqa: PTH115
             return None
         except OSError as error:
-            self._remark(name, _reason(error))
+            self._remark(name, system_reason(error))
             return None
         if stat.S_ISDIR(mode):
             return None
@@ -124,7 +125,3 @@ class FolderFiles:
             return True
         real = os.path.realpath(path)
         return real == self._root or real.startswith(f"{self._root}/")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.errors import InputError, WrongKind
+from smecheck.errors import InputError, WrongKind, system_reason
 from smecheck.read.archive import file_listings, kdump_settings, machine_values
 from smecheck.read.archive.member_logs import LOG_LIMIT, MemberLogs
 from smecheck.read.archive.member_patterns import MemberKind, kind_of_section
@@ -120,7 +120,7 @@ class MemberReaders:
             self._cannot("kernel log", "the kernel's ring buffer", "needs root")
             return
         except OSError as error:
-            self._remark(f"the kernel's ring buffer: {(error.strerror or str(error)).lower()}")
+            self._remark(f"the kernel's ring buffer: {system_reason(error)}")
             return
         self.count += self._logs.read(MemberKind.LOG, "dmesg", data)
 

@@ -18,7 +18,7 @@ from smecheck.read.archive.tar_header import BLOCK, is_header
 from smecheck.read.archive.tar_members import Interest, TarMembers
 from smecheck.read.kernel.packed import NotUnpacked
 from smecheck.read.readable import Readable
-from smecheck.read.source import STDIN, display_name, open_binary
+from smecheck.read.source import STDIN, display_name, open_binary, reading
 from smecheck.record import record
 
 SNIFFED_LIMIT = 500
@@ -85,29 +85,23 @@ def members_of(path: str, wanted: Wanted, remarks: Remarks, watch: Watcher) -> I
         yield from _of_folder(path, wanted, remarks)
         return
     name = display_name(path)
-    stream = open_binary(path)
     try:
-        forward = forward_of(stream, watch)
-        if is_header(forward.peek(BLOCK)):
-            yield from _of_archive(forward, name, wanted, remarks)
-        elif not forward.peek(1):
-            raise UnreadableInput("is empty", where=name, help_text="copy the file again")
-        else:
-            is_plain = isinstance(forward, ForwardFile) and path != STDIN
-            taken = _Taken(forward)
-            yield Member(name, taken, path if is_plain else None)
-            if taken.problem is not None:
-                remarks.add(f"{name} is cut off or damaged: {taken.problem}")
+        with reading(path) as stream:
+            forward = forward_of(stream, watch)
+            if is_header(forward.peek(BLOCK)):
+                yield from _of_archive(forward, name, wanted, remarks)
+            elif not forward.peek(1):
+                raise UnreadableInput("is empty", where=name, help_text="copy the file again")
+            else:
+                is_plain = isinstance(forward, ForwardFile) and path != STDIN
+                taken = _Taken(forward)
+                yield Member(name, taken, path if is_plain else None)
+                if taken.problem is not None:
+                    remarks.add(f"{name} is cut off or damaged: {taken.problem}")
     except NotUnpacked as problem:
         raise UnreadableInput(
             f"cannot be unpacked: {problem.reason}", where=name, help_text=problem.help_text
         ) from problem
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
-    finally:
-        if path != STDIN:
-            stream.close()
 
 
 class _Taken:

@@ -17,7 +17,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from smecheck.asked import BootRequest, Paging, Path, Switch
-from smecheck.errors import InputError, MalformedInput
+from smecheck.errors import InputError, MalformedInput, system_reason
 from smecheck.load.segments import Loader, Mode
 from smecheck.quantity import parse_integer
 from smecheck.read.case import Inputs, LoadingSystem, case
@@ -298,10 +298,8 @@ def _initrd(machine: Described) -> tuple[int | None, bool]:
         try:
             size = os.stat(path).st_size  # noqa: PTH116 - Path is how the kernel is booted here
         except (OSError, ValueError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise _bad(
-                machine, "initrd", f"{quoted(value)} is not a size, and as a file: {reason}"
-            ) from error
+            message = f"{quoted(value)} is not a size, and as a file: {system_reason(error)}"
+            raise _bad(machine, "initrd", message) from error
         return size, size == 0
     return _integer(machine, "initrd"), False
 

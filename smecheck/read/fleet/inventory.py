@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import BinaryIO
 
-from smecheck.errors import MalformedInput, UnreadableInput
+from smecheck.errors import MalformedInput, UnreadableInput, system_reason
 from smecheck.read.fleet.described import Described
 from smecheck.read.fleet.machine import Broken, Machine, ids_of
 from smecheck.read.source import STDIN, display_name, opened_stream
@@ -44,8 +44,8 @@ def read_inventory(path: str, watch: Callable[[int], None]) -> Iterator[Machine]
                 elif line.strip():
                     yield _machine(line, where, folder)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        yield Broken(name, UnreadableInput(reason, where=name, help_text="read it again"))
+        unreadable = UnreadableInput(system_reason(error), where=name, help_text="read it again")
+        yield Broken(name, unreadable)
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:

@@ -10,7 +10,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from smecheck.errors import InputError, UnreadableInput
+from smecheck.errors import InputError, UnreadableInput, system_reason
 from smecheck.read.archive.member_by_content import is_archive, kinds_by_content
 from smecheck.read.archive.member_patterns import BY_NAME, MemberKind
 from smecheck.read.archive.member_table import TOPS
@@ -107,8 +107,7 @@ def _of_file(path: str, watch: Watch) -> Iterator[Machine]:
 def _unreadable(error: InputError | OSError, path: str) -> InputError:
     if isinstance(error, InputError):
         return error
-    reason = (error.strerror or str(error)).lower()
-    return UnreadableInput(reason, where=path, help_text="check the permissions")
+    return UnreadableInput(system_reason(error), where=path, help_text="check the permissions")
 
 
 def _is_inventory(head: bytes) -> bool:

@@ -15,7 +15,7 @@ from smecheck.read.source import (
     Source,
     decode_text,
     display_name,
-    opened_stream,
+    reading,
 )
 from smecheck.span import Span
 
@@ -33,12 +33,8 @@ def read_kernel(source: Source) -> KernelImage:
         MalformedInput: it is a kernel or a description, but broken.
     """
     name = display_name(source)
-    try:
-        with opened_stream(source) as stream:
-            image = _read(stream if stream.seekable() else _buffered(stream, name), name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
+    with reading(source) as stream:
+        image = _read(stream if stream.seekable() else _buffered(stream, name), name)
     problem = link_address_problem(identify(image))
     if problem is not None:
         raise MalformedInput(problem, where=name, help_text="give link-time (virtual) addresses")

@@ -22,7 +22,7 @@ from smecheck.read.kernel.kernel_symbols import kernel_symbols
 from smecheck.read.kernel.packed import NotUnpacked, PackedBytes
 from smecheck.read.kernel.payload import Payload
 from smecheck.read.kinds import ELF_MAGIC, PE_MAGIC, is_bzimage
-from smecheck.read.source import STDIN, display_name, open_binary
+from smecheck.read.source import display_name, opened_stream
 from smecheck.span import Span
 
 _HEAD_SIZE = 0x208
@@ -44,15 +44,11 @@ def open_program(
         InputError: the file cannot be read, or is damaged.
     """
     name = display_name(path)
-    stream = open_binary(path)
-    try:
-        if not stream.seekable():
+    with opened_stream(path) as stream:
+        if stream.seekable():
+            yield _program(stream, name, complement)
+        else:
             yield Unknown("a pipe can be read only once: put the kernel into a file")
-            return
-        yield _program(stream, name, complement)
-    finally:
-        if path != STDIN:
-            stream.close()
 
 
 def _program(stream: BinaryIO, name: str, complement: Mapping[str, int]) -> Fact[KernelProgram]:

@@ -24,7 +24,7 @@ from smecheck.quantity import address_text
 from smecheck.read.kinds import ELF_MAGIC, QUOTED, SYMBOL_LINE, kind_of_text
 from smecheck.read.lines.log_lines import LINE_LIMIT
 from smecheck.read.readable import Readable
-from smecheck.read.source import STDIN, decode_text, display_name, open_binary
+from smecheck.read.source import decode_text, display_name, reading
 
 SIZE_LIMIT = 48 << 20
 """Bytes of a list; /proc/kallsyms of a large kernel with its modules has 8 to 12 MB."""
@@ -91,20 +91,13 @@ def read_symbols(path: str) -> KernelImage:
         MalformedInput: it contradicts itself.
     """
     name = display_name(path)
-    stream = open_binary(path)
-    try:
+    with reading(path) as stream:
         head = stream.read(_HEAD_SIZE)
         if not head.strip(b"\0 \t\r\n"):
             raise UnreadableInput("is empty", where=name, help_text=_WHOLE_LIST)
         if not is_symbol_list(head):
             raise _other_kind(head, name)
         return _read(_pieces(head, stream, name), name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
-    finally:
-        if path != STDIN:
-            stream.close()
 
 
 def read_symbol_list(stream: Readable, name: str) -> KernelImage:

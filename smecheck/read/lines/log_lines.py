@@ -19,7 +19,7 @@ from smecheck.read.source import (
     Source,
     decode_text,
     display_name,
-    opened_stream,
+    reading,
 )
 from smecheck.record import record
 
@@ -62,17 +62,13 @@ def opened(source: Source) -> Iterator[OpenedText]:
         UnreadableInput: it cannot be read, or is empty.
     """
     name = display_name(source)
-    try:
-        with opened_stream(source) as stream:
-            head = stream.read(HEAD_SIZE)
-            if head and not head.strip(b"\0"):
-                raise _hole(0, name)
-            if not head.strip():
-                raise UnreadableInput("is empty", where=name, help_text="capture it again")
-            yield _decoded(OpenedText(name, head, stream))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnreadableInput(reason, where=name, help_text="copy the file again") from error
+    with reading(source) as stream:
+        head = stream.read(HEAD_SIZE)
+        if head and not head.strip(b"\0"):
+            raise _hole(0, name)
+        if not head.strip():
+            raise UnreadableInput("is empty", where=name, help_text="capture it again")
+        yield _decoded(OpenedText(name, head, stream))
 
 
 def _decoded(text: OpenedText) -> OpenedText:

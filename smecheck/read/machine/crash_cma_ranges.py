@@ -9,7 +9,7 @@ from __future__ import annotations
 from smecheck.errors import UnreadableInput, WrongKind
 from smecheck.evidence import Known
 from smecheck.load.crash_areas import area_of
-from smecheck.read.source import Source, decode_text, display_name, opened_stream
+from smecheck.read.source import Source, decode_text, display_name, reading
 from smecheck.span import Span
 
 _LIMIT = 4 << 10
@@ -25,7 +25,7 @@ def read_crash_cma_ranges(source: Source) -> Known[tuple[Span, ...]]:
         WrongKind: a line of it is not a range.
     """
     name = display_name(source)
-    with opened_stream(source) as stream:
+    with reading(source) as stream:
         data = stream.read(_LIMIT + 1)
     if len(data) > _LIMIT:
         raise UnreadableInput("is larger than a file of sysfs", where=name, help_text=_HELP)

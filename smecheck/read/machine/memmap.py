@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smecheck.errors import UnreadableInput, WrongKind
+from smecheck.errors import UnreadableInput, WrongKind, system_reason
 from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind
 from smecheck.read.kinds import kind_of_sample
 from smecheck.read.lines.known_lines import KnownLines
@@ -92,8 +92,7 @@ def _feed_folder(listing: ListingReader, path: str) -> None:
             for file in _FILES
         ]
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UnreadableInput(reason, where=path, help_text=COPY_AGAIN) from error
+        raise UnreadableInput(system_reason(error), where=path, help_text=COPY_AGAIN) from error
     if not rows:
         raise UnreadableInput(
             "is a directory, and not that of a firmware map",
