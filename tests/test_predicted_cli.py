@@ -329,6 +329,7 @@ RESERVED_TO_6EF = (
     "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n"
     "00100000-7effffff : System RAM\n  01000000-01e01d31 : Kernel code\n"
     "  6f000000-7eefffff : Crash kernel\n"
+    "fec00000-fec003ff : IOAPIC 0\n"
 )
 
 

@@ -312,6 +312,18 @@ def reserved_by(*lines: str, memory: MemoryMap, what: str, seen: tuple[Seen, ...
     return sources("SME041", what, *seen, memory=memory, log=log, request=CRASH)
 
 
+RESERVED = Span(0xC000000, 0x1C000000)
+
+
+def asking(rule: str, what: str, value: str, reserved: str, *seen: Seen) -> Example:
+    log = log_of(
+        f"[    0.0] Command line: crashkernel={value}",
+        f"[    0.0] Reserving {reserved} for crashkernel (System RAM: 2047MB)",
+    )
+    memory = crash_kernel(RESERVED.end)
+    return sources(rule, what, *seen, memory=memory, log=log, request=CRASH)
+
+
 TRIM = "e820: update [mem 0x00000000-0x00000fff] usable ==> reserved"
 SAME = ((0, 0xA0000, "usable"), (0x100000, 0x7FFE0000, "usable"))
 HOLED = (
@@ -512,7 +524,6 @@ CASES = [
     alone("SME026", "_end not after its limit", ending(OLD_END - PAGE, bare()), error()),
     alone("SME026", "_end after its limit", ending(OLD_END, bare())),
     alone("SME026", "_end below .bss", ending(OLD_END - 0x20000, bare("__bss_stop")), error()),
-    alone("SME026", "_end before theirs", ending(OLD_END - PAGE, bare(loads=True)), error()),
     alone("SME026", "_end past the LOADs", ending(OLD_END + PAGE, bare(loads=True)), error()),
     alone("SME026", "_end where the LOADs end", ending(OLD_END, bare(loads=True))),
     alone("SME026", "no SME", configured(NEW, CONFIG_AMD_MEM_ENCRYPT="n"), error()),
@@ -588,6 +599,9 @@ CASES = [
         what="another place",
         seen=(error(Span(0xD000000, 0x1D000000)),),
     ),
+    asking("SME049", "what is reserved", "256M", "256MB of memory at 192MB"),
+    asking("SME049", "another size", "512M", "256MB of memory at 192MB", error(RESERVED)),
+    asking("SME049", "another place", "256M@1G", "256MB of memory at 192MB", error(RESERVED)),
     reserved_by(
         FAILED,
         memory=crash_kernel(0x1C000000),

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import SmeState
+from smecheck.boot.crashkernel_option import AskedReservation, asked_reservation
 from smecheck.boot.logged_sme import sme_beside_guest, tells_of_guest
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, rule
+from smecheck.evidence import Known, value_of
 from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
 from smecheck.machine.memory import MapKind, MemoryMap, Region
@@ -177,6 +179,40 @@ def reservations_contradict(resolved: Resolved) -> Iterator[Observation]:
 
 
 @rule(
+    "SME049",
+    "crashkernel= asks for another crash reservation",
+    Severity.ERROR,
+    passed="crash reservation is what crashkernel= asks for",
+    brief="crashkernel= asks for another",
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    needs=(needs.running_cmdline,),
+    remedy="give the command line, the log and the memory map of one boot",
+)
+def other_than_asked(resolved: Resolved) -> Iterator[Observation]:
+    """What is reserved for a crash kernel is not what the running kernel's command line asks for.
+
+    The kernel reserves exactly the size of crashkernel=, at exactly its place where it has one, or
+    nothing. So the command line is of another boot, or a line was changed on its way. It is an
+    error where the boot in question is a crash kernel's, else a warning. A smaller "Crash kernel"
+    in /proc/iomem was shrunk through /sys/kernel/kexec_crash_size: a note, as is a reservation
+    that no crashkernel= asks for, since a kernel may be built with one (CONFIG_CMDLINE). What
+    crashkernel=auto comes to is not known here; of sizes for ranges of memory, any will do.
+
+    Passes: crashkernel=256M beside "Reserving 256MB of memory at 1760MB"; crashkernel=512M,high
+    crashkernel=72M,low beside 512 MiB at 8 GiB.
+    Fails: crashkernel=512M beside "Reserving 256MB"; crashkernel=256M@16M beside a place of 1 GiB.
+    Sources: kernel/crash_core.c, later kernel/crash_reserve.c, parse_crashkernel(),
+    reserve_crashkernel_generic(), crash_shrink_memory(); arch/x86/kernel/setup.c,
+    reserve_crashkernel(), v5.0 to v7.3.
+    """
+    for cmdline, reserved in _asked_and_reserved(resolved):
+        asked = asked_reservation(cmdline.value)
+        if isinstance(asked, Known) and reserved is not None:
+            yield from _other_than(resolved, cmdline.origin, asked.value, reserved)
+
+
+@rule(
     "SME045",
     "the kernel log calls SME active and the machine a guest",
     Severity.ERROR,
@@ -204,6 +240,66 @@ def sme_in_a_guest(resolved: Resolved) -> Iterator[Observation]:
     found = sme_beside_guest(resolved.log)
     if found is not None:
         yield Observation(message=found)
+
+
+@record
+class _Reserved:
+    """The reservation that a crash kernel is loaded into, as one source shows it."""
+
+    span: Span
+    where: str
+    slack: int
+    """By how much the true start and size may be larger."""
+    can_be_shrunk: bool
+
+
+def _asked_and_reserved(resolved: Resolved) -> Iterator[tuple[Known[str], _Reserved | None]]:
+    """Yield each command line of the running kernel with what should be of the same boot."""
+    log, host = resolved.log, resolved.host
+    logged = log.boot.cmdline if log is not None else None
+    if log is not None and isinstance(logged, Known):
+        in_log = _logged_reservation(log.boot)
+        yield logged, in_log or _shown_reservation(resolved)
+    current = host.cmdline if host is not None else None
+    if isinstance(current, Known) and (logged is None or value_of(logged) != current.value):
+        yield current, _shown_reservation(resolved)
+
+
+def _logged_reservation(boot: LoggedBoot) -> _Reserved | None:
+    """Return what a log reserves; nothing where that is in doubt."""
+    high = [told for told in boot.crash_reservations if not told.is_low]
+    if len(high) != 1:
+        return None
+    return _Reserved(high[0].span, high[0].where, _MIB if high[0].in_mib else 1, False)
+
+
+def _shown_reservation(resolved: Resolved) -> _Reserved | None:
+    memory = resolved.memory
+    if memory is None or memory.kind is not MapKind.IOMEM or not memory.crash_kernel:
+        return None
+    last = memory.crash_kernel[-1]
+    return _Reserved(last.span, memory.where(last), 1, True)
+
+
+def _other_than(
+    resolved: Resolved, origin: str, asked: AskedReservation | None, reserved: _Reserved
+) -> Iterator[Observation]:
+    size, start = reserved.span.size, reserved.span.start
+    shows = f"{reserved.where} shows a crash reservation of {size_text(size)}"
+    severity = Severity.ERROR if resolved.boot.path.is_crash else Severity.WARNING
+    if asked is None:
+        severity = Severity.NOTE
+        said = f"{shows}, and the command line ({origin}) asks for none"
+    elif asked.base is not None and not 0 <= asked.base - start < reserved.slack:
+        said = f"{shows} at {address_text(start)}, {asked.word} ({origin}) puts it elsewhere"
+    elif any(0 <= one - size < reserved.slack for one in asked.sizes):
+        return
+    elif reserved.can_be_shrunk and size < max(asked.sizes):
+        severity = Severity.NOTE
+        said = f"{shows}, less than {asked.word} ({origin}): it was shrunk, or is of another boot"
+    else:
+        said = f"{shows}, but {asked.word} ({origin}) asks for another size"
+    yield Observation(message=said, span=reserved.span, severity=severity)
 
 
 def _pairs(resolved: Resolved) -> Iterator[tuple[MemoryMap, MemoryMap]]:
@@ -330,4 +426,4 @@ def _lost(
     )
 
 
-RULES = (maps_contradict, reservations_contradict, sme_in_a_guest)
+RULES = (maps_contradict, reservations_contradict, other_than_asked, sme_in_a_guest)

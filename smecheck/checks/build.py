@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, rule
-from smecheck.evidence import Known, Unknown, value_of
+from smecheck.evidence import Known, Unknown
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.kernel.identity import is_since
-from smecheck.kernel.image import KernelConfig, Scheme
+from smecheck.kernel.image import KernelConfig
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
 from smecheck.span import align_up
@@ -195,14 +195,16 @@ def _end_of_another_build(resolved: Resolved) -> Iterator[Observation]:
     if end is None:
         return
     where = f"_end is at {address_text(end)} ({image.symbol_origin('_end')})"
-    brk, limit = image.section(".brk"), image.symbols.get("__brk_limit")
-    last = max((load.vaddr + load.memsz for load in image.loads), default=None)
+    limit = image.symbols.get("__brk_limit")
+    brk = image.section(".brk") if not image.symbols_shifted else None
+    ends = (align_up(load.vaddr + load.memsz, PAGE_SIZE) for load in image.loads)
+    last = max(ends, default=None)
     if limit is not None and align_up(limit, PAGE_SIZE) != end:
         yield Observation(
             message=f"{where}, but __brk_limit, which is in the page before, at "
             f"{address_text(limit)}",
         )
-    elif brk is not None and not image.symbols_shifted and align_up(brk.end, PAGE_SIZE) != end:
+    elif brk is not None and align_up(brk.end, PAGE_SIZE) != end:
         yield Observation(
             message=f"{where}, but section .brk, which ends in the page before, ends at "
             f"{address_text(brk.end)}",
@@ -211,14 +213,10 @@ def _end_of_another_build(resolved: Resolved) -> Iterator[Observation]:
         yield Observation(
             message=f"{where}, below __bss_stop at {address_text(image.symbols['__bss_stop'])}",
         )
-    elif brk is None and last is not None and not image.symbols_shifted:
-        covered = align_up(last, PAGE_SIZE)
-        after_end = value_of(resolved.facts.scheme) is Scheme.AFTER_END
-        # What follows _end in an image is the workarea's section alone.
-        if covered < end or (after_end and covered > end):
-            yield Observation(
-                message=f"{where}, but the last LOAD ends at {address_text(last)}",
-            )
+    elif not (image.sections or image.symbols_shifted or last is None) and last < end:
+        yield Observation(
+            message=f"{where}, past the end of the last LOAD at {address_text(last)}",
+        )
 
 
 RULES = (different_builds, unsuitable_header, instrumented_early_code)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.boot.crashkernel_option import asked_reservation
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
 from smecheck.load.segments import Placing, SegmentRole
+from smecheck.machine.map_without_iomem import memory_after
 from smecheck.machine.memory import MapKind, Missing
 from smecheck.quantity import address_text
 from smecheck.span import Span
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from smecheck.kernel.facts import KernelFacts
     from smecheck.load.segments import Segment, SegmentList
     from smecheck.machine.firmware import FirmwareMap
-    from smecheck.machine.memory import MemoryMap
 
 _ADDRESSES_END = 1 << 64
+_ABOVE_4G = 1 << 32
 
 _INITRD_OR_LIST = (
     "give the initrd that was loaded, or its size (--initrd), or the whole list of segments"
@@ -173,14 +175,15 @@ def _missing_of_machine(judged: Judged, segments: SegmentList) -> tuple[str, str
 
 
 def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | None:
-    """Return what may lie past the end of a map that seems cut off.
-
-    A crash kernel goes into its reservation, wherever memory ends.
-    """
-    if judged.boot.path.is_crash:
-        return None
+    """Return what may lie past the end of a map that seems cut off."""
     whole = "give the complete memory map (--iomem, read as root: sudo cat /proc/iomem), "
-    if judged.predicted is not None:
+    if judged.boot.path.is_crash:
+        # Wherever memory ends, a crash kernel goes into the last reservation.
+        if judged.predicted is None or _is_the_last_reservation(judged):
+            return None
+        load, what = "the predicted load", "the Crash kernel that kexec loads into may come after"
+        settle, firmware = f"{whole}the complete log, or the load itself (--segments)", None
+    elif judged.predicted is not None:
         load, what = "the predicted load", "kexec may load into memory that comes after"
         settle = f"{whole}the complete log, or the load itself (--segments)"
         firmware = judged.predicted.asked.request.firmware
@@ -189,14 +192,34 @@ def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | No
         settle, firmware = f"{whole}or the complete log", judged.firmware
     else:
         return None
-    cut = _cut_off(judged.memory, firmware)
+    cut = _cut_off(judged, firmware)
     if cut is None:
         return None
-    end = "ends before the I/O APIC" if cut.kind is MapKind.IOMEM else "ends in its memory map"
-    return (
-        f"no segment of {load} is hit, but {cut.source} {end}: it seems cut off, and {what}",
-        settle,
-    )
+    return f"no segment of {load} is hit, but {cut}: it seems cut off, and {what}", settle
+
+
+def _is_the_last_reservation(judged: Judged) -> bool:
+    """Return whether no Crash kernel can follow after those that the memory map shows.
+
+    crashkernel=…,high makes two: a low one, and after it the one that kexec loads into, which
+    begins at or above 4 GiB. The kernel's log says which there are; one of the size that was asked
+    for without ",high" is that one.
+    """
+    memory, log, host = judged.memory, judged.log, judged.host
+    if memory is None or memory.kind is not MapKind.IOMEM or not memory.crash_kernel:
+        return True
+    last = memory.crash_kernel[-1].span
+    if last.start >= _ABOVE_4G or (host is not None and host.crash_kernel == last):
+        return True
+    told = [one.span for one in log.boot.crash_reservations if not one.is_low] if log else []
+    if told:
+        return all(one.start <= last.start for one in told)
+    cmdlines = (log.boot.cmdline if log else None, host.cmdline if host else None)
+    for cmdline in cmdlines:
+        asked = asked_reservation(cmdline.value) if isinstance(cmdline, Known) else None
+        if isinstance(asked, Known) and asked.value is not None and not asked.value.is_high:
+            return last.size in asked.value.sizes
+    return False
 
 
 def _shows_own_table(judged: Judged, segments: SegmentList) -> bool:
@@ -206,19 +229,23 @@ def _shows_own_table(judged: Judged, segments: SegmentList) -> bool:
     return judged.early is not None and isinstance(judged.early.e820, Known)
 
 
-def _cut_off(
-    memory: MemoryMap | None, firmware: FirmwareMap | None
-) -> MemoryMap | FirmwareMap | None:
-    """Return the map that seems cut off; a whole /proc/iomem shows where the firmware's ends."""
+def _cut_off(judged: Judged, firmware: FirmwareMap | None) -> str | None:
+    """Say which map seems cut off, and why; a whole /proc/iomem shows where the firmware's ends."""
+    memory, log = judged.memory, judged.log
     if memory is not None and Missing.END in memory.missing:
-        return memory
+        is_iomem = memory.kind is MapKind.IOMEM
+        end = "ends before the I/O APIC" if is_iomem else "ends in its memory map"
+        return f"{memory.source} {end}"
+    after = memory_after(memory, log.boot) if memory is not None and log is not None else None
+    if after is not None and memory is not None:
+        return f"{memory.source} ends too early ({after})"
     if firmware is None or Missing.END not in firmware.missing:
         return None
     if memory is not None and memory.kind is MapKind.IOMEM:
         last = max((span.end for span in memory.system_ram), default=0)
         if last <= max(one.span.end for one in firmware.ranges):
             return None
-    return firmware
+    return f"{firmware.source} ends in its memory map"
 
 
 def _may_reach(judged: Judged) -> Segment | None:

@@ -173,6 +173,16 @@ def crash_kernel(resolved: Resolved) -> Lack | None:
     return None
 
 
+def running_cmdline(resolved: Resolved) -> Lack | None:
+    """Need the command line of the kernel that runs on the machine."""
+    told, host = resolved.log, resolved.host
+    if told is not None and isinstance(told.boot.cmdline, Known):
+        return None
+    if host is not None and isinstance(host.cmdline, Known):
+        return None
+    return _skipped("the command line of the running kernel is not known")
+
+
 def stated_place(resolved: Resolved) -> Lack | None:
     """Need the user's word where the kernel runs."""
     if not resolved.boot.base_is_stated:

@@ -30,6 +30,9 @@ from smecheck.span import Span, SpanSet, align_down, align_up
 _FIRST_PAGE_END = 0x1000
 _LOW_MEMORY = SpanSet([Span(0, 1 << 20)])
 _UNCOVERED = 1 << 20
+_OTHERWISE_USED = 64 << 20
+"""More than what of the memory that a kernel counted can be something else in its iomem: pages that
+are no whole ones, setup_data, the tables of the firmware."""
 _NAMES = {
     E820Type.RAM: "System RAM",
     E820Type.RESERVED_KERN: "System RAM",
@@ -117,6 +120,31 @@ def lost_memory(boot: LoggedBoot) -> str | None:
         f"{boot.counted.origin}: the kernel counted {size_text(boot.counted.value)}, and its map "
         f"shows {size_text(shown)}: lines of the map are missing"
     )
+
+
+def memory_after(iomem: MemoryMap, boot: LoggedBoot) -> str | None:
+    """Say what shows that the machine has memory after the last line of an iomem, if anything does.
+
+    Where mem= or memmap= changed the map, a log that does not show the map that came of it does not
+    count. A machine may have more memory than its log says, by hotplug, never less.
+    """
+    if iomem.kind is not MapKind.IOMEM or boot.unshown_map is not None:
+        return None
+    end = max((region.span.end for region in iomem.regions), default=0)
+    logged = boot.kernel_map
+    if logged is not None:
+        ram = ram_of(trimmed(changed(logged.ranges, boot.changes)))
+        later = next((span for span in ram if span.start >= end), None)
+        if later is not None:
+            return f"{logged.source} shows System RAM after its last line, at {later.start:#x}"
+    if isinstance(boot.counted, Known):
+        shown = sum(span.size for span in iomem.system_ram)
+        if boot.counted.value - shown > _OTHERWISE_USED:
+            return (
+                f"the kernel counted {size_text(boot.counted.value)} of memory "
+                f"({boot.counted.origin}), and it shows {size_text(shown)}"
+            )
+    return None
 
 
 def reserved_memory(log: KernelLog) -> MemoryMap | None:

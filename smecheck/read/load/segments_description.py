@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smecheck.evidence import Fact, Known, value_of
+from smecheck.evidence import Fact, Known
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import Loader, Mode, Segment, SegmentList, SegmentOrigin, SegmentRole
 from smecheck.read.load.recorded_load import SEGMENTS_LIMIT
@@ -42,7 +42,7 @@ def _mode(fields: Fields, listed: tuple[Segment, ...]) -> Fact[Mode]:
     """Return the mode that the description states, or that its segments show."""
     stated = fields.fact("mode", member(Mode))
     of_crash = next((segment for segment in listed if segment.role in _OF_CRASH), None)
-    if of_crash is None or value_of(stated) is Mode.CRASH:
+    if of_crash is None or (isinstance(stated, Known) and stated.value.is_crash):
         return stated
     shown = f"{of_crash.role.value} ({of_crash.where}), which only kexec -p loads"
     if isinstance(stated, Known):
