@@ -22,7 +22,7 @@ from smecheck.boot.log_of_boot import (
     sme_of_this_release,
 )
 from smecheck.boot.paging import paging_at_entry
-from smecheck.evidence import Fact, Known, T, Unknown, first_known
+from smecheck.evidence import Fact, Known, T, Unknown, first_known, value_of
 from smecheck.kernel.cmdline import has_word, unseen_bytes
 from smecheck.load.segments import Mode, SegmentList, SegmentRole
 from smecheck.load.shown_kernel import base_of_shown_kernel
@@ -179,7 +179,7 @@ def _kernel_base(
         if found.without_decompressor:
             return Known(load_address.value, f"{load_address.origin}, no decompressor"), True
         base = landing(load_address.value, found.rules)
-        return base, isinstance(kaslr, Known) and not kaslr.value
+        return base, value_of(kaslr) is False
     if not path.by_kexec and found.memory is not None:
         return base_of_shown_kernel(found.memory, found.image, found.facts), True
     if isinstance(load_address, Unknown) and segments is not None:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 def bases_of_kaslr(located: Located) -> Fact[PossibleBases] | None:
     """Return where KASLR may put the kernel, where the user says that it runs at one place."""
-    kaslr = located.boot.kaslr
-    if not located.boot.base_is_stated or (isinstance(kaslr, Known) and not kaslr.value):
+    if not located.boot.base_is_stated or value_of(located.boot.kaslr) is False:
         return None
     from smecheck.boot.kaslr.places import possible_bases
 

@@ -14,7 +14,7 @@ from smecheck.checks.finding import (
     RuleResult,
     Severity,
 )
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Unknown, value_of
 from smecheck.load.segments import SegmentRole
 from smecheck.record import record, replace
 
@@ -240,8 +240,7 @@ def _base_premise(resolved: Resolved) -> str | None:
     """Return that of findings that lie at the address where the kernel is taken to run."""
     if resolved.extents is None or resolved.boot.base_is_certain:
         return None
-    off = isinstance(resolved.boot.kaslr, Known) and not resolved.boot.kaslr.value
-    return None if off else resolved.boot.base_condition
+    return None if value_of(resolved.boot.kaslr) is False else resolved.boot.base_condition
 
 
 def joined(*conditions: str | None) -> str | None:

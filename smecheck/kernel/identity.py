@@ -128,7 +128,7 @@ def _sme_code(image: KernelImage, section: Section | None) -> Fact[bool]:
     option = image.config.get("CONFIG_AMD_MEM_ENCRYPT")
     if option is not None:
         return Known(option == "y", f"CONFIG_AMD_MEM_ENCRYPT={option}")
-    if isinstance(image.sme_text, Known) and not image.sme_text.value:
+    if value_of(image.sme_text) is False:
         # In words of its own, since the verdict quotes them: a description says it elsewhere.
         return Known(False, "none of the strings of the SME code is in the image")
     return image.sme_text

@@ -17,7 +17,7 @@ def runtime_entries(host: Host, assumptions: Assumptions) -> int:
     A machine that is known to have booted through EFI has some, unless its kernel was told not to
     use EFI's services. Any number that takes the same pages gives the same answer.
     """
-    is_efi = isinstance(host.efi, Known) and host.efi.value
+    is_efi = value_of(host.efi) is True
     if not is_efi:
         usual, text = 0, "the machine has no EFI runtime map"
     elif _without_services(host):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.builds.comparison_report import Comparison
 from smecheck.report.comparison_words import ChangeWords, change_words, origins, shown_changes
 from smecheck.report.gate_plain import row_line
-from smecheck.report.safe_text import printable
+from smecheck.report.safe_text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def render_comparison_plain(comparison: Comparison, options: RenderOptions) -> str:
     """Return the comparison as ``key: value`` lines."""
-    return "".join(f"{printable(line)}\n" for line in _lines(comparison, options))
+    return plain_text(_lines(comparison, options))
 
 
 def _lines(comparison: Comparison, options: RenderOptions) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, GateTarget
 from smecheck.report.gate_words import counts_text, options_for, waiver_text
-from smecheck.report.safe_text import printable
+from smecheck.report.safe_text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def render_gates_plain(report: GatesReport, options: RenderOptions) -> str:
     blocks = [_lines(gate, options_for(gate, options)) for gate in report.gates]
     if len(blocks) > 1:
         blocks.insert(0, _summary(report, options))
-    return "\n".join("".join(f"{printable(line)}\n" for line in block) for block in blocks)
+    return "\n".join(map(plain_text, blocks))
 
 
 def _summary(report: GatesReport, options: RenderOptions) -> Iterator[str]:

@@ -12,7 +12,7 @@ from smecheck.evidence import value_of, why
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
 from smecheck.report.fact_lines import FactLine, boot_facts, kaslr_facts, kernel_facts, yes_or_no
-from smecheck.report.safe_text import printable
+from smecheck.report.safe_text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ _EXTENT_KEYS = ("in-place", "start", "written-end", "worst-end", "mapped-end", "
 
 def render_plain(report: Report, options: RenderOptions) -> str:
     """Return the report as ``key: value`` lines; the first is the verdict."""
-    return "".join(f"{printable(line)}\n" for line in _lines(report, options))
+    return plain_text(_lines(report, options))
 
 
 def _lines(report: Report, options: RenderOptions) -> Iterator[str]:

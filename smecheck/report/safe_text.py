@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _UNPRINTABLE = (
     "["
@@ -36,6 +36,11 @@ def printable(text: str, *, ascii_only: bool = False) -> str:
         return text  # as nearly all of it is
     text = re.sub(_UNPRINTABLE, _visible, text)
     return re.sub(_NOT_ASCII, _visible, text.replace("…", "...")) if ascii_only else text
+
+
+def plain_text(lines: Iterable[str]) -> str:
+    """Return lines as a text, each made safe."""
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def json_text(document: Mapping[str, object]) -> str:

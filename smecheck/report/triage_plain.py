@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smecheck.report.safe_text import printable
+from smecheck.report.safe_text import plain_text
 from smecheck.report.triage_words import asked_text, budget_text
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def render_triage_plain(triage: TriageReport, options: RenderOptions) -> str:
     """Return the answer as ``key: value`` lines; verdict and class come first."""
-    text = "".join(f"{printable(line)}\n" for line in _lines(triage, options))
+    text = plain_text(_lines(triage, options))
     if options.explain and triage.report is not None:
         from smecheck.report.plain_report import render_plain
 

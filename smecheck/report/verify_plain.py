@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.report.safe_text import printable
+from smecheck.report.safe_text import plain_text
 from smecheck.report.verify_words import (
     context_text,
     counts_text,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def render_verify_plain(report: VerifyReport, options: RenderOptions) -> str:
     """Return the answer as ``key: value`` lines; the first is the result."""
-    return "".join(f"{printable(line)}\n" for line in _lines(report, options))
+    return plain_text(_lines(report, options))
 
 
 def _lines(report: VerifyReport, options: RenderOptions) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smecheck.boot.boot import Boot, UnpackRules
 from smecheck.boot.decompressor import landing
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.load.segments import SegmentList, SegmentRole
 from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet
@@ -18,7 +18,7 @@ def moved_by_kaslr(boot: Boot, rules: UnpackRules) -> bool:
         return False
     if isinstance(boot.load_address, Unknown):
         # A boot loader's choice that is not known; KASLR hardly ever chooses the same.
-        return not boot.path.by_kexec and isinstance(boot.kaslr, Known) and boot.kaslr.value
+        return not boot.path.by_kexec and value_of(boot.kaslr) is True
     if boot.load_address.value == boot.kernel_base.value:
         return False
     unmoved = landing(boot.load_address.value, rules)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from smecheck.asked import BootRequest
 from smecheck.boot.boot import Boot
 from smecheck.boot.decompressor import landing
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.image import KernelImage, LoadSegment, Scheme, Section
@@ -240,7 +240,7 @@ def ways_of(boot: Boot, scheme: Scheme, *, is_elf: bool, is_open: bool) -> tuple
         ways.append(Way.BOOT_LOADER)
         if scheme.rules.is_current:
             ways.append(Way.EFI_STUB)
-    if not (isinstance(boot.kaslr, Known) and not boot.kaslr.value):
+    if value_of(boot.kaslr) is not False:
         ways.append(Way.KASLR)
     return tuple(ways)
 

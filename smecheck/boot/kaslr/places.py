@@ -19,7 +19,7 @@ from smecheck.boot.kaslr.decompressor_copy import payload_place
 from smecheck.boot.kaslr.search import KaslrKernel, SlotSearch, search_slots
 from smecheck.boot.kaslr.slots import KaslrRules, KaslrSweep, PossibleBases
 from smecheck.boot.kaslr.variants import kaslr_variants
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.identity import version_of
 from smecheck.kernel.image import KernelImage
@@ -253,7 +253,7 @@ def _answer(located: Located, early: EarlyBoot) -> Fact[KaslrAnswer]:
         early = replace(early, efi=Known(None, "the e820 table is searched"))
     if isinstance(located.boot.kaslr, Unknown):
         may_stay = located.boot.kaslr.reason
-    is_on = isinstance(located.boot.kaslr, Known) and located.boot.kaslr.value
+    is_on = value_of(located.boot.kaslr) is True
     places = possible_places(located.image, located.facts, located.rules, early, is_on=is_on)
     if isinstance(places, Unknown):
         return places

@@ -13,7 +13,7 @@ from smecheck.boot.kaslr.avoid import Avoided, avoided_ranges
 from smecheck.boot.kaslr.early_options import early_options, kernel_text
 from smecheck.boot.kaslr.regions import searched_regions
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, SlotArea, Slots
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word
 from smecheck.kernel.constants import PMD_SIZE, PUD_SIZE
 from smecheck.record import record
@@ -174,7 +174,7 @@ def search_slots(
     if isinstance(regions, Unknown):
         return Unknown(regions.reason)
     text = kernel_text(boot.cmdline.value, rules)
-    five_levels = isinstance(boot.five_levels, Known) and boot.five_levels.value
+    five_levels = value_of(boot.five_levels) is True
     options = early_options(text, rules, five_levels)
     output = boot.output.value
     decompressor = Span(boot.input.value, max(boot.input.value, output + kernel.init_size))
