@@ -87,7 +87,10 @@ def test_a_broken_archive_is_a_row(tmp_path: Path) -> None:
     good = report(founding(), "4.12", tmp_path)
     (tmp_path / "cut.tar.xz").write_bytes(good.read_bytes()[:300])
     (tmp_path / "empty.tar").write_bytes(b"")
-    rows = fleet(str(tmp_path / "*.tar*"), str(tmp_path / "gone.tar"))
+    found = (str(tmp_path / "*.tar*"), str(tmp_path / "gone.tar"))
+    done = run("fleet", "--kernel", str(OLD[0]), *found, "-o", str(tmp_path / "rows.jsonl"))
+    assert "\n       2 distinct cases analyzed; 0 machines" in done.out  # of four
+    rows = rows_of((tmp_path / "rows.jsonl").read_text())
     cut, *others = rows
     assert cut["verdict"] == "undecided"
     assert any("cut" in remark or "ends" in remark for remark in cut["remarks"])

@@ -321,10 +321,11 @@ class FleetRun:
 
     def _understood(self, entry: _Entry, result: Understood) -> None:
         if result.key is None:
-            if isinstance(entry.machine, Collected):
-                self._tally.questions += 1
             assert result.answered is not None  # noqa: S101 - for types: one of the two is there
-            self._settle(entry, result.answered.answers)
+            answers = result.answered.answers
+            if isinstance(entry.machine, Collected) and any(one.error is None for one in answers):
+                self._tally.questions += 1
+            self._settle(entry, answers)
             return
         entry.key = result.key
         if result.key in self._by_key:
