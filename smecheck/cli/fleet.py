@@ -325,7 +325,7 @@ class _Run:
             explain=False,
             color=wants_color(options["color"], to_stdout=not rows_are_printed),
             width=width(),
-            unicode=speaks_unicode(to_stdout=True),
+            unicode=speaks_unicode(),
             exit_code=status,
             rows=rows() if is_terminal() else None,
         )

@@ -184,7 +184,7 @@ class Reporting:
             color=wants_color(self.color, to_stdout=True),
             width=width(),
             rows=rows() if is_terminal() else None,
-            unicode=speaks_unicode(to_stdout=True),
+            unicode=speaks_unicode(),
             exit_code=status,
             tolerance=tolerance,
             kcidb_build=self.kcidb_build,

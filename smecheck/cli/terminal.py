@@ -77,7 +77,7 @@ def width() -> int:
     return int(columns) if columns.isdecimal() and 20 <= int(columns) <= 1000 else 160
 
 
-def speaks_unicode(*, to_stdout: bool) -> bool:
-    """Return whether the output can hold more than ASCII; files are UTF-8."""
+def speaks_unicode() -> bool:
+    """Return whether standard output can hold more than ASCII; files are UTF-8."""
     encoding = getattr(sys.stdout, "encoding", None) or ""
-    return not to_stdout or encoding.lower().replace("-", "") == "utf8"
+    return encoding.lower().replace("-", "") == "utf8"

@@ -230,17 +230,17 @@ class Machine:
         for name, value in registers.items():
             self._engine.reg_write(self._number(name), value)
 
-    def run(self, start: int, end: int, *, limit: int = INSTRUCTION_LIMIT) -> Stop:
+    def run(self, start: int, end: int) -> Stop:
         """Run from ``start`` until ``end`` is reached, or something else ends it."""
         self._stop = None
         self._translations = 0
         try:
-            self._engine.emu_start(start, end, 0, limit)
+            self._engine.emu_start(start, end, 0, INSTRUCTION_LIMIT)
         except self._unicorn.UcError as error:
             self._end(StopKind.UNABLE, f"makes the emulator stop: {error}")
         instruction = self.get("rip")
         halts = self.bytes_at(instruction - 1)[:1] == bytes([_HALT])
-        message = "halts" if halts else f"runs for more than {limit} instructions"
+        message = "halts" if halts else f"runs for more than {INSTRUCTION_LIMIT} instructions"
         kind = StopKind.REACHED if instruction == end else StopKind.STUCK
         return self._stop or Stop(kind, instruction, "" if instruction == end else message)
 

@@ -95,7 +95,7 @@ GENERATION_RULES: dict[Generation, GenerationRules] = {
         ),
     )
 }
-"""Every generation. The arithmetic itself is in ``workarea.arithmetic``."""
+"""Every generation. The arithmetic itself is in ``workarea/arithmetic.py``."""
 
 
 def generations_of(scheme: Scheme) -> tuple[Generation, ...]:

@@ -194,7 +194,7 @@ def version_of(release: Fact[str]) -> tuple[int, int] | None:
     """Return the version of a kernel by its release: the first two numbers, if there are any.
 
     A third number is often the distribution's own. What people and packages write for a version is
-    read by ``load.versions``.
+    read by ``load/versions.py``.
     """
     return _banner_version(release.value) if isinstance(release, Known) else None
 

@@ -249,7 +249,7 @@ NOT_FROM_IMAGE = Unknown("not read from an image")
 
 @record
 class KernelImage:
-    """All that a source says of a kernel. What it means is worked out in ``kernel.identity``."""
+    """All that a source says of a kernel. What it means is worked out in ``kernel/identity.py``."""
 
     source: str
     """The name it was given by."""

@@ -21,7 +21,7 @@ _STARTUP_NAMES = frozenset(
         *("__sme_map_range", "sme_prepare_pgd", "sme_cmdline_on", "sme_cmdline_off"),
     )
 )
-"""The names of that code that are read: see ``kernel.identity``."""
+"""The names of that code that are read: see ``kernel/identity.py``."""
 
 
 def plain_name(name: str) -> str:

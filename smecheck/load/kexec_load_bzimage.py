@@ -66,7 +66,7 @@ def place_bzimage64(load: LoadState, kernel: BzImageFacts, cmdline: str) -> str:
     efi = bool(kernel.xloadflags & EFI_KEXEC)
     if load.is_crash:
         cmdline = add_crash_segments(load, cmdline, hands_over_efi=efi)
-    _add_purgatory(load, lowest=_ABOVE_VECTORS, end=ADDRESSES.end)
+    _add_purgatory(load, ADDRESSES.end)
     size = _real_mode_size(kernel, cmdline)
     load.buffers.add(Buffer(SegmentRole.BOOT_PARAMS, size, size, _BZIMAGE64, lowest=_ABOVE_VECTORS))
     load.buffers.add(
@@ -116,11 +116,8 @@ def place_bzimage32(load: LoadState, kernel: BzImageFacts, cmdline: str) -> str:
     efi = probed_64 and bool(kernel.xloadflags & EFI_KEXEC)
     if load.is_crash:
         cmdline = add_crash_segments(load, cmdline, hands_over_efi=efi)
-    purgatory = _add_purgatory(
-        load,
-        lowest=_ABOVE_VECTORS,
-        end=_PURGATORY_END_32 if relocatable else _LOW_MEMORY_LAST + 1,
-    )
+    end = _PURGATORY_END_32 if relocatable else _LOW_MEMORY_LAST + 1
+    purgatory = _add_purgatory(load, end)
     _add_real_mode_data(load, kernel, _real_mode_size(kernel, cmdline), purgatory)
     _add_kernel32(load, kernel, relocatable=relocatable)
     has_limit = kernel.protocol >= _PROTOCOL_2_03
@@ -151,8 +148,8 @@ def _lowest_kernel(load: LoadState, kernel: BzImageFacts) -> int:
     return _KERNEL_BASE
 
 
-def _add_purgatory(load: LoadState, *, lowest: int, end: int) -> Span:
-    return add_purgatory(load, _BZIMAGE64, lowest=lowest, end=end, from_top=True)
+def _add_purgatory(load: LoadState, end: int) -> Span:
+    return add_purgatory(load, _BZIMAGE64, lowest=_ABOVE_VECTORS, end=end, from_top=True)
 
 
 def add_purgatory(load: LoadState, source: str, *, lowest: int, end: int, from_top: bool) -> Span:

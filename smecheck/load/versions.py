@@ -17,7 +17,7 @@ def parse_version(text: str) -> Version | None:
 
     It is what people and packages write: ``v6.9``, ``kexec-tools 2.0.25``, the epoch of a Debian
     package, and the third number counts. The release that an image itself shows is read more
-    narrowly, by ``kernel.identity.version_of``.
+    narrowly, by ``version_of`` of ``kernel/identity.py``.
 
     Returns:
         ``None`` where the text is not a version.

@@ -148,10 +148,10 @@ def decode_text(data: bytes, name: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def read_text(source: Source, limit: int = TEXT_LIMIT) -> str:
-    """Read a text file of at most ``limit`` bytes.
+def read_text(source: Source) -> str:
+    """Read a text file.
 
     Raises:
         UnreadableInput: it cannot be read, is empty, too large, or not text.
     """
-    return decode_text(read_bounded(source, limit), display_name(source))
+    return decode_text(read_bounded(source, TEXT_LIMIT), display_name(source))

@@ -1,6 +1,6 @@
 """The arithmetic of sme_encrypt_kernel(): where the workarea lies and how far it reaches.
 
-The expressions follow v4.14 to v7.3 (see ``kernel.generations`` for what differs) and agree
+The expressions follow v4.14 to v7.3 (see ``kernel/generations.py`` for what differs) and agree
 with the kernels' compiled code in every recorded run of it.
 """
 

@@ -26,7 +26,7 @@ _COMPRESSIONS = {
     "CONFIG_KERNEL_LZ4": "lz4",
     "CONFIG_KERNEL_ZSTD": "zstd",
 }
-"""init/Kconfig, "Kernel compression mode": the option, and how ``inputs.payload`` calls it."""
+"""init/Kconfig, "Kernel compression mode": the option, and what ``payload.py`` calls it."""
 
 _SWITCHES = {"CONFIG_PREEMPT_RT": PREEMPT_RT, "CONFIG_SMP": SMP}
 _TEXTS = {

@@ -5,7 +5,7 @@ lists have 100,000 lines and more, of which a dozen matter: the names are search
 of the file, and only a line that has one of them is looked at.
 
 A running kernel's list has the addresses that virtual KASLR gave it. Only the distances between
-them count; see ``placement.link_address``.
+them count; see ``kernel/link_address.py``.
 """
 
 from __future__ import annotations
