@@ -312,6 +312,14 @@ def reserved_by(*lines: str, memory: MemoryMap, what: str, seen: tuple[Seen, ...
     return sources("SME041", what, *seen, memory=memory, log=log, request=CRASH)
 
 
+TAKEN_RAM = Span(64 << 20, 0x7FFE0000)
+
+
+def told(option: str) -> KernelLog:
+    """Return a log that shows nothing but what the running kernel was given."""
+    return log_of(f"[    0.0] Command line: {option}")
+
+
 RESERVED = Span(0xC000000, 0x1C000000)
 
 
@@ -575,6 +583,9 @@ CASES = [
     ),
     sources("SME040", "kmem", memory=KMEM, firmware=listed(*SAME)),
     sources("SME040", "a fragment", memory=FRAGMENT, firmware=listed(*SAME)),
+    sources("SME040", "mem= that left it", log=told("mem=2G")),
+    sources("SME040", "mem= that took it", error(TAKEN_RAM), log=told("mem=64M")),
+    sources("SME040", "memmap= elsewhere", warning(at(0x60000000)), log=told("memmap=4K$1536M")),
     sources("SME040", "mem=", note(Span(1 << 32, 6 * GIB)), firmware=listed(*MORE)),
     sources(
         "SME040",

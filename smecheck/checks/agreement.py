@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from smecheck.boot.boot import SmeState
 from smecheck.boot.crashkernel_option import AskedReservation, asked_reservation
 from smecheck.boot.logged_sme import sme_beside_guest, tells_of_guest
+from smecheck.boot.memory_taken import TakenMemory, taken_memory
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, value_of
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
 from smecheck.machine.memory import MapKind, MemoryMap, Region
@@ -112,7 +114,8 @@ def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
     guest, the other of its host. Elsewhere it is a warning that they may be of different boots. A
     kernel whose command line has mem= or memmap= sees other memory than its firmware reports, and
     memory that was added to a running machine is in no firmware's map; kexec_load of kexec-tools
-    goes by the firmware's map all the same.
+    goes by the firmware's map all the same. Where the running kernel's own mem= and memmap= leave
+    no RAM, its /proc/iomem has none.
 
     Passes: a log of the boot whose /proc/iomem it is; one that lacks the hot-added memory.
     Fails: a map that says Reserved where the workarea lies, beside an iomem that says System RAM.
@@ -124,6 +127,7 @@ def maps_contradict(resolved: Resolved) -> Iterator[Observation]:
         for more, less in ((one, other), (other, one)):
             for difference in ram_without(more, less):
                 yield _contradiction(resolved, more, less, difference)
+    yield from _taken_all_the_same(resolved)
 
 
 @rule(
@@ -242,6 +246,17 @@ def sme_in_a_guest(resolved: Resolved) -> Iterator[Observation]:
         yield Observation(message=found)
 
 
+def _running_cmdlines(resolved: Resolved) -> Iterator[Known[str]]:
+    """Yield what the log and the host say that the running kernel was given, each once."""
+    log, host = resolved.log, resolved.host
+    logged = log.boot.cmdline if log is not None else None
+    if isinstance(logged, Known):
+        yield logged
+    current = host.cmdline if host is not None else None
+    if isinstance(current, Known) and (logged is None or value_of(logged) != current.value):
+        yield current
+
+
 @record
 class _Reserved:
     """The reservation that a crash kernel is loaded into, as one source shows it."""
@@ -255,14 +270,11 @@ class _Reserved:
 
 def _asked_and_reserved(resolved: Resolved) -> Iterator[tuple[Known[str], _Reserved | None]]:
     """Yield each command line of the running kernel with what should be of the same boot."""
-    log, host = resolved.log, resolved.host
-    logged = log.boot.cmdline if log is not None else None
-    if log is not None and isinstance(logged, Known):
-        in_log = _logged_reservation(log.boot)
-        yield logged, in_log or _shown_reservation(resolved)
-    current = host.cmdline if host is not None else None
-    if isinstance(current, Known) and (logged is None or value_of(logged) != current.value):
-        yield current, _shown_reservation(resolved)
+    log = resolved.log
+    for cmdline in _running_cmdlines(resolved):
+        of_log = log is not None and cmdline is log.boot.cmdline
+        in_log = _logged_reservation(log.boot) if log is not None and of_log else None
+        yield cmdline, in_log or _shown_reservation(resolved)
 
 
 def _logged_reservation(boot: LoggedBoot) -> _Reserved | None:
@@ -350,6 +362,33 @@ def _contradiction(
         span=span,
         other=Party(other.name, other.span) if other else None,
         remedy="nothing to do, unless kexec_load places a segment there" if of_firmware else "",
+    )
+
+
+def _taken_all_the_same(resolved: Resolved) -> Iterator[Observation]:
+    """Yield where /proc/iomem has RAM that the running kernel's command line took away."""
+    memory = resolved.memory
+    if memory is None or memory.kind is not MapKind.IOMEM:
+        return
+    ram = SpanSet(region.span for region in memory.named(_RAM)) & memory.system_ram
+    for cmdline in _running_cmdlines(resolved):
+        for taken in taken_memory(cmdline.value):
+            span = next((one for one in ram & SpanSet([taken.span]) if one.size >= PAGE_SIZE), None)
+            if span is not None:
+                yield _not_taken(resolved, memory, taken, span, cmdline.origin)
+
+
+def _not_taken(
+    resolved: Resolved, memory: MemoryMap, taken: TakenMemory, span: Span, origin: str
+) -> Observation:
+    used = next((name for name, one in _used(resolved) if one.overlaps(taken.span)), None)
+    region = next(one for one in memory.named(_RAM) if one.span.overlaps(span))
+    return Observation(
+        severity=Severity.WARNING if used is None else Severity.ERROR,
+        message=f"{taken.option} ({origin}) leaves no System RAM at {address_text(span.start)}, "
+        f"{memory.where(region)} shows some" + (f"; {used} lies there" if used else ""),
+        span=span,
+        other=Party(region.name, region.span),
     )
 
 

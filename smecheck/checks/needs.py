@@ -115,7 +115,10 @@ def two_maps(resolved: Resolved) -> Lack | None:
         log is not None and (log.boot.firmware_map or log.boot.efi_map) is not None,
         resolved.firmware is not None,
     )
-    return None if sum(sources) > 1 else _skipped("only one source gives the memory map")
+    # The command line of the running kernel says where memory ends, in a way.
+    if sum(sources) > 1 or (sources[0] and running_cmdline(resolved) is None):
+        return None
+    return _skipped("only one source gives the memory map")
 
 
 def resource_tree(resolved: Resolved) -> Lack | None:
