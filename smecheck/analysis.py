@@ -2,7 +2,7 @@
 
 A kernel image is identified (where it begins and ends, which scheme it follows, whether it has SME
 code). The boot that is asked about is worked out from the user's words, the segments of the load
-and the machine. The workarea is placed under both schemes. What every loader must keep to the
+and the machine. The workarea is placed under both schemes. What every loader must reserve for the
 kernel is held against it: that is the proof. The rules look at the case, and the verdict sums them
 up.
 
@@ -151,7 +151,7 @@ def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
         asked=asked,
         facts=facts,
         rules=unpack_rules(image, facts),
-        kept=reservations(image, facts),
+        reserved=reservations(image, facts),
         host=host_of(case),
         load=load,
         segments=segments,
@@ -262,7 +262,7 @@ def _assumptions(judged: Judged, judgement: Judgement) -> Iterator[str]:
     """Yield what the answer takes for granted."""
     yield from judged.facts.assumptions
     yield from judged.rules.assumptions
-    yield from judged.kept.assumptions
+    yield from judged.reserved.assumptions
     verification = judged.verification
     yield from code_premise(judged.facts, verification.premise if verification else None)
     yield from judged.boot.assumptions
@@ -332,4 +332,4 @@ def _decompressor(judged: Judged) -> DecompressorView | None:
         return None
     from smecheck.workarea.decompressor_view import decompressor_view
 
-    return decompressor_view(judged.image, judged.facts, judged.kept)
+    return decompressor_view(judged.image, judged.facts, judged.reserved)

@@ -67,7 +67,7 @@ class Identified:
     """What the image is."""
     rules: UnpackRules
     """Where a decompressor unpacks it to."""
-    kept: Reservations
+    reserved: Reservations
     """What it makes loaders reserve."""
     host: Host | None
     """The system that loads the kernel."""

@@ -57,7 +57,7 @@ class Judged(Resolved):
 
     @property
     def proof(self) -> Proof | None:
-        """What every loader must keep to the kernel, held against the workarea."""
+        """What every loader must reserve for the kernel, held against the workarea."""
         return self.proven.value
 
     @property

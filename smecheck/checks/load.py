@@ -426,8 +426,8 @@ def _least_sizes(resolved: Resolved) -> Iterator[int]:
     text, end = resolved.facts.text, resolved.facts.end
     if isinstance(text, Known) and isinstance(end, Known):
         yield end.value - text.value
-    if isinstance(resolved.kept.init_size, Known):
-        yield resolved.kept.init_size.value
+    if isinstance(resolved.reserved.init_size, Known):
+        yield resolved.reserved.init_size.value
 
 
 def _of_another_kernel(segment: Segment, why: str) -> Observation:

@@ -40,7 +40,7 @@ def entry_tables(resolved: Resolved) -> Lack | None:
 
 
 def owner(resolved: Resolved) -> Lack | None:
-    """Need to know what is kept to the kernel."""
+    """Need to know what is reserved for the kernel."""
     if resolved.placement.owner is Owner.UNKNOWN:
         return _skipped(resolved.placement.owner_reason)
     return None

@@ -63,7 +63,7 @@ class BzImageFacts:
 
     @property
     def memory_size(self) -> int:
-        """What loaders keep for the kernel."""
+        """What loaders reserve for the kernel."""
         return align_up(self.init_size, PAGE_SIZE)
 
 

@@ -183,7 +183,7 @@ class SegmentOrigin(Enum):
 
 @record
 class Segment:
-    """One segment: the whole physical span that the loader keeps for it."""
+    """One segment: the whole physical span that the loader reserves for it."""
 
     role: SegmentRole
     span: Span

@@ -1,7 +1,7 @@
 """Where a proof fails: a machine and a load in which the workarea surely collides.
 
-The loader keeps its word there. It keeps to the kernel what that way of loading keeps, and puts the
-next thing directly after it.
+The loader keeps its word there. It reserves for the kernel what that way of loading reserves, and
+puts the next thing directly after it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Failing:
     """Offsets from ``_text``, of any machine."""
 
     def counterexample(self, way: Way, reserved_end: int) -> Counterexample | None:
-        """Return a load in which ``way`` keeps no more than ``reserved_end``.
+        """Return a load in which ``way`` reserves no more than ``reserved_end``.
 
         ``None`` where the place of the kernel is not known, or where only such memory is left open
         as is mapped and nothing more.
@@ -54,7 +54,7 @@ class Failing:
         if way.rules.looks_for_slots:
             condition, first_free = self._beyond_needed_size(reserved_end)
             first_free += self._refused_gap()
-        elif way.rules.has_decompressor and self.located.kept.init_size_is_bound:
+        elif way.rules.has_decompressor and self.located.reserved.init_size_is_bound:
             condition = "init_size is no more than the least it can be"
         victim = self._victim(base, first_free)
         if victim is None:
@@ -88,9 +88,9 @@ class Failing:
         return align_up(max(_PLACE, lowest.value, packed), alignment)
 
     def _beyond_needed_size(self, needed_size: int) -> tuple[str | None, int]:
-        """Return where KASLR keeps nothing any more, and on what condition."""
+        """Return where KASLR reserves nothing any more, and on what condition."""
         located = self.located
-        view = decompressor_view(located.image, located.facts, located.kept).needed_size
+        view = decompressor_view(located.image, located.facts, located.reserved).needed_size
         most = view.value.most if isinstance(view, Known) else None
         is_exact = isinstance(view, Known) and view.value.value == most
         if most is not None and (is_exact or self._offers_harm(most)):
@@ -110,7 +110,7 @@ class Failing:
         return first_free < end
 
     def _victim(self, base: int, first_free: int) -> Segment | None:
-        """Return what lies directly after what is kept: boot_params, or else the initrd.
+        """Return what lies directly after what is reserved: boot_params, or else the initrd.
 
         boot_params is harmed where the workarea is surely written. An initrd is harmed wherever it
         shares a mapped 2 MiB frame that it does not cover as a whole.
@@ -151,7 +151,7 @@ class Failing:
         return segments + [_segment(SegmentRole.KERNEL, span) for span in kernel]
 
     def _segment_size(self, needed_size: int) -> int:
-        init_size = self.located.kept.init_size
+        init_size = self.located.reserved.init_size
         size = init_size.value if isinstance(init_size, Known) else needed_size
         return max(PAGE_SIZE, align_up(size, PAGE_SIZE))
 

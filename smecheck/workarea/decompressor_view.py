@@ -26,28 +26,30 @@ _ROUNDING = "1869dbe87cb9"
 
 @remembered
 def decompressor_view(
-    image: KernelImage, facts: KernelFacts, kept: Reservations
+    image: KernelImage, facts: KernelFacts, reserved: Reservations
 ) -> DecompressorView:
     """Return what the decompressor counts with, as far as header and payload show it.
 
     Args:
         image: the kernel.
         facts: what it is.
-        kept: what it makes loaders and KASLR reserve.
+        reserved: what it makes loaders and KASLR reserve.
     """
     return DecompressorView(
         output_len=image.header.output_len,
-        needed_size=_needed_size(image, facts, kept),
+        needed_size=_needed_size(image, facts, reserved),
         init_size_from=_init_size_from(image.header, facts),
-        section=_section_room(facts, kept),
+        section=_section_room(facts, reserved),
     )
 
 
-def _needed_size(image: KernelImage, facts: KernelFacts, kept: Reservations) -> Fact[NeededSize]:
+def _needed_size(
+    image: KernelImage, facts: KernelFacts, reserved: Reservations
+) -> Fact[NeededSize]:
     """Return needed_size: arch/x86/boot/compressed/misc.c, extract_kernel()."""
     output_len, own = image.header.output_len, _own_size(facts)
     if isinstance(output_len, Unknown):
-        return _at_least(image.header, kept.needed_size, "output_len is not known")
+        return _at_least(image.header, reserved.needed_size, "output_len is not known")
     if isinstance(own, Unknown):
         return _at_least(image.header, Known(output_len.value, "output_len"), own.reason)
     exact = max(output_len.value, own.value)
@@ -112,12 +114,12 @@ def _least_unpacking_size(header: SetupHeader) -> int:
     return 0 if output_len is None else output_len + extra_bytes(output_len, None)[0]
 
 
-def _section_room(facts: KernelFacts, kept: Reservations) -> SectionRoom | None:
+def _section_room(facts: KernelFacts, reserved: Reservations) -> SectionRoom | None:
     if facts.section is None or isinstance(facts.text, Unknown):
         return None
     end = facts.section.end - facts.text.value
     return SectionRoom(
-        facts.section.name, _after(end, kept.init_size), _after(end, kept.needed_size)
+        facts.section.name, _after(end, reserved.init_size), _after(end, reserved.needed_size)
     )
 
 

@@ -43,25 +43,27 @@ def owner_by_load(extents: Extents, segments: SegmentList) -> tuple[Owner, str]:
     )
 
 
-def owner_by_image(offsets: Extents, kept: Reservations, *, by_kaslr: bool) -> tuple[Owner, str]:
+def owner_by_image(
+    offsets: Extents, reserved: Reservations, *, by_kaslr: bool
+) -> tuple[Owner, str]:
     """Say whether what loaders reserve for the image covers the workarea.
 
     Args:
         offsets: the extents relative to ``_text``.
-        kept: what is reserved.
+        reserved: what loaders reserve for the image.
         by_kaslr: physical KASLR chose the place: its needed_size counts, not init_size.
     """
-    reserved: Fact[int] = kept.needed_size if by_kaslr else kept.init_size
-    is_bound = kept.payload_is_bound if by_kaslr else kept.init_size_is_bound
+    size: Fact[int] = reserved.needed_size if by_kaslr else reserved.init_size
+    is_bound = reserved.payload_is_bound if by_kaslr else reserved.init_size_is_bound
     name = "needed_size" if by_kaslr else "init_size"
-    if isinstance(reserved, Unknown):
-        return Owner.UNKNOWN, f"{name} is not known: {reserved.reason}"
-    value = f"{name}{' of at least' if is_bound else ''} {address_text(reserved.value)}"
-    margin = reserved.value - offsets.mapped_end
+    if isinstance(size, Unknown):
+        return Owner.UNKNOWN, f"{name} is not known: {size.reason}"
+    value = f"{name}{' of at least' if is_bound else ''} {address_text(size.value)}"
+    margin = size.value - offsets.mapped_end
     if margin >= 0:
         return Owner.INIT_SIZE, (
-            f"{value} ends {size_text(margin)} past the mapped end ({reserved.origin})"
+            f"{value} ends {size_text(margin)} past the mapped end ({size.origin})"
         )
     return Owner.UNKNOWN if is_bound else Owner.NOBODY, (
-        f"{value} ends {size_text(-margin)} short of the mapped end ({reserved.origin})"
+        f"{value} ends {size_text(-margin)} short of the mapped end ({size.origin})"
     )

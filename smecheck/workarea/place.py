@@ -107,7 +107,7 @@ def decisive_for_reach(located: Located) -> tuple[object, ...]:
     return (
         located.image,
         located.facts,
-        located.kept,
+        located.reserved,
         located.rules,
         located.host,
         located.memory,
@@ -326,7 +326,7 @@ def _tables_at_entry(
         return reached("the section was unpacked there with the image")
     # v5.10, 8570978ea030: a decompressor that always builds its own tables.
     may_build_own = in_section or is_since(located.image.release, (5, 10))
-    output_len, needed_size = located.image.header.output_len, located.kept.needed_size
+    output_len, needed_size = located.image.header.output_len, located.reserved.needed_size
     size = value_of(output_len if may_build_own else needed_size) or 0
     return tables_at_entry(
         located,
@@ -366,13 +366,13 @@ def _owner(
             return Owner.INIT_SIZE, "as a section of the image it would be inside init_size"
         return Owner.NOBODY, "that scheme reserves nothing for it; init_size may cover it by luck"
     moved = moved_by_kaslr(located.boot, located.rules)
-    # A boot loader's list need not say where it put the kernel; it keeps init_size all the same.
+    # A boot loader's list need not say where it put the kernel; it reserves init_size all the same.
     listed = located.segments
     if not located.boot.path.by_kexec and listed and not listed.of(SegmentRole.KERNEL):
         listed = None
     if listed is not None and extents is not None and not moved:
         return owner_by_load(extents, listed)
-    return owner_by_image(offsets, located.kept, by_kaslr=moved)
+    return owner_by_image(offsets, located.reserved, by_kaslr=moved)
 
 
 def _would_be(scheme: Scheme, located: Located, layout: KernelLayout) -> str:

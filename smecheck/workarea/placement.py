@@ -16,7 +16,7 @@ class Owner(Enum):
     KERNEL_SEGMENT = "kernel-segment"
     """The segment that holds the kernel covers it."""
     INIT_SIZE = "init-size"
-    """The header's init_size covers it, so every loader keeps it free."""
+    """The header's init_size covers it, so every loader reserves it."""
     NOBODY = "nobody"
     UNKNOWN = "unknown"
 

@@ -1,7 +1,7 @@
 """The proof without a machine: what every loader reserves for the kernel covers the workarea.
 
 First what the image makes loaders reserve; then which ways of loading one boot can take, and what
-its own load keeps.
+its own load reserves.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def reservations(image: KernelImage, facts: KernelFacts) -> Reservations:
 
 def prove(
     extents: Extents,
-    kept: Reservations,
+    reserved: Reservations,
     ways: tuple[Way, ...],
     *,
     scheme: Scheme,
@@ -85,11 +85,11 @@ def prove(
 
     Args:
         extents: offsets from ``_text``, of any machine.
-        kept: what is reserved.
+        reserved: what loaders reserve for the image.
         ways: those that this boot can take; the proof holds if it holds for these.
         scheme: the kernel's own.
-        of_the_load: what a load that is known keeps, where that is less than kexec should keep.
-        counterexample: makes one of a way that fails and the end of what it keeps.
+        of_the_load: what a load that is known reserves, where that is less than kexec should.
+        counterexample: makes one of a way that fails and the end of what it reserves.
 
     Returns:
         ``None`` where no reservation is known.
@@ -99,7 +99,7 @@ def prove(
     short: dict[Way, tuple[Fact[int], bool]] = {}
     if of_the_load is not None:
         short = {way: (of_the_load, False) for way in ways if way.rules.by_kexec}
-    for way, (fact, is_bound) in (_kept_by_way(kept, scheme) | short).items():
+    for way, (fact, is_bound) in (_reserved_by_way(reserved, scheme) | short).items():
         if isinstance(fact, Unknown):
             continue
         margin = fact.value - extents.mapped_end
@@ -114,10 +114,10 @@ def prove(
                 worst_margin=fact.value - extents.worst_end,
                 written_margin=fact.value - extents.written_end,
                 growth=room_to_grow(extents, margin) if margin >= 0 else None,
-                grows_along=kept.payload_holds_section
+                grows_along=reserved.payload_holds_section
                 or (in_section and not way.rules.has_decompressor),
                 reason=fact.origin,
-                # A load that keeps less is an example itself.
+                # A load that reserves less is an example itself.
                 counterexample=counterexample(way, fact.value)
                 if margin < 0 and way not in short
                 else None,
@@ -138,18 +138,18 @@ def room_to_grow(extents: Extents, margin: int) -> int:
     return extents.in_place.size + align_down(margin, PMD_SIZE)
 
 
-def _kept_by_way(kept: Reservations, scheme: Scheme) -> dict[Way, tuple[Fact[int], bool]]:
-    """Return what each way keeps, and whether that is only a lower bound."""
+def _reserved_by_way(reserved: Reservations, scheme: Scheme) -> dict[Way, tuple[Fact[int], bool]]:
+    """Return what each way reserves, and whether that is only a lower bound."""
     ways: dict[Way, tuple[Fact[int], bool]] = {
         # kexec-tools add_buffer() and the kernel's kexec_add_buffer(): memsz in whole pages.
-        Way.KEXEC: (_rounded(kept.init_size, PAGE_SIZE), kept.init_size_is_bound),
-        # Documentation/arch/x86/boot.rst, init_size: what a relocating boot loader keeps free.
-        Way.BOOT_LOADER: (kept.init_size, kept.init_size_is_bound),
-        Way.KASLR: (kept.needed_size, kept.payload_is_bound),
+        Way.KEXEC: (_rounded(reserved.init_size, PAGE_SIZE), reserved.init_size_is_bound),
+        # Documentation/arch/x86/boot.rst, init_size: what a relocating boot loader reserves.
+        Way.BOOT_LOADER: (reserved.init_size, reserved.init_size_is_bound),
+        Way.KASLR: (reserved.needed_size, reserved.payload_is_bound),
         # v6.6 drivers/firmware/efi/libstub/x86-stub.c, efi_decompress_kernel(): the larger of
         # output_len and the kernel, rounded up to 2 MiB. All those kernels have .init.scratch.
-        Way.EFI_STUB: (_rounded(kept.needed_size, PMD_SIZE), kept.payload_is_bound),
-        Way.ELF: (kept.image_end, False),
+        Way.EFI_STUB: (_rounded(reserved.needed_size, PMD_SIZE), reserved.payload_is_bound),
+        Way.ELF: (reserved.image_end, False),
     }
     if not scheme.rules.is_current:
         del ways[Way.EFI_STUB]
@@ -202,7 +202,7 @@ def _file_end(loads: tuple[LoadSegment, ...]) -> tuple[int, tuple[str, ...]]:
 
 
 def _needed_size(payload: Fact[int], facts: KernelFacts) -> Fact[int]:
-    """Return the size that physical KASLR keeps to the kernel.
+    """Return the size that physical KASLR reserves for the kernel.
 
     arch/x86/boot/compressed/misc.c, needed_size: the larger of the payload and ``_end - _text``;
     rounded up to 2 MiB since v5.4 (1869dbe87cb9). Nothing distinguishes a kernel of
@@ -251,10 +251,10 @@ def says_nothing(request: BootRequest) -> bool:
     return all(value is None for value in stated)
 
 
-def _kept_by_the_load(located: Located) -> Known[int] | None:
-    """Return what the load at hand keeps from ``_text`` on, where that is less than it should be.
+def _reserved_by_the_load(located: Located) -> Known[int] | None:
+    """Return what the load at hand reserves from ``_text`` on, where that is less than it should.
 
-    It keeps its kernel segment. A kernel that is loaded where it cannot run runs further up
+    It reserves its kernel segment. A kernel that is loaded where it cannot run runs further up
     (SME018), if KASLR does not move it; and a loader may keep the size of the file only.
     """
     segments, rules = located.segments, located.rules
@@ -264,7 +264,7 @@ def _kept_by_the_load(located: Located) -> Known[int] | None:
     is_elf = located.without_decompressor
     start, end = kernel[0].span.start, max(segment.span.end for segment in kernel)
     base = Known(start, "a vmlinux") if is_elf else landing(start, rules)
-    should = located.kept.image_end if is_elf else located.kept.init_size
+    should = located.reserved.image_end if is_elf else located.reserved.init_size
     if isinstance(base, Unknown) or isinstance(should, Unknown):
         return None
     left = max(end - base.value, 0)
@@ -295,9 +295,9 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
 
     is_elf = resolved.without_decompressor
     ways = ways_of(resolved.boot, scheme, is_elf=is_elf, is_open=is_open)
-    of_the_load = _kept_by_the_load(resolved)
+    of_the_load = _reserved_by_the_load(resolved)
     if not with_examples and of_the_load is None:
-        return _without_examples(extents, resolved.kept, scheme, *ways)
+        return _without_examples(extents, resolved.reserved, scheme, *ways)
 
     def counterexample(way: Way, reserved_end: int) -> Counterexample | None:
         if not with_examples:
@@ -308,7 +308,7 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
 
     return prove(
         extents,
-        resolved.kept,
+        resolved.reserved,
         ways,
         scheme=scheme,
         of_the_load=of_the_load,
@@ -318,11 +318,11 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
 
 @remembered
 def _without_examples(
-    extents: Extents, kept: Reservations, scheme: Scheme, *ways: Way
+    extents: Extents, reserved: Reservations, scheme: Scheme, *ways: Way
 ) -> Proof | None:
     """Return the proof for all loads that keep what they should: most what-if loads do."""
     return prove(
-        extents, kept, ways, scheme=scheme, of_the_load=None, counterexample=lambda *_: None
+        extents, reserved, ways, scheme=scheme, of_the_load=None, counterexample=lambda *_: None
     )
 
 

@@ -17,7 +17,7 @@ class WayRules:
     """What follows from the way of loading. Whoever depends on the way asks here."""
 
     by_kexec: bool
-    """kexec keeps segments for the kernel."""
+    """kexec reserves segments for the kernel."""
     has_decompressor: bool
     """A decompressor unpacks the kernel; else its LOADs are put where they say."""
     unpacks_elsewhere: bool
@@ -27,7 +27,7 @@ class WayRules:
 
 
 class Way(Enum):
-    """A way of loading that keeps some memory to the kernel."""
+    """A way of loading that reserves some memory for the kernel."""
 
     KEXEC = "kexec"
     """kexec of a bzImage, by either system call: init_size, in whole pages."""
@@ -86,14 +86,14 @@ class Way(Enum):
 
 @record
 class Reservations:
-    """Ends of what is kept to the kernel, as offsets from ``_text``; each a lower bound."""
+    """Ends of what is reserved for the kernel, as offsets from ``_text``; each a lower bound."""
 
     init_size: Fact[int]
-    """What kexec and other boot loaders keep free from the load address on."""
+    """What kexec and other boot loaders reserve from the load address on."""
     needed_size: Fact[int]
     """What physical KASLR looks for."""
     image_end: Fact[int]
-    """End of the last LOAD: what ``kexec -l vmlinux`` keeps."""
+    """End of the last LOAD: what ``kexec -l vmlinux`` reserves."""
     payload_is_bound: bool
     """z_output_len is not known, only the least it can be."""
     init_size_is_bound: bool
@@ -116,7 +116,7 @@ class Counterexample:
 
 @record
 class ProofPath:
-    """Whether one way of loading keeps the workarea to the kernel. Offsets are from ``_text``."""
+    """Whether one way of loading reserves the workarea for the kernel; offsets from ``_text``."""
 
     path: Way
     taken: bool
@@ -125,7 +125,7 @@ class ProofPath:
     is_bound: bool
     """``reserved_end`` is a lower bound: the exact value is not known."""
     reserved_end: int
-    """End of what that way of loading keeps to the kernel, at least."""
+    """End of what that way of loading reserves for the kernel, at least."""
     margin: int
     """``reserved_end`` minus the mapped end; negative where it does not hold."""
     worst_margin: int

@@ -78,7 +78,7 @@ class Slots:
     alignment: int
     """Bytes from slot to slot: CONFIG_PHYSICAL_ALIGN."""
     image_size: int
-    """Bytes that are kept to the kernel from each slot on."""
+    """Bytes that are reserved for the kernel from each slot on."""
     reason: str
     """Why there are none, or what they were found in."""
 
