@@ -450,3 +450,41 @@ def test_an_iomem_shows_where_a_cut_off_map_of_the_firmware_ends(
     """kexec_load goes by the firmware's map, which is in the log."""
     found = answer(tmp_path, *LOADED, dmesg=large(kept), iomem=WHOLE_IOMEM + more).document
     assert found["verdict"] == verdict, found["headline"]
+
+
+CPU = "smpboot: CPU0: {} (family: 0x17, model: 0x1, stepping: 0x2)"
+SME = "AMD Secure Memory Encryption (SME) active"
+
+
+@pytest.mark.parametrize(
+    ("name", "has_none"),
+    [
+        ("Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz", True),
+        ("Genuine Intel(R) CPU 0000%@", True),
+        ("11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz", True),
+        ("AMD EPYC 7601 32-Core Processor", False),
+        ("Hygon C86 7185 32-core Processor", False),
+        ("Common KVM processor", False),
+    ],
+)
+def test_a_cpu_that_has_no_sme(name: str, has_none: bool, tmp_path: Path) -> None:
+    for prefix in ("[    0.200000] ", "Nov 28 01:01:00 host kernel: "):
+        rows = [prefix + row.partition("] ")[2] for row in ROWS] + [prefix + CPU.format(name)]
+        found = boot(*rows)
+        assert (found.intel is not None and found.intel.text) == (name if has_none else False)
+    asked = ("--mode", "load", "--loader", "kexec_load", "--initrd", "0")
+    given = ("--cmdline", "nokaslr mem_encrypt=on", *asked)
+    log = "".join(f"{row}\n" for row in (*ROWS, f"[    0.2] {CPU.format(name)}"))
+    report = answer(tmp_path, *given, iomem=IOMEM, dmesg=log).document
+    assert (report["verdict"] == "not-applicable") is has_none
+    assert (report["sme"]["state"] == "inactive") is has_none
+    # Lines of two machines, or one that was changed.
+    report = answer(tmp_path, *given, iomem=IOMEM, dmesg=f"{log}[    0.3] {SME}\n").document
+    assert any(one["rule"] == "SME045" for one in report["findings"]) is has_none
+    assert (report["verdict"] == "undecided") is has_none
+
+
+def test_the_cpu_of_a_guest_in_its_hosts_log() -> None:
+    rows = [f"Nov 28 01:01:00 host kernel: {row}" for row in ROWS]
+    guest = "Nov 28 01:01:09 host vm7[99]: " + CPU.format("Intel(R) Xeon(R)")
+    assert boot(*rows, guest, "", CPU.format("Intel(R) Xeon(R)")).intel is None

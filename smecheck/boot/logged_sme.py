@@ -73,7 +73,7 @@ def tells_of_guest(log: KernelLog | None) -> bool:
 
 
 def sme_beside_guest(log: KernelLog | None) -> str | None:
-    """Say that a log calls SME active and the machine a guest: no kernel says both.
+    """Say that a log calls SME active and the machine a guest, or Intel's: no kernel says both.
 
     Whoever wrote it, lines of two machines are in it, and neither is believed. The same goes for a
     boot with SME before that of a guest.
@@ -90,6 +90,12 @@ def sme_beside_guest(log: KernelLog | None) -> str | None:
         return (
             f"{active.text} ({active.where}){also}: SME beside "
             f"{guest_features(guest.features)}, which only a guest has; no kernel says both"
+        )
+    intel = log.boot.intel
+    if intel is not None:
+        return (
+            f"{active.text} ({active.where}), yet the CPU is {intel.text} ({intel.where}): SME is "
+            "AMD's"
         )
     seen, release = log.boot.hypervisor, log.boot.release
     version = version_of(release)

@@ -145,9 +145,9 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
     contradiction = sme_beside_guest(found.log)
     if contradiction is not None:
         return SmeAnswer(SmeState.UNKNOWN, (contradiction,), _BY_ONE_BOOT)
-    guest = _guest(found, features)
-    if guest is not None:
-        return SmeAnswer(SmeState.INACTIVE, (guest,))
+    machine = _without_sme(found, features)
+    if machine is not None:
+        return SmeAnswer(SmeState.INACTIVE, (machine,))
     if log_is_of_this_boot(found, path) and "SME" in features:
         return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot in question",))
     if isinstance(cmdline, Unknown):
@@ -188,8 +188,11 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
     return SmeAnswer(SmeState.UNKNOWN, texts, settled_by, presumed_off or by_release)
 
 
-def _guest(found: Identified, features: tuple[str, ...]) -> str | None:
-    """Say why the machine is a guest in which no workarea is ever used."""
+def _without_sme(found: Identified, features: tuple[str, ...]) -> str | None:
+    """Say why the machine is a guest, or one of Intel, where no workarea is ever used."""
+    intel = found.log.boot.intel if found.log is not None else None
+    if intel is not None:
+        return f"the CPU is {intel.text} ({intel.where}), and SME is AMD's"
     if guest_features(features):
         return (
             f"the machine is a guest with encrypted memory ({guest_features(features)}): there "

@@ -218,23 +218,23 @@ def other_than_asked(resolved: Resolved) -> Iterator[Observation]:
 
 @rule(
     "SME045",
-    "the kernel log calls SME active and the machine a guest",
+    "the kernel log calls SME active and the machine a guest, or Intel's",
     Severity.ERROR,
     passed="SME or SEV, not both",
-    brief="SME beside SEV or a guest",
+    brief="SME beside SEV, a guest or Intel",
     effect=Effect.CONTRADICTION,
     about_load=True,
     needs=(needs.log,),
     remedy="give the kernel log of one boot of the machine itself, without lines of its guests",
 )
 def sme_in_a_guest(resolved: Resolved) -> Iterator[Observation]:
-    """One log says that SME is active, and that its kernel is a guest.
+    """One log says that SME is active, and that its kernel is a guest, or that its CPU is Intel's.
 
     No kernel says both: a list of encryption features that begins with SME ends there, SEV and its
     kind are what a guest has from its hypervisor, and since v4.15 sme_enable() turns SME on under
-    no hypervisor that CPUID shows. So the lines are of two machines (a guest's console in its
-    host's log), or one was changed on its way. Whether SME is on is then not known, and whatever
-    else the log says may be about the other machine.
+    no hypervisor that CPUID shows; no CPU of Intel has SME. So the lines are of two machines (a
+    guest's console in its host's log), or one was changed on its way. Whether SME is on is then not
+    known, and whatever else the log says may be about the other machine.
 
     Passes: "AMD Memory Encryption Features active: SEV SEV-ES" alone, or SME alone.
     Fails: "Memory Encryption Features active: AMD SME SEV".

@@ -159,6 +159,8 @@ class LoggedBoot:
     """Lines before it that list something else: one kernel writes one such line."""
     hypervisor: LogLine | None = None
     """The name of the hypervisor that the kernel found itself under."""
+    intel: LogLine | None = None
+    """The name of its CPU, where that is one of Intel: those have no SME."""
     xen: LogLine | None = None
     """What shows that it ran in a domain of Xen: its memory map is not the machine's."""
     decompressor: Decompressor | None = None

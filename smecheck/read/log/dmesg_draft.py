@@ -103,6 +103,14 @@ HYPERVISOR = KnownLine(
     r"Hypervisor detected: (Microsoft Hyper-V|Xen [A-Z]{2,4}|[\w-]{1,20})" + ANNOTATED,
     _ONLY_WITH_PREFIX,
 )
+# native_smp_prepare_cpus(), arch/x86/kernel/smpboot.c, and print_cpu_info(), cpu/common.c.
+INTEL = KnownLine(
+    About.OTHER,
+    ("CPU0: ",),
+    r"(?:smpboot: )?CPU0: (?:[\w.]{1,12} ){0,3}Intel\(R\)",
+    r"(?:smpboot: )?CPU0: (.{1,80}?) \(family: 0x[0-9a-f]{1,3}, model: .*",
+    _ONLY_WITH_PREFIX,
+)
 # default_banner(), arch/x86/kernel/paravirt.c, and xen_banner(), arch/x86/xen/enlighten_pv.c.
 PARAVIRTUALIZED = KnownLine(
     About.HYPERVISOR,
@@ -143,6 +151,7 @@ LINES = (
     KEYS,
     UP,
     HYPERVISOR,
+    INTEL,
     PARAVIRTUALIZED,
     XEN,
     MEMORY,
@@ -202,6 +211,7 @@ class BootDraft:
         self._other_encryption: list[Encryption] = []
         self._counted: Fact[int] = Unknown(f"{name} has no line Memory")
         self._hypervisor: LogLine | None = None
+        self._intel: LogLine | None = None
         self._xen: LogLine | None = None
         self._broken: list[LogLine] = []
         self._open_lines = 0
@@ -399,6 +409,9 @@ class BootDraft:
         if match[1].startswith("Xen"):
             self._xen = self._xen or LogLine(match[0], where)
 
+    def _on_intel(self, where: str, match: re.Match[str]) -> None:
+        self._intel = LogLine(match[1], where)
+
     def _on_paravirtualized(self, where: str, match: re.Match[str]) -> None:
         if match[1].startswith("Xen"):
             self._xen = LogLine(match[0], where)
@@ -500,6 +513,7 @@ class BootDraft:
             encryption=self._encryption,
             other_encryption=tuple(self._other_encryption),
             hypervisor=self._hypervisor,
+            intel=self._intel,
             xen=self._xen,
             decompressor=self._decompressor,
             broken=tuple(self._broken),
@@ -556,6 +570,7 @@ class BootDraft:
         ALLOWED: _on_allowed,
         MEMORY: _on_memory,
         HYPERVISOR: _on_hypervisor,
+        INTEL: _on_intel,
         PARAVIRTUALIZED: _on_paravirtualized,
         XEN: _on_xen,
         OLD_FEATURE: _on_old_feature,
