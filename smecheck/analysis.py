@@ -133,7 +133,7 @@ def report_on(case: Case, predicted: PredictedLoad | None) -> Report:
 
 def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
     """Identify the kernel, and name the load: that of the case, or one that was predicted."""
-    image, asked = case.image, case.boot
+    image, asked = case.image, case.asked
     load = named(case.segments, image)
     if load is not None and not all(segment.size_is_known for segment in load.segments):
         from smecheck.load.unsized import with_initrd_of

@@ -40,7 +40,7 @@ class Case:
     """What is asked, and all that was read for it."""
 
     image: KernelImage
-    boot: BootRequest
+    asked: BootRequest
     segments: SegmentList | None = None
     memory: MemoryMap | None = None
     firmware: FirmwareMap | None = None

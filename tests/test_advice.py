@@ -30,7 +30,7 @@ def recorded(name: str) -> Case:
     result = load_json("founding", name, "result.json")
     return Case(
         image=kernel(result["kernel"]),
-        boot=BootRequest(cmdline=result["cmdline"]),
+        asked=BootRequest(cmdline=result["cmdline"]),
         segments=read_segments(str(folder / "segments.txt")),
         memory=read_iomem(str(folder / "iomem.txt")),
     )
@@ -40,8 +40,8 @@ def predicted(name: str, loader: Loader, **host: object) -> Case:
     question = recorded(name)
     described = replace(Host(), **host)
     mode = question.segments.mode.value if isinstance(question.segments.mode, Known) else None
-    boot = replace(question.boot, loader=loader, mode=mode, initrd_size=1032939)
-    return replace(question, segments=None, boot=boot, machine=Machine(host=described))
+    boot = replace(question.asked, loader=loader, mode=mode, initrd_size=1032939)
+    return replace(question, segments=None, asked=boot, machine=Machine(host=described))
 
 
 def advice_on(question: Case) -> tuple[Report, tuple[Advice, ...]]:
@@ -128,7 +128,7 @@ def test_smallest_reservation_that_holds_a_load_which_is_refused() -> None:
         question,
         image=kernel("6.1.0-56-amd64"),
         memory=replace(memory, regions=regions),
-        boot=replace(question.boot, initrd_size=40 << 20),
+        asked=replace(question.asked, initrd_size=40 << 20),
     )
     report, advice = advice_on(question)
     assert not is_safe(report)
@@ -152,7 +152,7 @@ def test_command_line_that_is_not_known_stays_unknown() -> None:
     question = recorded("old-l-c-2g-mmA")
     assert question.segments is not None
     nameless = replace(question.segments, cmdline=Unknown("a test"))
-    report, advice = advice_on(replace(question, boot=BootRequest(), segments=nameless))
+    report, advice = advice_on(replace(question, asked=BootRequest(), segments=nameless))
     assert report.verdict is Verdict.UNDECIDED
     assert the(advice, "mem_encrypt=off").verdict is Verdict.NOT_APPLICABLE
     assert not any("nokaslr" in one.change for one in advice)

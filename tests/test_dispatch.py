@@ -249,7 +249,7 @@ def test_a_scheme_that_nothing_places_is_undecided(monkeypatch: pytest.MonkeyPat
     def verdict() -> Verdict:
         case = Case(
             image=read_kernel(str(sample / "kernel.yaml")),
-            boot=BootRequest(),
+            asked=BootRequest(),
             memory=read_iomem(str(sample / "iomem.txt")),
             segments=read_segments(str(sample / "kexec.log")),
         )

@@ -71,7 +71,7 @@ def test_the_form_has_the_answer_of_the_question() -> None:
                     quoted += 1  # such machines are asked one by one
                     continue
                 expected = answer_of(analyze(question), Tolerance())
-                assert answer_of(report, Tolerance()) == expected, (path, question.boot)
+                assert answer_of(report, Tolerance()) == expected, (path, question.asked)
                 compared += 1
     assert compared > 300
     assert quoted > 30

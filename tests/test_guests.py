@@ -36,7 +36,7 @@ def question(name: str, load: dict[str, Any]) -> Case:
     """Ask for a load: the log of the first kernel, and what kexec was given."""
     return Case(
         image=kernel(RESULTS[name]["second"]),
-        boot=BootRequest(
+        asked=BootRequest(
             loader=Loader(load["loader"]),
             mode=Mode(load["mode"]),
             initrd_size=load["initrd_size"],

@@ -52,8 +52,8 @@ def swept(question: Case) -> KaslrSweep:
 
 def collides(question: Case, address: int) -> bool:
     """Ask the rules about one address."""
-    request = replace(question.boot, load_address=address, kaslr=Switch.ON)
-    report = analyze(replace(question, boot=request))
+    request = replace(question.asked, load_address=address, kaslr=Switch.ON)
+    report = analyze(replace(question, asked=request))
     return any(finding.effect is Effect.COLLISION for finding in report.findings)
 
 
@@ -250,8 +250,8 @@ def test_agrees_where_places_differ_in_256_tib_frames(
     """A kernel that was built for five levels, such as v4.15, has tables of these."""
     question = with_two_places(clear - IMAGE, colliding - IMAGE, initrd, tables)
     image = replace(question.image, release=Known("4.15.0", "a test"))
-    request = replace(question.boot, paging=Paging.FIVE)
-    question = replace(question, image=image, boot=request)
+    request = replace(question.asked, paging=Paging.FIVE)
+    question = replace(question, image=image, asked=request)
     assert_only_collides(question, clear - IMAGE, colliding - IMAGE)
 
 

@@ -123,7 +123,7 @@ def machine(ram_end: int) -> MemoryMap:
 
 
 def way_of(question: Case) -> Way:
-    return Way.KASLR if question.boot.kaslr is Switch.ON else Way.KEXEC
+    return Way.KASLR if question.asked.kaslr is Switch.ON else Way.KEXEC
 
 
 def path_of(report: Report, way: Way) -> ProofPath:

@@ -255,7 +255,7 @@ def test_inactive_is_not_applicable_and_not_clear() -> None:
     assert not found.findings
     assert "off is the default" in found.headline
     assert f"{DEFAULT}=n" in found.headline
-    on = replace(question, boot=BootRequest(cmdline="nokaslr mem_encrypt=on"))
+    on = replace(question, asked=BootRequest(cmdline="nokaslr mem_encrypt=on"))
     assert analyze(on).verdict is Verdict.COLLISION
     unknown = replace(question, image=OLD)
     assert analyze(unknown).verdict is Verdict.COLLISION

@@ -91,7 +91,7 @@ class Present:
     @property
     def cmdline(self) -> Fact[str]:
         """The command line that kexec is given for the kernel."""
-        given, passed_on = self.case.boot.cmdline, self.report.boot.cmdline
+        given, passed_on = self.case.asked.cmdline, self.report.boot.cmdline
         if given is not None:
             return Known(given, "--cmdline")
         if isinstance(passed_on, Unknown):
@@ -111,14 +111,14 @@ class Present:
         if self.report.memory is None:
             return Unknown("the memory of the machine is not known (--iomem)")
         request = replace(
-            self.case.boot,
+            self.case.asked,
             loader=value_of(boot.loader),
             mode=value_of(boot.mode),
             initrd_size=boot.initrd.size,
             cmdline=value_of(self.cmdline),
             load_address=None,
         )
-        varied = replace(self.case, boot=request, segments=None, memory=self.report.memory)
+        varied = replace(self.case, asked=request, segments=None, memory=self.report.memory)
         return Known(varied, "prediction")
 
 
@@ -192,12 +192,12 @@ def boot_options(present: Present) -> Iterator[WhatIf]:
 
 def _kaslr(present: Present, words: str | None, change: str, note: str) -> WhatIf:
     stated = Switch.OFF if words is None else Switch.AUTO
-    boot = replace(present.case.boot, cmdline=words, load_address=None, kaslr=stated)
-    return WhatIf(change, Cost.BOOT_OPTION, replace(present.case, boot=boot), note)
+    boot = replace(present.case.asked, cmdline=words, load_address=None, kaslr=stated)
+    return WhatIf(change, Cost.BOOT_OPTION, replace(present.case, asked=boot), note)
 
 
 def _without_sme(present: Present) -> WhatIf:
-    boot, cmdline = present.case.boot, present.cmdline
+    boot, cmdline = present.case.asked, present.cmdline
     if isinstance(cmdline, Known):
         # The last one counts, for some kernels the first: only one is left.
         words = f"{without_option(cmdline.value, 'mem_encrypt')} mem_encrypt=off".lstrip()
@@ -207,7 +207,7 @@ def _without_sme(present: Present) -> WhatIf:
     return WhatIf(
         "boot the loaded kernel with mem_encrypt=off, and no other mem_encrypt=",
         Cost.BOOT_OPTION,
-        replace(present.case, boot=boot),
+        replace(present.case, asked=boot),
         _PLAIN_MEMORY,
     )
 
@@ -219,7 +219,7 @@ _LARGER = (2, 4, 8, 16)
 
 def other_initrd(predicted: Case) -> Trial | None:
     """Return the load with the size nearest to the present one with which it is safe."""
-    size = predicted.boot.initrd_size
+    size = predicted.asked.initrd_size
     if not size:
         return None
     smaller = [align_up(size // part, 4096) for part in _SMALLER]
@@ -230,7 +230,7 @@ def other_initrd(predicted: Case) -> Trial | None:
             WhatIf(
                 f"{change}: {size_text(other)} instead of {size_text(size)}",
                 Cost.INITRD,
-                replace(predicted, boot=replace(predicted.boot, initrd_size=other)),
+                replace(predicted, asked=replace(predicted.asked, initrd_size=other)),
             )
         )
         if trial.helps:
@@ -258,11 +258,11 @@ def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
     )
     if isinstance(init_size, Known):
         note += f"; with the smallest possible init_size, {size_text(init_size.value)}"
-    boot = replace(case.boot, load_address=None)
+    boot = replace(case.asked, load_address=None)
     return WhatIf(
         "use a kernel whose workarea is its own section (v5.3 and later, or a backport)",
         Cost.KERNEL,
-        replace(case, image=image, boot=boot),
+        replace(case, image=image, asked=boot),
         note,
     )
 
@@ -314,7 +314,7 @@ _RAM_RANGES = 3
 
 def other_calls(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by every other system call."""
-    loader = predicted.boot.loader
+    loader = predicted.asked.loader
     if loader is None:
         return
     for other in Loader:
@@ -322,15 +322,15 @@ def other_calls(predicted: Case) -> Iterator[WhatIf]:
             yield WhatIf(
                 f"load it with {other.value} (kexec {other.rules.option})",
                 Cost.RELOAD,
-                replace(predicted, boot=replace(predicted.boot, loader=other)),
+                replace(predicted, asked=replace(predicted.asked, loader=other)),
             )
 
 
 def without_area(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by kexec_file_load beside the area for contiguous memory that it would use."""
-    host, loader = host_of(predicted), predicted.boot.loader
+    host, loader = host_of(predicted), predicted.asked.loader
     may_use_cma = loader is not None and loader.rules.may_use_cma
-    mode = predicted.boot.mode
+    mode = predicted.asked.mode
     if host is None or not may_use_cma or mode is None or mode.is_crash:
         return
     if value_of(area_is_used(host)) is not True:
@@ -344,7 +344,7 @@ def without_area(predicted: Case) -> Iterator[WhatIf]:
 
 def other_tools(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by other generations of kexec-tools, where these decide the placement."""
-    loader = predicted.boot.loader
+    loader = predicted.asked.loader
     if loader is None or not loader.rules.placed_by_tools:
         return
     machine = predicted.machine or Machine()
@@ -364,7 +364,7 @@ def window(predicted: Case) -> Trial | None:
 
     kexec_file_load has no such window.
     """
-    loader = predicted.boot.loader
+    loader = predicted.asked.loader
     if loader is None or not loader.rules.keeps_to_window:
         return None
     for last in _last_addresses(predicted):
@@ -384,7 +384,7 @@ def window(predicted: Case) -> Trial | None:
 def _last_addresses(predicted: Case) -> Iterator[int]:
     if predicted.memory is None:
         return
-    for top in _tops(predicted.memory, predicted.boot.mode):
+    for top in _tops(predicted.memory, predicted.asked.mode):
         yield from (top - 1 - step * _WINDOW_STEP for step in range(1, _WINDOW_STEPS))
 
 
@@ -412,7 +412,7 @@ _RELATIVE = (
 
 def other_reservation(predicted: Case) -> Advice | None:
     """Return the smallest crashkernel= with which the load is safe, or why no size helps."""
-    memory, mode = predicted.memory, predicted.boot.mode
+    memory, mode = predicted.memory, predicted.asked.mode
     if mode is None or not mode.is_crash or memory is None or not memory.crash_kernel:
         return None
     present = memory.crash_kernel[-1]

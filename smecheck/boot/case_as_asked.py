@@ -28,7 +28,7 @@ def with_kexec_options(case: Case) -> Case:
 
     Whoever asks, and a load that was recorded, come first.
     """
-    boot, machine, load = case.boot, case.machine, case.segments
+    boot, machine, load = case.asked, case.machine, case.segments
     if machine is None or not machine.host.kexec_options or boot.is_first_boot:
         return case
     from smecheck.load.kexec_options import options_of_host
@@ -39,7 +39,7 @@ def with_kexec_options(case: Case) -> Case:
         boot = replace(boot, mode=options.mode, mode_origin=origin)
     if boot.loader is None and not (load and isinstance(load.loader, Known)):
         boot = replace(boot, loader=options.loader, loader_origin=origin)
-    return replace(case, boot=boot)
+    return replace(case, asked=boot)
 
 
 def with_memory(case: Case) -> Case:
@@ -67,7 +67,7 @@ def _machine_memory(case: Case) -> MemoryMap | None:
 
 def _reserved(case: Case) -> MemoryMap | None:
     """Return the crash reservation alone, where that is all that the load depends on."""
-    boot, log = case.boot, case.log
+    boot, log = case.asked, case.log
     if log is None or boot.mode is None or boot.loader is None:
         return None
     if not (boot.mode.is_crash and boot.loader.rules.needs_reservation_only):
@@ -95,11 +95,11 @@ def with_path(case: Case) -> Case:
     was not recorded, they are those of the running kernel. Memory that is reserved for a crash
     kernel is what people ask about who have lost a dump: the boot that runs now came up.
     """
-    boot = case.boot
+    boot = case.asked
     if boot.path is not None or boot.mode is not None or case.segments is not None:
         return case
     if case.early is not None and not asks_for_load(case):
-        return replace(case, boot=replace(boot, path=Path.FIRST_BOOT))
+        return replace(case, asked=replace(boot, path=Path.FIRST_BOOT))
     reserved = _reserved_places(case)
     if not reserved or not _may_lie_there(boot, [span for span, _ in reserved]):
         return case
@@ -107,7 +107,7 @@ def with_path(case: Case) -> Case:
         f"memory is reserved for a crash kernel ({reserved[0][1]}), and no option says which boot "
         "is meant: checking kdump (--path or --mode to say otherwise)"
     )
-    return replace(case, boot=replace(boot, path=Path.KDUMP, path_premise=why))
+    return replace(case, asked=replace(boot, path=Path.KDUMP, path_premise=why))
 
 
 def _reserved_places(case: Case) -> list[tuple[Span, str]]:

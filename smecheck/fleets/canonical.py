@@ -87,7 +87,7 @@ def _counts(name: str) -> bool:
 
 def _is_of_a_load(question: Case) -> bool:
     """Return whether a kernel is asked about that kexec loads, wherever the running one is."""
-    boot = question.boot
+    boot = question.asked
     if boot.is_first_boot or boot.load_address is not None or question.early is not None:
         return False
     says_so = boot.path is not None or boot.mode is not None or boot.loader is not None

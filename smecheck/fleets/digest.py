@@ -43,7 +43,7 @@ def digest_of_question(question: Case, of_map: bytes) -> bytes:
         of_map: the digest of its memory map.
     """
     asked = (
-        *(question.boot, question.segments, question.firmware, question.log, question.machine),
+        *(question.asked, question.segments, question.firmware, question.log, question.machine),
         *(question.cross_check, question.early),
     )
     return digest(asked, of_map)

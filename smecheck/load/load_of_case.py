@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def asks_for_load(case: Case) -> bool:
     """Return whether a load is asked about that nobody recorded."""
-    boot = case.boot
+    boot = case.asked
     says_load = boot.loader is not None or boot.mode is not None or boot.path is not None
     if case.segments is not None or boot.is_first_boot:
         return False
@@ -36,7 +36,7 @@ def predicted_load(case: Case) -> PredictedLoad | None:
         return None
     from smecheck.load.predicted_load import asked_load, predict_load
 
-    asked = asked_load(case.image, case.boot, _machine(case))
+    asked = asked_load(case.image, case.asked, _machine(case))
     return None if asked is None else predict_load(asked)
 
 
@@ -64,7 +64,7 @@ def cross_checked(case: Case, recorded: SegmentList) -> CrossCheck:
     """Hold a recorded load, its segments named, against the prediction of it."""
     from smecheck.load.cross_check import cross_check
 
-    return cross_check(case.image, case.boot, _machine(case), recorded)
+    return cross_check(case.image, case.asked, _machine(case), recorded)
 
 
 def host_of(case: Case) -> Host | None:

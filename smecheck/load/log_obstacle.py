@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 def obstacle_of(case: Case) -> Obstacle | None:
     """Return what stands in the way of a prediction; ``None`` if nothing in the log does."""
-    log, boot = case.log, case.boot
+    log, asked = case.log, case.asked
     if log is None or case.segments is not None:
         return None
-    logged = log.boot
-    if logged.xen is not None:
+    boot = log.boot
+    if boot.xen is not None:
         return Obstacle(
-            f"{logged.xen.where}: {logged.xen.text}: the log is that of a domain of Xen, whose "
+            f"{boot.xen.where}: {boot.xen.text}: the log is that of a domain of Xen, whose "
             "memory map is not the machine's, and kexec there loads into the hypervisor",
             "give the machine's own memory map, of a boot without Xen (--iomem, --dmesg), or the "
             "load itself (--segments)",
@@ -31,12 +31,12 @@ def obstacle_of(case: Case) -> Obstacle | None:
             "is left of it shows no segments",
             "capture the log again, and attach it as a file; or give the load itself (--segments)",
         )
-    if not boot.is_crash:
+    if not asked.is_crash:
         return _changed_map(case)
     if _reservation_is_shown(case):
         return None
-    if logged.broken_reservation is not None:
-        line = logged.broken_reservation
+    if boot.broken_reservation is not None:
+        line = boot.broken_reservation
         return Obstacle(
             f"where memory is reserved for the crash kernel is not known: {line.where} is broken: "
             f"{line.text}",
@@ -61,7 +61,7 @@ def _changed_map(case: Case) -> Obstacle | None:
 
     kexec_load goes by the firmware's map, which is in the log.
     """
-    memory, log, loader = case.memory, case.log, case.boot.loader
+    memory, log, loader = case.memory, case.log, case.asked.loader
     if log is None or log.boot.unshown_map is None or loader is None:
         return None
     if loader.rules.placed_by_tools or memory is None or memory.kind is not MapKind.KERNEL_LOG:

@@ -110,7 +110,7 @@ def case(
         )
     return Case(
         image=image,
-        boot=asked,
+        asked=asked,
         segments=segments,
         memory=_read(inputs.iomem, _iomem),
         firmware=_read(inputs.memmap, _memmap),
@@ -127,7 +127,7 @@ def of_other_kernel(question: Case, image: KernelImage) -> Case:
     Raises:
         UsageError: the levels of page tables that are asked for are none of that kernel's.
     """
-    _refuse_other_paging(question.boot.paging, image)
+    _refuse_other_paging(question.asked.paging, image)
     return replace(question, image=image)
 
 

@@ -42,13 +42,13 @@ def with_evidence(question: Case, evidence: Evidence) -> TriageQuestion:
         question = replace(question, memory=_memory(evidence, remarks))
     if question.log is None:
         question = replace(question, log=_log(evidence, remarks))
-    asks_no_load = not question.boot.is_first_boot and question.boot.load_address is None
+    asks_no_load = not question.asked.is_first_boot and question.asked.load_address is None
     if question.segments is None and asks_no_load:
-        load = _load(evidence, question.boot.mode, remarks)
-        if load is not None and _is_of(load, question.boot.loader):
+        load = _load(evidence, question.asked.mode, remarks)
+        if load is not None and _is_of(load, question.asked.loader):
             question = replace(question, segments=load)
     request = _request(question, evidence)
-    question = replace(question, boot=request)
+    question = replace(question, asked=request)
     if request.is_crash or question.machine is not None:
         question = replace(question, machine=_machine(question, evidence))
     return TriageQuestion(question, tuple(remarks))
@@ -135,7 +135,7 @@ def _is_of(load: SegmentList, loader: Loader | None) -> bool:
 
 
 def _request(question: Case, evidence: Evidence) -> BootRequest:
-    request, load = question.boot, question.segments
+    request, load = question.asked, question.segments
     asks_otherwise = request.path is not None or request.load_address is not None
     if load is None and request.mode is None and not asks_otherwise and reservation_sizes(evidence):
         request = replace(

@@ -290,7 +290,7 @@ def proof_of(resolved: Resolved, *, with_examples: bool = True) -> Proof | None:
     if extents is None:
         return None
     is_open = (
-        says_nothing(resolved.case.boot) and resolved.segments is None and resolved.memory is None
+        says_nothing(resolved.case.asked) and resolved.segments is None and resolved.memory is None
     )
 
     is_elf = resolved.without_decompressor

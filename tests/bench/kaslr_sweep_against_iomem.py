@@ -70,7 +70,7 @@ def main() -> None:
         ram = ram_of(ranges, total)
         text = iomem_of(ram)
         asked = question(ram, text)
-        at_rest = replace(asked, boot=replace(asked.boot, kaslr=Switch.OFF))
+        at_rest = replace(asked, asked=replace(asked.asked, kaslr=Switch.OFF))
         swept = milliseconds(lambda asked=asked: answer(asked))
         without = milliseconds(lambda asked=at_rest: answer(asked))
         parsed = milliseconds(lambda text=text: parse_iomem(text, "iomem"))

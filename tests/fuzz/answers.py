@@ -154,8 +154,8 @@ def of_srat(srat: Srat) -> None:
 def _predict(question: Case) -> None:
     for loader in Loader:
         for mode in Mode:
-            asked = replace(question.boot, loader=loader, mode=mode, initrd_size=1 << 20)
-            _report(replace(question, boot=asked))
+            asked = replace(question.asked, loader=loader, mode=mode, initrd_size=1 << 20)
+            _report(replace(question, asked=asked))
 
 
 def of_segments(segments: SegmentList) -> None:

@@ -94,7 +94,7 @@ def case_of_described(machine: Described, image: KernelImage, said: Said) -> Cas
         boot = _boot(machine, said.boot)
         asked = replace(boot, paging=Paging.AUTO)
         question = case(image, inputs, asked, _loading(machine, said.loading))
-        return replace(question, boot=boot)
+        return replace(question, asked=boot)
     except InputError as error:
         raise _with_file(error, machine) from error
 
