@@ -286,7 +286,7 @@ def _of_proof(judged: Judged, judgement: Judgement) -> tuple[str, ...]:
 
 def _irrelevant(judged: Judged) -> tuple[str, ...]:
     """Return what was said of the machine that loads, and does not count."""
-    if judged.case.machine is None:
+    if judged.case.machine is None and judged.case.asked.loader is None:
         return ()
     from smecheck.boot.not_counted import irrelevant, irrelevant_to_load
 

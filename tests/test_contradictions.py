@@ -256,3 +256,44 @@ def test_what_a_crash_kernel_may_use_does_not_count_for_another(tmp_path: Path) 
     asked = ("--mode", "load", "--loader", "kexec_file_load", "--initrd", "1M")
     predicted = call(*ASKED, *asked, "--crash-cma", str(ranges), "--format", "plain")
     assert "--crash-cma does not count: a kexec_file_load of mode load does not" in predicted.out
+
+
+KDUMP = SAMPLES / "dead-kdump"
+OF_KDUMP = (
+    *("analyze", str(KDUMP / "kernel.yaml"), "--iomem", str(KDUMP / "iomem.txt")),
+    *("--mode", "crash", "--initrd", "0", "--cmdline", "nokaslr"),
+)
+"""A machine whose iomem shows a Crash kernel at 0x6e000000, of 256 MiB."""
+
+
+@pytest.mark.parametrize(
+    ("start", "status"), [("0x6e000000", 1), ("0x6d000000", 2), ("0x10000000", 2)]
+)
+def test_another_reservation_than_that_of_iomem(start: str, status: int, tmp_path: Path) -> None:
+    path = tmp_path / "host.yaml"
+    path.write_text(f"schema: smecheck/host-v1\ncrash_kernel: {{start: {start}, size: 256M}}\n")
+    found = call(*OF_KDUMP, "--host", str(path), "--format", "plain")
+    assert found.status == status
+    if status == 2:
+        assert f"of {path} contradicts {KDUMP / 'iomem.txt'}:" in found.problem[0]
+    # What kexec -l does is no question of the reservation, but the two are still not of one boot.
+    of_load = [*OF_KDUMP, "--host", str(path), "--mode", "load"]
+    assert (call(*of_load, "--format", "plain").status == 2) is (status == 2)
+
+
+@pytest.mark.parametrize(("loader", "is_told"), [("kexec_load", True), ("kexec_file_load", False)])
+def test_areas_that_kexec_load_does_not_hand_over(
+    loader: str, is_told: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "crash_cma_ranges"
+    path.write_text("52000000-5dffffff\n")
+    found = call(*OF_KDUMP, "--loader", loader, "--crash-cma", str(path), "--format", "plain")
+    assert ("--crash-cma does not count: a kexec_load of mode crash" in found.out) is is_told
+
+
+@pytest.mark.parametrize("options", [("--loader", "kexec_load"), ("--loader", "kexec_file_load")])
+def test_a_system_call_that_loads_no_first_boot(options: tuple[str, ...]) -> None:
+    found = call(*ASKED, "--path", "first-boot", *options, "--format", "plain")
+    said = f"{' '.join(options)} does not count: the question is a first boot, not a load"
+    assert said in found.out
+    assert "does not count" not in call(*ASKED, *options, "--mode", "load", "--format", "plain").out

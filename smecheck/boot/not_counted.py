@@ -34,6 +34,9 @@ _OF_CRASH_LOADS = ("cpus", "vmcoreinfo", "dm_crypt_keys", "crash_cma_ranges")
 """Fields of a host that only ``kexec -p`` depends on."""
 
 
+_FIRST_BOOT = "the question is a first boot, not a load"
+
+
 def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
     """Say what of the machine does not count for the answer, where no load is predicted.
 
@@ -41,7 +44,14 @@ def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
         case: for which no load is predicted.
         boot: as it was understood.
     """
-    machine = case.machine
+    machine, asked = case.machine, case.asked
+    if not boot.path.by_kexec and asked.loader is not None:
+        option = f"{asked.loader_origin} {asked.loader.value}"
+        return (*_sentence([option], _FIRST_BOOT), *_of_machine(case, boot, machine))
+    return _of_machine(case, boot, machine)
+
+
+def _of_machine(case: Case, boot: Boot, machine: Machine | None) -> tuple[str, ...]:
     if machine is None or case.cross_check:
         return ()
     counting: tuple[str, ...] = _ALWAYS_COUNTS
@@ -55,7 +65,7 @@ def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
     if case.segments is not None:
         why = "the load is recorded, not predicted (--cross-check does both)"
     elif not boot.path.by_kexec:
-        why = "the question is a first boot, not a load"
+        why = _FIRST_BOOT
     return _sentence(names, why)
 
 
@@ -66,7 +76,9 @@ def irrelevant_to_load(case: Case, asked: AskedLoad) -> tuple[str, ...]:
         return ()
     loader, mode = asked.loader.value, asked.mode.value
     others = (name for other in Loader if other is not loader for name in other.rules.host_fields)
-    names = dict.fromkeys((*others, *(() if mode.is_crash else _OF_CRASH_LOADS), *_NEVER_COUNTS))
+    kept_back = () if loader.rules.hands_over_crash_cma else ("crash_cma_ranges",)
+    of_crash = () if mode.is_crash else _OF_CRASH_LOADS
+    names = dict.fromkeys((*others, *of_crash, *kept_back, *_NEVER_COUNTS))
     why = f"a {loader.value} of mode {mode.value} does not depend on it"
     return _sentence([*_said(machine.host, names)], why)
 

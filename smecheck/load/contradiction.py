@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smecheck.load.kexec_options import KexecOptions
     from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
+    from smecheck.machine.memory import MemoryMap
 
 _LEADS_TO = "kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump"
 _ONE_LOAD = "these describe one load: leave out the one that does not"
@@ -53,6 +54,20 @@ def contradiction(
         or _differing([*_loaders(asked, options), *_recorded_loader(load)], _ONE_LOAD)
         or (_window(machine, options) if machine and options else None)
         or (_initrd(asked, options) if options else None)
+    )
+
+
+def other_reservation(machine: Machine | None, memory: MemoryMap | None) -> Contradiction | None:
+    """Return what a host says of the crash reservation, where /proc/iomem shows another one."""
+    told = machine.host.crash_kernel if machine is not None else None
+    shown = [region.span for region in memory.crash_kernel] if memory is not None else []
+    if machine is None or memory is None or told is None or not shown or told in shown:
+        return None
+    region = memory.crash_kernel[-1]
+    return Contradiction(
+        f"crash_kernel {told!r} of {machine.host.source} contradicts "
+        f"{memory.where(region)}, which shows Crash kernel at {region.span!r}",
+        "leave crash_kernel out: it is for a machine whose /proc/iomem is not known",
     )
 
 

@@ -103,6 +103,8 @@ def case(
     _refuse_other_paging(asked.paging, image)
     log, segments = _log_and_segments(inputs, asked, machine)
     _refuse_contradiction(asked, machine, segments)
+    memory = _read(inputs.iomem, _iomem)
+    _refuse_other_reservation(machine, memory)
     if cross_check and segments is None:
         raise UsageError(
             "--cross-check compares a recorded load with the prediction, but no load is given",
@@ -112,7 +114,7 @@ def case(
         image=image,
         asked=asked,
         segments=segments,
-        memory=_read(inputs.iomem, _iomem),
+        memory=memory,
         firmware=_read(inputs.memmap, _memmap),
         log=log,
         machine=machine,
@@ -307,6 +309,17 @@ def _refuse_contradiction(
     from smecheck.load.contradiction import contradiction
 
     found = contradiction(asked, machine, load)
+    if found is not None:
+        raise UsageError(found.message, help_text=found.help_text)
+
+
+def _refuse_other_reservation(machine: Machine | None, memory: MemoryMap | None) -> None:
+    """Refuse a crash reservation of the host that is not that of its iomem."""
+    if machine is None or machine.host.crash_kernel is None or memory is None:
+        return
+    from smecheck.load.contradiction import other_reservation
+
+    found = other_reservation(machine, memory)
     if found is not None:
         raise UsageError(found.message, help_text=found.help_text)
 
