@@ -144,6 +144,11 @@ def test_a_bare_kernel_brings_no_reader_of_loads_and_machines(form: str, folder:
     elf |= {"early_code", "code_pages", "kernel_symbols"}  # this one's code leads nowhere: a note
     kernel = {f"kernel.{name}" for name in elf | {"complements", "kernel"}}
     assert names == kernel | {"case", "kernel", "kinds", "source"}
+    of_machines = ("smecheck.machine.", "smecheck.boot.kaslr.")
+    known = {module for module in modules if module.startswith(of_machines)}
+    # A noun; and an example of where KASLR may break the proof of this kernel.
+    example = {"smecheck.boot.kaslr.slots", "smecheck.boot.kaslr.variants"}
+    assert known == {"smecheck.machine.memory", *example}
 
 
 def test_a_gate_without_a_policy_needs_no_yaml_and_no_rules_of_machines(folder: Path) -> None:

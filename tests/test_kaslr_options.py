@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kaslr_cases import image
 
-from smecheck.boot.kaslr.early_options import EarlyOptions, early_options, kernel_text, memparse
+from smecheck.boot.kaslr.early_options import EarlyOptions, early_options, kernel_text
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
 from smecheck.boot.kaslr.variants import Variants, kaslr_variants
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.cmdline import next_argument
+from smecheck.kernel.cmdline_numbers import memparse
 from smecheck.kernel.identity import identify
 from smecheck.kernel.image import Section
 from smecheck.record import replace

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from smecheck.boot.kaslr.early_options import memparse
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import values
+from smecheck.kernel.cmdline_numbers import memparse
 from smecheck.record import record
 
 _OTHER_PARTS = (",low", ",cma")

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from smecheck.boot.kaslr.early_options import memparse
 from smecheck.kernel.cmdline import changes_of_memory, parameters
+from smecheck.kernel.cmdline_numbers import memparse
 from smecheck.record import record
 from smecheck.span import Span
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.boot.crashkernel_option import asked_reservation
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
 from smecheck.load.segments import Placing, SegmentRole
-from smecheck.machine.map_without_iomem import memory_after
 from smecheck.machine.memory import MapKind, Missing
 from smecheck.quantity import address_text
 from smecheck.span import Span
@@ -211,9 +209,11 @@ def _is_the_last_reservation(judged: Judged) -> bool:
     last = memory.crash_kernel[-1].span
     if last.start >= _ABOVE_4G or (host is not None and host.crash_kernel == last):
         return True
-    told = [one.span for one in log.boot.crash_reservations if not one.is_low] if log else []
-    if told:
-        return all(one.start <= last.start for one in told)
+    logged = [one.span for one in log.boot.crash_reservations if not one.is_low] if log else []
+    if logged:
+        return all(one.start <= last.start for one in logged)
+    from smecheck.boot.crashkernel_option import asked_reservation
+
     cmdlines = (log.boot.cmdline if log else None, host.cmdline if host else None)
     for cmdline in cmdlines:
         asked = asked_reservation(cmdline.value) if isinstance(cmdline, Known) else None
@@ -236,9 +236,12 @@ def _cut_off(judged: Judged, firmware: FirmwareMap | None) -> str | None:
         is_iomem = memory.kind is MapKind.IOMEM
         end = "ends before the I/O APIC" if is_iomem else "ends in its memory map"
         return f"{memory.source} {end}"
-    after = memory_after(memory, log.boot) if memory is not None and log is not None else None
-    if after is not None and memory is not None:
-        return f"{memory.source} ends too early ({after})"
+    if memory is not None and log is not None:
+        from smecheck.machine.map_without_iomem import memory_after
+
+        after = memory_after(memory, log.boot)
+        if after is not None:
+            return f"{memory.source} ends too early ({after})"
     if firmware is None or Missing.END not in firmware.missing:
         return None
     if memory is not None and memory.kind is MapKind.IOMEM:

@@ -1,16 +1,14 @@
 """The command line as choose_random_location() reads it: what limits and excludes memory.
 
 Source: handle_mem_options(), mem_avoid_memmap(), parse_memmap() and parse_gb_huge_pages() of
-arch/x86/boot/compressed/kaslr.c; next_arg() and memparse() of lib/cmdline.c; simple_strtoull() of
-arch/x86/boot/string.c.
+arch/x86/boot/compressed/kaslr.c; next_arg() of lib/cmdline.c.
 """
 
 from __future__ import annotations
 
-import re
-
 from smecheck.boot.kaslr.slots import GiganticRule, KaslrRules, LimitRule
 from smecheck.kernel.cmdline import COMMAND_LINE_SIZE, SPACE, kernel_bytes, next_argument
+from smecheck.kernel.cmdline_numbers import memparse, strtoull
 from smecheck.kernel.constants import PUD_SIZE
 from smecheck.machine.firmware import EFI_MEMORY_SP
 from smecheck.record import record
@@ -21,13 +19,8 @@ _NO_LIMIT = (1 << 64) - 1
 _MAXMEM = {False: 1 << 46, True: 1 << 52}
 """arch/x86/include/asm/pgtable_64_types.h, MAXMEM with four levels and with five."""
 
-_WORD = 1 << 64
 _MOST_RANGES = 4
 """MAX_MEMMAP_REGIONS, kaslr.c."""
-_SUFFIXES = "KMGTPE"
-_HEX = re.compile(r"0[xX]([0-9a-fA-F]+)")
-_OCTAL = re.compile(r"0[0-7]*")
-_DECIMAL = re.compile(r"[0-9]*")
 
 
 @record
@@ -60,26 +53,6 @@ def early_options(text: str, rules: KaslrRules, five_levels: bool) -> EarlyOptio
         if (value is None and name == "--") or not reader.take(name, value):
             break
     return EarlyOptions(reader.limit, tuple(reader.excluded), reader.gives_up, reader.gigantic)
-
-
-def memparse(text: str) -> tuple[int, str]:
-    """Read a number with an optional suffix K to E, modulo 2**64; return it and the rest."""
-    value, rest = strtoull(text)
-    if rest and rest[0].upper() in _SUFFIXES:
-        value <<= 10 * (_SUFFIXES.index(rest[0].upper()) + 1)
-        rest = rest[1:]
-    return value % _WORD, rest
-
-
-def strtoull(text: str) -> tuple[int, str]:
-    """Read a number in the base that its beginning says, modulo 2**64; return it and the rest."""
-    if match := _HEX.match(text):
-        return int(match[1], 16) % _WORD, text[match.end() :]
-    if match := _OCTAL.match(text):
-        return int(match[0], 8) % _WORD, text[match.end() :]
-    digits = _DECIMAL.match(text)
-    end = digits.end() if digits else 0
-    return int(text[:end] or "0") % _WORD, text[end:]
 
 
 class _Reader:
