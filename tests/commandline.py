@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -45,6 +45,10 @@ class Run:
     raw: bytes
     """Standard output."""
     err: str
+    cpu: float | None = field(default=None, compare=False)
+    """The seconds that a fork took."""
+    memory: int | None = field(default=None, compare=False)
+    """The most bytes that a fork had; what was there before it counts."""
 
     @property
     def out(self) -> str:
@@ -101,9 +105,10 @@ def run(
         if feed is not None:
             with contextlib.suppress(BrokenPipeError), feed:
                 feed.write(stdin)  # type: ignore[arg-type]
-        status = begun.wait()
+        ended = begun.wait()
         raw, said = (one.result() for one in read)
-    return Run(status, raw, said.decode("utf-8", "backslashreplace"))
+    err = said.decode("utf-8", "backslashreplace")
+    return Run(ended.status, raw, err, ended.cpu, ended.memory)
 
 
 def fork(

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SECONDS = 60
 """A run that takes longer is ended."""
@@ -34,6 +34,17 @@ STREAMS = ("stdin", "stdout", "stderr")
 """In the order of their descriptors."""
 _LONGEST = 1 << 17
 """A message: arguments and environment."""
+
+
+class Ended(NamedTuple):
+    """What is known of a run that is over."""
+
+    status: int
+    """As subprocess has it: negative where a signal ended it."""
+    cpu: float
+    """The seconds that it took, with those of its children."""
+    memory: int
+    """The most bytes that it had, or one of its children; what it shares with its parent counts."""
 
 
 class Fork:
@@ -61,11 +72,11 @@ class Fork:
         socket.send_fds(self._server, [json.dumps(asked).encode()], streams)
         self._process = self._received()
 
-    def wait(self) -> int:
-        """Return the exit status as subprocess does: negative where a signal ended it."""
+    def wait(self) -> Ended:
+        """Wait until it is over."""
         self._server.settimeout(SECONDS)
         try:
-            return self._received()
+            return Ended(*self._received())
         except TimeoutError:
             os.kill(self._process, signal.SIGKILL)
             self._server.settimeout(None)
@@ -74,8 +85,8 @@ class Fork:
         finally:
             self._server.settimeout(None)
 
-    def _received(self) -> int:
-        return int(self._server.recv(_LONGEST))
+    def _received(self) -> Any:
+        return json.loads(self._server.recv(_LONGEST))
 
 
 @cache
@@ -130,8 +141,9 @@ def _serve(requests: socket.socket) -> None:
         for stream in streams:
             os.close(stream)
         requests.send(str(process).encode())
-        _, status = os.waitpid(process, 0)
-        requests.send(str(os.waitstatus_to_exitcode(status)).encode())
+        _, status, used = os.wait4(process, 0)
+        cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss << 10
+        requests.send(json.dumps([os.waitstatus_to_exitcode(status), cpu, memory]).encode())
 
 
 def _become(asked: dict[str, Any], streams: list[int]) -> None:
