@@ -24,7 +24,7 @@ X86_XZ = [
     {"id": lzma.FILTER_X86},
     {"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 32 << 20},
 ]
-SMALL = 1 << 20
+SMALL, DICTIONARY = 16 << 20, 1 << 20
 LZ4_BLOCK = 8 << 20
 LZOP_BLOCK = 256 << 10
 
@@ -33,13 +33,28 @@ def pack_gzip(data: bytes) -> bytes:
     return gzip.compress(data, 1, mtime=0)
 
 
+def gzip_bomb(data: bytes, mebibytes: int) -> bytes:
+    """Return what unpacks to data and so much of zeros: gzip, packed a MiB at a time."""
+    zeros = bytes(1 << 20)
+    packer = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+    begin = packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
+    # Nothing that comes after a full flush refers to what comes before it.
+    again = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
+    check = zlib.crc32(data)
+    for _ in range(mebibytes):
+        check = zlib.crc32(zeros, check)
+    header = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+    size = (len(data) + (mebibytes << 20)) & 0xFFFFFFFF
+    return header + begin + again * mebibytes + packer.flush() + struct.pack("<II", check, size)
+
+
 def pack_bzip2(data: bytes) -> bytes:
     return bz2.compress(data, 1)
 
 
 def pack_xz(data: bytes) -> bytes:
     # What is small needs no dictionary of that size, which takes 40 ms to set up.
-    filters = X86_XZ if len(data) > SMALL else [X86_XZ[0], {**X86_XZ[1], "dict_size": SMALL}]
+    filters = X86_XZ if len(data) > SMALL else [X86_XZ[0], {**X86_XZ[1], "dict_size": DICTIONARY}]
     return lzma.compress(data, check=lzma.CHECK_CRC32, filters=filters)
 
 

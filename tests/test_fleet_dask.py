@@ -9,14 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from commandline import PROGRAM, environment, run, start
-from fleet_machines import OLD, PROVEN, machines, write_inventory
+from commandline import environment, run, start
+from fleet_unfinished import STATUS, command, unfinished, write_machines
 
 pytestmark = pytest.mark.skipif(
     find_spec("distributed") is None, reason="Dask is not installed: extra fleet"
@@ -28,7 +27,7 @@ from distributed import LocalCluster
 
 if __name__ == "__main__":
     with LocalCluster(
-        n_workers=2,
+        n_workers=int(sys.argv[2]),
         threads_per_worker=1,
         scheduler_port=int(sys.argv[1]),
         dashboard_address=None,
@@ -38,16 +37,15 @@ if __name__ == "__main__":
         print(json.dumps([cluster.scheduler_address, workers]), flush=True)
         sys.stdin.read()
 """
-KERNELS = (str(OLD[0]), str(PROVEN[0]))
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, port: int) -> Iterator[tuple[str, list[int], int]]:
+def cluster(folder: Path, port: int, *, workers: int) -> Iterator[tuple[str, list[int], int]]:
     """Start a cluster; give its address, the processes of its workers, and its own."""
     script = folder / "cluster.py"
     script.write_text(CLUSTER)
     process = subprocess.Popen(
-        [sys.executable, str(script), str(port)],
+        [sys.executable, str(script), str(port), str(workers)],
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -57,8 +55,8 @@ def cluster(folder: Path, port: int) -> Iterator[tuple[str, list[int], int]]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        address, workers = json.loads(process.stdout.readline())
-        yield address, workers, process.pid
+        address, pids = json.loads(process.stdout.readline())
+        yield address, pids, process.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -77,47 +75,31 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fleet") / "inventory.jsonl"
-    write_inventory(path, machines(120, 120, seed=12, ranges=(64, 80)))
+    write_machines(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def whole(inventory: Path) -> bytes:
-    return run(*command(inventory)).raw
+    return run(*command(inventory, "--jobs", "1")).raw
 
 
-def command(inventory: Path, *more: str) -> list[str]:
-    kernels = [word for kernel in KERNELS for word in ("--kernel", kernel)]
-    return ["fleet", *kernels, str(inventory), "-q", *more]
-
-
-@contextlib.contextmanager
-def begun(inventory: Path, rows: Path, address: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a run on the cluster; go on when the first rows are there."""
-    process = subprocess.Popen(
-        [*PROGRAM, *command(inventory, "--resume", str(rows), "--dask", address)],
-        env=environment(),
-        stderr=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 180
-    while not rows.exists() or not rows.stat().st_size:
-        assert time.monotonic() < deadline, "no rows came"
-        time.sleep(0.02)
-    yield process
+def resumed(rows: Path, address: str) -> tuple[str, ...]:
+    return "--resume", str(rows), "--dask", address
 
 
 def test_a_worker_of_two_is_killed(inventory: Path, whole: bytes, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     with (
-        cluster(tmp_path, 0) as (address, workers, _),
-        begun(inventory, rows, address) as process,
+        cluster(tmp_path, 0, workers=2) as (address, workers, _),
+        unfinished(inventory, *resumed(rows, address), rows=rows) as (process, last),
     ):
         assert len(workers) == 2
         assert len(rows.read_bytes()) < len(whole)
         os.kill(workers[0], signal.SIGKILL)
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(last, timeout=300)
     assert said == b""
-    assert process.returncode == 1
+    assert process.returncode == STATUS
     assert rows.read_bytes() == whole
 
 
@@ -126,11 +108,11 @@ def test_the_scheduler_goes_away_and_comes_back(
 ) -> None:
     rows, port = tmp_path / "rows.jsonl", free_port()
     with (
-        cluster(tmp_path, port) as (address, _, pid),
-        begun(inventory, rows, address) as process,
+        cluster(tmp_path, port, workers=1) as (address, _, pid),
+        unfinished(inventory, *resumed(rows, address), rows=rows) as (process, last),
     ):
         os.killpg(pid, signal.SIGKILL)
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate(last, timeout=300)
     assert process.returncode == 2
     assert b"Traceback" not in said, said.decode()
     error, help_text = said.decode().splitlines()
@@ -139,20 +121,24 @@ def test_the_scheduler_goes_away_and_comes_back(
     left = rows.read_bytes()
     assert whole.startswith(left)
     assert len(left) < len(whole)
-    with cluster(tmp_path, port) as (address, _, _):
-        done = subprocess.run(
-            [*PROGRAM, *command(inventory, "--resume", str(rows), "--dask", address)],
-            env=environment(),
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (1, b"")
+    with cluster(tmp_path, port, workers=1) as (address, _, _):
+        done = start(*command(inventory, *resumed(rows, address)))
+    assert (done.status, done.err) == (STATUS, "")
     assert rows.read_bytes() == whole
 
 
+SHORT = """
+import smecheck.engine.dask_cluster as cluster
+from smecheck.__main__ import main
+
+cluster._TIMEOUT = "1s"
+main()
+"""
+
+
 def test_no_scheduler_answers(inventory: Path) -> None:
-    done = run(*command(inventory, "--dask", f"tcp://127.0.0.1:{free_port()}"))
+    words = command(inventory, "--dask", f"tcp://127.0.0.1:{free_port()}")
+    done = start(*words, program=(sys.executable, "-c", SHORT))
     assert done.status == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:" in done.err
     assert "Traceback" not in done.err

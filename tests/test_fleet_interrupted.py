@@ -19,7 +19,16 @@ from typing import Any
 
 import pytest
 from commandline import PROGRAM, environment, run, start
-from fleet_machines import OLD, PROVEN, Layout, machines, write_inventory
+from fleet_machines import Layout, machines
+from fleet_unfinished import (
+    KERNELS,
+    MACHINES,
+    STATUS,
+    WRONG,
+    command,
+    unfinished,
+    write_machines,
+)
 
 import smecheck
 from smecheck.checks.tolerance import Tolerance
@@ -30,74 +39,21 @@ from smecheck.engine.workers import InThisProcess
 from smecheck.read.fleet.described import Described, Said
 from smecheck.read.kernel.kernel import read_kernel
 
-KERNELS = (str(OLD[0]), str(PROVEN[0]))
-MACHINES = 150
-DISTINCT = 140
-HELD_BACK = 15
-"""Machines that a run is not given before it was looked at: it cannot be over by then. Of 135 that
-are all different two workers have the rows of the first: they read 128 of them before."""
-
 
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fleet") / "inventory.jsonl"
-    found = list(machines(DISTINCT, DISTINCT, seed=9, ranges=(16, 24)))
-    for number in range(DISTINCT, MACHINES):
-        found.append({**found[number // 2], "id": f"machine-{number}"})
-    write_inventory(path, iter(found))
+    write_machines(path)
     return path
-
-
-def command(inventory: Path, *more: str, quiet: bool = True) -> list[str]:
-    kernels = [word for kernel in KERNELS for word in ("--kernel", kernel)]
-    return ["fleet", *kernels, str(inventory), *more, *(("-q",) if quiet else ())]
 
 
 @pytest.fixture(scope="module")
 def whole(inventory: Path) -> bytes:
     """The rows of a run that nobody interrupted."""
     done = run(*command(inventory, "--jobs", "1"))
+    assert done.status == STATUS
     assert done.raw.count(b"\n") == MACHINES * len(KERNELS)
     return done.raw
-
-
-INTERRUPTIBLE = """
-import os, signal, sys
-
-# A shell starts what it runs in the background with the signal ignored.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
-
-@contextlib.contextmanager
-def unfinished(
-    inventory: Path, *more: str, rows: Path | None = None
-) -> Iterator[tuple[subprocess.Popen[bytes], bytes]]:
-    """Start a run whose first rows are there, and give the machines that it waits for, too.
-
-    Args:
-        inventory: whose machines it reads from standard input.
-        more: options.
-        rows: where they say that rows go; if nowhere, they go through a pipe.
-    """
-    lines = inventory.read_bytes().splitlines(keepends=True)
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, *PROGRAM, *command(Path("-"), *more, quiet=False)],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE if rows is None else subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        assert process.stdin is not None
-        process.stdin.write(b"".join(lines[:-HELD_BACK]))
-        process.stdin.flush()
-        deadline = time.monotonic() + 180
-        while rows is not None and not (rows.exists() and rows.stat().st_size):
-            assert time.monotonic() < deadline, "no rows came"
-            time.sleep(0.02)
-        yield process, b"".join(lines[-HELD_BACK:])
 
 
 def processes_of(group: int) -> list[int]:
@@ -139,7 +95,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(
     done = run(*command(inventory, *options))
     assert rows.read_bytes() == whole
     again = run(*command(inventory, "--resume", str(rows), "--jobs", "1"))
-    assert done.status == again.status
+    assert done.status == again.status == STATUS
     assert rows.read_bytes() == whole
 
 
@@ -201,7 +157,7 @@ def test_shards_together_are_one_run(inventory: Path, whole: bytes) -> None:
 
 def test_rows_as_they_come_are_the_same_rows(inventory: Path, whole: bytes, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
-    assert run(*command(inventory, "--unordered", "--jobs", "2", "-o", str(rows))).status == 1
+    assert run(*command(inventory, "--unordered", "--jobs", "2", "-o", str(rows))).status == STATUS
     assert sorted(rows.read_bytes().splitlines()) == sorted(whole.splitlines())
     rows.write_bytes(rows.read_bytes()[: len(whole) // 2])
     run(*command(inventory, "--unordered", "--jobs", "2", "--resume", str(rows)))
@@ -214,7 +170,7 @@ def test_a_worker_that_is_killed_is_replaced(inventory: Path, whole: bytes, tmp_
         worker = next(pid for pid in processes_of(process.pid) if pid != process.pid)
         os.kill(worker, signal.SIGKILL)
         process.communicate(last, timeout=180)
-    assert process.returncode == 1
+    assert process.returncode == STATUS
     assert rows.read_bytes() == whole
 
 
@@ -378,10 +334,21 @@ def test_a_line_a_minute_where_there_is_no_terminal(
     assert capsys.readouterr().err == ""
 
 
+SHOWS_AT_ONCE = """
+import smecheck.cli.fleet_progress as progress
+from smecheck.__main__ import main
+
+progress._AFTER = progress._EVERY = 0
+main()
+"""
+
+
 def test_a_bar_on_a_terminal(inventory: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    options = ("-o", str(tmp_path / "r"), "--jobs", "1")
-    words = [*PROGRAM, *command(inventory, *options, quiet=False)]
+    some = tmp_path / "some.jsonl"
+    some.write_bytes(b"".join(inventory.read_bytes().splitlines(keepends=True)[: WRONG + 1]))
+    options = ("-o", str(tmp_path / "rows"), "--jobs", "1")
+    words = [sys.executable, "-c", SHOWS_AT_ONCE, *command(some, *options, quiet=False)]
     with subprocess.Popen(
         words, env=environment(), stdout=subprocess.DEVNULL, stderr=theirs
     ) as process:
@@ -391,7 +358,7 @@ def test_a_bar_on_a_terminal(inventory: Path, tmp_path: Path) -> None:
             while piece := os.read(ours, 4096):
                 shown += piece
     os.close(ours)
-    assert process.returncode == 1
+    assert process.returncode == STATUS
     assert re.search(rb"\d+ machines, \d+/s", shown)
     assert b"left" in shown
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bzimage_writer import BzImage, pack_gzip, pack_lz4_legacy, zstd
+from bzimage_writer import BzImage, gzip_bomb, pack_gzip, pack_lz4_legacy, zstd
 from commandline import PROGRAM, SAMPLES, Run, environment, run
 from early_code_writer import EarlyKernel
 from elfwriter import Elf, Load, Section, vmlinux
@@ -153,7 +153,7 @@ TEXTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "--config", lambda: b'CONFIG_KASAN="' + b'\\"' * (7 << 20) + b'"\n', ":1:14: "
     ),
     "a name without end": ("--config", lambda: b"CONFIG_" + b"A" * (15 << 20), "is not"),
-    "a bomb": ("--config", lambda: gzip.compress(bytes(300 << 20), 9), "above 16 MiB"),
+    "a bomb": ("--config", lambda: gzip_bomb(b"", 300), "above 16 MiB"),
     "a symbol without end": (
         "--symbols", lambda: b"ffffffff81000000 T _text\n" * 100_000, ":2: _text"
     ),
@@ -247,10 +247,7 @@ def test_a_bomb_in_a_vmlinuz_stops_at_output_len(name: str, tmp_path: Path) -> N
 
 
 def test_a_bomb_of_the_ceiling(tmp_path: Path) -> None:
-    with (tmp_path / "hostile").open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb") as out:
-        out.write(SMALL)
-        for _ in range(520):
-            out.write(bytes(1 << 20))
+    (tmp_path / "hostile").write_bytes(gzip_bomb(SMALL, 520))
     found = bounded("analyze", "hostile", cwd=tmp_path, cpu=math.inf)
     assert (found.status, found.raw) == (3, b"")
     assert "unpacks to more than 512 MiB" in found.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,66 +112,66 @@ def test_a_note_of_the_image_tells_the_salt() -> None:
     assert BUILD_SALT not in read_elf(io.BytesIO(kernel().build()), "vmlinux").marks
 
 
-OTHERS = {
+OTHERS: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "compression": (
-        vmlinuz(compression="zstd"),
+        lambda: vmlinuz(compression="zstd"),
         CONFIG,
         "how the payload is compressed: zstd there, xz here",
     ),
     "local version": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace('"-rt"', '"-cloud"'),
         f"CONFIG_LOCALVERSION: {RELEASE} there, -cloud here",
     ),
     "salt and release": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace(f'SALT="{RELEASE}"', 'SALT="6.1.176-amd64"'),
         f"CONFIG_BUILD_SALT: {RELEASE} there, 6.1.176-amd64 here",
     ),
     "salt in the image": (
-        vmlinuz(kernel(salt="my build")),
+        lambda: vmlinuz(kernel(salt="my build")),
         CONFIG.replace(f'SALT="{RELEASE}"', 'SALT="yours"'),
         "CONFIG_BUILD_SALT: my build there, yours here",
     ),
     "stable version": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace("6.1.176 Kernel", "6.1.174 Kernel"),
         "the version: 6.1.176 there, 6.1.174 here",
     ),
     "preemption": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace("CONFIG_PREEMPT_RT=y", "# CONFIG_PREEMPT_RT is not set"),
         "whether it is PREEMPT_RT: yes there, no here",
     ),
     "preemption of the image": (
-        vmlinuz(kernel(text=banner("#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1"))),
+        lambda: vmlinuz(kernel(text=banner("#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1"))),
         CONFIG,
         "whether it is PREEMPT_RT: no there, yes here",
     ),
     "processors": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace("CONFIG_SMP=y", "# CONFIG_SMP is not set"),
         "whether it is SMP: yes there, no here",
     ),
     "compiler": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace("12.2.0-14+deb12u1", "12.3.0-1"),
         f"the compiler: {GCC} there, gcc-12 (Debian 12.3.0-1) 12.2.0 here",
     ),
     "paging": (
-        vmlinuz(xloadflags=0x3F),
+        lambda: vmlinuz(xloadflags=0x3F),
         CONFIG,
         "5-level paging: XLF_5LEVEL_ENABLED is clear in xloadflags 0x3f of the header there, "
         "CONFIG_X86_5LEVEL=y here",
     ),
     "paging of the image": (
-        vmlinuz(),
+        vmlinuz,
         CONFIG.replace("CONFIG_X86_5LEVEL=y", "# CONFIG_X86_5LEVEL is not set"),
         "5-level paging: XLF_5LEVEL_ENABLED is set in xloadflags 0x7f of the header there, "
         "CONFIG_X86_5LEVEL=n here",
     ),
     "an option beside those that matter": (
-        vmlinuz(kernel(config=CONFIG + "CONFIG_HZ=250\n")),
+        lambda: vmlinuz(kernel(config=CONFIG + "CONFIG_HZ=250\n")),
         CONFIG + "CONFIG_HZ=1000\n",
         "the complete configuration: 14 options, CRC ",
     ),
@@ -179,31 +180,33 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_configuration_of_another_build_is_refused(name: str, tmp_path: Path) -> None:
-    image, config, evidence = OTHERS[name]
+    make, config, evidence = OTHERS[name]
     with pytest.raises(WrongKind) as caught:
-        together(tmp_path, image, config)
+        together(tmp_path, make(), config)
     assert caught.value.message.startswith(f"is not of the same build as {tmp_path / 'vmlinuz'}: ")
     assert evidence in caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("image", "config"),
+    ("make", "config"),
     [
-        (vmlinuz(), CONFIG),
-        (vmlinuz(kernel(salt=RELEASE, config=CONFIG)), "# a comment\n" + CONFIG),
+        (vmlinuz, CONFIG),
+        (lambda: vmlinuz(kernel(salt=RELEASE, config=CONFIG)), "# a comment\n" + CONFIG),
         # A banner's third number may be the distribution's own, and a salt anything.
         (
-            vmlinuz(kernel(text=banner().replace(b"6.1.176-rt", b"6.1.0-50-rt"))),
+            lambda: vmlinuz(kernel(text=banner().replace(b"6.1.176-rt", b"6.1.0-50-rt"))),
             CONFIG.replace(f'SALT="{RELEASE}"', 'SALT="salt"'),
         ),
         # What v6.17 and later no longer have.
-        (vmlinuz(), CONFIG.replace("CONFIG_X86_5LEVEL=y\n", "")),
+        (vmlinuz, CONFIG.replace("CONFIG_X86_5LEVEL=y\n", "")),
         # A header from before v5.2 says nothing of 5-level paging.
-        (vmlinuz(xloadflags=0x1F), CONFIG),
+        (lambda: vmlinuz(xloadflags=0x1F), CONFIG),
     ],
 )
-def test_what_may_be_of_one_build_is_taken(image: bytes, config: str, tmp_path: Path) -> None:
-    together(tmp_path, image, config)
+def test_what_may_be_of_one_build_is_taken(
+    make: Callable[[], bytes], config: str, tmp_path: Path
+) -> None:
+    together(tmp_path, make(), config)
 
 
 @pytest.mark.parametrize(
