@@ -11,8 +11,8 @@ from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import has_word, without_option, without_word
-from smecheck.kernel.constants import PMD_SIZE, SECTION_SIZE
-from smecheck.kernel.image import KernelImage, LoadSegment, Section
+from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, SECTION_SIZE
+from smecheck.kernel.image import INIT_SCRATCH, KernelImage, LoadSegment, Section
 from smecheck.load.hidden_places import area_is_used
 from smecheck.load.load_of_case import host_of
 from smecheck.load.request import Machine
@@ -222,7 +222,7 @@ def other_initrd(predicted: Case) -> Trial | None:
     size = predicted.asked.initrd_size
     if not size:
         return None
-    smaller = [align_up(size // part, 4096) for part in _SMALLER]
+    smaller = [align_up(size // part, PAGE_SIZE) for part in _SMALLER]
     larger = [align_up(size * times, _STEP) for times in _LARGER]
     for other in sorted({*smaller, *larger} - {size}, key=lambda other: abs(other - size)):
         change = "make the initrd smaller" if other < size else "make the initrd larger (pad it)"
@@ -238,9 +238,6 @@ def other_initrd(predicted: Case) -> Trial | None:
     return None
 
 
-_NAME = ".init.scratch"
-
-
 def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
     """Return the question for this kernel as v5.3 (e1bfa87399e3) would lay it out."""
     text, end, scheme = report.facts.text, report.facts.end, report.facts.scheme
@@ -249,7 +246,7 @@ def kernel_with_section(case: Case, report: Report) -> WhatIf | None:
     if not scheme.value.rules.follows_end:
         return None
     start = text.value + align_up(end.value - text.value, PMD_SIZE)
-    section = Section(_NAME, start, SECTION_SIZE, "PROGBITS")
+    section = Section(INIT_SCRATCH.name, start, SECTION_SIZE, "PROGBITS")
     image = _with_section(case.image, section, text.value)
     init_size = image.header.init_size
     note = (
@@ -273,7 +270,7 @@ def _with_section(image: KernelImage, section: Section, text: int) -> KernelImag
         # The section is file data, 2 MiB after its distance from _text at the least, and
         # init_size exceeds the unpacked file: arch/x86/boot/header.S.
         least = section.end - text + PMD_SIZE
-        size = max(header.init_size.value, align_up(least, 4096))
+        size = max(header.init_size.value, align_up(least, PAGE_SIZE))
         header = replace(header, init_size=Known(size, "what if"))
     if isinstance(header.output_len, Known):
         least = max(header.output_len.value, section.end - text + PMD_SIZE)
@@ -283,8 +280,8 @@ def _with_section(image: KernelImage, section: Section, text: int) -> KernelImag
         header=header,
         symbols={
             **image.symbols,
-            "__init_scratch_begin": section.address,
-            "__init_scratch_end": section.end,
+            INIT_SCRATCH.begin: section.address,
+            INIT_SCRATCH.end: section.end,
             "sme_workarea": section.address,
         },
         sections=(*image.sections, section),

@@ -16,7 +16,7 @@ from smecheck.evidence import Known, value_of
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
-from smecheck.machine.memory import MapKind, MemoryMap, Region
+from smecheck.machine.memory import SYSTEM_RAM, MapKind, MemoryMap, Region
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from smecheck.case import Resolved
 
 
-_RAM = "System RAM"
 _LIMIT = 4
 """Places shown of each kind of difference."""
 
@@ -50,14 +49,18 @@ def ram_without(one: MemoryMap, other: MemoryMap) -> Iterator[Difference]:
     does not count. What lies inside System RAM and is claimed by firmware, or a RAM buffer, counts
     as RAM of the other map: it differs in who uses it.
     """
-    ram = SpanSet(region.span for region in one.named(_RAM)) & one.system_ram
+    ram = SpanSet(region.span for region in one.named(SYSTEM_RAM)) & one.system_ram
     not_ram = ram - _all_ram(other) - other.ram_buffer
     named: list[tuple[Span, Region]] = []
     nameless: list[Span] = []
     for span in not_ram:
         for region in other.regions:
             met = region.span & span
-            if met and not region.name.startswith(_RAM) and other.innermost(met.start) == region:
+            if (
+                met
+                and not region.name.startswith(SYSTEM_RAM)
+                and other.innermost(met.start) == region
+            ):
                 named.append((met, region))
         rest = SpanSet([span]) - SpanSet(met for met, _ in named)
         nameless += rest
@@ -70,12 +73,12 @@ def ram_without(one: MemoryMap, other: MemoryMap) -> Iterator[Difference]:
 
 
 def _all_ram(memory: MemoryMap) -> SpanSet:
-    return SpanSet(region.span for region in memory.regions if region.name.startswith(_RAM))
+    return SpanSet(region.span for region in memory.regions if region.name.startswith(SYSTEM_RAM))
 
 
 def _difference(one: MemoryMap, span: Span, other: Region | None, more: int) -> Difference:
-    holders = (region for region in one.named(_RAM) if span.start in region.span)
-    ram = next(holders, Region(_RAM, span, 0, 0))
+    holders = (region for region in one.named(SYSTEM_RAM) if span.start in region.span)
+    ram = next(holders, Region(SYSTEM_RAM, span, 0, 0))
     return Difference(span, ram, other, more)
 
 
@@ -370,7 +373,7 @@ def _taken_all_the_same(resolved: Resolved) -> Iterator[Observation]:
     memory = resolved.memory
     if memory is None or memory.kind is not MapKind.IOMEM:
         return
-    ram = SpanSet(region.span for region in memory.named(_RAM)) & memory.system_ram
+    ram = SpanSet(region.span for region in memory.named(SYSTEM_RAM)) & memory.system_ram
     for cmdline in _running_cmdlines(resolved):
         for taken in taken_memory(cmdline.value):
             span = next((one for one in ram & SpanSet([taken.span]) if one.size >= PAGE_SIZE), None)
@@ -382,7 +385,7 @@ def _not_taken(
     resolved: Resolved, memory: MemoryMap, taken: TakenMemory, span: Span, origin: str
 ) -> Observation:
     used = next((name for name, one in _used(resolved) if one.overlaps(taken.span)), None)
-    region = next(one for one in memory.named(_RAM) if one.span.overlaps(span))
+    region = next(one for one in memory.named(SYSTEM_RAM) if one.span.overlaps(span))
     return Observation(
         severity=Severity.WARNING if used is None else Severity.ERROR,
         message=f"{taken.option} ({origin}) leaves no System RAM at {address_text(span.start)}, "

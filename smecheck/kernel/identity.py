@@ -14,7 +14,14 @@ from smecheck.kernel.constants import (
 )
 from smecheck.kernel.facts import KernelFacts
 from smecheck.kernel.generations import AFTER_END_GENERATIONS, Generation, generations_of
-from smecheck.kernel.image import SECTION_SCHEMES, SECTION_SYMBOLS, KernelImage, Scheme, Section
+from smecheck.kernel.image import (
+    INIT_SCRATCH,
+    SECTION_SCHEMES,
+    SECTION_SYMBOLS,
+    KernelImage,
+    Scheme,
+    Section,
+)
 from smecheck.quantity import address_text
 from smecheck.remembered import remembered
 from smecheck.span import align_up
@@ -111,7 +118,7 @@ def _workarea_section(image: KernelImage) -> tuple[Section | None, Scheme | None
             return Section(names.name, start, max(stop - start, 0), None), scheme
     if "sme_workarea" in image.symbols:
         start = image.symbols["sme_workarea"]
-        return Section(".init.scratch", start, SECTION_SIZE, None), Scheme.INIT_SCRATCH
+        return Section(INIT_SCRATCH.name, start, SECTION_SIZE, None), Scheme.INIT_SCRATCH
     return None, None
 
 

@@ -105,9 +105,11 @@ _SME_SECTION = SchemeRules(
     is_current=False,
     start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",
 )
+INIT_SCRATCH = WorkareaSection(".init.scratch", "__init_scratch_begin", "__init_scratch_end")
+"""v5.3, e1bfa87399e3, vmlinux.lds.S."""
+
 _INIT_SCRATCH = SchemeRules(
-    # v5.3, e1bfa87399e3, vmlinux.lds.S
-    section=WorkareaSection(".init.scratch", "__init_scratch_begin", "__init_scratch_end"),
+    section=INIT_SCRATCH,
     follows_end=False,
     is_current=True,
     start_source="since v5.3 (and the RFC), lea sme_workarea(%rip)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smecheck.kernel.constants import START_KERNEL_MAP
+from smecheck.kernel.constants import PAGE_SIZE, START_KERNEL_MAP
 from smecheck.record import record
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from smecheck.kernel.image import LoadSegment, Section
     from smecheck.kernel.symbols import Symbols
 
-_PAGE_SIZE = 0x1000
 
 _FAR_FROM_A_SYMBOL = 0x10000
 """An address so far after the symbol before it is in no function that a symbol names."""
@@ -48,10 +47,10 @@ class KernelProgram:
 
     def page(self, physical: int) -> bytes:
         """Return the page of the image at a physical link address; zeros where there is nothing."""
-        content = bytearray(_PAGE_SIZE)
+        content = bytearray(PAGE_SIZE)
         for load in self.loads:
             start = max(physical, load.paddr)
-            end = min(physical + _PAGE_SIZE, load.paddr + load.filesz)
+            end = min(physical + PAGE_SIZE, load.paddr + load.filesz)
             if start < end and load.offset is not None:
                 found = self.read(load.offset + start - load.paddr, end - start)
                 content[start - physical : start - physical + len(found)] = found
@@ -66,7 +65,7 @@ class KernelProgram:
     def size_of(self, function: int) -> int:
         """Return how large the function at an address is at least: up to the next symbol."""
         size = _ALIGNMENT
-        while size < _PAGE_SIZE:
+        while size < PAGE_SIZE:
             symbol = self.symbols.holding(function + size)
             if symbol is None or symbol.address != function:
                 break

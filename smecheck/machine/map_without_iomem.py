@@ -23,7 +23,15 @@ from smecheck.machine.firmware import (
     FirmwareRange,
 )
 from smecheck.machine.kernel_log import CrashReservation, KernelLog, LoggedBoot, LogSpan
-from smecheck.machine.memory import MapKind, MemoryMap, Missing, Region, usable_ram
+from smecheck.machine.memory import (
+    CRASH_KERNEL,
+    SYSTEM_RAM,
+    MapKind,
+    MemoryMap,
+    Missing,
+    Region,
+    usable_ram,
+)
 from smecheck.quantity import size_text
 from smecheck.span import Span, SpanSet, align_down, align_up
 
@@ -34,8 +42,8 @@ _OTHERWISE_USED = 64 << 20
 """More than what of the memory that a kernel counted can be something else in its iomem: pages that
 are no whole ones, setup_data, the tables of the firmware."""
 _NAMES = {
-    E820Type.RAM: "System RAM",
-    E820Type.RESERVED_KERN: "System RAM",
+    E820Type.RAM: SYSTEM_RAM,
+    E820Type.RESERVED_KERN: SYSTEM_RAM,
     E820Type.RESERVED: "Reserved",
     E820Type.ACPI: "ACPI Tables",
     E820Type.NVS: "ACPI Non-volatile Storage",
@@ -157,7 +165,7 @@ def reserved_memory(log: KernelLog) -> MemoryMap | None:
     logged = [LogSpan(one.span, one.where) for one in log.boot.crash_reservations]
     if not logged:
         return None
-    ram = tuple(FirmwareRange(one.span, E820Type.RAM, "System RAM", one.where) for one in logged)
+    ram = tuple(FirmwareRange(one.span, E820Type.RAM, SYSTEM_RAM, one.where) for one in logged)
     return _map(log.source, MapKind.RESERVATION, ram, reserved=tuple(logged))
 
 
@@ -175,7 +183,7 @@ def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) ->
     ram = SpanSet(entry.span for entry in ranges if entry.type == E820Type.RAM)
     usable = SpanSet([*(ram - _LOW_MEMORY), *crash_segments])
     where = table.ranges[0].where
-    more = [FirmwareRange(span, E820Type.RAM, "System RAM", where) for span in usable - ram]
+    more = [FirmwareRange(span, E820Type.RAM, SYSTEM_RAM, where) for span in usable - ram]
     logged = tuple(LogSpan(span, where) for span in usable)
     # The memory of the kernel that crashed is not among it.
     return _map(
@@ -291,7 +299,7 @@ def _map(
         for span in SpanSet([buffer.span]) - known
     ]
     regions += [
-        Region("Crash kernel", logged.span, 1 if known.covers(logged.span) else 0, 0, logged.where)
+        Region(CRASH_KERNEL, logged.span, 1 if known.covers(logged.span) else 0, 0, logged.where)
         for logged in reserved
     ]
     ordered = tuple(

@@ -12,8 +12,9 @@ from smecheck.span import Span, SpanSet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_RAM = "System RAM"
-_OF_KERNEL = ("Crash kernel", "Kernel code", "Kernel rodata", "Kernel data", "Kernel bss")
+SYSTEM_RAM = "System RAM"
+CRASH_KERNEL = "Crash kernel"
+_OF_KERNEL = (CRASH_KERNEL, "Kernel code", "Kernel rodata", "Kernel data", "Kernel bss")
 """What a kernel puts into RAM, and nowhere else; a grep shows it without the RAM around it."""
 _CLAIMED = (
     "reserved",
@@ -112,7 +113,7 @@ class MemoryMap:
     @property
     def crash_kernel(self) -> tuple[Region, ...]:
         """The reservations for a crash kernel: none, one, or a low and a high one."""
-        return tuple(self.named("Crash kernel"))
+        return tuple(self.named(CRASH_KERNEL))
 
     @property
     def reservations(self) -> tuple[Region, ...]:
@@ -120,7 +121,7 @@ class MemoryMap:
         return tuple(
             region
             for region in self.regions
-            if region.name == "Crash kernel" or region.name.lower().startswith(_CLAIMED)
+            if region.name == CRASH_KERNEL or region.name.lower().startswith(_CLAIMED)
         )
 
     def innermost(self, address: int) -> Region | None:
@@ -192,7 +193,9 @@ def _telling(regions: Iterable[Region]) -> Iterator[tuple[int, int, bool]]:
     """Yield start and end of the regions that say RAM or not RAM, and one after all of them."""
     last = 0
     for region in regions:
-        is_ram = region.name.startswith(_RAM) or (region.depth == 0 and region.name in _OF_KERNEL)
+        is_ram = region.name.startswith(SYSTEM_RAM) or (
+            region.depth == 0 and region.name in _OF_KERNEL
+        )
         if is_ram or region.name.lower().startswith(_CLAIMED):
             span = region.span
             if span.end > last:

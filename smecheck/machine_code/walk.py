@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator
 from enum import Enum
 
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.machine_code.instructions import (
     LONGEST,
     Flow,
@@ -20,8 +21,6 @@ from smecheck.machine_code.instructions import (
     decode,
 )
 from smecheck.record import record
-
-PAGE = 1 << 12
 
 _ADDRESSES = 1 << 64
 _IMAGE = range(-(2 << 30), -(1 << 30))
@@ -199,14 +198,14 @@ class _Follower:
 
     def _bytes(self, address: int) -> tuple[bytes, int] | None:
         """Return bytes with two instructions from an address on, and where in them it is."""
-        at = address % PAGE
+        at = address % PAGE_SIZE
         page = self._code.page(address - at)
         if page is None:
             self.missing.add(address - at)
             return None
-        if at + 2 * LONGEST <= PAGE:
+        if at + 2 * LONGEST <= PAGE_SIZE:
             return page, at
-        after = self._code.page(address - at + PAGE)
+        after = self._code.page(address - at + PAGE_SIZE)
         if after is None:
-            self.missing.add(address - at + PAGE)
+            self.missing.add(address - at + PAGE_SIZE)
         return page[at:] + (after or b""), 0

@@ -8,7 +8,7 @@ from smecheck.answer import Report
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known
 from smecheck.load.segments import SegmentRole
-from smecheck.machine.memory import MemoryMap
+from smecheck.machine.memory import SYSTEM_RAM, MemoryMap
 from smecheck.record import record
 from smecheck.span import Span
 from smecheck.workarea.placement import Extents, Placement
@@ -17,8 +17,6 @@ from smecheck.workarea.proven import Way
 NEARBY = 8 << 20
 """How far from the workarea something may lie to be drawn: four 2 MiB frames."""
 
-
-_RAM = "System RAM"
 
 _RESERVED_BY = {
     Way.KEXEC: "kexec holds",
@@ -86,7 +84,7 @@ def condensed(scene: Scene) -> Scene:
             if segments:
                 lanes.append(Lane("segments", tuple(sorted(segments)), Ink.SEGMENT))
                 segments = []
-        elif lane.name != _RAM and lane.ink is not Ink.IN_PLACE:
+        elif lane.name != SYSTEM_RAM and lane.ink is not Ink.IN_PLACE:
             lanes.append(lane)
     return Scene(scene.extents, tuple(lanes), scene.physical)
 
@@ -141,7 +139,7 @@ def _machine(memory: MemoryMap | None, extents: Extents) -> tuple[Lane, ...]:
     if not ram:
         # The workarea is far from all memory: the nearest below says how far.
         ram = tuple(span for span in memory.system_ram if span.end <= extents.start)[-1:]
-    return (*reserved, *((Lane(_RAM, ram, Ink.RESERVATION),) if ram else ()))
+    return (*reserved, *((Lane(SYSTEM_RAM, ram, Ink.RESERVATION),) if ram else ()))
 
 
 def _hits(report: Report) -> tuple[Lane, ...]:

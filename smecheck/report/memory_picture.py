@@ -14,14 +14,15 @@ from smecheck.boot.kaslr.slots import Collisions, KaslrSweep, SlotCollision
 from smecheck.checks.finding import Finding
 from smecheck.checks.unpacking import unpacked_in
 from smecheck.evidence import Fact, Known
+from smecheck.kernel.constants import PMD_SIZE
 from smecheck.load.segments import SegmentRole
+from smecheck.machine.memory import CRASH_KERNEL, SYSTEM_RAM
 from smecheck.quantity import count_text
 from smecheck.record import record
 from smecheck.report.finding_words import place_of
 from smecheck.span import Span, align_down, align_up
 from smecheck.workarea.placement import Extents, Placement
 
-_FRAME = 2 << 20
 _LEAST_LENS = 8 << 20
 """A lens shows at least four 2 MiB frames."""
 
@@ -53,7 +54,7 @@ class Ink(Enum):
 
 
 INK_MEANINGS = {
-    Ink.RAM: "System RAM",
+    Ink.RAM: SYSTEM_RAM,
     Ink.RESERVATION: "reserved",
     Ink.KERNEL: "kernel",
     Ink.SEGMENT: "segment",
@@ -106,7 +107,7 @@ class Mark:
     @property
     def is_crash(self) -> bool:
         """Whether it is reserved for a crash kernel."""
-        return self.ink is Ink.RESERVATION and self.name == "Crash kernel"
+        return self.ink is Ink.RESERVATION and self.name == CRASH_KERNEL
 
     @property
     def places(self) -> Iterator[Span]:
@@ -187,7 +188,7 @@ def whole_of(marks: Iterable[Mark]) -> Span:
     little memory they have.
     """
     ends = [mark.span.end for mark in marks if mark.ink is not Ink.RESERVATION]
-    return Span(0, align_up(max(ends), _FRAME))
+    return Span(0, align_up(max(ends), PMD_SIZE))
 
 
 def _rows(report: Report, places: PlacesStrip | None, *, is_physical: bool) -> Iterator[Row]:
@@ -215,7 +216,7 @@ def _rows(report: Report, places: PlacesStrip | None, *, is_physical: bool) -> I
 def _ram(report: Report) -> Iterator[Mark]:
     if report.memory is not None:
         for span in report.memory.system_ram:
-            yield Mark("System RAM", span, Ink.RAM, origin=report.memory.source)
+            yield Mark(SYSTEM_RAM, span, Ink.RAM, origin=report.memory.source)
 
 
 def _reservations(report: Report) -> Iterator[Mark]:
@@ -383,6 +384,6 @@ def lens_around(middle: Span, marks: Iterable[Mark], whole: Span) -> Span:
         if mark.ink in (Ink.SEGMENT, Ink.ERROR, Ink.WARNING) and mark.span.overlaps(near):
             start, end = min(start, mark.span.start), max(end, mark.span.end)
     start, end = max(start, near.start), min(end, near.end)
-    lens = Span(align_down(start, _FRAME), align_up(end, _FRAME))
-    missing = max(_FRAME, (_LEAST_LENS - lens.size) // 2)
+    lens = Span(align_down(start, PMD_SIZE), align_up(end, PMD_SIZE))
+    missing = max(PMD_SIZE, (_LEAST_LENS - lens.size) // 2)
     return Span(max(0, lens.start - missing), min(max(lens.end + missing, lens.end), whole.end))

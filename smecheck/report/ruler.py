@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.report.lanes import Ink, Lane, Scene, near
@@ -17,7 +18,6 @@ from smecheck.span import Span, align_down, align_up, ceil_div
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_PAGE = 0x1000
 _EDGE = 2
 """Columns that are kept free at either end of the axis."""
 _LEAST_COLUMNS = 24
@@ -168,9 +168,9 @@ def scale_for(scene: Scene, columns: int) -> Scale:
     """Choose the axis: whole pages per column, the borders near the workarea in its middle."""
     borders = _borders(scene, scene.lanes, near(scene.extents))
     low, high = min(borders), max(borders)
-    per_column = align_up(max(1, ceil_div(high - low, columns - 2 * _EDGE)), _PAGE)
+    per_column = align_up(max(1, ceil_div(high - low, columns - 2 * _EDGE)), PAGE_SIZE)
     spare = columns - ceil_div(high - low, per_column)
-    return Scale(max(0, align_down(low - spare // 2 * per_column, _PAGE)), per_column, columns)
+    return Scale(max(0, align_down(low - spare // 2 * per_column, PAGE_SIZE)), per_column, columns)
 
 
 def _borders(scene: Scene, lanes: Iterable[Lane], within: Span) -> set[int]:

@@ -155,7 +155,7 @@ def cautions(situation: Situation, failed: FailureClass | None) -> Iterator[str]
         earlier = situation.seen(*Sign)
         if earlier is not None:
             yield (
-                f"a crash kernel came up at some time ({earlier.member}:{earlier.line}: "
+                f"a crash kernel came up at some time ({earlier.place}: "
                 f"{earlier.text}): its failure is not the present one, that none is loaded"
             )
     if failed is FailureClass.PLACEMENT and situation.sme is SmeState.UNKNOWN:

@@ -50,7 +50,7 @@ def _came_up(situation: Situation) -> str | None:
     spoke = situation.spoke
     if spoke is None:
         return None
-    return f"the crash kernel wrote something ({spoke.member}:{spoke.line})"
+    return f"the crash kernel wrote something ({spoke.place})"
 
 
 def _not_jump(situation: Situation) -> str | None:

@@ -47,7 +47,7 @@ def lookalikes(
     ima = situation.config("CONFIG_IMA_KEXEC")
     garbage = situation.seen(Sign.GARBAGE_POINTER)
     if may_encrypt and version < _IMA_FIXED and (ima == "y" or garbage is not None):
-        seen = "" if garbage is None else f"; {garbage.text} ({garbage.member}:{garbage.line})"
+        seen = "" if garbage is None else f"; {garbage.text} ({garbage.place})"
         option = f"CONFIG_IMA_KEXEC is {ima}" if ima is not None else "the configuration is unknown"
         yield Lookalike(
             "report I: with SME and CONFIG_IMA_KEXEC=y the crash kernel oopses in "
@@ -70,7 +70,7 @@ def _out_of_memory(situation: Situation, budget: Budget | None) -> Iterator[Look
     is_short = budget is not None and budget.initrd > 0 and budget.needed > budget.reserved
     if seen is None and not is_short:
         return
-    place = f"{seen.member}:{seen.line}: {seen.text}" if seen is not None else "see the budget"
+    place = f"{seen.place}: {seen.text}" if seen is not None else "see the budget"
     yield Lookalike(
         "report C: a crash kernel with 256 MiB runs out of memory, in amd_iommu of a large machine",
         "any; seen with v4.19 on two EPYC 7601, without SME",

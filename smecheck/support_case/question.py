@@ -57,7 +57,7 @@ def with_evidence(question: Case, evidence: Evidence) -> TriageQuestion:
 def reservation_sizes(evidence: Evidence) -> tuple[int, ...]:
     """Return the sizes of what is reserved for a crash kernel; what iomem shows comes first."""
     for memory in evidence.iomems:
-        shown = tuple(region.span.size for region in memory.named("Crash kernel"))
+        shown = tuple(region.span.size for region in memory.crash_kernel)
         if shown:
             return shown
     for log in evidence.logs:

@@ -122,7 +122,7 @@ def _memory(situation: Situation) -> Stage | None:
     return Stage(
         FailureClass.MEMORY,
         f"{_kernel(situation)} came up and ran out of memory",
-        (quoted(seen.text, f"{seen.member}:{seen.line}"),),
+        (quoted(seen.text, seen.place),),
     )
 
 
@@ -133,7 +133,7 @@ def _corruption(situation: Situation) -> Stage | None:
     return Stage(
         FailureClass.CORRUPTION,
         "a dump was taken, and what is in it does not make sense",
-        (quoted(seen.text, f"{seen.member}:{seen.line}"),),
+        (quoted(seen.text, seen.place),),
     )
 
 
@@ -144,7 +144,7 @@ def _garbage(situation: Situation) -> Stage | None:
     return Stage(
         FailureClass.DECOMPRESSION,
         f"{_kernel(situation)} followed a pointer of random bits: encrypted memory, read as plain",
-        (quoted(seen.text, f"{seen.member}:{seen.line}"),),
+        (quoted(seen.text, seen.place),),
     )
 
 
@@ -152,7 +152,7 @@ def _initramfs(situation: Situation) -> Stage | None:
     seen = situation.seen(Sign.INITRAMFS, Sign.NO_ROOT, Sign.INIT_KILLED)
     if seen is None:
         return None
-    evidence = (quoted(seen.text, f"{seen.member}:{seen.line}"),)
+    evidence = (quoted(seen.text, seen.place),)
     hit = _hits_initrd(situation)
     if hit is not None:
         return Stage(
@@ -182,7 +182,7 @@ def _dump_target(situation: Situation) -> Stage | None:
         return Stage(
             FailureClass.INITRAMFS,
             "the crash kernel came up, and the dump could not be written",
-            (quoted(seen.text, f"{seen.member}:{seen.line}"),),
+            (quoted(seen.text, seen.place),),
         )
     if vmcore is not None and any(word in vmcore.value for word in _IF_NOT_DUMPED):
         return Stage(
@@ -200,7 +200,7 @@ def _purgatory(situation: Situation) -> Stage | None:
     return Stage(
         FailureClass.JUMP,
         "purgatory found the loaded segments changed before the jump",
-        (quoted(seen.text, f"{seen.member}:{seen.line}"),),
+        (quoted(seen.text, seen.place),),
     )
 
 
@@ -232,7 +232,7 @@ def _unpacked(situation: Situation) -> Stage | None:
     seen = situation.seen(Sign.UNPACKED)
     if seen is None or _wrote_after(situation):
         return None
-    evidence = (quoted(seen.text, f"{seen.member}:{seen.line}"),)
+    evidence = (quoted(seen.text, seen.place),)
     if situation.verdict is Verdict.UNDECIDED:
         return Stage(None, "the kernel was unpacked and wrote nothing after that: P or D", evidence)
     return Stage(
@@ -262,14 +262,14 @@ def _nothing(situation: Situation) -> Stage:
     if saved is not None:
         return Stage(
             None, "a crash kernel came up and saved a dump",
-            (quoted(saved.text, f"{saved.member}:{saved.line}"),),
+            (quoted(saved.text, saved.place),),
         )  # fmt: skip
     spoke = situation.spoke
     if spoke is not None:
         text = spoke.value if isinstance(spoke, TriageFact) else spoke.text
         return Stage(
             None, "the crash kernel came up, and nothing shows that it failed",
-            (quoted(text[:120], f"{spoke.member}:{spoke.line}"),),
+            (quoted(text[:120], spoke.place),),
         )  # fmt: skip
     if situation.verdict is Verdict.CLEAR:
         return Stage(None, "the evidence shows no failure, and the placement is clear", ())

@@ -16,7 +16,6 @@ from smecheck.support_case.crash_cmdline import crash_cmdline
 from smecheck.support_case.crash_files import crash_image, crash_initrd
 from smecheck.support_case.triage_report import Evidence, FactName, LogEvidence, TriageFact
 
-CRASH_KERNEL = "Crash kernel"
 _KEY_SYMBOLS = ("_text", "_end", "__init_scratch_begin", "sme_workarea")
 
 
@@ -62,7 +61,7 @@ def _of_memory(memory: MemoryMap) -> Iterator[TriageFact]:
     kind = "complete" if memory.complete else "a fragment"
     count = len(memory.regions)
     yield TriageFact(FactName.MEMORY_MAP, f"iomem, {kind}, {count} resources", memory.source)
-    for region in memory.named(CRASH_KERNEL):
+    for region in memory.crash_kernel:
         where = memory.where(region)
         yield _stated(FactName.RESERVATION, span_text(region.span), where)
 

@@ -121,6 +121,11 @@ class SeenSign:
     of_crash_kernel: bool
     """Whether it was the crash kernel that wrote it."""
 
+    @property
+    def place(self) -> str:
+        """Where it stands: ``console.log:17``."""
+        return f"{self.member}:{self.line}"
+
 
 @record
 class ListedFile:

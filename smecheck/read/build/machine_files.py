@@ -15,13 +15,11 @@ from smecheck.load.segments import Loader, Mode, SegmentList
 from smecheck.machine.firmware import FirmwareMap
 from smecheck.machine.host import Host
 from smecheck.machine.kernel_log import KernelLog
-from smecheck.machine.memory import MemoryMap, Region, usable_ram
+from smecheck.machine.memory import CRASH_KERNEL, MemoryMap, Region, usable_ram
 from smecheck.record import record, replace
 from smecheck.span import Span
 
 T = TypeVar("T")
-
-CRASH_KERNEL = "Crash kernel"
 
 
 @record

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smecheck.evidence import Known
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import LoadSegment
 from smecheck.kernel.symbols import Symbols
-from smecheck.machine_code.walk import PAGE, Code
+from smecheck.machine_code.walk import Code
 from smecheck.quantity import address_text
 from smecheck.read.kernel.elf_file import ElfFile, ElfSection
 from smecheck.span import Span
@@ -28,7 +29,7 @@ def place_of(loads: tuple[LoadSegment, ...], address: int) -> Span:
     for load in loads:
         within = address - load.vaddr
         if 0 <= within < load.filesz and load.offset is not None:
-            return Span.sized(load.offset + within, min(PAGE, load.filesz - within))
+            return Span.sized(load.offset + within, min(PAGE_SIZE, load.filesz - within))
     return Span(0, 0)
 
 

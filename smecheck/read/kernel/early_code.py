@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.early_code import Addressing, EarlyCode, LinkAddressAccess
 from smecheck.kernel.startup_names import STARTUP_PREFIX, all_spellings
 from smecheck.kernel.symbols import Symbols
-from smecheck.machine_code.walk import PAGE, Access, Code, Stop, Walk, follow
+from smecheck.machine_code.walk import Access, Code, Stop, Walk, follow
 from smecheck.quantity import address_text
 
 _COPY = "__enc_copy"
@@ -112,7 +113,7 @@ def pages_of_early_code(symbols: Addresses, code: Code) -> tuple[frozenset[int],
     missing = {page for begin in begins for page in _follow(begin, symbols, code).missing}
     begin, end = (symbols.get(name, (0,))[0] for name in _INIT_TEXT)
     if 0 < end - begin < _INIT_TEXT_LIMIT:
-        missing.update(range(begin // PAGE * PAGE, end + _ALTINSTR_AUX, PAGE))
+        missing.update(range(begin // PAGE_SIZE * PAGE_SIZE, end + _ALTINSTR_AUX, PAGE_SIZE))
     return code.at_hand, frozenset(missing) - code.at_hand
 
 
@@ -155,7 +156,7 @@ def _followed(
             if access.address not in accesses:
                 accesses[access.address] = _named(access, entry, walk, name_of)
         for at, stop in walk.stops:
-            if stop is Stop.INDIRECT and any(0 <= at - copy < PAGE for copy in copies):
+            if stop is Stop.INDIRECT and any(0 <= at - copy < PAGE_SIZE for copy in copies):
                 continue  # the call of the copy of __enc_copy(), which is followed by itself
             stops.setdefault(at, f"{name_of(at)}, reached from {entry}: {stop.value}")
     missing = frozenset[int]().union(*(walk.missing for _, walk in walks))
