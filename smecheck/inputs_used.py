@@ -36,9 +36,9 @@ def inputs_used(case: Case, segments: SegmentList | None) -> tuple[InputUse, ...
     if firmware is not None and firmware.kind.value in _GIVEN_MAPS:
         uses.append(InputUse(firmware.source, "memmap", ("firmware_map",)))
     if case.log is not None:
-        from smecheck.machine.map_without_iomem import told_by
+        from smecheck.machine.map_without_iomem import facts_shown
 
-        uses.append(InputUse(case.log.source, "dmesg", told_by(case.log.boot)))
+        uses.append(InputUse(case.log.source, "dmesg", facts_shown(case.log.boot)))
     host = case.machine.host if case.machine is not None else None
     if host is not None and host.source is not None:
         uses.append(InputUse(host.source, "host", _used_of_host(host)))

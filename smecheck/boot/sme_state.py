@@ -152,11 +152,11 @@ def sme_state(found: Identified, cmdline: Fact[str], path: Path) -> SmeAnswer:
         return SmeAnswer(SmeState.ACTIVE, ("the kernel log is of the boot in question",))
     if isinstance(cmdline, Unknown):
         return SME_UNKNOWN_WITHOUT_CMDLINE
-    switches, told_by = switches_of(found.image, found.facts)
+    switches, shown_by = switches_of(found.image, found.facts)
     default = _default_of_build(found.image)
     answers = {_answer(switch, cmdline.value, found, path, default) for switch in switches}
     said = f"{_said(cmdline.value)} on the command line ({cmdline.origin})"
-    variants = f"{told_by}: {'; or '.join(switch.kernels for switch in switches)}"
+    variants = f"{shown_by}: {'; or '.join(switch.kernels for switch in switches)}"
     of_default = why(default)
     if answers == {False}:
         denied = _denied_by_log(found, cmdline.value)

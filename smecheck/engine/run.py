@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from enum import Enum
 from hashlib import blake2b
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, assert_never
 
 from smecheck.engine.task import Answered, Asked, Understood, answer, understand
 from smecheck.errors import EngineError, InternalError
@@ -92,13 +93,41 @@ class _Entry:
         self.size = 0
 
 
+class _Work(Enum):
+    """What a task does with its machines."""
+
+    UNDERSTAND = "understand"
+    """Find out what each of them asks."""
+    AT_ONCE = "at once"
+    """That, and answer it."""
+    ANSWER = "answer"
+    """Answer what was understood, for whoever asks the same."""
+    IN_DETAIL = "in detail"
+    """Answer for just that machine."""
+
+    @property
+    def call(self) -> tuple[Callable[..., object], Mapping[str, bool]]:
+        """The function that does it, and what it is given by name."""
+        match self:
+            case _Work.UNDERSTAND:
+                return understand, {}
+            case _Work.AT_ONCE:
+                return understand, {"at_once": True}
+            case _Work.ANSWER:
+                return answer, {}
+            case _Work.IN_DETAIL:
+                return answer, {"in_detail": True}
+            case _:
+                assert_never(self)
+
+
 class _Chunk:
     """A task that was given to a worker."""
 
-    __slots__ = ("entries", "is_alone", "kind", "tries")
+    __slots__ = ("entries", "is_alone", "tries", "work")
 
-    def __init__(self, kind: str, entries: list[_Entry], *, is_alone: bool = False) -> None:
-        self.kind = kind
+    def __init__(self, work: _Work, entries: list[_Entry], *, is_alone: bool = False) -> None:
+        self.work = work
         self.entries = entries
         self.is_alone = is_alone
         self.tries = 0
@@ -132,7 +161,7 @@ class FleetRun:
         self._to_answer: deque[_Entry] = deque()
         self._in_detail: deque[_Entry] = deque()
         self._again: deque[_Chunk] = deque()
-        self._suspects: deque[tuple[str, _Entry]] = deque()
+        self._suspects: deque[tuple[_Work, _Entry]] = deque()
         self._futures: dict[Future[Any], _Chunk] = {}
         self.examples: dict[tuple[int, str], Machine] = {}
         """For a kernel, by number, and a class: one of its machines."""
@@ -214,8 +243,8 @@ class FleetRun:
                 # Whoever dies now dies of it: nothing else is running.
                 if self._futures:
                     return
-                kind, entry = self._suspects.popleft()
-                self._start(_Chunk(kind, [entry], is_alone=True))
+                work, entry = self._suspects.popleft()
+                self._start(_Chunk(work, [entry], is_alone=True))
                 return
             chunk = self._next_chunk()
             if chunk is None:
@@ -226,10 +255,10 @@ class FleetRun:
         if self._again:
             return self._again.popleft()
         if self._in_detail:
-            return _Chunk("detail", [self._in_detail.popleft()])
+            return _Chunk(_Work.IN_DETAIL, [self._in_detail.popleft()])
         if self._to_answer:
             count = min(_CHUNK_QUESTIONS, -(-len(self._to_answer) // self._engine.slots))
-            return _Chunk("answer", [self._to_answer.popleft() for _ in range(count)])
+            return _Chunk(_Work.ANSWER, [self._to_answer.popleft() for _ in range(count)])
         entries: list[_Entry] = []
         size = 0
         at_once = self._is_diverse()
@@ -241,7 +270,8 @@ class FleetRun:
             entry = self._to_understand.popleft()
             entries.append(entry)
             size += _CHUNK_BYTES if is_long else entry.size
-        return _Chunk("at once" if at_once else "understand", entries) if entries else None
+        work = _Work.AT_ONCE if at_once else _Work.UNDERSTAND
+        return _Chunk(work, entries) if entries else None
 
     def _is_diverse(self) -> bool:
         """Return whether hardly two machines ask the same: each is then read and answered at once.
@@ -253,8 +283,7 @@ class FleetRun:
 
     def _start(self, chunk: _Chunk) -> None:
         machines = tuple(entry.machine for entry in chunk.entries)
-        function = understand if chunk.kind in ("understand", "at once") else answer
-        named = {"detail": {"in_detail": True}, "at once": {"at_once": True}}.get(chunk.kind, {})
+        function, named = chunk.work.call
         try:
             future = self._engine.submit(function, self._asked, machines, **named)
         except BrokenExecutor:
@@ -281,7 +310,7 @@ class FleetRun:
             if chunk.is_alone:
                 self._condemn(chunk.entries[0])
             else:
-                self._suspects.extend((chunk.kind, entry) for entry in chunk.entries)
+                self._suspects.extend((chunk.work, entry) for entry in chunk.entries)
             return
         for entry, result in zip(chunk.entries, results, strict=True):
             if isinstance(result, Understood):
@@ -308,7 +337,7 @@ class FleetRun:
             if chunk.tries < _TRIES:
                 self._again.append(chunk)
             else:
-                self._suspects.extend((chunk.kind, entry) for entry in chunk.entries)
+                self._suspects.extend((chunk.work, entry) for entry in chunk.entries)
 
     def _condemn(self, entry: _Entry) -> None:
         """Give up on a machine that its worker dies of, alone."""

@@ -251,7 +251,7 @@ def premises(
     return tuple(texts)
 
 
-def told_by(boot: LoggedBoot) -> tuple[str, ...]:
+def facts_shown(boot: LoggedBoot) -> tuple[str, ...]:
     """Return the names of the facts that a boot's log shows."""
     facts = {
         "release": isinstance(boot.release, Known),

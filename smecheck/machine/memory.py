@@ -174,7 +174,7 @@ def usable_ram(regions: Iterable[Region]) -> SpanSet:
     open_ends: list[tuple[int, bool]] = []
     """Where the regions around ``position`` end, and whether they say RAM; the innermost last."""
     position = 0
-    for start, end, is_ram in _telling(regions):
+    for start, end, is_ram in _ram_or_not(regions):
         while open_ends and open_ends[-1][0] <= start:
             closed, was_ram = open_ends.pop()
             if closed > position:
@@ -189,7 +189,7 @@ def usable_ram(regions: Iterable[Region]) -> SpanSet:
     return SpanSet(ram)
 
 
-def _telling(regions: Iterable[Region]) -> Iterator[tuple[int, int, bool]]:
+def _ram_or_not(regions: Iterable[Region]) -> Iterator[tuple[int, int, bool]]:
     """Yield start and end of the regions that say RAM or not RAM, and one after all of them."""
     last = 0
     for region in regions:

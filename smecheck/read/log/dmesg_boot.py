@@ -142,7 +142,7 @@ class BootReader:
         known = draft.tables.get(row.table, [])
         if not known or row.range.span.start > known[-1].span.start:
             return False
-        return not draft.tells_again(row)
+        return not draft.repeats(row)
 
     def _begin(self, line: int, *, begins: bool) -> BootDraft:
         self._close()

@@ -261,7 +261,7 @@ class BootDraft:
         self._ends_in_map = True
         known = self.tables.get(row.table)
         is_next = known is not None and row.range.span.start > known[-1].span.start
-        if known and not is_next and self.tells_again(row):
+        if known and not is_next and self.repeats(row):
             return
         if known is None or row.range.span.start <= known[0].span.start:
             self.tables.pop(row.table, None)
@@ -281,7 +281,7 @@ class BootDraft:
         if row.table == "Xen":
             self._xen = self._xen or LogLine("Xen: [mem …]", row.range.where)
 
-    def tells_again(self, row: E820Line) -> bool:
+    def repeats(self, row: E820Line) -> bool:
         """Return whether a line is in its table already, and does not begin it."""
         return (row.range.span, row.range.type) in self._later.get(row.table, ())
 
