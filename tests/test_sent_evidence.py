@@ -488,3 +488,64 @@ def test_the_cpu_of_a_guest_in_its_hosts_log() -> None:
     rows = [f"Nov 28 01:01:00 host kernel: {row}" for row in ROWS]
     guest = "Nov 28 01:01:09 host vm7[99]: " + CPU.format("Intel(R) Xeon(R)")
     assert boot(*rows, guest, "", CPU.format("Intel(R) Xeon(R)")).intel is None
+
+
+PLACED = (
+    "kexec: Loaded ELF headers at 0x6e000000 bufsz=0x1000 memsz=0x1000",
+    "kexec-bzImage64: Loaded purgatory at 0x7cffa000",
+    "kexec-bzImage64: Loaded boot_param, command line and misc at 0x7cff8000 bufsz=0x10f0 "
+    "memsz=0x10f0",
+    "kexec-bzImage64: Loaded 64bit kernel at 0x70000000 bufsz=0x1dd200 memsz=0xd41000",
+    "kexec-bzImage64: Loaded initrd at 0x76000000 bufsz=0x1000000 memsz=0x1000000",
+    "kexec-bzImage64: Final command line is: {} root=/dev/sda1 nokaslr mem_encrypt=on",
+)
+"""A load into the Crash kernel of the sample dead-kdump, in nobody's way."""
+ELFCOREHDR = "elfcorehdr=0x6e000000"
+
+
+@pytest.mark.parametrize(
+    ("lost", "words", "status", "said"),
+    [
+        (None, ELFCOREHDR, 0, ""),
+        (None, f"{ELFCOREHDR} elfcorehdr=1K", 0, ""),  # the user's own, beside the loader's
+        (None, "elfcorehdr=0x6e800000", 3, "elfcorehdr is loaded at 0x6e000000, and the command"),
+        # crash.c prints this line, where dynamic debug is on for that file as well.
+        ("ELF headers", ELFCOREHDR, 0, ""),
+        ("purgatory", ELFCOREHDR, 4, "the log names no purgatory, which every load has"),
+        ("boot_param", ELFCOREHDR, 4, "the list names no boot_params"),
+        ("initrd", ELFCOREHDR, 4, "no line says whether an initrd is loaded"),
+    ],
+)
+def test_a_load_in_a_log_that_lost_a_line(
+    lost: str | None, words: str, status: int, said: str, tmp_path: Path
+) -> None:
+    rows = [row.format(words) for row in PLACED if lost is None or lost not in row]
+    (tmp_path / "load").write_text("".join(f"[   20.000000] {row}\n" for row in rows))
+    machine = ("--iomem", str(SAMPLES / "dead-kdump" / "iomem.txt"))
+    run = call(*KERNEL, *machine, "--segments", str(tmp_path / "load"), "--format", "plain")
+    assert run.status == status
+    assert said in run.out + run.err
+
+
+def test_where_kexec_tools_put_elfcorehdr(tmp_path: Path) -> None:
+    log = (SAMPLES / "sosreport" / "var" / "log" / "kdump.log").read_text()
+    iomem = str(SAMPLES / "sosreport" / "proc" / "iomem")
+    for text, status in ((log, 1), (log.replace("elfcorehdr=2063732K", "elfcorehdr=2063736K"), 3)):
+        (tmp_path / "log").write_text(text)
+        run = call(*KERNEL, "--iomem", iomem, "--segments", str(tmp_path / "log"))
+        assert run.status == status
+
+
+def test_what_a_description_does_not_name_is_not_checked(tmp_path: Path) -> None:
+    listed = "\n".join(
+        f"  - {{name: {name}, start: {start:#x}, size: {size:#x}}}"
+        for name, start, size in (
+            ("kernel", 0x70000000, 0xD41000),
+            ("boot_params", 0x7CFF8000, 0x2000),
+        )
+    )
+    for mode, gap in (("crash", "purgatory and elfcorehdr"), ("load", "purgatory")):
+        path = tmp_path / f"{mode}.yaml"
+        path.write_text(f"schema: smecheck/segments-v1\nmode: {mode}\nsegments:\n{listed}\n")
+        run = call(*KERNEL, "--segments", str(path), "--cmdline", "nokaslr", "--format", "json")
+        assert f"{gap}: {path} does not name them" in run.document["not_checked"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
 from smecheck.load.load_of_case import why_nothing_is_reserved
-from smecheck.load.segments import Placing, SegmentRole
+from smecheck.load.segments import Placing, SegmentOrigin, SegmentRole
 from smecheck.machine.memory import MapKind, Missing
 from smecheck.quantity import address_text
 from smecheck.span import Span
@@ -133,6 +133,13 @@ def _missing_in_list(judged: Judged, segments: SegmentList) -> tuple[str, str] |
     if of_load and not segments.of(SegmentRole.BOOT_PARAMS):
         return (
             "no known segment is hit, but the list names no boot_params, so it is incomplete",
+            _WHOLE_LIST,
+        )
+    roles = {segment.role for segment in segments.segments if segment.origin is SegmentOrigin.LOG}
+    if roles and not roles & {SegmentRole.PURGATORY, SegmentRole.OTHER}:
+        return (
+            "no known segment is hit, but the log names no purgatory, which every load has: a line "
+            "is missing",
             _WHOLE_LIST,
         )
     return None

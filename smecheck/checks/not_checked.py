@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from smecheck.boot.boot import Boot
 from smecheck.evidence import Fact, Known, Unknown
+from smecheck.load.segments import SegmentRole
 from smecheck.machine.memory import MapKind, MemoryMap
 from smecheck.quantity import count_text
 
@@ -105,7 +106,11 @@ def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None
             "kexec's control pages and page tables: they are ordinary memory, not predictable",
         ]
     if segments is not None:
-        return ["kexec's control pages and page tables: no segment list shows them"]
+        gaps = ["kexec's control pages and page tables: no segment list shows them"]
+        unnamed = _unnamed(boot, segments)
+        if unnamed:
+            gaps.append(f"{' and '.join(unnamed)}: {segments.source} does not name them")
+        return gaps
     if not boot.path.by_kexec:
         return ["command line, initrd, boot_params and setup_data of the first boot"]
     if not_predicted is not None:
@@ -114,3 +119,11 @@ def _of_load(boot: Boot, segments: SegmentList | None, not_predicted: str | None
     if isinstance(boot.loader, Unknown):
         return ["the segments of a load: none were given"]
     return [f"the segments that {boot.loader.value.value} would place: none were given"]
+
+
+def _unnamed(boot: Boot, segments: SegmentList) -> list[str]:
+    """Return what every load of that kind has, and the list does not name."""
+    if not boot.path.by_kexec or segments.of(SegmentRole.OTHER):
+        return []
+    of_crash = (SegmentRole.ELFCOREHDR,) if boot.path.is_crash else ()
+    return [role.value for role in (SegmentRole.PURGATORY, *of_crash) if not segments.of(role)]

@@ -13,6 +13,7 @@ from smecheck.read.load.recorded_load import (
     Row,
     by_address,
     elfcorehdr_address,
+    other_elfcorehdr,
     segment_of,
 )
 from smecheck.record import replace
@@ -80,6 +81,10 @@ class KexecDebugLoad:
             if address not in starts:
                 where = f"{role.value} at {address_text(address)}, where kexec placed it"
                 return f"the list of segments does not have {where}: a line is not as it was"
+            if role is SegmentRole.ELFCOREHDR and self.cmdline is not None:
+                other = other_elfcorehdr(value_of(self.cmdline[1]) or "", address)
+                if other is not None:
+                    return other
         for row in self.rows.values():
             if row["bufsz"][1] > row["memsz"][1]:
                 what = f"{row['bufsz'][1]:#x} bytes in {row['memsz'][1]:#x} of memory"

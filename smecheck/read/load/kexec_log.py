@@ -256,5 +256,7 @@ class KernelLogReader:
             self.placed.cut_off = RecordedProblem(
                 done.broken_place, "is broken: it says where a segment of the load was placed"
             )
+        elif misplaced := done.misplaced():
+            self.placed.cut_off = RecordedProblem(done.line, misplaced)
         elif SegmentRole.KERNEL in done.places and done.places[SegmentRole.KERNEL].sizes:
             self.placed.add(RecordedLoad(done.line, only_placed(done, self._name)))

@@ -12,6 +12,7 @@ from smecheck.read.load.recorded_load import (
     by_address,
     elfcorehdr_address,
     first_page,
+    other_elfcorehdr,
     segment_of,
 )
 from smecheck.record import record
@@ -69,7 +70,12 @@ class KernelLogLoad:
         for role, place in self.places.items():
             if place.address not in listed:
                 return f"the list of segments is cut off: {role.value} is not in it"
-        return None
+        return self.misplaced()
+
+    def misplaced(self) -> str | None:
+        """Say what the command line has elsewhere than it was placed."""
+        place = self.places.get(SegmentRole.ELFCOREHDR)
+        return other_elfcorehdr(_text_of(self), place.address) if place is not None else None
 
 
 def listed(draft: KernelLogLoad, name: str) -> SegmentList:

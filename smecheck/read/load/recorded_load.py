@@ -14,7 +14,7 @@ from smecheck.record import record
 from smecheck.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SEGMENTS_LIMIT = 64
 """KEXEC_SEGMENT_MAX of the kernel is 16."""
@@ -166,7 +166,25 @@ def by_address(segments: Iterable[Segment]) -> tuple[Segment, ...]:
 
 def elfcorehdr_address(cmdline: str) -> int | None:
     """Return the address that a crash kernel's command line gives for elfcorehdr."""
-    match = _ELFCOREHDR.search(cmdline)
-    if match is None or len(match[1]) > _ADDRESS_BITS:
+    return next(iter(_elfcorehdr_addresses(cmdline)), None)
+
+
+def _elfcorehdr_addresses(cmdline: str) -> Iterator[int]:
+    for match in _ELFCOREHDR.finditer(cmdline):
+        if len(match[1]) > _ADDRESS_BITS:
+            return
+        yield int(match[1], 0 if match[1].startswith("0x") else 10) << _UNITS[match[2]]
+
+
+def other_elfcorehdr(cmdline: str, loaded: int) -> str | None:
+    """Say that a load's command line names elfcorehdr elsewhere than it was loaded, if it does.
+
+    Both are of the loader. A user's own elfcorehdr= may stand beside the right one.
+    """
+    named = list(_elfcorehdr_addresses(cmdline))
+    if not named or loaded in named:
         return None
-    return int(match[1], 0 if match[1].startswith("0x") else 10) << _UNITS[match[2]]
+    return (
+        f"elfcorehdr is loaded at {address_text(loaded)}, and the command line names "
+        f"{address_text(named[0])}: a line is not as it was"
+    )
