@@ -442,3 +442,18 @@ def test_what_no_description_can_say_is_refused(tmp_path: Path) -> None:
     assert not written.exists()
     assert err.startswith(f"smecheck: error: {path}: cannot be described: the description:")
     assert "more than 100000 nodes" in err
+
+
+@pytest.mark.parametrize(
+    "fields", [{"init_size": 0x7FFFFFFF, "output_len": 0x4685}, {"init_size": 0x1000}]
+)
+def test_a_header_that_contradicts_itself_is_judged_alike(fields: dict[str, int]) -> None:
+    """What a file says is described as it is, and read back: a rule finds fault with both."""
+    image = kernel("5.0-old")
+    known = {name: Known(value, "a test") for name, value in fields.items()}
+    damaged = replace(image, header=replace(image.header, **known))
+    for one in (damaged, read_back(damaged)):
+        found = analyze(Case(one, BootRequest())).findings
+        assert [finding.rule for finding in found if finding.severity.value == "error"] == [
+            "SME026"
+        ]

@@ -176,13 +176,6 @@ NO_SCHEMA = {
 }
 
 
-def test_an_init_size_that_holds_a_large_bss() -> None:
-    header = f"{HEAD}setup_header: {{init_size: 0xd410000, output_len: 0xcf270c}}\n"
-    text = "symbols: {_text: 0xffffffff81000000, _end: 0xffffffff8e410000}\n"
-    for symbols in (text, ""):
-        assert value_of(read(header + symbols).header.init_size) == 0xD410000
-
-
 @pytest.mark.parametrize(("text", "expected"), NO_SCHEMA.items())
 def test_what_is_no_kernel_description(text: str, expected: str) -> None:
     assert problems(text) == [f"k.yaml:{expected}"]
@@ -199,11 +192,6 @@ WRONG = {
         "2:71: unknown key 'alignment'; did you mean 'align'?"
     ),
     "? [a]\n: 1": "2:3: a list as a key; a key is text",
-    "setup_header: {init_size: 0xd410000, output_len: 0xcf270c}\n"
-    "symbols: {_text: 0xffffffff81000000, _end: 0xffffffff81a16000}": (
-        "2:27: an output_len of 0xcf270c takes less than 0x4d1f633 to unpack: 0xd410000 has a "
-        "digit too many"
-    ),
     "sections: [{name: a, size: 1}]": "2:12: 'address' is missing",
     "program_headers:\n  - {vaddr: 1, paddr: 1, filesz: 1, memsz: 1}": "3:5: 'flags' is missing",
     # Values

@@ -45,7 +45,6 @@ READER_ALONE = (
     "above",
     "64 bits",
     "unprintable",
-    "digit too many",
 )
 """What a JSON Schema cannot say, or does not see after YAML's own rules were applied."""
 

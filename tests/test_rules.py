@@ -524,6 +524,8 @@ CASES = [
     moved("SME024", "moved by KASLR", 0x30000000),
     alone("SME026", "less than the kernel", with_header(NEW, init_size=0x342F000), error()),
     alone("SME026", "as large as the kernel", with_header(NEW, init_size=0x3430000)),
+    alone("SME026", "a digit too many", with_header(NEW, init_size=0x3F980000), error()),
+    alone("SME026", "a large decompressor", with_header(NEW, init_size=0x5000000)),
     alone("SME026", "linked elsewhere", with_header(NEW, pref_address=0x1200000), error()),
     alone("SME026", "_end not after .brk", ending(0xFFFFFFFF84420000), error()),
     alone("SME026", "_end past .brk", ending(0xFFFFFFFF84431000), error()),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, rule
-from smecheck.evidence import Known, Unknown
+from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
+from smecheck.kernel.decompressor_sizes import extra_bytes
 from smecheck.kernel.identity import is_since
 from smecheck.kernel.image import KernelConfig
 from smecheck.quantity import address_text, size_text
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _XLF_KERNEL_64 = 1 << 0
 _XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1
 """arch/x86/include/uapi/asm/bootparam.h; header.S sets the second with CONFIG_RELOCATABLE."""
+
+_DECOMPRESSOR = 64 << 20
+"""Far more than a decompressor takes besides the payload that it holds: its heap is at most 4 MiB
+(bzip2, arch/x86/include/asm/boot.h); in Debian's kernels, all else is less than one."""
 
 _INSTRUMENTED = {
     "CONFIG_KASAN": "was seen to keep kernels with active SME from booting",
@@ -59,10 +64,11 @@ def different_builds(resolved: Resolved) -> Iterator[Observation]:
 
     Passes: a vmlinux, and a bzImage whose payload has the same build-id.
     Fails: a vmlinux of 6.1.0-56, and a bzImage that says 6.1.0-55; an init_size of 0x2800000 for a
-    kernel that has 0x2830000 from _text to _end; an _end that is not where .brk ends.
-    Sources: arch/x86/boot/header.S, init_size is never below VO_INIT_SIZE, and pref_address is
-    LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64 (v5.0 to v7.3);
-    arch/x86/kernel/vmlinux.lds.S, .brk, __brk_limit and _end (the same).
+    kernel that has 0x2830000 from _text to _end; an _end that is not where .brk ends; an init_size
+    of 0xd410000 for an output_len of 0xcf270c.
+    Sources: arch/x86/boot/header.S, init_size is the larger of VO_INIT_SIZE and ZO_INIT_SIZE, and
+    pref_address is LOAD_PHYSICAL_ADDR, which is _text - __START_KERNEL_map on x86-64;
+    arch/x86/kernel/vmlinux.lds.S, .brk, __brk_limit and _end (v5.0 to v7.3).
     """
     image = resolved.image
     for misfit in image.misfits:
@@ -180,6 +186,7 @@ def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
                 message=f"init_size is {address_text(init_size.value)}, less than the "
                 f"{address_text(size)} from _text to _end",
             )
+        yield from _excessive_init_size(resolved, init_size, size)
     if isinstance(pref, Known) and not resolved.image.symbols_shifted:
         linked = text - START_KERNEL_MAP
         if pref.value != linked:
@@ -189,12 +196,32 @@ def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
             )
 
 
+def _excessive_init_size(
+    resolved: Resolved, init_size: Known[int], size: int
+) -> Iterator[Observation]:
+    """Yield that no payload of that length leads to an init_size as large as that.
+
+    It proves whatever one likes. One that is too small for its payload proves less than the right
+    one, and is left to the rules about what it covers.
+    """
+    output_len = value_of(resolved.image.header.output_len)
+    if output_len is None:
+        return
+    most = max(size, output_len + extra_bytes(output_len, None)[-1] + _DECOMPRESSOR)
+    if init_size.value > most:
+        yield Observation(
+            message=f"init_size is {address_text(init_size.value)}, but to unpack output_len "
+            f"{address_text(output_len)} takes less than {address_text(most)}",
+        )
+
+
 def _end_of_another_build(resolved: Resolved) -> Iterator[Observation]:
     """Yield what _end contradicts of what the linker script puts around it."""
     image, end = resolved.image, resolved.image.symbols.get("_end")
     if end is None:
         return
-    where = f"_end is at {address_text(end)} ({image.symbol_origin('_end')})"
+    # Not in the words of the source: a description of the kernel would have others.
+    where = f"_end is at {address_text(end)}"
     limit = image.symbols.get("__brk_limit")
     brk = image.section(".brk") if not image.symbols_shifted else None
     ends = (align_up(load.vaddr + load.memsz, PAGE_SIZE) for load in image.loads)

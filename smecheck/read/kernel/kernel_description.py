@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 
 from smecheck.evidence import Fact, Known, Unknown
-from smecheck.kernel.constants import KERNEL_IMAGE_SIZE, PAGE_SIZE
-from smecheck.kernel.decompressor_sizes import extra_bytes
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.kernel.image import (
     NOT_FROM_IMAGE,
     OTHER_FIELDS,
@@ -73,10 +72,6 @@ _HEADER_KEYS = (
 _ADDRESSES_END = 1 << 64
 _LARGEST_PURGATORY = 1 << 24
 
-_DECOMPRESSOR = 64 << 20
-"""Far more than a decompressor takes besides the payload that it holds: its heap is at most 4 MiB
-(bzip2, arch/x86/include/asm/boot.h); in Debian's kernels, all else is less than one."""
-
 _NOT_SET = "not set"
 """What the kernel's own tools say of an option that is off, in a comment."""
 
@@ -99,7 +94,7 @@ def read_kernel_description(text: str, name: str) -> KernelImage:
         sections=_sections(fields),
         sections_complete=fields.get("sections_complete", boolean) or False,
         loads=_loads(fields),
-        header=_header(fields, _size(symbols)),
+        header=_header(fields),
         config=_config(fields),
         sme_text=fields.fact("sme_text", boolean, Unknown("the description does not say")),
         purgatory=_purgatory(fields),
@@ -160,31 +155,18 @@ def _check_end(item: Fields, key: str, end: int) -> None:
         item.problem(key, f"the end {end:#x} lies beyond the 64 bits of an address")
 
 
-def _size(symbols: dict[str, int]) -> int:
-    """Return how far _end lies from _text, at most."""
-    if "_text" not in symbols or "_end" not in symbols:
-        return KERNEL_IMAGE_SIZE
-    return symbols["_end"] - symbols["_text"]
-
-
-def _header(fields: Fields, size: int) -> SetupHeader:
+def _header(fields: Fields) -> SetupHeader:
     header = fields.nested("setup_header", _HEADER_KEYS)
     if header is None:
         # Not "no bzImage", as of an image without one: the description does not say that.
         return SetupHeader(NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN)
     other = {key: header.get(key, integer) for key in _OTHER_HEADER_KEYS}
-    init_size, output_len = header.fact("init_size", integer), header.fact("output_len", integer)
-    if isinstance(init_size, Known) and isinstance(output_len, Known):
-        needed = output_len.value + extra_bytes(output_len.value, None)[-1] + _DECOMPRESSOR
-        if init_size.value > max(size, needed):
-            text = f"an output_len of {output_len.value:#x} takes less than {needed:#x} to unpack"
-            header.problem("init_size", f"{text}: {init_size.value:#x} has a digit too many")
     return SetupHeader(
-        init_size=_filled_in(init_size),
+        init_size=_filled_in(header.fact("init_size", integer)),
         kernel_alignment=_filled_in(header.fact("kernel_alignment", _alignment)),
         pref_address=_filled_in(header.fact("pref_address", integer)),
         relocatable=header.fact("relocatable", boolean),
-        output_len=output_len,
+        output_len=header.fact("output_len", integer),
         other={key: value for key, value in other.items() if value is not None},
     )
 
