@@ -51,7 +51,7 @@ def places(text: str, *, old: bool = False, config: dict[str, str] = HANDS_OVER)
 
 def areas(found: Fact[Places]) -> list[tuple[int, int]]:
     assert isinstance(found, Known)
-    return [(area.start, area.count) for area in found.value.slots.areas]
+    return [(area.start, area.count) for area in found.value.search.slots.areas]
 
 
 def test_only_its_scratch_areas_are_searched() -> None:
