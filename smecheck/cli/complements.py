@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smecheck.cli.parameters import with_options
 from smecheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ _OPTIONS = (
 
 def complement_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options ``--symbols``, ``--bzimage`` and ``--config``."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 def complements_of(kernel: str, options: dict[str, Any], *others: str | None) -> Complements:

@@ -9,7 +9,7 @@ import click
 
 from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
-from smecheck.cli.parameters import enum_option, size
+from smecheck.cli.parameters import enum_option, size, with_options
 from smecheck.errors import UsageError
 
 ignore_option = click.option(
@@ -47,9 +47,7 @@ _OPTIONS = (
 
 def failure_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say what counts as failure."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 def tolerance_of(options: dict[str, Any]) -> Tolerance:

@@ -22,6 +22,13 @@ E = TypeVar("E", bound=Enum)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def with_options(command: Callable[..., Any], options: Iterable[Decorator]) -> Callable[..., Any]:
+    """Give a command options, which its help lists in that order."""
+    for option in reversed(tuple(options)):
+        command = option(command)
+    return command
+
+
 def address(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     """Read a physical address, ``0x…`` or decimal."""
     if value is None:

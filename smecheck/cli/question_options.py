@@ -9,7 +9,7 @@ import click
 
 from smecheck.asked import BootRequest, Paging, Path, Switch
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options
-from smecheck.cli.parameters import address, enum_option, given_initrd
+from smecheck.cli.parameters import address, enum_option, given_initrd, with_options
 from smecheck.load.segments import Loader, Mode
 
 if TYPE_CHECKING:
@@ -181,16 +181,12 @@ _OPTIONS = (
 
 def boot_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say what is loaded and booted, and by what."""
-    for option in reversed(_BOOT):
-        command = option(command)
-    return command
+    return with_options(command, _BOOT)
 
 
 def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command all options that say what is asked."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return complement_options(command)
+    return complement_options(with_options(command, _OPTIONS))
 
 
 def case_of(kernel: str | KernelImage, options: dict[str, Any]) -> Case:

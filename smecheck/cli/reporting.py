@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smecheck.cli.output import STDOUT, write_stdout
-from smecheck.cli.parameters import enum_option, kcidb_build, report_targets
+from smecheck.cli.parameters import (
+    Decorator,
+    enum_option,
+    kcidb_build,
+    report_targets,
+    with_options,
+)
 from smecheck.cli.terminal import (
     default_format,
     follows_links,
@@ -102,7 +108,7 @@ _PICTURES = (
 )
 
 
-def reporting_options(*formats: Format) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def reporting_options(*formats: Format) -> Decorator:
     """Give a command the options that say how it reports, in these formats or in any."""
     form = enum_option(
         "--format",
@@ -111,21 +117,14 @@ def reporting_options(*formats: Format) -> Callable[[Callable[..., Any]], Callab
         among=formats,
         help="Format of the report; default: text on a terminal, plain in a pipe or a file.",
     )
-
-    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed((form, *_OPTIONS)):
-            if not (formats and option is _KCIDB_BUILD):
-                command = option(command)
-        return command
-
-    return with_options
+    options: list[Decorator] = [form]
+    options += (one for one in _OPTIONS if not (formats and one is _KCIDB_BUILD))
+    return lambda command: with_options(command, options)
 
 
 def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options for showing text on a terminal."""
-    for option in reversed(_TERMINAL_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _TERMINAL_OPTIONS)
 
 
 def page_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -135,9 +134,7 @@ def page_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options for pictures of its report."""
-    for option in reversed(_PICTURES):
-        command = option(command)
-    return command
+    return with_options(command, _PICTURES)
 
 
 @record

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from smecheck.builds.build_facts import BuildFacts
-from smecheck.evidence import Fact, Known, value_of
-from smecheck.quantity import address_text
-
-Json: TypeAlias = dict[str, object]
+from smecheck.evidence import Fact, Known
+from smecheck.report.json_values import Json, known_address
 
 
 def build_object(build: BuildFacts) -> Json:
     """Return the ``build`` of the gate's and the comparison's document."""
     return {
         "source": build.source,
-        "release": _text(build.release),
-        "build_id": _text(build.build_id),
-        "scheme": _text(build.scheme) or "unknown",
+        "release": _value(build.release),
+        "build_id": _value(build.build_id),
+        "scheme": _value(build.scheme) or "unknown",
         "generation": build.generation,
-        "image_size": _size(build.end),
-        "workarea": _hex(build.workarea),
-        "mapped_end": _hex(build.mapped_end),
+        "image_size": _value(build.end),
+        "workarea": known_address(build.workarea),
+        "mapped_end": known_address(build.mapped_end),
         "section": _section(build),
-        "init_size": _size(build.init_size),
-        "kernel_alignment": _size(build.kernel_alignment),
-        "pref_address": _hex(build.pref_address),
-        "relocatable": _switch(build.relocatable),
-        "output_len": _size(build.output_len),
-        "slack": _size(build.slack),
+        "init_size": _value(build.init_size),
+        "kernel_alignment": _value(build.kernel_alignment),
+        "pref_address": known_address(build.pref_address),
+        "relocatable": _value(build.relocatable),
+        "output_len": _value(build.output_len),
+        "slack": _value(build.slack),
         "verdict": build.verdict.value,
         "basis": build.basis.value,
         "findings": [
@@ -39,28 +35,16 @@ def build_object(build: BuildFacts) -> Json:
 
 
 def _section(build: BuildFacts) -> Json | None:
-    name = _text(build.section)
+    name = _value(build.section)
     if name is None:
         return None
     return {
         "name": name,
-        "start": _hex(build.section_start),
-        "size": _size(build.section_size),
-        "type": _text(build.section_type),
+        "start": known_address(build.section_start),
+        "size": _value(build.section_size),
+        "type": _value(build.section_type),
     }
 
 
-def _hex(fact: Fact[int]) -> str | None:
-    return address_text(fact.value) if isinstance(fact, Known) else None
-
-
-def _text(fact: Fact[str]) -> str | None:
-    return value_of(fact)
-
-
-def _size(fact: Fact[int]) -> int | None:
-    return value_of(fact)
-
-
-def _switch(fact: Fact[bool]) -> bool | None:
-    return value_of(fact)
+def _value(fact: Fact[str] | Fact[int] | Fact[bool]) -> str | int | None:
+    return fact.value if isinstance(fact, Known) else None

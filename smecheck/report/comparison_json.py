@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from smecheck import __version__
 from smecheck.builds.build_facts import KeptFinding
@@ -11,12 +11,12 @@ from smecheck.builds.gate_report import RowOutcome
 from smecheck.quantity import address_text
 from smecheck.report.build_json import build_object
 from smecheck.report.gate_json import row_object
+from smecheck.report.json_values import Json
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
 
-Json: TypeAlias = dict[str, object]
 
 COMPARISON_SCHEMA = "smecheck/comparison-v1"
 

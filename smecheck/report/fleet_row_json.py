@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from smecheck.quantity import address_text
+from smecheck.report.json_values import Json, span_object
 
 if TYPE_CHECKING:
     from smecheck.fleets.row import Row, RowError, Traits
 
-Json: TypeAlias = dict[str, object]
 
 ROW_SCHEMA = "smecheck/fleet-row-v1"
 
@@ -43,10 +42,7 @@ def _traits(traits: Traits) -> Json:
     return {
         "ram": traits.ram,
         "ranges": traits.ranges,
-        "reservation": [
-            {"start": address_text(span.start), "end": address_text(span.end)}
-            for span in traits.reservation
-        ],
+        "reservation": [span_object(span) for span in traits.reservation],
         "loader": traits.loader,
         "path": traits.path,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from smecheck import __version__
 from smecheck.builds.gate_report import GateReport, GateRow, GatesReport, GateTarget, RowOutcome
@@ -11,13 +11,13 @@ from smecheck.builds.policy import Waiver
 from smecheck.report.build_json import build_object
 from smecheck.report.gate_words import options_for
 from smecheck.report.json_report import finding_object
+from smecheck.report.json_values import Json
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
 
-Json: TypeAlias = dict[str, object]
 
 GATE_SCHEMA = "smecheck/gate-v1"
 GATES_SCHEMA = "smecheck/gates-v1"

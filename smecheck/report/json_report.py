@@ -1,8 +1,8 @@
-"""The places that KASLR may choose, as they stand in the JSON report."""
+"""The report as JSON: ``smecheck/report-v1``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from smecheck import __version__
 from smecheck.answer import Report
@@ -15,6 +15,7 @@ from smecheck.load.compared_segments import CrossCheck
 from smecheck.load.segments import Segment, SegmentList
 from smecheck.quantity import address_text
 from smecheck.report.cross_check_words import outcome_text
+from smecheck.report.json_values import Json, address_or_null, known_address, span_object
 from smecheck.report.rule_pages import rule_url
 from smecheck.report.safe_text import json_text
 from smecheck.workarea.placement import Extents, Placement, TablesAtEntry
@@ -28,49 +29,9 @@ if TYPE_CHECKING:
     from smecheck.kernel.decompressor_sizes import DecompressorView
     from smecheck.kernel.verification import Verification
     from smecheck.report.options import RenderOptions
-    from smecheck.span import Span
-
-
-def kaslr_json(sweep: KaslrSweep) -> dict[str, object]:
-    """Return the value of ``kaslr``."""
-    slots, collisions = sweep.slots, sweep.collisions
-    return {
-        "slots": slots.count,
-        "colliding": None if collisions is None else collisions.count,
-        "lowest_colliding": None if collisions is None else _maybe(collisions.lowest),
-        "highest_colliding": None if collisions is None else _maybe(collisions.highest),
-        "clear_fraction": sweep.clear_fraction,
-        "reason": slots.reason,
-        "lowest": _maybe(slots.lowest),
-        "highest": _maybe(slots.highest),
-        "alignment": slots.alignment,
-        "image_size": slots.image_size,
-        "minimum": address_text(sweep.minimum),
-        "limit": address_text(sweep.limit),
-        "unmoved": _maybe(value_of(sweep.unmoved)),
-        "may_stay": sweep.may_stay,
-        "areas": [{"start": address_text(area.start), "count": area.count} for area in slots.areas],
-        "collisions": [
-            {
-                "rule": collision.rule,
-                "other": collision.other,
-                "slots": collision.count,
-                "lowest": address_text(collision.lowest),
-                "highest": address_text(collision.highest),
-            }
-            for collision in (collisions.by_rule if collisions is not None else ())
-        ],
-        "bounds": list(sweep.bounds),
-        "differences": list(sweep.differences),
-    }
-
-
-def _maybe(address: int | None) -> str | None:
-    return None if address is None else address_text(address)
 
 
 T = TypeVar("T")
-Json: TypeAlias = dict[str, object]
 
 REPORT_SCHEMA = "smecheck/report-v1"
 
@@ -98,7 +59,7 @@ def render_json(report: Report, options: RenderOptions) -> str:
             "cross_check": _or_null(report.cross_check, _cross_check),
             "sme": _sme(report.boot.sme_answer),
             "advice": None if report.advice is None else [_advice(one) for one in report.advice],
-            "kaslr": _or_null(report.kaslr, kaslr_json),
+            "kaslr": _or_null(report.kaslr, _kaslr),
             "findings": [finding_object(finding) for finding in report.findings],
             "checks": [_check(result) for result in report.checks],
             "assumptions": list(report.assumptions),
@@ -115,10 +76,6 @@ def _or_null(value: T | None, show: Callable[[T], object]) -> object:
     return None if value is None else show(value)
 
 
-def _address(fact: Fact[int]) -> str | None:
-    return address_text(fact.value) if isinstance(fact, Known) else None
-
-
 def _sme(answer: SmeAnswer) -> Json:
     return {
         "state": answer.state.value,
@@ -126,10 +83,6 @@ def _sme(answer: SmeAnswer) -> Json:
         "presumed_off": answer.presumed_off,
         "settled_by": answer.settled_by or None,
     }
-
-
-def _span(span: Span) -> Json:
-    return {"start": address_text(span.start), "end": address_text(span.end)}
 
 
 def _kernel(report: Report) -> Json:
@@ -145,12 +98,12 @@ def _kernel(report: Report) -> Json:
         "symbols": image.symbols_from.value.value
         if isinstance(image.symbols_from, Known)
         else None,
-        "text": _address(facts.text),
-        "end": _address(facts.end),
+        "text": known_address(facts.text),
+        "end": known_address(facts.end),
         "image_size": None if text is None or end is None else end - text,
         "init_size": value_of(header.init_size),
         "kernel_alignment": value_of(header.kernel_alignment),
-        "pref_address": _address(header.pref_address),
+        "pref_address": known_address(header.pref_address),
         "relocatable": value_of(header.relocatable),
         "section": _or_null(facts.section, _section),
     }
@@ -172,13 +125,13 @@ def _boot(boot: Boot) -> Json:
         "path": boot.path.value,
         "loader": loader.value if loader else None,
         "mode": mode.value if mode else None,
-        "load_address": _address(boot.load_address),
-        "kernel_base": _address(boot.kernel_base),
+        "load_address": known_address(boot.load_address),
+        "kernel_base": known_address(boot.kernel_base),
         "kernel_base_certain": boot.base_is_certain,
         "kaslr": "unknown" if kaslr is None else "on" if kaslr else "off",
         "paging": "unknown" if paging is None else str(paging),
         "sme": boot.sme.value,
-        "initrd": _or_null(boot.initrd.span, _span),
+        "initrd": _or_null(boot.initrd.span, span_object),
         "initrd_size": boot.initrd.size,
         "cmdline": value_of(boot.cmdline),
     }
@@ -214,7 +167,7 @@ def _tables(tables: TablesAtEntry) -> Json:
     added = value_of(tables.added)
     return {
         "added": added,
-        "unreached": [_span(span) for span in tables.unreached],
+        "unreached": [span_object(span) for span in tables.unreached],
         "condition": tables.condition,
         "reason": why(tables.added),
     }
@@ -228,12 +181,12 @@ def _extents(extents: Extents | None) -> Json:
         "written_end": address_text(extents.written_end),
         "worst_end": address_text(extents.worst_end),
         "mapped_end": address_text(extents.mapped_end),
-        "in_place": _span(extents.in_place),
+        "in_place": span_object(extents.in_place),
     }
 
 
 def _segment(segment: Segment) -> Json:
-    return {"name": segment.role.value, **_span(segment.span), "origin": segment.origin.value}
+    return {"name": segment.role.value, **span_object(segment.span), "origin": segment.origin.value}
 
 
 def _proof(proof: Proof) -> Json:
@@ -311,8 +264,8 @@ def _cross_check(check: CrossCheck) -> Json:
             {
                 "name": segment.role.value,
                 "match": segment.match.value,
-                "recorded": _or_null(segment.recorded, _span),
-                "predicted": _or_null(segment.predicted, _span),
+                "recorded": _or_null(segment.recorded, span_object),
+                "predicted": _or_null(segment.predicted, span_object),
             }
             for segment in check.segments
         ],
@@ -339,7 +292,7 @@ def finding_object(finding: Finding) -> Json:
         "confidence": finding.confidence.value,
         "condition": finding.condition,
         "message": finding.message,
-        "span": _or_null(finding.span, _span),
+        "span": _or_null(finding.span, span_object),
         "other": _or_null(finding.other, _party),
         "remedy": finding.remedy,
         "url": rule_url(finding.rule),
@@ -356,4 +309,37 @@ def _check(result: RuleResult) -> Json:
 
 
 def _party(party: Party) -> Json:
-    return {"name": party.name, **_span(party.span)}
+    return {"name": party.name, **span_object(party.span)}
+
+
+def _kaslr(sweep: KaslrSweep) -> Json:
+    slots, collisions = sweep.slots, sweep.collisions
+    return {
+        "slots": slots.count,
+        "colliding": None if collisions is None else collisions.count,
+        "lowest_colliding": None if collisions is None else address_or_null(collisions.lowest),
+        "highest_colliding": None if collisions is None else address_or_null(collisions.highest),
+        "clear_fraction": sweep.clear_fraction,
+        "reason": slots.reason,
+        "lowest": address_or_null(slots.lowest),
+        "highest": address_or_null(slots.highest),
+        "alignment": slots.alignment,
+        "image_size": slots.image_size,
+        "minimum": address_text(sweep.minimum),
+        "limit": address_text(sweep.limit),
+        "unmoved": address_or_null(value_of(sweep.unmoved)),
+        "may_stay": sweep.may_stay,
+        "areas": [{"start": address_text(area.start), "count": area.count} for area in slots.areas],
+        "collisions": [
+            {
+                "rule": collision.rule,
+                "other": collision.other,
+                "slots": collision.count,
+                "lowest": address_text(collision.lowest),
+                "highest": address_text(collision.highest),
+            }
+            for collision in (collisions.by_rule if collisions is not None else ())
+        ],
+        "bounds": list(sweep.bounds),
+        "differences": list(sweep.differences),
+    }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from smecheck import __version__
 from smecheck.evidence import Fact, value_of
 from smecheck.report.ci_cases import CiCase, Outcome, Suite, suite_of
+from smecheck.report.json_values import Json
 from smecheck.report.safe_text import json_text, printable
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from smecheck.errors import SmecheckError
     from smecheck.report.options import RenderOptions
 
-Json: TypeAlias = dict[str, object]
 Path: TypeAlias = tuple[str, ...]
 """Of a test, below ``smecheck``; each part gets the characters that KCIDB takes."""
 

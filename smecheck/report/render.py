@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smecheck.builds.gate_report import GateReport, GatesReport
     from smecheck.errors import SmecheckError
     from smecheck.kernel.verification import VerifyReport
-    from smecheck.report.kcidb_report import Json
+    from smecheck.report.json_values import Json
     from smecheck.report.row_cases import RowReport
     from smecheck.support_case.triage_report import TriageReport
 

@@ -17,7 +17,7 @@ from smecheck.report.sarif_report import about_of, result_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from smecheck.report.sarif_log import Json
+    from smecheck.report.json_values import Json
 
 
 _NEXT = "next: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from posixpath import normpath
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from smecheck import __version__
@@ -16,6 +16,7 @@ from smecheck.checks.catalogue import RULES
 from smecheck.record import record
 from smecheck.report.docs_address import site_url
 from smecheck.report.file_place import file_and_line
+from smecheck.report.json_values import Json
 from smecheck.report.rule_pages import rule_page
 from smecheck.report.safe_text import json_text, printable
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from smecheck.checks.rule import Rule
     from smecheck.errors import SmecheckError
 
-Json: TypeAlias = dict[str, object]
 
 UNDECIDED = "undecided"
 """Id of the rule that an open question is a result of."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from smecheck.checks.finding import Finding
+    from smecheck.report.json_values import Json
     from smecheck.report.options import RenderOptions
-    from smecheck.report.sarif_log import Json
 
 
 def render_sarif(report: Report, options: RenderOptions) -> str:

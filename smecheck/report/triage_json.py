@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from smecheck import __version__
 from smecheck.report.json_report import render_json
+from smecheck.report.json_values import Json
 from smecheck.report.safe_text import json_text
 
 if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
     from smecheck.support_case.triage_report import Budget, TriageFact, TriageReport
 
-Json: TypeAlias = dict[str, object]
 
 TRIAGE_SCHEMA = "smecheck/triage-v1"
 

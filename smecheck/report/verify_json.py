@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from smecheck import __version__
 from smecheck.evidence import value_of
 from smecheck.kernel.verification import Result
 from smecheck.quantity import address_text
+from smecheck.report.json_values import Json, address_or_null, span_object
 from smecheck.report.safe_text import json_text
 from smecheck.report.verify_words import headline, next_step
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from smecheck.report.options import RenderOptions
     from smecheck.span import Span
 
-Json: TypeAlias = dict[str, object]
 
 VERIFY_SCHEMA = "smecheck/verify-v1"
 
@@ -68,7 +68,7 @@ def _run(run: Run) -> Json:
         "paging": run.levels,
         "tables": run.tables,
         "c_bit": run.encryption_bit,
-        "initrd": None if run.initrd is None else _span(run.initrd),
+        "initrd": None if run.initrd is None else span_object(run.initrd),
         "result": run.result.value,
         "predicted": _figures(run.predicted),
         "seen": _figures(run.seen),
@@ -78,11 +78,11 @@ def _run(run: Run) -> Json:
 
 def _figures(figures: Figures) -> Json:
     return {
-        "fault": _address(figures.fault),
-        "start": _address(figures.start),
-        "tables_start": _address(figures.tables_start),
+        "fault": address_or_null(figures.fault),
+        "start": address_or_null(figures.start),
+        "tables_start": address_or_null(figures.tables_start),
         "length": figures.length,
-        "mapped_end": _address(figures.mapped_end),
+        "mapped_end": address_or_null(figures.mapped_end),
         "tables_added": figures.tables_added,
         "written": _spans(figures.written),
         "encrypted": _spans(figures.encrypted),
@@ -110,13 +110,5 @@ def _place(place: CodePlace | None) -> Json | None:
     return {"address": address_text(place.address), "symbol": place.symbol, "code": place.code}
 
 
-def _address(address: int | None) -> str | None:
-    return None if address is None else address_text(address)
-
-
-def _span(span: Span) -> Json:
-    return {"start": address_text(span.start), "end": address_text(span.end)}
-
-
 def _spans(spans: Iterable[Span] | None) -> list[Json] | None:
-    return None if spans is None else [_span(span) for span in spans]
+    return None if spans is None else [span_object(span) for span in spans]
