@@ -66,7 +66,7 @@ def on_terminal(
     os.close(master)
     with os.fdopen(reader) as errors:
         err = errors.read()
-    return Run(process.wait(), shown.replace(b"\r\n", b"\n"), err)
+    return Run(process.wait().status, shown.replace(b"\r\n", b"\n"), err)
 
 
 def read(terminal: int) -> bytes:
