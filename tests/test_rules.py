@@ -128,6 +128,10 @@ def crash_kernel(end: int) -> MemoryMap:
 TWO_RESERVED = machine("  0c000000-10d40fff : Crash kernel", "  20000000-2fffffff : Crash kernel")
 
 
+NOT_IN_RAM = machine("20000000-2fffffff : Crash kernel", ram_end=0x20000000)
+ALONE = "  0c000000-20000fff : Crash kernel\n"
+
+
 def running(bss: int) -> MemoryMap:
     code = "  01000000-01500000 : Kernel code"
     return machine(code, f"  {bss:08x}-01ffffff : Kernel bss")
@@ -571,6 +575,10 @@ CASES = [
     within("SME025", "a page out", crash_kernel(0x10D40000), error(KERNEL), request=CRASH),
     within("SME025", "another", crash_kernel(0x10D41000), error(FAR), request=CRASH),
     in_reservation("SME025", "inside", crash_kernel(0x10D41000)),
+    within("SME050", "to the end of RAM", crash_kernel(0x7FFE0000), request=CRASH),
+    within("SME050", "past it", NOT_IN_RAM, error(at(0x20000000, 0x10000000)), request=CRASH),
+    within("SME050", "two", TWO_RESERVED, warning(Span(0x20000000, 0x30000000)), request=CRASH),
+    within("SME050", "a fragment", parse_iomem(ALONE, "iomem"), request=CRASH),
     within("SME025", "in the low of two", TWO_RESERVED, error(KERNEL), request=CRASH),
     sources("SME040", "log agrees", log=log_of(*e820(*SAME)), firmware=listed(*SAME)),
     sources("SME040", "log, workarea", error(at(0x10C00000, FRAME)), log=log_of(*e820(*HOLED))),

@@ -549,3 +549,41 @@ def test_what_a_description_does_not_name_is_not_checked(tmp_path: Path) -> None
         path.write_text(f"schema: smecheck/segments-v1\nmode: {mode}\nsegments:\n{listed}\n")
         run = call(*KERNEL, "--segments", str(path), "--cmdline", "nokaslr", "--format", "json")
         assert f"{gap}: {path} does not name them" in run.document["not_checked"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        # 1: an error, 4: a line that is not complete.
+        ("crashkernel reserved: 0x0000000060000000 - 0x0000000070000000 (256 MB)", 0, ""),
+        ("crashkernel reserved: 0x0000000070000000 - 0x0000000080000000 (256 MB)", 1, "not System"),
+        ("crashkernel reserved: 0x00000000c0000000 - 0x00000000d0000000 (256 MB)", 1, "not System"),
+        ("crashkernel reserved: 0x0000000060000800 - 0x0000000070000800 (256 MB)", 4, "broken"),
+        ("Reserving 256MB of memory at 1536MB for crashkernel (System RAM: 2047MB)", 0, ""),
+        ("Reserving 256MB of memory at 1792MB for crashkernel (System RAM: 2047MB)", 0, ""),
+        ("Reserving 256MB of memory at 3072MB for crashkernel (System RAM: 2047MB)", 1, "not Sys"),
+    ],
+)
+def test_a_reservation_that_no_kernel_makes(
+    line: str, status: int, said: str, tmp_path: Path
+) -> None:
+    rows = (*ROWS, f"[    0.000000] {line}")
+    asked = ("--mode", "crash", "--loader", "kexec_file_load", "--initrd", "0", "--cmdline", "x")
+    run = answer(tmp_path, *asked, dmesg="".join(f"{row}\n" for row in rows))
+    report = run.document
+    found = [one for one in report["findings"] if one["rule"] == "SME050"]
+    assert bool(found) is (status == 1)
+    assert said in json.dumps(report)
+    if found:
+        assert report["verdict"] == "undecided"
+
+
+def test_two_reservations_of_a_log_below_4_gib(tmp_path: Path) -> None:
+    low = "crashkernel low memory reserved: 0x60000000 - 0x64000000 (64 MB)"
+    asked = ("--mode", "crash", "--loader", "kexec_file_load", "--initrd", "0", "--cmdline", "x")
+    for start, is_told in ((0x40000000, True), (0x100000000, False)):
+        high = f"crashkernel reserved: {start:#018x} - {start + 0x10000000:#018x} (256 MB)"
+        above = "BIOS-e820: [mem 0x0000000100000000-0x000000013fffffff] usable"
+        rows = (*ROWS, *(f"[    0.000000] {row}" for row in (above, low, high)))
+        report = answer(tmp_path, *asked, dmesg="".join(f"{row}\n" for row in rows)).document
+        assert any(one["rule"] == "SME050" for one in report["findings"]) is is_told

@@ -18,12 +18,15 @@ from smecheck.checks.rule import (
 from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.load.segments import SegmentRole
 from smecheck.machine.memory import MapKind
-from smecheck.quantity import count_text
+from smecheck.quantity import address_text, count_text, size_text
 from smecheck.remembered import remembered
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
     from smecheck.case import Located, Resolved
+
+
+_ABOVE_4G = 1 << 32
 
 
 def _memory_of_the_crashed_kernel(located: Located) -> Iterator[Forbidden]:
@@ -114,6 +117,58 @@ def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
             )
 
 
+@rule(
+    "SME050",
+    "the crash reservation cannot lie there",
+    Severity.ERROR,
+    passed="crash reservation lies in System RAM",
+    brief="no place for a crash reservation",
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    needs=(needs.crash_kernel, needs.memory),
+    remedy="give the memory map, or the kernel log, as the kernel wrote it",
+)
+def impossible_reservation(resolved: Resolved) -> Iterator[Observation]:
+    """The memory map has a crash reservation where no kernel reserves one.
+
+    It is taken from System RAM. A second, low one is reserved only for one that begins at or above
+    4 GiB. Where a complete map has it elsewhere, a line of it was changed on its way, or is of
+    another boot. Two below 4 GiB are a warning where /proc/iomem has them: kexec goes by the last.
+
+    Passes: a Crash kernel inside System RAM; one at 34 GiB and a low one at 1504 MiB.
+    Fails: one that reaches a page past System RAM; two below 4 GiB.
+    Sources: arch/x86/kernel/setup.c, reserve_crashkernel() and reserve_crashkernel_low(), later
+    kernel/crash_reserve.c, reserve_crashkernel_generic(), v5.0 to v7.3.
+    """
+    memory = resolved.memory
+    if memory is None:
+        return
+    reserved = memory.crash_kernel
+    if memory.complete:
+        ram = SpanSet(one.span for one in memory.regions if one.name.startswith("System RAM"))
+        log = resolved.log if memory.kind is not MapKind.IOMEM else None
+        in_mib = log is not None and any(one.in_mib for one in log.boot.crash_reservations)
+        slack = 2 << 20 if in_mib else PAGE_SIZE
+        for region in reserved:
+            outside = [one for one in SpanSet([region.span]) - ram if one.size >= slack]
+            for span in outside[:1]:
+                yield Observation(
+                    message=f"{memory.where(region)} shows a crash reservation up to "
+                    f"{address_text(region.span.end)}, of which {size_text(span.size)} at "
+                    f"{address_text(span.start)} are not System RAM",
+                    span=span,
+                )
+    if len(reserved) > 1 and reserved[-1].span.start < _ABOVE_4G:
+        low, high = reserved[-2:]
+        yield Observation(
+            message=f"{memory.where(low)} and {memory.where(high)} show two crash reservations "
+            "below 4 GiB, where a kernel makes one",
+            span=high.span,
+            # kexec -p loads into the last one that /proc/iomem shows, whatever it is.
+            severity=Severity.WARNING if memory.kind is MapKind.IOMEM else None,
+        )
+
+
 def _outside(span: Span, condition: str | None) -> Observation:
     return Observation(
         message=f"{count_text(len(span.frames(PAGE_SIZE)), 'page')} of memory outside the crash "
@@ -123,4 +178,4 @@ def _outside(span: Span, condition: str | None) -> Observation:
     )
 
 
-RULES = (past_crash_reservation, kernel_outside_reservation)
+RULES = (past_crash_reservation, kernel_outside_reservation, impossible_reservation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from smecheck.kernel.constants import PAGE_SIZE
 from smecheck.machine.kernel_log import CrashReservation, LogLine
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine
 from smecheck.span import Span
@@ -60,9 +61,12 @@ def reserved_in_mib(match: re.Match[str], where: str) -> CrashReservation | None
 
 
 def reserved_by_address(match: re.Match[str], where: str) -> CrashReservation | None:
-    """Read a line that gives addresses; ``None`` where they and the size in it do not agree."""
+    """Read a line that gives addresses; ``None`` where they and the size in it do not agree.
+
+    Or where it does not begin with a page, as each reservation does.
+    """
     start, end = int(match[2], 16), int(match[3], 16)
-    if (end - start) // _MIB != int(match[4]):
+    if (end - start) // _MIB != int(match[4]) or start % PAGE_SIZE:
         return None
     return _reservation(start, end - start, where, is_low=match[1] is not None, in_mib=False)
 
