@@ -66,7 +66,9 @@ def on_terminal(
     os.close(master)
     with os.fdopen(reader) as errors:
         err = errors.read()
-    return Run(process.wait().status, shown.replace(b"\r\n", b"\n"), err)
+    ended = process.wait()
+    status = ended if isinstance(ended, int) else ended.status
+    return Run(status, shown.replace(b"\r\n", b"\n"), err)
 
 
 def read(terminal: int) -> bytes:
