@@ -121,6 +121,11 @@ segments:
     [
         (NEAR, log(IN_NEAR, IN_FAR), "", True),
         (NEAR, log(OF_BOTH), "", True),
+        # A line in the middle is missing.
+        (NEAR + END, log(IN_NEAR, IN_FAR), "", True),
+        (NEAR + END, log(IN_NEAR, OF_ONE), "", False),
+        # What is something else there was taken by the kernel, or by a driver.
+        (NEAR + FAR.replace("System RAM", "Reserved") + END, log(IN_NEAR, IN_FAR), "", False),
         (NEAR, log(IN_NEAR, OF_ONE), "", False),
         (NEAR + FAR + END, log(IN_NEAR, IN_FAR, OF_BOTH), "", False),
         # Hot-added memory is in no log of the boot.

@@ -200,7 +200,7 @@ def _past_the_end(judged: Judged, segments: SegmentList) -> tuple[str, str] | No
     cut = _cut_off(judged, firmware)
     if cut is None:
         return None
-    return f"no segment of {load} is hit, but {cut}: it seems cut off, and {what}", settle
+    return f"no segment of {load} is hit, but {cut}, and {what}", settle
 
 
 def _is_the_last_reservation(judged: Judged) -> bool:
@@ -242,20 +242,20 @@ def _cut_off(judged: Judged, firmware: FirmwareMap | None) -> str | None:
     if memory is not None and Missing.END in memory.missing:
         is_iomem = memory.kind is MapKind.IOMEM
         end = "ends before the I/O APIC" if is_iomem else "ends in its memory map"
-        return f"{memory.source} {end}"
+        return f"{memory.source} {end}: it seems cut off"
     if memory is not None and log is not None:
-        from smecheck.machine.map_without_iomem import memory_after
+        from smecheck.machine.map_without_iomem import what_it_lacks
 
-        after = memory_after(memory, log.boot)
-        if after is not None:
-            return f"{memory.source} ends too early ({after})"
+        lack = what_it_lacks(memory, log.boot)
+        if lack is not None:
+            return f"{memory.source} is not complete ({lack}): lines of it seem cut off"
     if firmware is None or Missing.END not in firmware.missing:
         return None
     if memory is not None and memory.kind is MapKind.IOMEM:
         last = max((span.end for span in memory.system_ram), default=0)
         if last <= max(one.span.end for one in firmware.ranges):
             return None
-    return f"{firmware.source} ends in its memory map"
+    return f"{firmware.source} ends in its memory map: it seems cut off"
 
 
 def _may_reach(judged: Judged) -> Segment | None:

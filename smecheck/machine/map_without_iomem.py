@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.cmdline import values
-from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.machine.e820 import changed, ram_of, trimmed, without_overlaps
 from smecheck.machine.firmware import (
     EFI_MEMORY_SP,
@@ -130,21 +130,21 @@ def lost_memory(boot: LoggedBoot) -> str | None:
     )
 
 
-def memory_after(iomem: MemoryMap, boot: LoggedBoot) -> str | None:
-    """Say what shows that the machine has memory after the last line of an iomem, if anything does.
+def what_it_lacks(iomem: MemoryMap, boot: LoggedBoot) -> str | None:
+    """Say what shows that the machine has memory which an iomem does not show, if anything does.
 
     Where mem= or memmap= changed the map, a log that does not show the map that came of it does not
-    count. A machine may have more memory than its log says, by hotplug, never less.
+    count. A machine may have more memory than its log says, by hotplug, but hardly less.
     """
-    if iomem.kind is not MapKind.IOMEM or boot.unshown_map is not None:
+    if iomem.kind is not MapKind.IOMEM or not iomem.complete or boot.unshown_map is not None:
         return None
-    end = max((region.span.end for region in iomem.regions), default=0)
     logged = boot.kernel_map
     if logged is not None:
         ram = ram_of(trimmed(changed(logged.ranges, boot.changes)))
-        later = next((span for span in ram if span.start >= end), None)
-        if later is not None:
-            return f"{logged.source} shows System RAM after its last line, at {later.start:#x}"
+        unshown = ram - SpanSet(region.span for region in iomem.regions)
+        first = next((span for span in unshown if span.size >= PMD_SIZE), None)
+        if first is not None:
+            return f"{logged.source} shows System RAM at {first.start:#x}, where it shows nothing"
     if isinstance(boot.counted, Known):
         shown = sum(span.size for span in iomem.system_ram)
         if boot.counted.value - shown > _OTHERWISE_USED:
