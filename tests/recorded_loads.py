@@ -17,16 +17,16 @@ from smecheck.record import replace
 from smecheck.span import Span
 
 _TYPES = {
-    "R": (E820Type.RAM, "System RAM"),
-    "r": (E820Type.RESERVED, "Reserved"),
-    "A": (E820Type.ACPI, "ACPI Tables"),
-    "N": (E820Type.NVS, "ACPI Non-volatile Storage"),
-    "U": (E820Type.UNUSABLE, "Unusable memory"),
-    "P": (E820Type.PMEM, "Persistent Memory"),
-    "L": (E820Type.PRAM, "Persistent Memory (legacy)"),
-    "X": (99, "Unknown E820 type"),
-    "S": (E820Type.SOFT_RESERVED, "Soft Reserved"),
-    "C": (98, "Uncached RAM"),
+    "R": E820Type.RAM,
+    "r": E820Type.RESERVED,
+    "A": E820Type.ACPI,
+    "N": E820Type.NVS,
+    "U": E820Type.UNUSABLE,
+    "P": E820Type.PMEM,
+    "L": E820Type.PRAM,
+    "X": 99,
+    "S": E820Type.SOFT_RESERVED,
+    "C": 98,
 }
 
 
@@ -41,8 +41,7 @@ def firmware_map(text: str | None) -> FirmwareMap | None:
     ranges = []
     for word in text.split():
         start, end = (int(number, 16) for number in word[1:].split("-"))
-        number, name = _TYPES[word[0]]
-        ranges.append(FirmwareRange(Span(start, end), int(number), name, "recorded"))
+        ranges.append(FirmwareRange(Span(start, end), int(_TYPES[word[0]]), "recorded"))
     return FirmwareMap("memmap", FirmwareMapKind.SYSFS, tuple(ranges))
 
 

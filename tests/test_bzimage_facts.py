@@ -71,7 +71,7 @@ def test_whose_firmware_map_counts() -> None:
 
 
 def firmware(name: str) -> FirmwareMap:
-    usable = FirmwareRange(Span(0x100000, 0x40000000), E820Type.RAM, "System RAM", name)
+    usable = FirmwareRange(Span(0x100000, 0x40000000), E820Type.RAM, name)
     return FirmwareMap(name, FirmwareMapKind.SYSFS, (usable,))
 
 

@@ -66,7 +66,7 @@ def schema_accepts(text: str) -> bool:
 
 
 def entry(line: int, start: int, end: int, kind: int, name: str) -> FirmwareRange:
-    return FirmwareRange(Span(start, end), kind, name, f"h.yaml:{line}")
+    return FirmwareRange(Span(start, end), kind, f"h.yaml:{line}")
 
 
 def test_the_example() -> None:

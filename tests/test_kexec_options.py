@@ -149,8 +149,8 @@ def test_a_command_line_that_is_lost_switches_kaslr_on() -> None:
 def test_memory_that_the_command_line_excludes_is_used_all_the_same() -> None:
     """The firmware's map still has what memmap=16M$0x7f000000 took from the kernel."""
     ranges = (
-        FirmwareRange(Span(0, 0x9FC00), E820Type.RAM, "System RAM", "memmap:1"),
-        FirmwareRange(Span(0x100000, 0x7FFE0000), E820Type.RAM, "System RAM", "memmap:2"),
+        FirmwareRange(Span(0, 0x9FC00), E820Type.RAM, "memmap:1"),
+        FirmwareRange(Span(0x100000, 0x7FFE0000), E820Type.RAM, "memmap:2"),
     )
     firmware = FirmwareMap("memmap", FirmwareMapKind.SYSFS, ranges)
     memory = parse_iomem(

@@ -103,7 +103,7 @@ def test_which_of_two_reservations() -> None:
 
 def test_the_vector_table() -> None:
     change = ToolsChange.WHOLE_VECTOR_TABLE
-    ram = FirmwareRange(Span(0, 0x9FC00), E820Type.RAM, "System RAM", "t")
+    ram = FirmwareRange(Span(0, 0x9FC00), E820Type.RAM, "t")
     firmware = FirmwareMap("memmap", FirmwareMapKind.SYSFS, (ram,))
     for version, start in ((before(change), 0x100), (change.since, 0x400)):
         assert ram_ranges(candidates_of(None, firmware, version)).spans == (Span(start, 0x9FC00),)
@@ -271,7 +271,7 @@ def test_a_map_that_kexec_tools_brings_out_of_order() -> None:
     """The interrupt vectors stay RAM then, and nothing confines a crash kernel."""
 
     def ram(start: int, end: int) -> FirmwareRange:
-        return FirmwareRange(Span(start, end), E820Type.RAM, "System RAM", "t")
+        return FirmwareRange(Span(start, end), E820Type.RAM, "t")
 
     overlapping = FirmwareMap(
         "memmap",
@@ -280,7 +280,7 @@ def test_a_map_that_kexec_tools_brings_out_of_order() -> None:
             ram(0, 0x9FC00),
             ram(0x100000, 0x30000001),
             ram(0x10000000, 0x40000000),
-            FirmwareRange(Span(0x20000000, 0x20001000), E820Type.RESERVED, "Reserved", "t"),
+            FirmwareRange(Span(0x20000000, 0x20001000), E820Type.RESERVED, "t"),
             ram(0x140000000, 0x180000000),
         ),
     )

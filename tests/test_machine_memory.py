@@ -41,9 +41,7 @@ MIB, GIB, WB = 1 << 20, 1 << 30, 1 << 3
 
 
 def firmware(*rows: tuple[int, int, int]) -> FirmwareMap:
-    ranges = tuple(
-        FirmwareRange(Span(a, b), kind, f"type {kind}", f"m:{a:x}") for a, b, kind in rows
-    )
+    ranges = tuple(FirmwareRange(Span(a, b), kind, f"m:{a:x}") for a, b, kind in rows)
     return FirmwareMap("m", FirmwareMapKind.HOST, ranges)
 
 

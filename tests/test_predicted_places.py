@@ -254,8 +254,7 @@ def test_ranges_that_lose_their_order_leave_an_old_copy() -> None:
     """fixup_memory_ranges(): one is dropped, and what follows moved down; a cut begins too high."""
     listed = [(16, 32), (16, 20), (64, 128), (96, 192), (100, 224)]
     ranges = [
-        FirmwareRange(Span(start << 20, end << 20), E820Type.RAM, "System RAM", "memmap")
-        for start, end in listed
+        FirmwareRange(Span(start << 20, end << 20), E820Type.RAM, "memmap") for start, end in listed
     ]
     firmware = FirmwareMap("memmap", FirmwareMapKind.SYSFS, tuple(ranges))
     first, _, third, fourth, last = (one.span for one in ranges)

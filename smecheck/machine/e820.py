@@ -23,14 +23,6 @@ _TRIMS = tuple(
 """arch/x86/kernel/setup.c: every kernel takes the first page from RAM, and RAM out of the hole that
 BIOS and video memory lie in, whatever the table says."""
 
-_WORDS: dict[int, str] = {
-    E820Type.RAM: "usable",
-    E820Type.RESERVED_KERN: "usable",
-    E820Type.RESERVED: "reserved",
-    E820Type.SOFT_RESERVED: "soft reserved",
-}
-"""e820_print_type(), for what the kernel changes memory to."""
-
 RAM_TYPES = frozenset({E820Type.RAM, E820Type.RESERVED_KERN})
 
 
@@ -93,7 +85,7 @@ def _after(entry: FirmwareRange, change: E820Change) -> list[FirmwareRange]:
     rest = _cut(entry, SpanSet([change.span]))
     if change.new is None:
         return rest
-    new = FirmwareRange(met, change.new, _WORDS.get(change.new, "changed"), change.where)
+    new = FirmwareRange(met, change.new, change.where)
     return sorted([*rest, new], key=lambda part: part.span)
 
 

@@ -52,8 +52,6 @@ class FirmwareRange:
     span: Span
     type: int
     """The number of the type, of :class:`E820Type` where it has a name there."""
-    name: str
-    """The type in the words of the source: ``System RAM``, ``usable``."""
     where: str
     """The place in the source: ``dmesg.txt:12``."""
 

@@ -165,7 +165,7 @@ def reserved_memory(log: KernelLog) -> MemoryMap | None:
     logged = [LogSpan(one.span, one.where) for one in log.boot.crash_reservations]
     if not logged:
         return None
-    ram = tuple(FirmwareRange(one.span, E820Type.RAM, SYSTEM_RAM, one.where) for one in logged)
+    ram = tuple(FirmwareRange(one.span, E820Type.RAM, one.where) for one in logged)
     return _map(log.source, MapKind.RESERVATION, ram, reserved=tuple(logged))
 
 
@@ -183,7 +183,7 @@ def memory_of_load(table: FirmwareMap, crash_segments: Iterable[Span] | None) ->
     ram = SpanSet(entry.span for entry in ranges if entry.type == E820Type.RAM)
     usable = SpanSet([*(ram - _LOW_MEMORY), *crash_segments])
     where = table.ranges[0].where
-    more = [FirmwareRange(span, E820Type.RAM, SYSTEM_RAM, where) for span in usable - ram]
+    more = [FirmwareRange(span, E820Type.RAM, where) for span in usable - ram]
     logged = tuple(LogSpan(span, where) for span in usable)
     # The memory of the kernel that crashed is not among it.
     return _map(
@@ -209,7 +209,7 @@ def memory_of_firmware(firmware: FirmwareMap, crash_kernel: Span | None) -> Memo
 def e820_of_efi(efi: EfiMap) -> tuple[FirmwareRange, ...]:
     """Return what an EFI memory map is to a kernel that adds it to its e820 table."""
     return tuple(
-        FirmwareRange(entry.span, kind, _NAMES[kind], entry.where)
+        FirmwareRange(entry.span, kind, entry.where)
         for entry in efi.ranges
         for kind in [_type_of_efi(entry)]
     )

@@ -83,7 +83,7 @@ def _e820(located: Located) -> Fact[FirmwareMap]:
     if memory is None or not memory.complete:
         return Unknown("neither an e820 table nor a complete memory map was given")
     name = memory.source
-    ranges = (FirmwareRange(s, E820Type.RAM, "System RAM", name) for s in memory.system_ram)
+    ranges = (FirmwareRange(s, E820Type.RAM, name) for s in memory.system_ram)
     table = FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges))
     return Known(table, f"{name}: System RAM")
 

@@ -151,7 +151,7 @@ def _areas(located: Located, segments: SegmentList) -> Fact[tuple[Span, ...]]:
 
 @remembered
 def _table(name: str, ram: Iterable[Span]) -> FirmwareMap:
-    ranges = (FirmwareRange(span, E820Type.RAM, "System RAM", name) for span in ram)
+    ranges = (FirmwareRange(span, E820Type.RAM, name) for span in ram)
     return FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges))
 
 

@@ -59,7 +59,7 @@ class HandedTable:
             self._is_whole = False
         elif len(self._ranges) < _MOST_ROWS:
             kind = int(match[3])
-            self._ranges.append(FirmwareRange(span, kind, f"type {kind}", f"{self._name}:{line}"))
+            self._ranges.append(FirmwareRange(span, kind, f"{self._name}:{line}"))
 
     @property
     def table(self) -> FirmwareMap | None:

@@ -93,9 +93,7 @@ def table_line(match: re.Match[str], where: str) -> E820Line:
         MalformedInput: it ends before it starts.
     """
     table, first, last, words = match.groups()
-    return E820Line(
-        table, FirmwareRange(mem_span(first, last, where), type_of(words), words, where)
-    )
+    return E820Line(table, FirmwareRange(mem_span(first, last, where), type_of(words), where))
 
 
 def update_line(match: re.Match[str], where: str) -> E820Change:

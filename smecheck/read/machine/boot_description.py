@@ -104,7 +104,7 @@ def _e820(fields: Fields, name: str) -> Fact[FirmwareMap]:
     for item in _items(fields, "e820", (*_SPAN_KEYS, "type")):
         span, kind = _span(item), item.need("type", integer)
         if span is not None and kind is not None:
-            ranges.append(FirmwareRange(span, kind, f"type {kind}", item.where))
+            ranges.append(FirmwareRange(span, kind, item.where))
     if "e820" not in fields:
         return NOT_GIVEN
     return Known(FirmwareMap(name, FirmwareMapKind.BOOT_PARAMS, tuple(ranges)), f"{name}: e820")

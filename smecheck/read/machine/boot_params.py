@@ -11,7 +11,7 @@ import struct
 
 from smecheck.boot.early_boot import BootParams
 from smecheck.errors import MalformedInput, WrongKind
-from smecheck.machine.firmware import E820Type, FirmwareMap, FirmwareMapKind, FirmwareRange
+from smecheck.machine.firmware import FirmwareMap, FirmwareMapKind, FirmwareRange
 from smecheck.read.kinds import BOOT_MAGIC, BOOT_MAGIC_OFFSET
 from smecheck.read.source import Source, display_name, read_bounded
 from smecheck.span import Span
@@ -29,17 +29,6 @@ _E820_AT = 0x2D0
 _E820_ENTRY = struct.Struct("<QQI")
 _SETUP_DATA_AT = 0x250
 _LOADER_TYPE_AT = 0x210
-_TYPE_NAMES = {
-    E820Type.RAM: "usable",
-    E820Type.RESERVED: "reserved",
-    E820Type.ACPI: "ACPI data",
-    E820Type.NVS: "ACPI NVS",
-    E820Type.UNUSABLE: "unusable",
-    E820Type.PMEM: "persistent (type 7)",
-    E820Type.PRAM: "persistent (type 12)",
-    E820Type.SOFT_RESERVED: "soft reserved",
-}
-"""As the kernel prints them: e820_print_type(), arch/x86/kernel/e820.c."""
 
 
 def read_boot_params(source: Source) -> BootParams:
@@ -127,7 +116,6 @@ def _e820(data: bytes, name: str) -> tuple[FirmwareRange, ...]:
     ranges = []
     for number in range(count):
         start, size, kind = _E820_ENTRY.unpack_from(data, _E820_AT + number * _E820_ENTRY.size)
-        text = next((text for known, text in _TYPE_NAMES.items() if known == kind), f"type {kind}")
         where = f"{name}: e820_table[{number}]"
-        ranges.append(FirmwareRange(Span.sized(start, size), kind, text, where))
+        ranges.append(FirmwareRange(Span.sized(start, size), kind, where))
     return tuple(ranges)

@@ -174,7 +174,7 @@ def _firmware_map(fields: Fields, name: str) -> FirmwareMap | None:
         span = span_of(item)
         kind = item.need("type", nonempty_line)
         if span is not None and kind is not None:
-            ranges.append(FirmwareRange(span, type_of(kind), kind, item.where))
+            ranges.append(FirmwareRange(span, type_of(kind), item.where))
     return FirmwareMap(name, FirmwareMapKind.HOST, tuple(ranges))
 
 

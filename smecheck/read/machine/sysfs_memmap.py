@@ -150,7 +150,7 @@ class ListingReader:
         if end < start:
             raise self._malformed(f"entry {number} ends before it starts", line)
         return FirmwareRange(
-            Span(start, end + 1), type_of(name), name, f"{self._name}:{entry['start'][1]}"
+            Span(start, end + 1), type_of(name), f"{self._name}:{entry['start'][1]}"
         )
 
     def _address(self, content: str, line: int) -> int:
