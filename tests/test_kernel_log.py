@@ -12,7 +12,7 @@ from recorded import DATA, load_json
 from smecheck.errors import MalformedInput, WrongKind
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.load.segments import Loader, Mode, SegmentList, SegmentRole
-from smecheck.load.unsized import sizes_not_told
+from smecheck.load.unsized import sizes_not_known
 from smecheck.read.lines.log_lines import LINE_LIMIT, numbered_lines
 from smecheck.read.load.segments import read_segments
 
@@ -210,14 +210,14 @@ def test_loaded_lines_alone(read: Any) -> None:
     assert segments.of(SegmentRole.INITRD)[0].buffer_size == 0xFBB4A
     assert value_of(segments.mode) is Mode.LOAD
     assert segments.remarks == ()
-    (told,) = sizes_not_told(segments)
+    (told,) = sizes_not_known(segments)
     assert "purgatory is at 0x9a000, but its size is not given" in told
 
 
 def test_loaded_lines_of_a_crash_kernel_without_elf_headers(read: Any) -> None:
     segments = read(without(NEW, "segment", "type:", "ELF headers"))
     assert value_of(segments.mode) is Mode.CRASH
-    told = [*sizes_not_told(segments)]
+    told = [*sizes_not_known(segments)]
     assert any("elfcorehdr is at 0x6e000000, but its size is not given" in text for text in told)
 
 

@@ -1,4 +1,4 @@
-"""The boot that is asked about: what the user says of it, and what follows from the evidence."""
+"""The boot that is asked about, as the user's words and the evidence show it together."""
 
 from __future__ import annotations
 

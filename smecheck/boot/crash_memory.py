@@ -49,11 +49,11 @@ def crash_memory(found: Identified, boot: Boot) -> SpanSet | None:
 
 def premise_of_areas(boot: Boot, segments: SegmentList, host: Host | None) -> str | None:
     """Return what is assumed of such areas if nothing shows it; ``None`` where something does."""
-    is_told = not boot.path.is_crash or segments.table is not None
+    is_shown = not boot.path.is_crash or segments.table is not None
     loader = segments.loader
     has_none = isinstance(loader, Known) and not loader.value.rules.hands_over_crash_cma
     areas = crash_areas(host)
-    if is_told or has_none or isinstance(areas, Unknown) or areas.origin != ASSUMED:
+    if is_shown or has_none or isinstance(areas, Unknown) or areas.origin != ASSUMED:
         return None
     return (
         "kexec_file_load hands over nothing besides Crash kernel (crashkernel=…,cma: --dmesg, "

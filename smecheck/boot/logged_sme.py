@@ -63,7 +63,7 @@ def guest_features(features: tuple[str, ...]) -> str:
     return ", ".join(feature for feature in features if feature in _OF_GUESTS)
 
 
-def tells_of_guest(log: KernelLog | None) -> bool:
+def shows_guest(log: KernelLog | None) -> bool:
     """Return whether the machine of a log is a guest by it."""
     if log is None:
         return False

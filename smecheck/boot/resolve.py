@@ -104,9 +104,9 @@ def _overridden(found: Identified) -> Iterator[str]:
         if stated is not None and isinstance(loaded, Known) and loaded.value != stated:
             yield f"{option} overrides what the load says ({loaded.origin})"
     if not all(segment.size_is_known for segment in segments.segments):
-        from smecheck.load.unsized import sizes_not_told
+        from smecheck.load.unsized import sizes_not_known
 
-        yield from sizes_not_told(segments)
+        yield from sizes_not_known(segments)
     load = found.case.segments
     initrds = () if load is None else load.of(SegmentRole.INITRD)
     if asked.initrd_size is not None and any(segment.size_is_known for segment in initrds):

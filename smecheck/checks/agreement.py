@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import SmeState
 from smecheck.boot.crashkernel_option import AskedReservation, asked_reservation
-from smecheck.boot.logged_sme import sme_beside_guest, tells_of_guest
+from smecheck.boot.logged_sme import shows_guest, sme_beside_guest
 from smecheck.boot.memory_taken import TakenMemory, taken_memory
 from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
@@ -282,7 +282,7 @@ def _asked_and_reserved(resolved: Resolved) -> Iterator[tuple[Known[str], _Reser
 
 def _logged_reservation(boot: LoggedBoot) -> _Reserved | None:
     """Return what a log reserves; nothing where that is in doubt."""
-    high = [told for told in boot.crash_reservations if not told.is_low]
+    high = [one for one in boot.crash_reservations if not one.is_low]
     if len(high) != 1:
         return None
     return _Reserved(high[0].span, high[0].where, _MIB if high[0].in_mib else 1, False)
@@ -404,7 +404,7 @@ def _is_of_a_guest(resolved: Resolved, ram_map: MemoryMap, other: Region | None)
     log = resolved.log
     if resolved.boot.sme is not SmeState.INACTIVE or ram_map.kind is not MapKind.KERNEL_LOG:
         return False
-    if log is None or log.boot.unshown_map is not None or not tells_of_guest(log):
+    if log is None or log.boot.unshown_map is not None or not shows_guest(log):
         return False
     return other is None or other.name.startswith("PCI Bus")
 

@@ -178,8 +178,8 @@ def crash_kernel(resolved: Resolved) -> Lack | None:
 
 def running_cmdline(resolved: Resolved) -> Lack | None:
     """Need the command line of the kernel that runs on the machine."""
-    told, host = resolved.log, resolved.host
-    if told is not None and isinstance(told.boot.cmdline, Known):
+    kernel_log, host = resolved.log, resolved.host
+    if kernel_log is not None and isinstance(kernel_log.boot.cmdline, Known):
         return None
     if host is not None and isinstance(host.cmdline, Known):
         return None

@@ -59,13 +59,13 @@ def contradiction(
 
 def other_reservation(machine: Machine | None, memory: MemoryMap | None) -> Contradiction | None:
     """Return what a host says of the crash reservation, where /proc/iomem shows another one."""
-    told = machine.host.crash_kernel if machine is not None else None
+    stated = machine.host.crash_kernel if machine is not None else None
     shown = [region.span for region in memory.crash_kernel] if memory is not None else []
-    if machine is None or memory is None or told is None or not shown or told in shown:
+    if machine is None or memory is None or stated is None or not shown or stated in shown:
         return None
     region = memory.crash_kernel[-1]
     return Contradiction(
-        f"crash_kernel {told!r} of {machine.host.source} contradicts "
+        f"crash_kernel {stated!r} of {machine.host.source} contradicts "
         f"{memory.where(region)}, which shows Crash kernel at {region.span!r}",
         "leave crash_kernel out: it is for a machine whose /proc/iomem is not known",
     )

@@ -60,8 +60,8 @@ def running_kernel(request: LoadRequest, assumptions: Assumptions) -> RunningKer
             return RunningKernel(own_version, is_kernel=True)
     newest = version_text(NEWEST_KERNEL).removesuffix(".0")
     text = f"the running kernel is assumed to place segments like v{newest}"
-    nothing_tells: Fact[Version] = Unknown("the release of the running kernel is not known")
-    taken = assumptions.take("kernel_release", nothing_tells, NEWEST_KERNEL, text)
+    nothing_shows: Fact[Version] = Unknown("the release of the running kernel is not known")
+    taken = assumptions.take("kernel_release", nothing_shows, NEWEST_KERNEL, text)
     return RunningKernel(taken, is_kernel=False)
 
 

@@ -26,7 +26,7 @@ def _sized(segment: Segment, size: int) -> Segment:
     return replace(segment, span=span, buffer_size=size, size_is_known=True)
 
 
-def sizes_not_told(load: SegmentList) -> Iterator[str]:
+def sizes_not_known(load: SegmentList) -> Iterator[str]:
     """Say of which segments only the address is known."""
     for segment in load.segments:
         if not segment.size_is_known:

@@ -267,7 +267,7 @@ def facts_shown(boot: LoggedBoot) -> tuple[str, ...]:
         "sme": boot.encryption is not None,
         "decompressor": boot.decompressor is not None,
     }
-    return tuple(name for name, is_told in facts.items() if is_told)
+    return tuple(name for name, is_shown in facts.items() if is_shown)
 
 
 def _type_of_efi(entry: EfiRange) -> E820Type:

@@ -44,7 +44,7 @@ _VERDICT_STYLES = {
     GateVerdict.UNDECIDED: "bold yellow",
     GateVerdict.ERROR: "bold red",
 }
-_TOLD_IN_FULL = {
+_SHOWN_IN_FULL = {
     RowOutcome.ERROR.value: "not checked: a file cannot be read",
     RowOutcome.FAILED.value: "smecheck explain RULE says more",
     RowOutcome.UNDECIDED.value: "a fact is missing",
@@ -97,7 +97,7 @@ def _head(verdict: GateVerdict, headline: str, context: str, words: Words) -> Ta
 def _parts(gate: GateReport, options: RenderOptions, words: Words) -> Iterator[RenderableType]:
     context = f"{context_text(gate)}; exit {options.exit_code}"
     yield _head(gate.verdict, gate.headline, context, words)
-    for label, title in _TOLD_IN_FULL.items():
+    for label, title in _SHOWN_IN_FULL.items():
         rows = [row for row in gate.rows if label_of(gate, row) == label]
         if rows:
             yield from section(label.upper(), f"{len(rows)} ({title})", rows_table(rows, words))

@@ -23,7 +23,7 @@ _REQUEST_KEYS = (
     *("path", "loader", "mode", "load_address", "initrd", "cmdline", "kaslr", "sme", "paging"),
 )
 _KEYS = ("name", *FILES, "crash_region", *_REQUEST_KEYS, "mem_min", "mem_max")
-_TELLS_THE_BOOT = ("segments", "dmesg", "path", "mode")
+_SAYS_WHICH_BOOT = ("segments", "dmesg", "path", "mode")
 _WHICH_BOOT = "say what is booted: mode (load, crash) or path, or give the segments of a load"
 
 
@@ -41,7 +41,7 @@ def read_machines(
         files = {key: file for key in FILES if (file := file_in(item, key)) is not None}
         if not any(key in item for key in FILES):
             item.problem("name", f"the machine needs a file: {', '.join(FILES)}")
-        elif not any(key in item for key in _TELLS_THE_BOOT):
+        elif not any(key in item for key in _SAYS_WHICH_BOOT):
             item.problem("name", _WHICH_BOOT)
         machine = PolicyMachine(
             name=name or "",

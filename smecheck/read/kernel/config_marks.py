@@ -34,7 +34,7 @@ _TEXTS = {
     "CONFIG_LOCALVERSION": LOCALVERSION,
     "CONFIG_CC_VERSION_TEXT": COMPILER,
 }
-_TELLING = {*_COMPRESSIONS, *_SWITCHES, *_TEXTS}
+_DISTINGUISHING = {*_COMPRESSIONS, *_SWITCHES, *_TEXTS}
 
 _NAMED = re.compile(
     r"(?:.*/)?config-([0-9]+\.[0-9]+\.[0-9]+[-+.~][-+.~\w]*[A-Za-z0-9_])", re.DOTALL | re.ASCII
@@ -54,7 +54,7 @@ class ConfigMarks:
     def add(self, option: str, value: str) -> None:
         """Take note of an option; given twice, the last one counts."""
         self._options[option] = value
-        if option not in _TELLING:
+        if option not in _DISTINGUISHING:
             return
         if option in _SWITCHES:
             self._marks[_SWITCHES[option]] = "yes" if value == "y" else "no"

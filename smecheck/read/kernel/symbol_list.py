@@ -197,12 +197,12 @@ def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
     text = addresses["_text"]
     shifted = text != DEFAULT_LINK_ADDRESS
     there = {key: f" ({address_text(address)} there)" for key, address in addresses.items()}
-    not_told = Unknown("a list of symbols does not show it")
+    not_listed = Unknown("a list of symbols does not show it")
     image = KernelImage(
         source=name,
         kind=KernelKind.SYMBOLS,
-        release=not_told,
-        build_id=not_told,
+        release=not_listed,
+        build_id=not_listed,
         symbols=addresses,
         symbols_complete=is_whole,
         sections=(),
@@ -210,7 +210,7 @@ def _image(symbols: _Symbols, name: str, *, is_long: bool) -> KernelImage:
         loads=(),
         header=SetupHeader(),
         config={},
-        sme_text=not_told,
+        sme_text=not_listed,
         symbols_shifted=shifted,
         origins={
             key: f"{name}:{lines[key]}: symbol {spelled.get(key, key)}"

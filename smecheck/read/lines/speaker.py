@@ -95,7 +95,7 @@ _RFC5424_HERE = re.compile(
     r"(?P<host>\S{1,255}) (?P<tag>\S{1,48}) (?P<pid>\S{1,128}) \S{1,32} "
     r"(?:-|(?:\[[^\]]*\])+)(?= |$)"
 )
-_TAG_BEHIND_RING = re.compile(
+_TAG_AFTER_RING = re.compile(
     r"(?:(?P<host>[^\s:\[\]]{1,253}) )?"
     r"(?:(?P<kernel>kernel)(?:\[[0-]\])?:(?= |$)|(?P<tag>[\w.@/()+-]{1,48})\[[0-9]{1,9}\]:(?= |$))"
 )
@@ -123,7 +123,7 @@ def prefix_of(text: str, begins: re.Pattern[str]) -> Prefix:
     if xen := _XEN_HERE.match(text, found.end):
         return Prefix(xen.end(), Speaker.HYPERVISOR, "", found.host)
     found = _after_ring(text, found)
-    tag = None if begins.match(text, found.end) else _TAG_BEHIND_RING.match(text, found.end)
+    tag = None if begins.match(text, found.end) else _TAG_AFTER_RING.match(text, found.end)
     if tag is None:
         return found
     host, end = found.host or tag["host"] or "", _skip(text, tag.end())
