@@ -17,6 +17,7 @@ from smecheck.boot.early_boot import (
     completed,
     from_boot_params,
 )
+from smecheck.boot.kaslr.slots import SlotArea, Slots
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import KernelImage, KernelKind, SetupHeader
 from smecheck.machine.firmware import EfiMap, EfiRange
@@ -109,3 +110,12 @@ def node(entry: dict[str, Any]) -> SetupDataNode:
         target = None if kind == SETUP_INDIRECT else Span.sized(address, length)
     span = Span.sized(number(entry["address"]), 16 + entry["length"])
     return SetupDataNode(span, entry["type"], target)
+
+
+def slots_within(slots: Slots, span: Span) -> int:
+    """Count the slots whose address lies in ``span``."""
+
+    def below(area: SlotArea, address: int) -> int:
+        return min(max(-(-(address - area.start) // slots.alignment), 0), area.count)
+
+    return sum(below(area, span.end) - below(area, span.start) for area in slots.areas)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kaslr_cases import CASES, early_boot
+from kaslr_cases import CASES, early_boot, slots_within
 from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
@@ -364,7 +364,7 @@ def test_maps_that_contradict_each_other_are_counted_without_looking_at_every_gi
         if collides(question, address)
     )
     assert sweep.collisions.lowest == reaches_over
-    below = sweep.slots.within(Span(0, reaches_over))
+    below = slots_within(sweep.slots, Span(0, reaches_over))
     assert sweep.collisions.count == sweep.slots.count - below
 
 

@@ -48,7 +48,6 @@ def flattened(data: bytes, piece: int = 1000) -> bytes:
 def test_proc_vmcore_of_a_guest() -> None:
     said = notes(ELF.read_bytes())
     assert value_of(said.release) == "6.1.0-56-amd64"
-    assert value_of(said.build_id) == "eb4fbcd037e7253717950bf2b93bd5566f47c56f"
     assert value_of(said.sme_mask) == 0
     # "Kernel code" began there in the crashed kernel's /proc/iomem.
     assert value_of(said.text) == 0x2A00000
@@ -65,7 +64,6 @@ def test_makedumpfiles_formats(data: bytes) -> None:
     said = notes(data)
     assert said.sme_mask == Known(1 << 47, "vmcore: vmcoreinfo NUMBER(sme_mask)")
     assert value_of(said.text) == 0x34000000
-    assert value_of(said.build_id) == "eb4fbcd0"
 
 
 def test_an_old_header_says_the_release_alone() -> None:

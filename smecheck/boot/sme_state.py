@@ -84,32 +84,31 @@ class SmeSwitch:
     in_decompressor: bool
     """Decompressor and EFI stub read the command line and set XLF_MEM_ENCRYPTION; sme_enable() only
     looks at that bit."""
-    source: str
 
 
 _OF_BUILD = SmeSwitch(
+    # v4.14 arch/x86/mm/mem_encrypt.c, sme_enable(); e814b59e6c2b, in v6.9 and stable trees
     "v4.14 to v6.2, and stable trees with e814b59e6c2b",
     Default.OF_BUILD,
     in_decompressor=False,
-    source="v4.14 arch/x86/mm/mem_encrypt.c, sme_enable(); e814b59e6c2b, in v6.9 and stable trees",
 )
 _LOST_DEFAULT = SmeSwitch(
+    # v6.3 arch/x86/mm/mem_encrypt_identity.c, sme_enable() (cbebd68f59f0)
     "v6.3 to v6.8, and stable trees with cbebd68f59f0",
     Default.LOST,
     in_decompressor=False,
-    source="v6.3 arch/x86/mm/mem_encrypt_identity.c, sme_enable() (cbebd68f59f0)",
 )
 _ON_ONLY = SmeSwitch(
+    # 29956748339a: the option of the configuration is gone
     "kernels before v6.9 with 29956748339a, such as Debian's 6.1.192",
     Default.OFF,
     in_decompressor=False,
-    source="29956748339a: the option of the configuration is gone",
 )
 _IN_DECOMPRESSOR = SmeSwitch(
+    # v6.9 cd0d9d92c8bb: arch/x86/boot/compressed/misc.c, parse_mem_encrypt()
     "v6.9 and later",
     Default.OFF,
     in_decompressor=True,
-    source="v6.9 cd0d9d92c8bb: arch/x86/boot/compressed/misc.c, parse_mem_encrypt()",
 )
 _SWITCHED_BY_DECOMPRESSOR = (6, 9)
 """The version that has it."""

@@ -13,7 +13,6 @@ class VmcoreNotes:
 
     source: str
     release: Fact[str]
-    build_id: Fact[str]
     sme_mask: Fact[int]
     """The C-bit; 0 where the kernel that crashed did not use SME."""
     phys_base: Fact[int]

@@ -6,7 +6,6 @@ from enum import Enum
 
 from smecheck.evidence import Fact, Unknown
 from smecheck.record import record
-from smecheck.span import Span
 
 
 class LimitRule(Enum):
@@ -107,16 +106,6 @@ class Slots:
             and (address - area.start) % self.alignment == 0
             for area in self.areas
         )
-
-    def within(self, span: Span) -> int:
-        """Count the slots whose address lies in ``span``."""
-        return sum(
-            self._below(area, span.end) - self._below(area, span.start) for area in self.areas
-        )
-
-    def _below(self, area: SlotArea, address: int) -> int:
-        before = -(-(address - area.start) // self.alignment)
-        return min(max(before, 0), area.count)
 
 
 @record

@@ -144,13 +144,9 @@ def _notes(info: bytes | None, release: str | None, name: str) -> VmcoreNotes:
         kernel = Known(said["OSRELEASE"], f"{name}: vmcoreinfo OSRELEASE")
     elif release is not None:
         kernel = Known(release, f"{name}: header")
-    build_id: Fact[str] = Unknown(missing)
-    if "BUILD-ID" in said:
-        build_id = Known(said["BUILD-ID"].lower(), f"{name}: vmcoreinfo BUILD-ID")
     return VmcoreNotes(
         source=name,
         release=kernel,
-        build_id=build_id,
         sme_mask=number("NUMBER(sme_mask)", 10),
         phys_base=number("NUMBER(phys_base)", 10),
         stext=number("SYMBOL(_stext)", 16),
