@@ -202,6 +202,8 @@ def small(**more: object) -> dict[str, Any]:
     ("line", "code", "message"),
     [
         ('{"id": "a"', "malformed", "is not JSON"),
+        ('{"id": "a", "mode": "crash", "mode": "load"}', "malformed", "'mode' is given twice"),
+        ('{"id": "a", "host": {"cpus": 1, "cpus": 2}}', "malformed", "'cpus' is given twice"),
         ("[1, 2]", "malformed", "is not an object"),
         ({"iomem": "x"}, "malformed", "has no id"),
         ({"id": "a", "iomen": "x"}, "malformed", "unknown key 'iomen'; did you mean 'iomem'?"),

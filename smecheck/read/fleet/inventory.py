@@ -63,7 +63,8 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
 
 def _machine(line: bytes, where: str, folder: str) -> Machine:
     try:
-        fields = json.loads(line.decode("utf-8", "surrogateescape"))
+        text = line.decode("utf-8", "surrogateescape")
+        fields = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         place = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         reason = getattr(error, "msg", None) or str(error)
@@ -72,6 +73,16 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
         message = f"is not JSON: {reason.lower()}{place}"
         return Broken(where, MalformedInput(message, where=where, help_text=_HELP))
     return described(fields, where, folder)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object, of which JSON would take the last of several values of a key in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return found
 
 
 def described(fields: object, where: str, folder: str) -> Machine:
