@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -587,3 +588,38 @@ def test_two_reservations_of_a_log_below_4_gib(tmp_path: Path) -> None:
         rows = (*ROWS, *(f"[    0.000000] {row}" for row in (above, low, high)))
         report = answer(tmp_path, *asked, dmesg="".join(f"{row}\n" for row in rows)).document
         assert any(one["rule"] == "SME050" for one in report["findings"]) is is_told
+
+
+def test_a_log_in_a_fifo_is_read_for_its_load_as_well(tmp_path: Path) -> None:
+    """``--dmesg <(ssh host sudo dmesg)``: the log shows the machine, and the load."""
+    rows = (*ROWS, *(f"[   20.000000] {row.format(ELFCOREHDR)}" for row in PLACED))
+    log = "".join(f"{row}\n" for row in rows)
+    (tmp_path / "dmesg").write_text(log)
+    asked = ("--iomem", str(SAMPLES / "dead-kdump" / "iomem.txt"), "--format", "plain")
+    expected = call(*KERNEL, "--dmesg", str(tmp_path / "dmesg"), *asked)
+    assert "segment: kernel [0x70000000, 0x70d41000) log" in expected.out
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as pipe:
+        pipe.write(log)
+    found = call(*KERNEL, "--dmesg", f"/dev/fd/{read}", *asked)
+    os.close(read)
+    path = str(tmp_path / "dmesg")
+    assert (found.status, found.out) == (0, expected.out.replace(path, f"/dev/fd/{read}"))
+
+
+def test_a_load_beside_another_one_in_the_log(tmp_path: Path) -> None:
+    rows = (*ROWS, *(f"[   20.000000] {row.format(ELFCOREHDR)}" for row in PLACED))
+    for kernel, is_told in ((0x70000000, False), (0x72000000, True)):
+        listed = "".join(
+            f"  - {{name: {name}, start: {start:#x}, size: {size:#x}}}\n"
+            for name, start, size in (
+                ("kernel", kernel, 0xD41000),
+                ("boot_params", 0x7CFF8000, 0x2000),
+                ("initrd", 0x76000000, 0x1000000),
+            )
+        )
+        segments = f"schema: smecheck/segments-v1\nmode: crash\nsegments:\n{listed}"
+        dmesg = "".join(f"{row}\n" for row in rows)
+        report = answer(tmp_path, "--cmdline", "x", dmesg=dmesg, segments=segments).document
+        found = [one for one in report["assumptions"] if "the load that it shows" in one]
+        assert bool(found) is is_told

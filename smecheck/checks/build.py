@@ -12,7 +12,7 @@ from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
 from smecheck.kernel.decompressor_sizes import extra_bytes
 from smecheck.kernel.identity import is_since
-from smecheck.kernel.image import KernelConfig
+from smecheck.kernel.image import KernelConfig, SetupHeader
 from smecheck.quantity import address_text, size_text
 from smecheck.record import replace
 from smecheck.span import align_up
@@ -27,6 +27,13 @@ _XLF_CAN_BE_LOADED_ABOVE_4G = 1 << 1
 _DECOMPRESSOR = 64 << 20
 """Far more than a decompressor takes besides the payload that it holds: its heap is at most 4 MiB
 (bzip2, arch/x86/include/asm/boot.h); in Debian's kernels, all else is less than one."""
+
+_IN_PAYLOAD = 128 << 20
+"""Far more than is in a stripped vmlinux, and in its relocations, besides what lies from _text to
+_end: less than 16 MiB in Debian's kernels."""
+
+_LARGEST_ALIGNMENT = 16 << 20
+"""arch/x86/Kconfig, PHYSICAL_ALIGN, the range with X86_64 (v6.12)."""
 
 _INSTRUMENTED = {
     "CONFIG_KASAN": "was seen to keep kernels with active SME from booting",
@@ -187,6 +194,7 @@ def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
                 f"{address_text(size)} from _text to _end",
             )
         yield from _excessive_init_size(resolved, init_size, size)
+    yield from _impossible_alignment(header)
     if isinstance(pref, Known) and not resolved.image.symbols_shifted:
         linked = text - START_KERNEL_MAP
         if pref.value != linked:
@@ -196,16 +204,40 @@ def _header_of_another_build(resolved: Resolved) -> Iterator[Observation]:
             )
 
 
+def _impossible_alignment(header: SetupHeader) -> Iterator[Observation]:
+    alignment, pref = header.kernel_alignment, header.pref_address
+    if not isinstance(alignment, Known):
+        return
+    if alignment.value > _LARGEST_ALIGNMENT:
+        yield Observation(
+            message=f"kernel_alignment is {size_text(alignment.value)}, but CONFIG_PHYSICAL_ALIGN "
+            f"is {size_text(_LARGEST_ALIGNMENT)} at most",
+        )
+    elif isinstance(pref, Known) and pref.value % alignment.value:
+        yield Observation(
+            message=f"pref_address is {address_text(pref.value)}, not a multiple of "
+            f"kernel_alignment {size_text(alignment.value)}",
+        )
+
+
 def _excessive_init_size(
     resolved: Resolved, init_size: Known[int], size: int
 ) -> Iterator[Observation]:
     """Yield that no payload of that length leads to an init_size as large as that.
+
+    Or that no kernel of that size makes a payload as large.
 
     It proves whatever one likes. One that is too small for its payload proves less than the right
     one, and is left to the rules about what it covers.
     """
     output_len = value_of(resolved.image.header.output_len)
     if output_len is None:
+        return
+    if output_len > size + _IN_PAYLOAD:
+        yield Observation(
+            message=f"output_len is {address_text(output_len)}, but the kernel has "
+            f"{address_text(size)} from _text to _end",
+        )
         return
     most = max(size, output_len + extra_bytes(output_len, None)[-1] + _DECOMPRESSOR)
     if init_size.value > most:

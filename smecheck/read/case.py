@@ -13,7 +13,7 @@ from smecheck.case import Case
 from smecheck.errors import UsageError
 from smecheck.evidence import Known
 from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PMD_SIZE
-from smecheck.read.source import STDIN, NamedStream, Source
+from smecheck.read.source import STDIN, NamedStream, Source, held
 from smecheck.record import record, replace
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class LoadingSystem:
 
 
 NO_INPUTS, NOTHING_ASKED, NOTHING_SAID = Inputs(), BootRequest(), LoadingSystem()
+
+_LOG_IN_FIFO = 64 << 20
+"""Bytes of a log in a FIFO, which is kept; a file is read as it goes by, whatever its length."""
 
 _CPUS = "give the number of possible CPUs: /sys/devices/system/cpu/possible"
 
@@ -172,15 +175,22 @@ def _log_and_segments(
         segments = read_segments(inputs.segments, mode=mode_asked(asked, machine))
     else:
         segments = inputs.segments
-    log = _read(inputs.dmesg, _dmesg)
+    dmesg = inputs.dmesg
+    if isinstance(dmesg, str):
+        dmesg = held(dmesg, _LOG_IN_FIFO)  # it is read twice: for the machine, and for a load
+    log = _read(dmesg, _dmesg)
     if asked.is_first_boot:
         return log, segments  # the loads of the log are for other boots
-    if log is not None and segments is None and isinstance(inputs.dmesg, str | NamedStream):
+    if log is not None and segments is None and isinstance(dmesg, str | NamedStream):
         from smecheck.load.contradiction import loader_asked, mode_asked
         from smecheck.read.load.log_segments import segments_in_log
 
         loader, mode = loader_asked(asked, machine), mode_asked(asked, machine)
-        return segments_in_log(inputs.dmesg, log, loader, mode)
+        return segments_in_log(dmesg, log, loader, mode)
+    if log is not None and segments is not None and isinstance(dmesg, str | NamedStream):
+        from smecheck.read.load.log_segments import beside_given
+
+        return beside_given(dmesg, log, segments), segments
     return log, segments
 
 

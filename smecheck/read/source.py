@@ -113,6 +113,21 @@ def open_binary(path: str) -> BinaryIO:
         ) from error
 
 
+def held(source: Source, limit: int) -> Source:
+    """Return a source that can be opened again: of a FIFO, what is in it now.
+
+    Raises:
+        UnreadableInput: it is a FIFO, and cannot be read, is empty, or is larger than ``limit``.
+    """
+    if isinstance(source, NamedStream) or source == STDIN:
+        return source
+    try:
+        is_fifo = stat.S_ISFIFO(os.stat(source).st_mode)  # noqa: PTH116 - as below
+    except (OSError, ValueError):
+        return source  # whoever opens it says what is wrong
+    return NamedStream.of(source, read_bounded(source, limit)) if is_fifo else source
+
+
 def read_bounded(source: Source, limit: int) -> bytes:
     """Read a whole file of at most ``limit`` bytes.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from smecheck.errors import MalformedInput, WrongKind
-from smecheck.evidence import Known
-from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.errors import InputError, MalformedInput, WrongKind
+from smecheck.evidence import Known, value_of
+from smecheck.load.segments import Loader, Mode, SegmentList, SegmentRole
 from smecheck.machine.kernel_log import KernelLog, LogLine
+from smecheck.quantity import address_text
 from smecheck.read.load.segments import read_segments
 from smecheck.read.source import STDIN, Source
 from smecheck.record import replace
@@ -38,6 +39,37 @@ def segments_in_log(
         return _saying(log, f"its segments are not of {loader.value}, and are not taken")
     remark = f"the segments are those that {log.source} shows"
     return log, replace(segments, remarks=(remark, *segments.remarks))
+
+
+def beside_given(source: Source, log: KernelLog, given: SegmentList) -> KernelLog:
+    """Return the log, which says so where it shows another load than the one that was given.
+
+    Args:
+        source: the log.
+        log: what it says beside its loads.
+        given: the load that counts.
+    """
+    if source == STDIN or source == given.source:
+        return log
+    try:
+        logged = read_segments(source, value_of(given.mode), boot=log.boot)
+    except InputError:
+        return log  # it shows no load of that mode, or none that is whole
+    kernel, other = given.of(SegmentRole.KERNEL), logged.of(SegmentRole.KERNEL)
+    if not kernel or not other or _places(given) == _places(logged):
+        return log
+    return _saying(
+        log,
+        f"the load that it shows, with the kernel at {address_text(other[0].span.start)}, is not "
+        f"that of {given.source}, with the kernel at {address_text(kernel[0].span.start)}, which "
+        "counts",
+    )[0]
+
+
+def _places(load: SegmentList) -> set[tuple[SegmentRole, int]]:
+    """Return where the segments lie whose roles every source of a load names."""
+    roles = (SegmentRole.KERNEL, SegmentRole.INITRD, SegmentRole.BOOT_PARAMS)
+    return {(role, segment.span.start) for role in roles for segment in load.of(role)}
 
 
 def _saying(log: KernelLog, remark: str) -> tuple[KernelLog, None]:
