@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from commandline import ROOT, SAMPLES, run, sample
-from sme_program import elf
+from sme_program import elf, patched
 
 import smecheck
 
@@ -116,7 +116,8 @@ def programs(tmp_path: Path) -> dict[str, tuple[Callable[[], Answer], tuple[str,
     kernel, fixed = (str(SAMPLES / name / "kernel.yaml") for name in (FOUNDING.name, "no-sme"))
     policy, case = str(SAMPLES / "gate" / "smecheck.yaml"), str(SAMPLES / "sosreport")
     vmlinux = tmp_path / "vmlinux"
-    vmlinux.write_bytes(elf())
+    # It faults: nothing is run for long, and there is much to say.
+    vmlinux.write_bytes(elf(patched({"map_live": b"\x0f\x0b"})))
     day = ("--today", "2026-11-28")
     return {
         "gate": (
