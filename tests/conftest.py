@@ -1,8 +1,10 @@
 """Test modules import their neighbours (elfwriter, recorded) by name."""
 
+import gc
 import importlib
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "-m real reads real kernels: set SMECHECK_KERNELS to a folder with vmlinuz files"
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the collector away from ten thousand tests, which live as long as the process does."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

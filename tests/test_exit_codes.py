@@ -10,12 +10,13 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import pytest
-from commandline import FORMATS, PROGRAM, Run, environment, run, sample, start
+from commandline import FORMATS, PROGRAM, Run, environment, fork, run, sample, start
 from elfwriter import vmlinux
 from recorded import DATA
 
@@ -338,23 +339,38 @@ PRINTING = {
 LARGE = ("schema", "plain", "text", "json")
 
 
+def begun(arguments: tuple[str, ...], unbuffered: str, out: int, err: int) -> Callable[[], int]:
+    """Begin a run with these descriptors; return what waits for its exit status.
+
+    Args:
+        arguments: of smecheck.
+        unbuffered: what Python reads when it starts; if it is empty, a fork will do.
+        out: standard output.
+        err: standard error.
+    """
+    if unbuffered:
+        env = environment({"PYTHONUNBUFFERED": unbuffered})
+        process = subprocess.Popen([*PROGRAM, *arguments], stdout=out, stderr=err, env=env)
+        return lambda: process.wait(timeout=30)
+    with Path(os.devnull).open("rb") as nothing:
+        forked = fork(arguments, (nothing.fileno(), out, err))
+    return lambda: forked.wait().status
+
+
 def cut_short(arguments: tuple[str, ...], unbuffered: str, *, after: int) -> tuple[int, bytes]:
     """Close the pipe after some bytes; return the status and what is on standard error."""
     reader, writer = os.pipe()
     fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)  # less than what is printed: the writer waits
-    with subprocess.Popen(
-        [*PROGRAM, *arguments],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        env=environment({"PYTHONUNBUFFERED": unbuffered}),
-    ) as process:
-        os.close(writer)
-        if after:
-            assert os.read(reader, after)
-        os.close(reader)
-        assert process.stderr
-        err = process.stderr.read()
-        return process.wait(timeout=30), err
+    errors, errors_end = os.pipe()
+    status = begun(arguments, unbuffered, writer, errors_end)
+    os.close(writer)
+    os.close(errors_end)
+    if after:
+        assert os.read(reader, after)
+    os.close(reader)
+    with os.fdopen(errors, "rb") as stream:
+        err = stream.read()
+    return status(), err
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -392,18 +408,15 @@ def test_reader_of_errors_gone(arguments: tuple[str, ...], status: int, unbuffer
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("case", ["help", "schema", "plain", "json"])
 def test_disk_full_is_no_bug(case: str, unbuffered: str) -> None:
+    errors, errors_end = os.pipe()
     with FULL.open("wb") as full:
-        done = subprocess.run(
-            [*PROGRAM, *PRINTING[case]],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=environment({"PYTHONUNBUFFERED": unbuffered}),
-            timeout=30,
-            check=False,
-        )
-    assert done.returncode == 2  # as with -o /dev/full
-    assert b"no space left on device" in done.stderr
-    assert b"bug" not in done.stderr
+        status = begun(PRINTING[case], unbuffered, full.fileno(), errors_end)
+    os.close(errors_end)
+    with os.fdopen(errors, "rb") as stream:
+        err = stream.read()
+    assert status() == 2  # as with -o /dev/full
+    assert b"no space left on device" in err
+    assert b"bug" not in err
 
 
 @pytest.mark.parametrize(
