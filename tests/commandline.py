@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -118,9 +118,37 @@ def fork(
     env: Mapping[str, str] | None = None,
 ) -> Fork:
     """Begin a run with standard input, output and error as given, as descriptors."""
-    at_start = {name for name in env or () if name.startswith(("PYTHON", "LC_", "LD_"))}
+    at_start = _read_at_start(env)
     assert not at_start, f"Python reads {at_start} when it starts: use start()"
     return Fork(arguments, streams, cwd or Path.cwd(), environment(env), environment())
+
+
+def begin(
+    arguments: Sequence[str],
+    streams: tuple[int, int, int],
+    *,
+    env: Mapping[str, str] | None = None,
+    program: tuple[str, ...] = (),
+) -> Callable[[], int]:
+    """Begin smecheck, or a program, with these descriptors; it is forked if nothing else is asked.
+
+    Returns:
+        What waits for its exit status.
+    """
+    if not program and not _read_at_start(env):
+        forked = fork(arguments, streams, env=env)
+        return lambda: forked.wait().status
+    stdin, stdout, stderr = streams
+    words = [*(program or PROGRAM), *arguments]
+    started = subprocess.Popen(
+        words, stdin=stdin, stdout=stdout, stderr=stderr, env=environment(env)
+    )
+    return lambda: started.wait(timeout=60)
+
+
+def _read_at_start(env: Mapping[str, str] | None) -> set[str]:
+    """Return the variables among these that Python reads when it starts."""
+    return {name for name in env or () if name.startswith(("PYTHON", "LC_", "LD_"))}
 
 
 def _input(

@@ -7,13 +7,12 @@ import json
 import os
 import pty
 import struct
-import subprocess
 import termios
 from functools import cache
 from pathlib import Path
 
 import pytest
-from commandline import FORMATS, PROGRAM, Run, environment, fork, run, sample, start
+from commandline import FORMATS, PROGRAM, Run, begin, run, sample, start
 
 COLLISION = sample("founding-failure")
 CLEAR = sample("founding-fixed")
@@ -47,17 +46,8 @@ def on_terminal(
     reader, writer = os.pipe()
     variables = {"TERM": "xterm", "PAGER": "cat", **(env or {})}
     with Path(os.devnull).open("rb") as nothing:
-        process = (
-            subprocess.Popen(
-                [*program, *arguments],
-                stdin=nothing,
-                stdout=slave,
-                stderr=writer,
-                env=environment(variables),
-            )
-            if program
-            else fork(arguments, (nothing.fileno(), slave, writer), env=variables)
-        )
+        streams = (nothing.fileno(), slave, writer)
+        status = begin(arguments, streams, env=variables, program=program)
     os.close(slave)
     os.close(writer)
     shown = b""
@@ -66,9 +56,7 @@ def on_terminal(
     os.close(master)
     with os.fdopen(reader) as errors:
         err = errors.read()
-    ended = process.wait()
-    status = ended if isinstance(ended, int) else ended.status
-    return Run(status, shown.replace(b"\r\n", b"\n"), err)
+    return Run(status(), shown.replace(b"\r\n", b"\n"), err)
 
 
 def read(terminal: int) -> bytes:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from commandline import FORMATS, PROGRAM, Run, environment, fork, run, sample, start
+from commandline import FORMATS, PROGRAM, Run, begin, environment, run, sample, start
 from elfwriter import vmlinux
 from recorded import DATA
 
@@ -340,21 +340,10 @@ LARGE = ("schema", "plain", "text", "json")
 
 
 def begun(arguments: tuple[str, ...], unbuffered: str, out: int, err: int) -> Callable[[], int]:
-    """Begin a run with these descriptors; return what waits for its exit status.
-
-    Args:
-        arguments: of smecheck.
-        unbuffered: what Python reads when it starts; if it is empty, a fork will do.
-        out: standard output.
-        err: standard error.
-    """
-    if unbuffered:
-        env = environment({"PYTHONUNBUFFERED": unbuffered})
-        process = subprocess.Popen([*PROGRAM, *arguments], stdout=out, stderr=err, env=env)
-        return lambda: process.wait(timeout=30)
+    """Begin a run with these descriptors; return what waits for its exit status."""
+    env = {"PYTHONUNBUFFERED": unbuffered} if unbuffered else {}
     with Path(os.devnull).open("rb") as nothing:
-        forked = fork(arguments, (nothing.fileno(), out, err))
-    return lambda: forked.wait().status
+        return begin(arguments, (nothing.fileno(), out, err), env=env)
 
 
 def cut_short(arguments: tuple[str, ...], unbuffered: str, *, after: int) -> tuple[int, bytes]:
