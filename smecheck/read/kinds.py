@@ -9,17 +9,20 @@ import re
 
 from smecheck.record import record
 
+QUOTED = r"^[ \t>]*"
+"""What may stand before a line in a mail; the patterns below are of what follows it."""
 IOMEM_LINE = r"[0-9a-f]{8,}-[0-9a-f]{8,} : \S"
+"""A resource of /proc/iomem: r_show(), kernel/resource.c."""
 SYMBOL_LINE = r"[0-9a-f]{8,16}[ \t]+[A-Za-z?][ \t]+\S"
+"""A symbol as nm, System.map and /proc/kallsyms list it."""
 CONFIG_LINE = r"(?:CONFIG_\w+=|# CONFIG_\w+ is not set\b)"
+"""An option as conf_write() writes it: scripts/kconfig/confdata.c."""
 SEGMENT_LINE = r"(?:nr_segments = |segment\[[0-9]+\]\.)"
-"""Of kexec -d."""
+"""Of the list that kexec -d prints: kexec-tools, kexec/kexec.c, print_segments()."""
 STAMPED_LINE = r"(?:<[0-9]+>)?\[ *[0-9]+\.[0-9]+\]"
-"""Of a kernel's ring buffer."""
+"""Of a kernel's ring buffer: print_time(), kernel/printk/printk.c."""
 BANNER_LINE = r"Linux version [0-9]"
 """With which a kernel's log begins: linux_banner, init/version.c."""
-QUOTED = r"^[ \t>]*"
-"""What may stand before them in a mail."""
 
 _SAMPLE = 64 << 10
 
