@@ -120,10 +120,15 @@ _MAGICS = {
     KDUMP_MAGIC: "a compressed vmcore",
     b"hsqs": "a squashfs image",
     b"PK\x03\x04": "a zip archive",
+    b"\xd0\x0d\xfe\xed": "a flattened device tree (a FIT image?)",
+    b"\x27\x05\x19\x56": "a U-Boot image (uImage)",
+    b"ANDROID!": "an Android boot image",
+    b"makedumpfile": "a vmcore in makedumpfile's flattened format",
     ELF_MAGIC: "an ELF file (a vmlinux or a core dump?)",
 }
 ARM64_MAGIC = b"ARM\x64"
 ARM64_MAGIC_OFFSET = 0x38  # Documentation/arch/arm64/booting.rst
+EFI_ZBOOT_MAGIC = b"MZ\0\0zimg"  # drivers/firmware/efi/libstub/zboot-header.S
 _TAR_MAGIC = b"ustar"
 _TAR_MAGIC_OFFSET = 257
 
@@ -131,6 +136,11 @@ _TAR_MAGIC_OFFSET = 257
 def is_bzimage(head: bytes) -> bool:
     """Return whether a file that begins with ``head`` has the setup header of an x86 kernel."""
     return head[BOOT_MAGIC_OFFSET : BOOT_MAGIC_OFFSET + len(BOOT_MAGIC)] == BOOT_MAGIC
+
+
+def is_foreign_kernel(head: bytes) -> bool:
+    """Return whether a file that begins with ``head`` is a kernel of another architecture."""
+    return is_arm64_image(head) or head.startswith(EFI_ZBOOT_MAGIC)
 
 
 def is_arm64_image(head: bytes) -> bool:
@@ -144,6 +154,8 @@ def kind_of_binary(head: bytes) -> str | None:
         return "a bzImage (vmlinuz)"
     if is_arm64_image(head):
         return "an arm64 kernel (Image)"
+    if head.startswith(EFI_ZBOOT_MAGIC):
+        return "an EFI zboot image (an arm64, RISC-V or LoongArch kernel)"
     if head[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC):
         return "a tar archive"
     for magic, kind in _MAGICS.items():

@@ -94,8 +94,8 @@ def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None
     from smecheck.read.kinds import (
         ELF_MAGIC,
         PE_MAGIC,
-        is_arm64_image,
         is_bzimage,
+        is_foreign_kernel,
         kind_of_binary,
     )
 
@@ -109,7 +109,7 @@ def _read_binary(stream: BinaryIO, head: bytes, name: str) -> KernelImage | None
         from smecheck.read.kernel.bzimage import read_bzimage
 
         return read_bzimage(stream, Span(0, size), name)
-    if is_arm64_image(head):
+    if is_foreign_kernel(head):
         raise WrongKind(
             f"is {kind_of_binary(head)}, and SME exists on AMD x86-64 machines only",
             where=name,
