@@ -319,6 +319,32 @@ def test_files_are_kept_as_long_as_a_machine_needs_them(
     assert kept == [[], ["shared"], ["shared"], []]
 
 
+def test_a_load_beside_another_one_in_the_log_of_a_machine(tmp_path: Path) -> None:
+    """As for analyze: the one that was given counts, and the log is said to show another."""
+    log = (
+        "[    0.000000] Linux version 5.0.0 (a@b) (gcc) #1 SMP\n"
+        "[    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable\n"
+        "[   20.000000] kexec-bzImage64: Loaded 64bit kernel at 0x{:x} bufsz=0x1dd200 "
+        "memsz=0xd41000\n"
+        "[   20.000000] kexec-bzImage64: Loaded purgatory at 0x7cffa000\n"
+    )
+    load = "schema: smecheck/segments-v1\nsegments: [{name: kernel, start: 1792M, size: 16M}]\n"
+    for kernel, remarks in ((0x70000000, 0), (0x72000000, 1)):
+        texts = {"dmesg": log.format(kernel), "segments": load}
+        files = {}
+        for kind, text in texts.items():
+            path = tmp_path / f"{kind}-{kernel:x}"
+            path.write_text(text)
+            files[kind] = NamedFile(str(path), "policy")
+        machine = PolicyMachine("m", "policy", BootRequest(), files, None, ADDRESSES)
+        found = machine_files.MachineFiles([machine]).of(machine)
+        assert isinstance(found, machine_files.MachineFacts)
+        assert found.log is not None
+        assert found.segments is not None
+        assert found.segments.source == files["segments"].path
+        assert sum("the load that it shows" in one for one in found.log.remarks) == remarks
+
+
 def test_an_open_question_can_be_waived(tmp_path: Path) -> None:
     waivers = [{"check": "proof", **WAIVER, "expires": FAR}]
     found = gate(LUCKY, "--policy", policy(tmp_path, waivers=waivers))

@@ -181,16 +181,12 @@ def _log_and_segments(
     log = _read(dmesg, _dmesg)
     if asked.is_first_boot:
         return log, segments  # the loads of the log are for other boots
-    if log is not None and segments is None and isinstance(dmesg, str | NamedStream):
+    if log is not None and isinstance(dmesg, str | NamedStream):
         from smecheck.load.contradiction import loader_asked, mode_asked
-        from smecheck.read.load.log_segments import segments_in_log
+        from smecheck.read.load.log_segments import with_load
 
         loader, mode = loader_asked(asked, machine), mode_asked(asked, machine)
-        return segments_in_log(dmesg, log, loader, mode)
-    if log is not None and segments is not None and isinstance(dmesg, str | NamedStream):
-        from smecheck.read.load.log_segments import beside_given
-
-        return beside_given(dmesg, log, segments), segments
+        return with_load(dmesg, log, segments, loader, mode)
     return log, segments
 
 

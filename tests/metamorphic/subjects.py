@@ -18,7 +18,7 @@ from smecheck.evidence import value_of
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.kernel.kernel import read_kernel
-from smecheck.read.load.log_segments import segments_in_log
+from smecheck.read.load.log_segments import with_load
 from smecheck.read.load.segments import read_segments
 from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.machine.iomem import read_iomem
@@ -59,8 +59,8 @@ def ask(subject: Subject, texts: dict[str, bytes]) -> Answer:
         mode, loader = subject.request.mode, subject.request.loader
         segments = read_segments(given["segments"], mode) if "segments" in given else None
         log = read_dmesg(given["dmesg"]) if "dmesg" in given else None
-        if log is not None and segments is None:
-            log, segments = segments_in_log(given["dmesg"], log, loader, mode)
+        if log is not None:
+            log, segments = with_load(given["dmesg"], log, segments, loader, mode)
         report = analyze(Case(subject.image, subject.request, segments, memory, firmware, log))
     except InputError as error:
         return Answer("error", (), f"{error.where}: {error.message}")

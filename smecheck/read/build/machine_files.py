@@ -70,8 +70,8 @@ class MachineFiles:
         loader, mode = loader_asked(request, asking), mode_asked(request, asking)
         segments = self._read(files.get("segments"), _segments, mode)
         # The loads of a log are for other boots than the first.
-        if segments is None and log is not None and not request.is_first_boot:
-            log, segments = self._needed(files["dmesg"], _log_and_segments, loader, mode)
+        if log is not None and not request.is_first_boot:
+            log, segments = self._needed(files["dmesg"], _with_load, segments, loader, mode)
         if machine.crash_region is not None:
             memory, host = _with_crash_region(machine, memory, host)
         return MachineFacts(host, segments, memory, firmware, log)
@@ -126,12 +126,12 @@ def _segments(path: str, mode: Mode | None) -> SegmentList:
     return read_segments(path, mode=mode)
 
 
-def _log_and_segments(
-    path: str, loader: Loader | None, mode: Mode | None
+def _with_load(
+    path: str, given: SegmentList | None, loader: Loader | None, mode: Mode | None
 ) -> tuple[KernelLog, SegmentList | None]:
-    from smecheck.read.load.log_segments import segments_in_log
+    from smecheck.read.load.log_segments import with_load
 
-    return segments_in_log(path, _dmesg(path), loader, mode)
+    return with_load(path, _dmesg(path), given, loader, mode)
 
 
 class _FileError(Exception):

@@ -41,14 +41,29 @@ def segments_in_log(
     return log, replace(segments, remarks=(remark, *segments.remarks))
 
 
-def beside_given(source: Source, log: KernelLog, given: SegmentList) -> KernelLog:
-    """Return the log, which says so where it shows another load than the one that was given.
+def with_load(
+    source: Source,
+    log: KernelLog,
+    given: SegmentList | None,
+    loader: Loader | None,
+    mode: Mode | None,
+) -> tuple[KernelLog, SegmentList | None]:
+    """Return a log, and the load that counts: the one that was given, or else the log's.
 
     Args:
         source: the log.
         log: what it says beside its loads.
-        given: the load that counts.
+        given: the load, where one was given on its own.
+        loader: the system call that is asked about, where one is.
+        mode: likewise.
     """
+    if given is None:
+        return segments_in_log(source, log, loader, mode)
+    return _beside_given(source, log, given), given
+
+
+def _beside_given(source: Source, log: KernelLog, given: SegmentList) -> KernelLog:
+    """Return the log, which says so where it shows another load than the one that was given."""
     if source == STDIN or source == given.source:
         return log
     try:
