@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from smecheck.boot.boot import Boot
 from smecheck.evidence import Fact, Known, Unknown
 from smecheck.load.segments import SegmentRole
-from smecheck.machine.memory import MapKind, MemoryMap
+from smecheck.machine.memory import MapKind, MemoryMap, Missing
 from smecheck.quantity import count_text
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def _of_machine(memory: MemoryMap | None) -> list[str]:
     gaps = [f"memory that {memory.source} does not show: {_not_shown(memory.kind)}"]
     if not memory.complete:
         gaps.append(f"memory missing from {memory.source}: it is a fragment of a map")
+    if Missing.END in memory.missing:
+        gaps.append(f"memory and Crash kernel past the end of {memory.source}: it seems cut off")
     if memory.ignored_lines:
         gaps.append(
             f"{count_text(len(memory.ignored_lines), 'line')} of {memory.source} that are not "
