@@ -10,7 +10,6 @@ from smecheck.checks.finding import Effect, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
-from smecheck.kernel.decompressor_sizes import extra_bytes
 from smecheck.kernel.identity import is_since
 from smecheck.kernel.image import KernelConfig, SetupHeader
 from smecheck.quantity import address_text, size_text
@@ -239,6 +238,8 @@ def _excessive_init_size(
             f"{address_text(size)} from _text to _end",
         )
         return
+    from smecheck.kernel.decompressor_sizes import extra_bytes
+
     most = max(size, output_len + extra_bytes(output_len, None)[-1] + _DECOMPRESSOR)
     if init_size.value > most:
         yield Observation(
