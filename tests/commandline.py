@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 from unittest.mock import patch
@@ -54,7 +54,7 @@ class Run:
     def out(self) -> str:
         return self.raw.decode("utf-8")
 
-    @property
+    @cached_property
     def document(self) -> Any:
         """The JSON document on standard output, held against the schema that it names."""
         found = json.loads(self.raw)

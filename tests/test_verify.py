@@ -186,10 +186,9 @@ def test_the_matrix_goes_to_all_borders(agreeing: dict[bool, Verification]) -> N
     assert all(run.seen.fault == run.predicted.fault for run in faults)
 
 
-def test_the_length_is_seen_where_it_matters(tmp_path: Path) -> None:
+def test_the_length_is_seen_where_it_matters(agreeing: dict[bool, Verification]) -> None:
     """Just before and just after the initrd with which the workarea needs 2 MiB more."""
-    found = verified(elf(), tmp_path)
-    edges = [run for run in found.runs if run.initrd and run.initrd.size > 200 << 30]
+    edges = [run for run in agreeing[True].runs if run.initrd and run.initrd.size > 200 << 30]
     ends = {(run.levels, run.initrd and run.initrd.size): run.seen.mapped_end for run in edges}
     start = 0x1000000 + WORKAREA
     assert ends == {
@@ -231,7 +230,8 @@ def test_what_was_patched_is_named(
 
 
 def test_the_instruction_that_shows_it_is_named(tmp_path: Path) -> None:
-    found = verified(elf(patched(immediate("entries", 0x2000, 0x3000))), tmp_path)
+    code = patched(immediate("entries", 0x2000, 0x3000))
+    found = verified(elf(code, five_levels=False), tmp_path)
     shown = first(found, Aspect.LENGTH).instruction
     assert shown is not None
     start, code = instruction("round_workarea")
