@@ -81,6 +81,14 @@ def test_an_address_without_a_size_is_a_page_at_least() -> None:
     assert schema_accepts(text)
 
 
+@pytest.mark.parametrize(
+    "role", [SegmentRole.KERNEL, SegmentRole.SETUP_DATA, SegmentRole.OTHER, SegmentRole.RNG_SEED]
+)
+def test_what_a_load_may_have_several_of(role: SegmentRole) -> None:
+    rows = "".join(f"- {{name: {role.value}, start: {at}K, size: 4K}}\n" for at in (4, 8))
+    assert [segment.role for segment in read(f"{HEAD}segments:\n{rows}").segments] == [role, role]
+
+
 @pytest.mark.parametrize("role", [SegmentRole.ELFCOREHDR, SegmentRole.BACKUP])
 def test_a_segment_shows_the_mode(role: SegmentRole) -> None:
     text = f"{HEAD}segments: [{{name: {role.value}, start: 4K, size: 4K}}]"
@@ -134,6 +142,9 @@ WRONG = {
     f"{one('name: kernel, start: 4K, size: 1')}\nmode: kdump": (
         "3:7: unknown value 'kdump'; known are crash, load"
     ),
+    "segments:\n- {name: initrd, start: 0, size: 1}\n- {name: initrd, start: 4K, size: 1}": (
+        "4:10: initrd is given at s.yaml:3 already: a load has one"
+    ),
     f"{one('name: elfcorehdr, start: 4K, size: 4K')}\nmode: load": (
         "3:7: load contradicts the segment elfcorehdr (s.yaml:2), which only kexec -p loads"
     ),
@@ -145,7 +156,15 @@ WRONG = {
         "3:1: unknown key 'kernel'; known are cmdline, loader, mode, schema, segments"
     ),
 }
-READER_ALONE = ("not above", "64 bits", "sexagesimal", "twice", "of a page", "contradicts")
+READER_ALONE = (
+    "not above",
+    "64 bits",
+    "sexagesimal",
+    "twice",
+    "of a page",
+    "contradicts",
+    "already",
+)
 """What a JSON Schema cannot say, or does not see after YAML's own rules were applied."""
 
 

@@ -15,6 +15,11 @@ SCHEMA = "smecheck/segments-v1"
 
 _KEYS = ("loader", "mode", "cmdline", "segments")
 _SEGMENT_KEYS = ("name", "start", "size", "end")
+_ONE_OF_EACH = (
+    *(SegmentRole.INITRD, SegmentRole.BOOT_PARAMS, SegmentRole.CMDLINE, SegmentRole.PURGATORY),
+    *(SegmentRole.ELFCOREHDR, SegmentRole.BACKUP),
+)
+"""What kexec -l and -p load once, and a boot loader as well; a vmlinux has several LOADs."""
 _OF_CRASH = (SegmentRole.ELFCOREHDR, SegmentRole.BACKUP)
 """What only kexec -p loads: kexec/arch/i386/crashdump-x86.c, arch/x86/kernel/crash.c."""
 
@@ -56,6 +61,14 @@ def _segments(fields: Fields) -> tuple[Segment, ...]:
         fields.problem("segments", f"more than {SEGMENTS_LIMIT} segments; kexec takes 16")
     is_of_kexec = "loader" in fields or "mode" in fields
     read = [_segment(item, is_of_kexec=is_of_kexec) for item in given[:SEGMENTS_LIMIT]]
+    first: dict[SegmentRole, Segment] = {}
+    for item, segment in zip(given, read, strict=False):
+        if segment is None or segment.role not in _ONE_OF_EACH:
+            continue
+        before = first.setdefault(segment.role, segment)
+        if before is not segment:
+            text = f"{segment.role.value} is given at {before.where} already: a load has one"
+            item.problem("name", text)
     segments = [segment for segment in read if segment is not None]
     return tuple(sorted(segments, key=lambda segment: segment.span))
 
