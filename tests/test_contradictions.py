@@ -291,6 +291,24 @@ def test_areas_that_kexec_load_does_not_hand_over(
     assert ("--crash-cma does not count: a kexec_load of mode crash" in found.out) is is_told
 
 
+@pytest.mark.parametrize(
+    ("shown", "status"), [("52000000-5dffffff", 0), ("52000000-55ffffff", 2), ("", 2)]
+)
+def test_other_areas_than_those_of_the_log(shown: str, status: int, tmp_path: Path) -> None:
+    (tmp_path / "dmesg").write_text(
+        "[    0.0] Linux version 7.3.4 (a@b) (gcc) #1 SMP\n"
+        "[    0.0] Command line: crashkernel=256M crashkernel=192M,cma\n"
+        "[    0.0] cma: Reserved 192 MiB at 0x0000000052000000\n"
+        "[    0.0] crashkernel CMA reserved: 192 MB in 1 ranges\n"
+    )
+    (tmp_path / "areas").write_text(f"{shown}\n")
+    given = ("--dmesg", str(tmp_path / "dmesg"), "--crash-cma", str(tmp_path / "areas"))
+    found = call(*OF_KDUMP, *given, "--loader", "kexec_file_load", "--format", "plain")
+    assert (found.status == 2) is (status == 2)
+    if status:
+        assert "contradict those that the log shows" in found.problem[0]
+
+
 @pytest.mark.parametrize("options", [("--loader", "kexec_load"), ("--loader", "kexec_file_load")])
 def test_a_system_call_that_loads_no_first_boot(options: tuple[str, ...]) -> None:
     found = call(*ASKED, "--path", "first-boot", *options, "--format", "plain")

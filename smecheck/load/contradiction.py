@@ -14,11 +14,13 @@ from smecheck.asked import BootRequest
 from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Mode
 from smecheck.record import record
+from smecheck.span import SpanSet
 
 if TYPE_CHECKING:
     from smecheck.load.kexec_options import KexecOptions
     from smecheck.load.request import Machine
     from smecheck.load.segments import SegmentList
+    from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.memory import MemoryMap
 
 _LEADS_TO = "kexec -l (--mode load) leads to --path kexec, kexec -p (--mode crash) to kdump"
@@ -68,6 +70,25 @@ def other_reservation(machine: Machine | None, memory: MemoryMap | None) -> Cont
         f"crash_kernel {stated!r} of {machine.host.source} contradicts "
         f"{memory.where(region)}, which shows Crash kernel at {region.span!r}",
         "leave crash_kernel out: it is for a machine whose /proc/iomem is not known",
+    )
+
+
+def other_crash_areas(machine: Machine | None, log: KernelLog | None) -> Contradiction | None:
+    """Return what a host says of the areas of crashkernel=…,cma, where its log shows others."""
+    told = machine.host.crash_cma_ranges if machine is not None else None
+    logged = log.boot.crash_cma if log is not None else None
+    if not isinstance(told, Known) or logged is None or logged.spans is None:
+        return None
+    if SpanSet(told.value) == SpanSet(logged.spans):
+        return None
+    said, shown = (
+        ", ".join(repr(span) for span in SpanSet(spans)) or "none"
+        for spans in (told.value, logged.spans)
+    )
+    return Contradiction(
+        f"the areas of crashkernel=…,cma, {said} ({told.origin}), contradict those that the log "
+        f"shows, {shown} ({logged.where})",
+        "give the log, and /sys/kernel/kexec/crash_cma_ranges, of one boot",
     )
 
 

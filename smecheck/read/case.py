@@ -107,7 +107,7 @@ def case(
     log, segments = _log_and_segments(inputs, asked, machine)
     _refuse_contradiction(asked, machine, segments)
     memory = _read(inputs.iomem, _iomem)
-    _refuse_other_reservation(machine, memory)
+    _refuse_other_reservation(machine, memory, log)
     if cross_check and segments is None:
         raise UsageError(
             "--cross-check compares a recorded load with the prediction, but no load is given",
@@ -319,13 +319,15 @@ def _refuse_contradiction(
         raise UsageError(found.message, help_text=found.help_text)
 
 
-def _refuse_other_reservation(machine: Machine | None, memory: MemoryMap | None) -> None:
-    """Refuse a crash reservation of the host that is not that of its iomem."""
-    if machine is None or machine.host.crash_kernel is None or memory is None:
+def _refuse_other_reservation(
+    machine: Machine | None, memory: MemoryMap | None, log: KernelLog | None
+) -> None:
+    """Refuse a crash reservation of the host that is not that of its iomem, or of its log."""
+    if machine is None:
         return
-    from smecheck.load.contradiction import other_reservation
+    from smecheck.load.contradiction import other_crash_areas, other_reservation
 
-    found = other_reservation(machine, memory)
+    found = other_reservation(machine, memory) or other_crash_areas(machine, log)
     if found is not None:
         raise UsageError(found.message, help_text=found.help_text)
 
