@@ -328,3 +328,20 @@ def test_stated_loader_and_mode_win_over_those_of_the_load() -> None:
     boot = analyze(Case(OLD, request, segments, MACHINE)).boot
     assert (boot.mode, boot.path) == (Known(Mode.CRASH, "--mode"), Path.KDUMP)
     assert boot.loader == Known(Loader.KEXEC_FILE_LOAD, "--loader")
+
+
+@pytest.mark.parametrize(
+    ("option", "verdict"), [("y", Verdict.UNDECIDED), ("n", Verdict.NOT_APPLICABLE)]
+)
+def test_a_kernel_without_sme_code_of_whose_files_one_says_otherwise(
+    option: str, verdict: Verdict
+) -> None:
+    """What shows that there is no SME code may be the file of another build."""
+    old = kernel("5.0-old")
+    symbols = {name: at for name, at in old.symbols.items() if "sme" not in name}
+    config = {"CONFIG_AMD_MEM_ENCRYPT": option}
+    image = replace(old, symbols=symbols, symbols_complete=True, config=config)
+    report = analyze(Case(image, BootRequest()))
+    assert report.verdict is verdict
+    errors = [one.rule for one in report.findings if one.severity is Severity.ERROR]
+    assert errors == (["SME026"] if option == "y" else [])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.finding import Effect, Severity
+from smecheck.checks.finding import DIFFERENT_BUILDS, Effect, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
@@ -48,7 +48,7 @@ _EXEMPT_FROM_KMSAN = (6, 9)
 
 
 @rule(
-    "SME026",
+    DIFFERENT_BUILDS,
     "the files are of different builds",
     Severity.ERROR,
     passed="files are of one build",

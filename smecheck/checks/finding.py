@@ -43,6 +43,9 @@ class Effect(Enum):
 MAPPED_ONLY = "SME010"
 """The rule of segments where the workarea is mapped and not written."""
 
+DIFFERENT_BUILDS = "SME026"
+"""The rule of a kernel's facts that cannot all be of one build."""
+
 REFUTING = ("SME047", "SME048")
 """The rules by which the kernel's own code shows that it computes otherwise, or cannot run."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.decisive_fact import missing, missing_around, not_placed
-from smecheck.checks.finding import MAPPED_ONLY, REFUTING, Effect, Finding
+from smecheck.checks.finding import DIFFERENT_BUILDS, MAPPED_ONLY, REFUTING, Effect, Finding
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Placing
@@ -46,7 +46,8 @@ def judge(judged: Judged) -> Judgement:
     """Decide: the one place where a verdict is made.
 
     What is lost without SME comes first. Inputs that contradict each other decide nothing, but for
-    a kernel that has no SME code. Then comes a kernel that does not turn SME on; then the workarea.
+    a kernel whose own files agree that it has no SME code. Then comes a kernel that does not turn
+    SME on; then the workarea.
     """
     return _consistent(
         judged,
@@ -152,6 +153,8 @@ def _no_code(judged: Judged) -> Judgement | None:
     sme_code = judged.facts.sme_code
     if isinstance(sme_code, Unknown) or sme_code.value:
         return None
+    if any(one.rule == DIFFERENT_BUILDS for one in judged.with_effect(Effect.CONTRADICTION)):
+        return None  # what shows that there is none may be of the other build
     if judged.boot.sme is SmeState.UNKNOWN:
         why, settle = judged.boot.sme_evidence[0], judged.boot.sme_answer.settled_by
         return Judgement(Verdict.UNDECIDED, Basis.PARTIAL, why, settle)
