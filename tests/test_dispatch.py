@@ -26,11 +26,18 @@ from smecheck.case import Case
 from smecheck.kernel.generations import GENERATION_RULES, Generation, generations_of
 from smecheck.kernel.image import Scheme
 from smecheck.load.segments import Loader, Mode
+from smecheck.load.versions import KernelChange, ToolsChange
 from smecheck.machine.host import Host
+from smecheck.read.archive import member_readers
+from smecheck.read.archive.member_patterns import MemberKind
+from smecheck.read.archive.member_readers import MemberReaders
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.load.segments import read_segments
+from smecheck.read.log import contiguous_lines, dmesg_draft, e820_lines, encryption_lines
+from smecheck.read.log.dmesg_draft import BootDraft
 from smecheck.read.machine.iomem import read_iomem
 from smecheck.record import field_names, replace
+from smecheck.workarea import load_addresses
 from smecheck.workarea.proven import Way
 
 PACKAGE = FilePath(__file__).parents[1] / "smecheck"
@@ -223,6 +230,49 @@ def test_dicts_by_member_are_complete() -> None:
         *(text for key, text in lacking.items() if key not in PARTIAL),
         *(f"{key} is complete: take it out of PARTIAL" for key in PARTIAL if key not in lacking),
     ]
+
+
+def test_every_kind_of_member_has_a_reader() -> None:
+    others = MemberReaders(lambda _: None)._others
+    tables = [member_readers._FACTS, others, member_readers._LOGS]
+    read = [kind for table in tables for kind in table]
+    assert sorted(kind.name for kind in read) == sorted(
+        kind.name for kind in MemberKind if kind is not MemberKind.UNKNOWN
+    )
+
+
+def test_every_line_of_a_log_has_a_reader() -> None:
+    """Else it is known for what it is, and dropped."""
+    groups = [*contiguous_lines.LINES, *encryption_lines.LINES]
+    tables = [e820_lines.TABLE, e820_lines.MAP_HEADING, e820_lines.OLD_TABLE]
+    here = [dmesg_draft.UP, dmesg_draft.CMDLINE]
+    read = [*BootDraft._readers, *groups, *tables, *here]
+    assert len(read) == len(set(read))
+    assert set(read) == set(dmesg_draft.LINES)
+
+
+KEEPS_INIT_SIZE = {
+    *("COUNTS_LAST_BYTE", "HIGH_CRASH_KERNEL", "RESERVED_IN_ANY_CASE", "WHOLE_VECTOR_TABLE"),
+    *("HOTPLUGGED_RAM", "SHRINKS_RESERVATIONS", "MORE_CRASH_RANGES", "RNG_SEED", "FALLS_BACK"),
+    *("FILE_LOAD_FIRST", "HOTPLUG", "DEBUG_FLAG", "NO_BACKUP", "LARGE_PURGATORY"),
+    *("SMALL_PURGATORY", "IMA", "CRASH_HOTPLUG", "FROM_HIGHEST_RANGE", "HANDOVER"),
+    *("DM_CRYPT_KEYS", "NO_CMA_FLAG", "CRASH_CMA", "KEEPS_MEMBLOCK"),
+}
+"""Changes of loaders that leave the kernel's segment as a proof takes it to be: aligned, at or
+above pref_address, of init_size. They change other segments, where a search begins, what may be
+searched, or what is refused."""
+
+
+def test_every_change_of_a_loader_is_judged_for_the_proof() -> None:
+    """One that lets a kernel lie otherwise and is not there makes a proof claim too much."""
+    otherwise = {one.change for ways in load_addresses._OTHERWISE.values() for one in ways}
+    for change in (*ToolsChange, *KernelChange):
+        keeps = change.name in KEEPS_INIT_SIZE
+        assert keeps is not (change in otherwise), (
+            f"{change.name}: does a kernel lie aligned, at or above pref_address, with init_size "
+            "bytes, before it and since? Then add it here, else to _OTHERWISE of "
+            "workarea/load_addresses.py"
+        )
 
 
 def test_every_generation_has_a_row() -> None:

@@ -129,12 +129,25 @@ def test_the_core_is_pure(module: str) -> None:
         allowed = top == "smecheck" or top in sys.stdlib_module_names
         assert allowed or (room_of(module) == "emulation" and top == "unicorn"), f"imports {name}"
         assert top not in NO_IO or room_of(module) == "emulation", f"{module} imports {name}"
-    calls = {
+    assert not called(module) & WHAT_READS_OR_PRINTS
+
+
+@pytest.mark.parametrize("module", sorted(m for m in NAMES if room_of(m) == "report"))
+def test_a_report_is_a_string_and_nothing_is_read_for_it(module: str) -> None:
+    tops = {name.split(".")[0] for name in imports(NAMES[module])}
+    assert not tops & (NO_IO - {"io"})  # StringIO
+    assert not called(module) & WHAT_READS_OR_PRINTS
+
+
+WHAT_READS_OR_PRINTS = {"print", "open", "input", "exit"}
+
+
+def called(module: str) -> set[str]:
+    return {
         node.func.id
         for node in ast.walk(ast.parse(NAMES[module].read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    assert not calls & {"print", "open", "input", "exit"}
 
 
 def test_names_say_what_a_file_knows() -> None:

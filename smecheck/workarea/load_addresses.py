@@ -65,8 +65,8 @@ _OTHERWISE: dict[Loader, tuple[_Otherwise, ...]] = {
         ),
     ),
 }
-"""In which versions a system call loads otherwise. A test holds that none is missing: one that is
-not here would be taken to keep to everything."""
+"""In which versions a system call loads otherwise: one that is not here would be taken to keep to
+everything. Tests hold that no system call is missing, and that each change of one is judged."""
 
 
 def premise_of_the_proof(boot: Boot, host: Host | None) -> str | None:

@@ -31,10 +31,17 @@ from smecheck.machine.memory import Missing
 from smecheck.read.lines.hosts import Hosts
 from smecheck.read.lines.known_lines import ANNOTATED, About, KnownLine, Trait
 from smecheck.read.lines.messages import Message
-from smecheck.read.log import contiguous_lines, crashkernel_lines, e820_lines, efi_lines
+from smecheck.read.log import (
+    contiguous_lines,
+    crashkernel_lines,
+    e820_lines,
+    efi_lines,
+    encryption_lines,
+)
 from smecheck.read.log.contiguous_lines import ContiguousMemory
 from smecheck.read.log.e820_lines import FIRMWARE_TABLES, E820Line, mem_span
 from smecheck.read.log.efi_lines import RANGES_LIMIT
+from smecheck.read.log.encryption_lines import LoggedEncryption
 from smecheck.read.log.logged_cmdline import CommandLines
 from smecheck.span import Span
 
@@ -128,20 +135,6 @@ XEN = KnownLine(
     r".*",
     _ONLY_WITH_PREFIX,
 )
-OLD_FEATURE = KnownLine(
-    About.ENCRYPTION,
-    ("AMD Secure",),
-    r"AMD Secure\b",
-    r"AMD Secure (?:Memory Encryption|Encrypted Virtualization) \((SME|SEV)\) active" + ANNOTATED,
-    _ONLY_WITH_PREFIX,
-)
-FEATURES = KnownLine(
-    About.ENCRYPTION,
-    ("Encryption Features",),
-    r"(?:AMD )?Memory Encryption\b",
-    r"(?:AMD )?Memory Encryption Features active:((?: (?:Intel|[A-Z]{2,4}(?:-[A-Z]{2,4})?))*) *",
-    _ONLY_WITH_PREFIX,
-)
 LINES = (
     CMDLINE,
     RAMDISK,
@@ -155,8 +148,7 @@ LINES = (
     PARAVIRTUALIZED,
     XEN,
     MEMORY,
-    OLD_FEATURE,
-    FEATURES,
+    *encryption_lines.LINES,
     *efi_lines.LINES,
     *contiguous_lines.LINES,
     *crashkernel_lines.LINES,
@@ -164,9 +156,6 @@ LINES = (
 )
 """The kinds of lines that say something of a boot."""
 
-_CONTINUED = re.compile(r"((?:AMD|Intel|TDX|SME|SEV(?:-ES|-SNP)?)(?: [A-Z-]{2,8})*)")
-_NO_FEATURES = frozenset({"AMD", "Intel"})
-_CONTINUATION_LINES = 3
 _ITEMS_LIMIT = 64
 _QUOTE_LIMIT = 80
 _HIGHEST_REMOVED = 1 << 63
@@ -207,14 +196,12 @@ class BootDraft:
         self._keys: Fact[bool] = Unknown(f"{name} does not mention keys of dm-crypt")
         self._rsdp: Fact[int] = Unknown(f"{name} has no line ACPI: RSDP")
         self._ramdisk: LogSpan | None = None
-        self._encryption: Encryption | None = None
-        self._other_encryption: list[Encryption] = []
+        self._encryption = LoggedEncryption()
         self._counted: Fact[int] = Unknown(f"{name} has no line Memory")
         self._hypervisor: LogLine | None = None
         self._intel: LogLine | None = None
         self._xen: LogLine | None = None
         self._broken: list[LogLine] = []
-        self._open_lines = 0
         self._is_up = False
         self._ends_in_map = False
         """Whether nothing that is known came after the last line of a table."""
@@ -227,7 +214,7 @@ class BootDraft:
     @property
     def wants_next(self) -> bool:
         """Whether the list of encryption features may go on in the next line."""
-        return self._open_lines > 0
+        return self._encryption.wants_next
 
     @property
     def shows(self) -> bool:
@@ -244,7 +231,7 @@ class BootDraft:
         others = (
             self.foreign,
             self._ramdisk,
-            self._encryption,
+            self._encryption.found,
             self._esrt,
             self._broken_reservation,
             self._contiguous.crash,
@@ -292,10 +279,9 @@ class BootDraft:
             MalformedInput: it is of the memory map, and broken.
         """
         self._ends_in_map = False
-        if self._open_lines:
-            self._open_lines -= 1
+        self._encryption.pass_line()
         if message.kind is None:
-            self._continue_features(message)
+            self._encryption.go_on(message.text)
         elif message.match is None:
             self._on_broken(where, message.kind, message.text)
         elif message.kind is UP:
@@ -304,6 +290,8 @@ class BootDraft:
             self._cmdlines.add(where, message, message.match[1], message.match[2])
         elif message.kind in contiguous_lines.LINES:
             self._contiguous.feed(message.kind, where, message.match)
+        elif message.kind in encryption_lines.LINES:
+            self._encryption.feed(message.kind, where, message.match)
         elif message.kind in self._readers:
             self._readers[message.kind](self, where, message.match)
 
@@ -316,7 +304,7 @@ class BootDraft:
         if kind.about is About.CRASH_KERNEL:
             self._broken_reservation = self._broken_reservation or line
         elif kind.about is About.ENCRYPTION:
-            self._encryption = self._encryption or Encryption((), quoted, where)
+            self._encryption.doubt(quoted, where)
         if len(self._broken) < _ITEMS_LIMIT:
             self._broken.append(line)
 
@@ -419,37 +407,10 @@ class BootDraft:
     def _on_xen(self, where: str, match: re.Match[str]) -> None:
         self._xen = self._xen or LogLine(match[0].strip()[:_QUOTE_LIMIT], where)
 
-    def _on_old_feature(self, where: str, match: re.Match[str]) -> None:
-        self._list_encryption(Encryption((match[1],), match[0], where))
-
-    def _on_features(self, where: str, match: re.Match[str]) -> None:
-        words = tuple(word for word in match[1].split() if word not in _NO_FEATURES)
-        self._list_encryption(Encryption(words, match[0].strip(), where))
-        # Printed in pieces: another message may have come between them.
-        self._open_lines = 0 if words else _CONTINUATION_LINES
-
-    def _list_encryption(self, found: Encryption) -> None:
-        before = self._encryption
-        is_new = before is not None and before.features != found.features
-        if before is not None and is_new and len(self._other_encryption) < _ITEMS_LIMIT:
-            self._other_encryption.append(before)
-        self._encryption = found
-
-    def _continue_features(self, message: Message) -> None:
-        match = _CONTINUED.fullmatch(message.text.strip())
-        if match is None or self._encryption is None:
-            return
-        words = tuple(word for word in match[1].split() if word not in _NO_FEATURES)
-        before = self._encryption
-        self._encryption = Encryption(
-            (*before.features, *words), f"{before.text} {match[1]}", before.where
-        )
-
     @property
     def sme(self) -> Encryption | None:
         """The line that says that SME is active."""
-        lines = (*self._other_encryption, self._encryption)
-        return next((line for line in lines if line is not None and "SME" in line.features), None)
+        return self._encryption.sme
 
     def signature(self) -> tuple[object, ...]:
         """Return what two boots must have in common to count as one."""
@@ -510,8 +471,8 @@ class BootDraft:
             ignored_words=self._contiguous.ignored,
             ramdisk=self._ramdisk,
             setup_data=tuple(self._setup_data.values()),
-            encryption=self._encryption,
-            other_encryption=tuple(self._other_encryption),
+            encryption=self._encryption.found,
+            other_encryption=tuple(self._encryption.others),
             hypervisor=self._hypervisor,
             intel=self._intel,
             xen=self._xen,
@@ -573,8 +534,6 @@ class BootDraft:
         INTEL: _on_intel,
         PARAVIRTUALIZED: _on_paravirtualized,
         XEN: _on_xen,
-        OLD_FEATURE: _on_old_feature,
-        FEATURES: _on_features,
     }
 
 
