@@ -351,12 +351,14 @@ def cut_short(arguments: tuple[str, ...], unbuffered: str, *, after: int) -> tup
     reader, writer = os.pipe()
     fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)  # less than what is printed: the writer waits
     errors, errors_end = os.pipe()
+    if not after:
+        os.close(reader)
     status = begun(arguments, unbuffered, writer, errors_end)
     os.close(writer)
     os.close(errors_end)
     if after:
         assert os.read(reader, after)
-    os.close(reader)
+        os.close(reader)
     with os.fdopen(errors, "rb") as stream:
         err = stream.read()
     return status(), err
