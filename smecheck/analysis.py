@@ -138,7 +138,8 @@ def _identified(case: Case, predicted: PredictedLoad | None) -> Identified:
     if load is not None and not all(segment.size_is_known for segment in load.segments):
         from smecheck.load.unsized import with_initrd_of
 
-        load = with_initrd_of(load, asked.initrd_size)
+        if asked.initrd is not None:
+            load = with_initrd_of(load, asked.initrd.value.size)
     if predicted is not None and predicted.segments is not None:
         load = predicted.segments
         asked = replace(asked, cmdline=None)  # what kexec passes on may differ

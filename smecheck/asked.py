@@ -6,8 +6,9 @@ from enum import Enum
 from functools import cached_property
 from typing import assert_never
 
+from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Mode
-from smecheck.record import record
+from smecheck.record import record, replace
 
 
 class Path(Enum):
@@ -65,29 +66,45 @@ class Paging(Enum):
 
 
 @record
+class GivenInitrd:
+    """The initrd as it is named: so many bytes, or a file."""
+
+    size: int
+    is_file: bool = False
+
+    @property
+    def loaded_size(self) -> int | None:
+        """Bytes of what kexec is given, which refuses a file of 0; ``None`` where there is none."""
+        return self.size if self.size or self.is_file else None
+
+
+@record
 class BootRequest:
-    """What the user says of the boot; every field may be left open."""
+    """What is said of the boot; every field may be left open.
+
+    What others than the user may say, too, has with it who says so.
+    """
 
     path: Path | None = None
-    loader: Loader | None = None
-    mode: Mode | None = None
+    loader: Known[Loader] | None = None
+    mode: Known[Mode] | None = None
     load_address: int | None = None
     """Physical ``_text``: where the kernel really runs."""
-    initrd_size: int | None = None
-    """Bytes; 0 states that there is none."""
-    cmdline: str | None = None
+    initrd: Known[GivenInitrd] | None = None
+    cmdline: Known[str] | None = None
     kaslr: Switch = Switch.AUTO
     sme: Switch = Switch.AUTO
     paging: Paging = Paging.AUTO
-    loader_origin: str = "--loader"
-    mode_origin: str = "--mode"
-    cmdline_origin: str = "--cmdline"
-    initrd_origin: str = "--initrd"
-    """Who says these, for whoever wants to know."""
-    empty_initrd: bool = False
-    """kexec is given a file without content for an initrd, which it refuses."""
     path_premise: str | None = None
     """Why ``path`` is taken to be that, where the user does not say so."""
+
+    def completed(self, *, by: BootRequest) -> BootRequest:
+        """Return the request with what it leaves open as another one says it."""
+        left_open = (None, Switch.AUTO, Paging.AUTO)
+        return replace(
+            self,
+            **{name: getattr(by, name) for name in OPTIONS if getattr(self, name) in left_open},
+        )
 
     @property
     def is_first_boot(self) -> bool:
@@ -98,4 +115,36 @@ class BootRequest:
     def is_crash(self) -> bool:
         """Whether it is said that the boot is that of a crash kernel."""
         by_path = self.path is not None and self.path.is_crash
-        return by_path or (self.mode is not None and self.mode.is_crash)
+        return by_path or (self.mode is not None and self.mode.value.is_crash)
+
+
+OPTIONS: tuple[str, ...] = tuple(
+    name for name in BootRequest.__match_args__ if name != "path_premise"
+)
+"""The names of what the user may say of the boot, in order."""
+
+
+def asked_by_options(
+    *,
+    path: Path | None = None,
+    loader: Loader | None = None,
+    mode: Mode | None = None,
+    load_address: int | None = None,
+    initrd: GivenInitrd | None = None,
+    cmdline: str | None = None,
+    kaslr: Switch = Switch.AUTO,
+    sme: Switch = Switch.AUTO,
+    paging: Paging = Paging.AUTO,
+) -> BootRequest:
+    """Return what the user says with the options of these names."""
+    return BootRequest(
+        path=path,
+        loader=None if loader is None else Known(loader, "--loader"),
+        mode=None if mode is None else Known(mode, "--mode"),
+        load_address=load_address,
+        initrd=None if initrd is None else Known(initrd, "--initrd"),
+        cmdline=None if cmdline is None else Known(cmdline, "--cmdline"),
+        kaslr=kaslr,
+        sme=sme,
+        paging=paging,
+    )

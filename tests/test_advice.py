@@ -12,7 +12,7 @@ from recorded import DATA, kernel, load_json
 from smecheck.advice.advise import advise, is_safe
 from smecheck.analysis import analyze
 from smecheck.answer import Advice, Cost, Report, Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, GivenInitrd, asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import Known, Unknown
 from smecheck.load.request import Machine
@@ -30,7 +30,7 @@ def recorded(name: str) -> Case:
     result = load_json("founding", name, "result.json")
     return Case(
         image=kernel(result["kernel"]),
-        asked=BootRequest(cmdline=result["cmdline"]),
+        asked=asked_by_options(cmdline=result["cmdline"]),
         segments=read_segments(str(folder / "segments.txt")),
         memory=read_iomem(str(folder / "iomem.txt")),
     )
@@ -40,7 +40,8 @@ def predicted(name: str, loader: Loader, **host: object) -> Case:
     question = recorded(name)
     described = replace(Host(), **host)
     mode = question.segments.mode.value if isinstance(question.segments.mode, Known) else None
-    boot = replace(question.asked, loader=loader, mode=mode, initrd_size=1032939)
+    boot = asked_by_options(loader=loader, mode=mode, initrd=GivenInitrd(1032939))
+    boot = boot.completed(by=question.asked)
     return replace(question, segments=None, asked=boot, machine=Machine(host=described))
 
 
@@ -128,7 +129,7 @@ def test_smallest_reservation_that_holds_a_load_which_is_refused() -> None:
         question,
         image=kernel("6.1.0-56-amd64"),
         memory=replace(memory, regions=regions),
-        asked=replace(question.asked, initrd_size=40 << 20),
+        asked=asked_by_options(initrd=GivenInitrd(40 << 20)).completed(by=question.asked),
     )
     report, advice = advice_on(question)
     assert not is_safe(report)
@@ -144,7 +145,7 @@ def test_smallest_reservation_that_holds_a_load_which_is_refused() -> None:
 
 
 def test_without_a_machine_only_what_needs_none_is_tried() -> None:
-    _, advice = advice_on(Case(kernel("5.0-old"), BootRequest(cmdline="nokaslr")))
+    _, advice = advice_on(Case(kernel("5.0-old"), asked_by_options(cmdline="nokaslr")))
     assert {one.cost for one in advice} == {Cost.BOOT_OPTION, Cost.KERNEL}
 
 

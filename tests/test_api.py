@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -94,6 +95,8 @@ def test_what_cannot_be_read_is_an_error_with_a_place() -> None:
     assert (caught.value.where, caught.value.exit_code) == ("/no/such/vmlinuz", 3)
     with pytest.raises(smecheck.UsageError, match="initrd '/no'"):
         founding(initrd="/no")
+    with pytest.raises(smecheck.UsageError, match="is not a regular file"):
+        founding(initrd=os.devnull)
 
 
 def test_reports_can_be_kept_and_shown() -> None:

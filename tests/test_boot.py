@@ -11,7 +11,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Paging, Path, Switch, asked_by_options
 from smecheck.boot.boot import Boot, SmeState
 from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
@@ -92,14 +92,14 @@ def test_landing_is_the_lowest_place_that_is_allowed(load: int, alignment: int) 
 
 
 def test_a_kernel_that_is_not_relocatable_stays_where_it_was_linked() -> None:
-    found = boot(BootRequest(cmdline=""), loaded(0x7F200000), image=header(relocatable=False))
+    found = boot(asked_by_options(cmdline=""), loaded(0x7F200000), image=header(relocatable=False))
     assert value_of(found.kernel_base) == 0x1000000
     assert value_of(found.kaslr) is False
     assert found.base_is_certain
     config = replace(
         OLD, header=SetupHeader(), config={"CONFIG_RELOCATABLE": "n", "CONFIG_RANDOMIZE_BASE": "y"}
     )
-    found = boot(BootRequest(cmdline=""), loaded(0x7F200000), image=config)
+    found = boot(asked_by_options(cmdline=""), loaded(0x7F200000), image=config)
     assert value_of(found.kernel_base) == 0x1000000
 
 
@@ -116,7 +116,7 @@ def test_rules_without_a_header() -> None:
 
 
 def test_a_place_that_is_stated_wins() -> None:
-    found = boot(BootRequest(load_address=0x20000000, cmdline=""), loaded())
+    found = boot(asked_by_options(load_address=0x20000000, cmdline=""), loaded())
     assert found.kernel_base == Known(0x20000000, "--load-address")
     assert found.base_is_certain
     assert value_of(found.load_address) == 0x10000000
@@ -155,7 +155,7 @@ def elf_load(role: SegmentRole) -> SegmentList:
 
 @pytest.mark.parametrize("role", [SegmentRole.KERNEL, SegmentRole.OTHER])
 def test_vmlinux_runs_where_it_is_linked(role: SegmentRole) -> None:
-    report = answer(BootRequest(cmdline="quiet"), elf_load(role), machine(), VMLINUX)
+    report = answer(asked_by_options(cmdline="quiet"), elf_load(role), machine(), VMLINUX)
     assert report.boot.kernel_base == Known(0x1000000, "a test: kernel segment, no decompressor")
     assert value_of(report.boot.kaslr) is False
     assert report.boot.base_is_certain
@@ -169,7 +169,7 @@ def test_vmlinux_runs_where_it_is_linked(role: SegmentRole) -> None:
 
 
 def test_one_segment_is_no_vmlinux() -> None:
-    found = boot(BootRequest(cmdline="quiet"), loaded(0x1000000), image=VMLINUX)
+    found = boot(asked_by_options(cmdline="quiet"), loaded(0x1000000), image=VMLINUX)
     assert value_of(found.kaslr) is True
 
 
@@ -192,18 +192,18 @@ def test_one_segment_is_no_vmlinux() -> None:
 )
 def test_nokaslr_is_a_whole_word(cmdline: str, found: bool) -> None:
     assert has_word(cmdline, "nokaslr") is found
-    assert value_of(boot(BootRequest(cmdline=cmdline), loaded()).kaslr) is not found
+    assert value_of(boot(asked_by_options(cmdline=cmdline), loaded()).kaslr) is not found
 
 
 def test_what_tells_whether_kaslr_is_on() -> None:
     off = replace(OLD, config={"CONFIG_RANDOMIZE_BASE": "n"})
-    assert value_of(boot(BootRequest(cmdline=""), loaded(), image=off).kaslr) is False
-    on = BootRequest(cmdline="nokaslr", kaslr=Switch.ON)
+    assert value_of(boot(asked_by_options(cmdline=""), loaded(), image=off).kaslr) is False
+    on = asked_by_options(cmdline="nokaslr", kaslr=Switch.ON)
     assert value_of(boot(on, loaded(), image=off).kaslr) is True
     assert isinstance(boot(BootRequest(), loaded()).kaslr, Unknown)
     of_load = replace(loaded(), cmdline=Known("nokaslr", "log:4"))
     assert value_of(boot(BootRequest(), of_load).kaslr) is False
-    assert value_of(boot(BootRequest(cmdline="quiet"), of_load).kaslr) is True
+    assert value_of(boot(asked_by_options(cmdline="quiet"), of_load).kaslr) is True
 
 
 @pytest.mark.parametrize(
@@ -221,18 +221,18 @@ def test_what_tells_whether_kaslr_is_on() -> None:
 )
 def test_last_mem_encrypt_counts(cmdline: str, value: str | None, state: SmeState) -> None:
     assert last_value(cmdline, "mem_encrypt") == value
-    assert boot(BootRequest(cmdline=cmdline)).sme is state
-    assert boot(BootRequest(cmdline=cmdline, sme=Switch.ON)).sme is SmeState.ACTIVE
-    assert boot(BootRequest(cmdline=cmdline, sme=Switch.OFF)).sme is SmeState.INACTIVE
+    assert boot(asked_by_options(cmdline=cmdline)).sme is state
+    assert boot(asked_by_options(cmdline=cmdline, sme=Switch.ON)).sme is SmeState.ACTIVE
+    assert boot(asked_by_options(cmdline=cmdline, sme=Switch.OFF)).sme is SmeState.INACTIVE
 
 
 def test_what_tells_the_paging() -> None:
     assert isinstance(boot(image=NEW).paging, Unknown)
-    assert value_of(boot(BootRequest(cmdline="no5lvl"), image=NEW).paging) == 4
-    assert isinstance(boot(BootRequest(cmdline="no5lvl=1"), image=NEW).paging, Unknown)
+    assert value_of(boot(asked_by_options(cmdline="no5lvl"), image=NEW).paging) == 4
+    assert isinstance(boot(asked_by_options(cmdline="no5lvl=1"), image=NEW).paging, Unknown)
     four = replace(NEW, header=SetupHeader(), config={"CONFIG_X86_5LEVEL": "n"})
     assert value_of(boot(image=four).paging) == 4
-    five = BootRequest(cmdline="no5lvl", paging=Paging.FIVE)
+    five = asked_by_options(cmdline="no5lvl", paging=Paging.FIVE)
     assert value_of(boot(five, image=NEW).paging) == 5
     assert value_of(boot(five, image=four).paging) == 4
     assert any("not 5 as requested" in text for text in boot(five, image=four).assumptions)
@@ -271,8 +271,8 @@ CRASH_KERNEL = machine("  10000000-1fffffff : Crash kernel")
 def test_path() -> None:
     assert boot().path is Path.KEXEC
     assert boot(memory=machine()).path is Path.FIRST_BOOT
-    assert boot(BootRequest(mode=Mode.CRASH)).path is Path.KDUMP
-    assert boot(BootRequest(mode=Mode.LOAD), loaded(), CRASH_KERNEL).path is Path.KEXEC
+    assert boot(asked_by_options(mode=Mode.CRASH)).path is Path.KDUMP
+    assert boot(asked_by_options(mode=Mode.LOAD), loaded(), CRASH_KERNEL).path is Path.KEXEC
     assert boot(None, loaded(), CRASH_KERNEL).path is Path.KDUMP
     assert boot(None, loaded(0x20000000), CRASH_KERNEL).path is Path.KEXEC
     of_load = replace(loaded(), mode=Known(Mode.CRASH, "log:9"))
@@ -289,8 +289,10 @@ def test_initrd() -> None:
     assert (whole.span, whole.size) == (place, 0x3000)
     initrd = replace(segments.of(SegmentRole.INITRD)[0], buffer_size=0x2345)
     exact = replace(segments, segments=(segments.segments[0], initrd))
-    assert boot(BootRequest(initrd_size=7), exact).initrd.span == Span.sized(0x20000000, 0x2345)
-    assert boot(BootRequest(initrd_size=7), loaded()).initrd.size == 7
+    assert boot(asked_by_options(initrd=GivenInitrd(7)), exact).initrd.span == Span.sized(
+        0x20000000, 0x2345
+    )
+    assert boot(asked_by_options(initrd=GivenInitrd(7)), loaded()).initrd.size == 7
     assert boot(None, loaded()).initrd.size == 0
     unnamed = answer(None, loaded(other=place))
     assert (unnamed.boot.initrd.span, unnamed.boot.initrd.size) == (None, 0x3000)

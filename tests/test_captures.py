@@ -9,7 +9,7 @@ from recorded import DATA, kernel, load_json, span
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import value_of
 from smecheck.read.load.segments import read_segments
@@ -30,7 +30,7 @@ def report(name: str) -> Report:
     return analyze(
         Case(
             kernel(recorded["kernel"]),
-            BootRequest(cmdline=recorded["cmdline"]),
+            asked_by_options(cmdline=recorded["cmdline"]),
             read_segments(str(folder / "segments.txt")),
             read_iomem(str(folder / "iomem.txt")),
         )

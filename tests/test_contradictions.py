@@ -89,6 +89,14 @@ def test_options_of_kexec_that_say_otherwise(
     assert problem in found.problem[0]
 
 
+def test_an_empty_file_is_an_initrd_that_kexec_refuses(tmp_path: Path) -> None:
+    (tmp_path / "initrd").touch()
+    given = ("--mode", "load", "--initrd", str(tmp_path / "initrd"))
+    for words in ("-l", "-l, --initrd=/boot/i"):
+        found = host(tmp_path, words, *given)
+        assert "Cannot read the initrd: the file is empty" in found.out, found.err
+
+
 @pytest.mark.parametrize("words", ["-a, -l", "-a, --load", "-al"])
 def test_what_a_allows_is_no_contradiction(tmp_path: Path, words: str) -> None:
     for loader in ("kexec_load", "kexec_file_load"):

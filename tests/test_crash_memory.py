@@ -11,7 +11,7 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.errors import InputError
 from smecheck.evidence import Known
@@ -36,7 +36,8 @@ SEGMENTS = segment_list(
     boot_params=Span(0x2FF00000, 0x2FF06000),
     elfcorehdr=Span(0x2FFF0000, 0x30000000),
 )
-CRASH = BootRequest(mode=Mode.CRASH, sme=Switch.ON)
+CRASH = asked_by_options(mode=Mode.CRASH, sme=Switch.ON)
+QUIET = asked_by_options(mode=Mode.CRASH, sme=Switch.ON, cmdline="quiet")
 
 
 def asked(request: BootRequest, host: Host, loader: Loader) -> Report:
@@ -80,7 +81,7 @@ def test_only_what_leaves_both_is_outside() -> None:
     ],
 )
 def test_where_kaslr_may_go(host: Host, loader: Loader, reaches: bool) -> None:
-    report = asked(replace(CRASH, cmdline="quiet"), host, loader)
+    report = asked(QUIET, host, loader)
     assert report.kaslr is not None
     assert bool(slots_within(report.kaslr.slots, AREA)) is reaches
     is_premise = any("crashkernel=…,cma" in text for text in report.assumptions)
@@ -89,11 +90,11 @@ def test_where_kaslr_may_go(host: Host, loader: Loader, reaches: bool) -> None:
 
 def test_areas_that_are_asked_for_and_not_told() -> None:
     host = Host(source="h", cmdline=Known("ro crashkernel=256M crashkernel=1G,cma", "h: cmdline"))
-    report = asked(replace(CRASH, cmdline="quiet"), host, Loader.KEXEC_FILE_LOAD)
+    report = asked(QUIET, host, Loader.KEXEC_FILE_LOAD)
     assert report.kaslr is None
     assert any("crashkernel=1G,cma" in text for text in report.not_checked)
     old = replace(host, kernel_release=Known("6.16.0", "h"))
-    assert asked(replace(CRASH, cmdline="quiet"), old, Loader.KEXEC_FILE_LOAD).kaslr is not None
+    assert asked(QUIET, old, Loader.KEXEC_FILE_LOAD).kaslr is not None
 
 
 def read(text: str) -> list[Span]:

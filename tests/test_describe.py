@@ -23,7 +23,7 @@ from test_config import CONFIG, embedding
 from test_symbol_list import OLD, filler, listed
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import Known, Unknown
 from smecheck.kernel.image import KernelImage, SetupHeader
@@ -93,7 +93,7 @@ NOT_DESCRIBED = "not in the description"
 REQUESTS = {
     "alone": BootRequest(),
     "placed": BootRequest(load_address=0x7C000000, kaslr=Switch.OFF),
-    "started": BootRequest(cmdline="mem_encrypt=on no5lvl", initrd_size=0x4000000),
+    "started": asked_by_options(cmdline="mem_encrypt=on no5lvl", initrd=GivenInitrd(0x4000000)),
 }
 
 
@@ -220,7 +220,7 @@ def load_of(folder: str, name: str) -> tuple[BootRequest, SegmentList, MemoryMap
     recorded = load_json(folder, name, "result.json")
     path = DATA / folder / name
     return (
-        BootRequest(cmdline=recorded["cmdline"]),
+        asked_by_options(cmdline=recorded["cmdline"]),
         read_segments(str(path / "segments.txt")),
         read_iomem(str(path / "iomem.txt")),
         recorded["kernel"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import re
 import subprocess
@@ -18,6 +19,8 @@ from commandline import PROGRAM, ROOT, call, environment, run, validator
 from fleet_machines import KERNELS, LOADS, MIB, OLD, PROVEN, Layout, machines, write_inventory
 
 import smecheck
+from smecheck.asked import OPTIONS
+from smecheck.case import Case
 from smecheck.checks.tolerance import Tolerance
 from smecheck.engine.run import FleetRun, Tally
 from smecheck.engine.task import Asked
@@ -25,7 +28,8 @@ from smecheck.engine.workers import InThisProcess
 from smecheck.fleets.classes import reason_of
 from smecheck.fleets.row import Answer, Row
 from smecheck.fleets.summary import Summary
-from smecheck.read.fleet.described import Described, Said
+from smecheck.read.case import SHORT_CUTS
+from smecheck.read.fleet.described import Described, Said, case_of_described
 from smecheck.read.fleet.machine import Machine
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.report.fleet_words import headline_of
@@ -212,6 +216,7 @@ def small(**more: object) -> dict[str, Any]:
         ({"id": "a", "iomem": 5}, "malformed", "iomem: a text, or the name of a file"),
         ({"id": "a", "iomem": "0-0 : a\n00000000-00000000 : b\n"}, "wrong-kind", "without root"),
         (small(initrd="much"), "malformed", "initrd: 'much' is not a size"),
+        (small(initrd=os.devnull), "malformed", "as a file: is not a regular file"),
         (small(loader="grub"), "malformed", "loader: unknown value 'grub'"),
         (small(host=[]), "malformed", "host: an object"),
         (small(host={"kexec_tool": "2"}), "malformed", "kexec_tool"),
@@ -233,6 +238,43 @@ def test_a_machine_that_cannot_be_asked_is_a_row(
     assert bad["error"]["help"]
     assert (bad["verdict"], bad["exit_code"]) == (None, 3)
     assert good["error"] is None
+
+
+def test_the_command_line_hides_no_mistake(tmp_path: Path) -> None:
+    """But the file of an initrd may be elsewhere, where it is said how large it is."""
+    said = ("--mode", "crash", "--loader", "kexec_load", "--initrd", "1M")
+    bad, good = fleet(
+        tmp_path, small(mode="dump"), small(id="b", loader=None, initrd="/no/initrd"), more=said
+    )
+    assert bad["error"]["message"].startswith("mode: unknown value 'dump'")
+    assert (good["error"], good["traits"]["path"]) == (None, "kdump")
+
+
+SAID: dict[str, object] = {
+    "path": "kdump",
+    "loader": "kexec_load",
+    "mode": "crash",
+    "load_address": "16M",
+    "initrd": 0,
+    "cmdline": "",
+    "kaslr": "off",
+    "sme": "on",
+    "paging": 5,
+    "kexec_tools": "2.0.25",
+    "running_kernel": "6.1.0",
+    "cpus": 4,
+    "mem_min": "1M",
+    "mem_max": "2M",
+}
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, *SHORT_CUTS])
+def test_whatever_a_machine_says_is_asked(name: str) -> None:
+    def asked_of(**words: object) -> Case:
+        return case_of_described(Described("a", "i:1", {"id": "a", **words}, ""), image, Said())
+
+    image = read_kernel(str(PROVEN[0]))
+    assert asked_of(**{name: SAID[name]}) != asked_of()
 
 
 def test_texts_may_be_in_files(tmp_path: Path) -> None:

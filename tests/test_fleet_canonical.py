@@ -12,7 +12,7 @@ from fleet_machines import KERNELS, Layout
 from recorded import DATA
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, GivenInitrd, asked_by_options
 from smecheck.asked import Path as Boot
 from smecheck.case import Case
 from smecheck.checks.tolerance import Tolerance
@@ -31,8 +31,10 @@ from smecheck.span import Span, SpanSet
 
 ASKED = (
     BootRequest(),
-    BootRequest(mode=Mode.CRASH, loader=Loader.KEXEC_LOAD, cmdline="nokaslr", initrd_size=20 << 20),
-    BootRequest(mode=Mode.LOAD, loader=Loader.KEXEC_FILE_LOAD, cmdline="quiet"),
+    asked_by_options(
+        mode=Mode.CRASH, loader=Loader.KEXEC_LOAD, cmdline="nokaslr", initrd=GivenInitrd(20 << 20)
+    ),
+    asked_by_options(mode=Mode.LOAD, loader=Loader.KEXEC_FILE_LOAD, cmdline="quiet"),
     BootRequest(path=Boot.FIRST_BOOT),
 )
 MAPS = sorted(

@@ -12,7 +12,7 @@ from recorded import DATA, kernel, load_json, span
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import asked_by_options
 from smecheck.boot.boot import SME_IS_ON
 from smecheck.case import Case
 from smecheck.checks.finding import Severity
@@ -35,7 +35,7 @@ def report(name: str) -> Report:
     folder = DATA / "founding" / name
     recorded = result(name)
     moved = "nokaslr" not in recorded["cmdline"]
-    request = BootRequest(
+    request = asked_by_options(
         cmdline=recorded["cmdline"],
         load_address=int(recorded["text"], 16) if moved else None,
     )

@@ -14,7 +14,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Report
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, GivenInitrd, asked_by_options
 from smecheck.boot.case_as_asked import with_memory
 from smecheck.case import Case
 from smecheck.evidence import Known, value_of
@@ -37,10 +37,10 @@ def question(name: str, load: dict[str, Any]) -> Case:
     """Ask for a load: the log of the first kernel, and what kexec was given."""
     return Case(
         image=kernel(RESULTS[name]["second"]),
-        asked=BootRequest(
+        asked=asked_by_options(
             loader=Loader(load["loader"]),
             mode=Mode(load["mode"]),
-            initrd_size=load["initrd_size"],
+            initrd=GivenInitrd(load["initrd_size"]),
             cmdline=load["cmdline"],
         ),
         log=read_dmesg(str(FOLDER / name / "dmesg.txt")),
@@ -97,7 +97,7 @@ def second_boot(name: str) -> tuple[Report, dict[str, Any]]:
     report = analyze(
         Case(
             kernel(RESULTS[name]["second"]),
-            BootRequest(cmdline=boot2["cmdline"]),
+            asked_by_options(cmdline=boot2["cmdline"]),
             recorded(name, boot2["load"]),
             log=read_dmesg(str(FOLDER / name / "dmesg.txt")),
         )

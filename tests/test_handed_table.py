@@ -9,7 +9,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, asked_by_options
 from smecheck.case import Case
 from smecheck.load.segments import SegmentList
 from smecheck.machine.memory import MapKind
@@ -101,7 +101,7 @@ NEW = kernel("7.3.4+deb13-cloud-amd64")
 def alone(guest: str, load: str) -> Report:
     """Ask about a load with nothing but its own text."""
     recorded = read_segments(str(GUESTS / guest / f"{load}.load.txt"))
-    return analyze(Case(NEW, BootRequest(cmdline="nokaslr"), recorded))
+    return analyze(Case(NEW, asked_by_options(cmdline="nokaslr"), recorded))
 
 
 def test_it_is_the_memory_where_nothing_else_tells() -> None:

@@ -14,7 +14,7 @@ from recorded import kernel, segment_list
 import smecheck.analysis
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.read.machine.iomem import parse_iomem
 from smecheck.record import replace
@@ -28,7 +28,7 @@ def report(boot_params: int, sme: Switch = Switch.AUTO, init_size: int = 0xD4100
     load = segment_list(
         kernel=Span.sized(0x10000000, init_size), boot_params=Span.sized(boot_params, 0x4000)
     )
-    request = BootRequest(cmdline="nokaslr mem_encrypt=on", sme=sme)
+    request = asked_by_options(cmdline="nokaslr mem_encrypt=on", sme=sme)
     return analyze(Case(OLD, request, load, MACHINE))
 
 

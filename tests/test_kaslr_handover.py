@@ -10,7 +10,7 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import asked_by_options
 from smecheck.boot.decompressor import unpack_rules
 from smecheck.boot.kaslr.places import Places, possible_places
 from smecheck.case import Case
@@ -104,7 +104,7 @@ def of_load(host: Host, loader: Loader, mode: Mode = Mode.LOAD) -> Report:
     )
     question = Case(
         NEW,
-        BootRequest(mode=mode, cmdline="quiet"),
+        asked_by_options(mode=mode, cmdline="quiet"),
         segments,
         parse_iomem(IOMEM, "iomem"),
         machine=Machine(host=host),

@@ -13,7 +13,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Verdict
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, Paging, Path, Switch, asked_by_options
 from smecheck.boot.kaslr.slots import KaslrSweep
 from smecheck.case import Case
 from smecheck.checks import needs
@@ -332,7 +332,7 @@ def test_first_boots_agree_with_the_rules(case_id: str) -> None:
         if entry.span
     )
     memory = replace(parse_iomem(text, "iomem"), missing=Missing.NOTHING)
-    request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
+    request = asked_by_options(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
     question = Case(kernel("5.0-old"), request, None, memory, early=early)
     sweep = swept(question)
     assert sweep.collisions is not None
@@ -354,7 +354,7 @@ def test_maps_that_contradict_each_other_are_counted_without_looking_at_every_gi
     memory = replace(
         parse_iomem("00001000-7fffffff : System RAM", "iomem"), missing=Missing.NOTHING
     )
-    request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
+    request = asked_by_options(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
     question = Case(kernel("5.0-old"), request, None, memory, early=early)
     sweep = swept(replace(question, early=replace(early, five_levels=Known(True, "a test"))))
     assert sweep.collisions is not None
@@ -373,7 +373,7 @@ def test_an_initrd_that_no_machine_holds_takes_no_memory() -> None:
     text = "schema: smecheck/boot-v1\ne820: [{start: 16M, end: 2G, type: 1}]\nsetup_data: []\n"
     text += f"initrd: {{start: 0x7f000000, size: {1 << 63}}}\n"
     early = read_boot_description(text, "boot.yaml")
-    request = BootRequest(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
+    request = asked_by_options(path=Path.FIRST_BOOT, cmdline="mem_encrypt=on")
     question = Case(kernel("5.0-old"), request, None, None, early=early)
     tracemalloc.start()
     try:

@@ -11,7 +11,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest
+from smecheck.asked import GivenInitrd, asked_by_options
 from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known, value_of
@@ -122,7 +122,7 @@ def test_what_kexec_refuses_for_its_options_is_refused_so(
 ) -> None:
     host = Host("h", kexec_tools=Known(version, "t"), kexec_options=tuple(run["words"]))
     image = replace(kernel("5.0-old"), kind=KernelKind.BZIMAGE)
-    boot = BootRequest(initrd_size=0)
+    boot = asked_by_options(initrd=GivenInitrd(0))
     report = analyze(Case(image, boot, memory=IOMEM, machine=Machine(host)))
     assert report.segments is not None
     refusal = report.segments.refusal or ""
@@ -134,7 +134,7 @@ def test_what_kexec_refuses_for_its_options_is_refused_so(
 
 def loaded(*options: str) -> Report:
     machine = Machine(Host(source="host.yaml", kexec_options=options))
-    boot = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd_size=0)
+    boot = asked_by_options(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd=GivenInitrd(0))
     return analyze(Case(kernel("5.0-old"), boot, memory=IOMEM, machine=machine))
 
 
@@ -159,7 +159,9 @@ def test_memory_that_the_command_line_excludes_is_used_all_the_same() -> None:
         "7f000000-7fffffff : Reserved\n",
         "iomem",
     )
-    boot = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd_size=0, cmdline="nokaslr")
+    boot = asked_by_options(
+        loader=Loader.KEXEC_LOAD, mode=Mode.LOAD, initrd=GivenInitrd(0), cmdline="nokaslr"
+    )
     question = Case(kernel("5.0-old"), boot, memory=memory, firmware=firmware)
     report = analyze(question)
     assert report.segments is not None

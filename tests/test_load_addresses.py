@@ -7,7 +7,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.load.request import Machine
@@ -35,8 +35,8 @@ def said(request: BootRequest, **facts: object) -> set[str]:
     return {who for who in ALL if who in text.replace(f"{OLD_32BIT} of {TOOLS}", OLD_32BIT)}
 
 
-FILE = BootRequest(loader=Loader.KEXEC_FILE_LOAD, mode=Mode.LOAD)
-CALL = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD)
+FILE = asked_by_options(loader=Loader.KEXEC_FILE_LOAD, mode=Mode.LOAD)
+CALL = asked_by_options(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ CALL = BootRequest(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD)
         (BootRequest(), {}, ALL),
         (BootRequest(path=Path.FIRST_BOOT), {}, set()),
         (FILE, {}, {CMA, BELOW}),
-        (replace(FILE, mode=Mode.CRASH), {}, {BELOW}),
+        (asked_by_options(mode=Mode.CRASH).completed(by=FILE), {}, {BELOW}),
         (FILE, {"kernel_release": "7.3.4"}, {CMA}),
         (FILE, {"kernel_release": "6.12.0"}, set()),
         (FILE, {"kernel_release": "6.1.0"}, {BELOW}),
@@ -81,7 +81,7 @@ def test_no_proof_for_a_loader_that_is_said_to_reserve_less(
     host = Host(source="h", kexec_options=(word,))
     if tools is not None:
         host = replace(host, kexec_tools=Known(tools, "h"))
-    request = BootRequest(loader=loader, mode=Mode.LOAD)
+    request = asked_by_options(loader=loader, mode=Mode.LOAD)
     report = analyze(Case(NEW, request, machine=Machine(host=host)))
     assert report.verdict is verdict
     is_void = verdict is Verdict.UNDECIDED

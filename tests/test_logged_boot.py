@@ -9,7 +9,7 @@ import pytest
 from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Switch, asked_by_options
 from smecheck.boot import boot as boots
 from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
@@ -68,7 +68,7 @@ def test_a_first_boot_has_the_logs_command_line() -> None:
     assert value_of(boot.kaslr) is False
     other = replace(KERNEL, release=Known("6.12.118+deb12-amd64", "a test"))
     assert isinstance(analyze(Case(other, first, log=log)).boot.cmdline, Unknown)
-    kexec = BootRequest(loader=Loader.KEXEC_FILE_LOAD, mode=Mode.LOAD)
+    kexec = asked_by_options(loader=Loader.KEXEC_FILE_LOAD, mode=Mode.LOAD)
     told = analyze(Case(KERNEL, kexec, log=log)).boot.cmdline
     assert "crashkernel" not in (value_of(told) or "")
     # It reserves memory for a crash kernel: that is what is asked about where nobody says.
@@ -81,7 +81,7 @@ def test_a_first_boot_has_the_logs_command_line() -> None:
 def test_that_the_size_of_the_runtime_map_is_assumed_is_said(name: str, is_efi: bool) -> None:
     log = read_dmesg(str(LOGS / f"{name}.boot1.dmesg.txt"))
     for loader in Loader:
-        request = BootRequest(loader=loader, mode=Mode.LOAD, initrd_size=0)
+        request = asked_by_options(loader=loader, mode=Mode.LOAD, initrd=GivenInitrd(0))
         said = analyze(Case(KERNEL, request, log=log)).assumptions
         told = [text for text in said if "the EFI runtime map that kexec hands over" in text]
         assert bool(told) is is_efi
@@ -95,7 +95,7 @@ LEAVES_EFI_OPEN = "the e820 table stands for the EFI memory map"
 def places_of_first_boot(lines: list[str]) -> tuple[int, bool]:
     """Return how many places KASLR has, and whether it is open if there is an EFI memory map."""
     log = read_dmesg(NamedStream.of("dmesg", "\n".join(lines).encode()))
-    asked = BootRequest(path=boots.Path.FIRST_BOOT, cmdline="")
+    asked = asked_by_options(path=boots.Path.FIRST_BOOT, cmdline="")
     report = analyze(Case(kernel("6.1.0-56-amd64"), asked, log=log))
     assert report.kaslr is not None
     return report.kaslr.slots.count, any(LEAVES_EFI_OPEN in text for text in report.not_checked)

@@ -10,7 +10,7 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.load.segments import Mode
@@ -181,7 +181,7 @@ def answer(memory: MemoryMap | None = None, log: KernelLog | None = None) -> Rep
         "kernel": Span.sized(0x6F400000, 0xD41000),
         "boot_params": Span.sized(0x98000, 0x2000),
     }
-    request = BootRequest(cmdline="nokaslr mem_encrypt=on", mode=Mode.LOAD)
+    request = asked_by_options(cmdline="nokaslr mem_encrypt=on", mode=Mode.LOAD)
     return analyze(Case(kernel("5.0-old"), request, segment_list(**spans), memory, log=log))
 
 

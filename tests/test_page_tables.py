@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Paging, Path, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.kernel.image import KernelImage, SetupHeader
 from smecheck.machine.memory import MemoryMap
@@ -203,7 +203,8 @@ def test_not_exact_where_another_built_the_tables() -> None:
 def test_not_exact_where_facts_are_missing() -> None:
     unaligned = Span.sized(0x20000001, PAGE)
     assert not place(initrd=unaligned).written_is_exact
-    assert not place(replace(UNMOVED, initrd_size=PAGE)).written_is_exact
+    sized = asked_by_options(initrd=GivenInitrd(PAGE)).completed(by=UNMOVED)
+    assert not place(sized).written_is_exact
     assert not place(other=Span.sized(0x20000000, PAGE)).written_is_exact
     assert place(initrd=Span.sized(0x20000000, PAGE)).written_is_exact
     assert not place(image=NEW).written_is_exact  # 4 or 5 levels

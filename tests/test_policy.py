@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from smecheck.asked import OPTIONS, BootRequest, GivenInitrd
 from smecheck.asked import Path as BootPath
 from smecheck.builds.policy import Policy
 from smecheck.checks.catalogue import RULES
 from smecheck.checks.finding import Severity
 from smecheck.errors import MalformedInput, UnreadableInput
+from smecheck.evidence import Known
 from smecheck.load.segments import Loader, Mode
 from smecheck.programs.gate import known_rules
 from smecheck.read.build.policy import parse_policy, read_policy
@@ -55,9 +57,9 @@ def test_the_sample() -> None:
     machine = read.machines[2]
     assert Path(machine.files["iomem"].path).samefile(SAMPLES / "dead-kdump" / "iomem.txt")
     assert machine.crash_region == Span(0x76000000, 0x7E000000)
-    assert machine.request.mode is Mode.CRASH
-    assert machine.request.loader is Loader.KEXEC_FILE_LOAD
-    assert machine.request.initrd_size == 1032939
+    assert machine.request.mode == Known(Mode.CRASH, "--mode")
+    assert machine.request.loader == Known(Loader.KEXEC_FILE_LOAD, "--loader")
+    assert machine.request.initrd == Known(GivenInitrd(1032939), "--initrd")
     Draft202012Validator(SCHEMA).validate(
         json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
     )
@@ -73,15 +75,17 @@ def test_names_are_taken_from_the_policys_folder() -> None:
 
 def test_everything_of_a_machine() -> None:
     (machine,) = policy(
-        MACHINE.replace("mode: crash", "path: kdump")
-        + ", host: h.yaml, segments: s, dmesg: d, memmap: m, crash_region: {start: 1M, end: 2M},"
+        MACHINE + ", path: kdump, loader: kexec_load"
+        ", host: h.yaml, segments: s, dmesg: d, memmap: m, crash_region: {start: 1M, end: 2M},"
         " load_address: 16M, initrd: 0x1000, cmdline: '', kaslr: off, sme: on, paging: 5,"
         " mem_min: 1M, mem_max: 0x1fffff}"
     ).machines
     assert sorted(machine.files) == ["dmesg", "host", "iomem", "memmap", "segments"]
+    nothing = BootRequest()
+    assert all(getattr(machine.request, name) != getattr(nothing, name) for name in OPTIONS)
     assert machine.request.path is BootPath.KDUMP
     assert machine.request.load_address == 16 << 20
-    assert machine.request.cmdline == ""
+    assert machine.request.cmdline == Known("", "--cmdline")
     assert machine.crash_region == Span(1 << 20, 2 << 20)
     assert machine.window == Span(1 << 20, 2 << 20)
 

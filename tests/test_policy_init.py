@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from commandline import SAMPLES, run
 
+from smecheck.asked import GivenInitrd
+from smecheck.evidence import Known
 from smecheck.programs.gate import read_policy
 
 OLD, NEW = (
@@ -64,8 +66,8 @@ def test_every_key_in_a_comment_may_be_uncommented(folder: Path) -> None:
     assert read.rules["SME013"]
     assert read.thresholds[0].min_slack == 1 << 20
     assert read.waivers[0].check == "SME030"
-    assert read.machines[0].request.initrd_size == 64 << 20
-    assert read.machines[0].request.cmdline == "mem_encrypt=on"
+    assert read.machines[0].request.initrd == Known(GivenInitrd(64 << 20), "--initrd")
+    assert read.machines[0].request.cmdline == Known("mem_encrypt=on", "--cmdline")
 
 
 def test_without_a_reservation_kdump_is_a_comment(folder: Path) -> None:

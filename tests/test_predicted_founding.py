@@ -14,7 +14,7 @@ from test_founding_failure import EXPERIMENTS, expected_verdict, result
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import GivenInitrd, asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import Known
 from smecheck.load.naming import name_segments
@@ -54,11 +54,11 @@ def command(name: str) -> dict[str, Any]:
 def predicted(name: str, **changes: Any) -> Report:
     told, recorded = command(name), result(name)
     moved = "nokaslr" not in recorded["cmdline"]
-    boot = BootRequest(
+    boot = asked_by_options(
         loader=told["loader"],
         mode=told["mode"],
         cmdline=told["cmdline"],
-        initrd_size=INITRD_SIZE,
+        initrd=GivenInitrd(INITRD_SIZE),
         load_address=int(recorded["text"], 16) if moved else None,
     )
     image = kernel(changes.pop("kernel", recorded["kernel"]))
@@ -122,7 +122,7 @@ def hacked(old: Report) -> Case:
 
     segments = tuple(sorted(map(moved, old.segments.segments), key=lambda one: one.span))
     given = replace(old.segments, segments=segments, predicted=False, source="hack.yaml")
-    boot = BootRequest(cmdline="nokaslr mem_encrypt=on", mode=Mode.CRASH)
+    boot = asked_by_options(cmdline="nokaslr mem_encrypt=on", mode=Mode.CRASH)
     return Case(kernel("5.0-old"), boot, given, old.memory)
 
 

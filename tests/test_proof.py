@@ -11,7 +11,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Paging, Path, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.identity import identify
@@ -34,6 +34,10 @@ UNMOVED = BootRequest(kaslr=Switch.OFF)
 OLD, LUCKY, NEW = kernel("5.0-old"), kernel("5.0-lucky"), kernel("6.1.0-56-amd64")
 RFC = kernel("5.0-rfc")
 PAGE = 0x1000
+
+
+def with_initrd(size: int, asked: BootRequest) -> BootRequest:
+    return asked_by_options(initrd=GivenInitrd(size)).completed(by=asked)
 
 
 def report(image: KernelImage, request: BootRequest | None = None) -> Report:
@@ -157,7 +161,7 @@ def test_old_kernels_are_not_covered(name: str) -> None:
     assert kexec.written_margin == 0xD41000 - 0xE07000
     # No initrd was named, so the proof allows for one of up to 1 GiB.
     assert kexec.worst_margin == 0xD41000 - 0xE2B000
-    none = path("kexec", proof(kernel(name), replace(UNMOVED, initrd_size=0)))
+    none = path("kexec", proof(kernel(name), with_initrd(0, UNMOVED)))
     assert none.worst_margin == 0xD41000 - 0xE1B000
 
 
@@ -248,12 +252,12 @@ HEADER_ALONE = replace(OLD, symbols={}, sections=(), loads=())
 
 def test_an_initrd_eats_the_margin_only_when_it_is_huge() -> None:
     four = replace(UNMOVED, paging=Paging.FOUR)
-    plain = path("kexec", proof(NEW, replace(four, initrd_size=0)))
+    plain = path("kexec", proof(NEW, with_initrd(0, four)))
     for size, lost in ((1 << 30, 0), (235 << 30, 0), ((235 << 30) + 1, 2 << 20)):
-        found = path("kexec", proof(NEW, replace(four, initrd_size=size)))
+        found = path("kexec", proof(NEW, with_initrd(size, four)))
         assert plain.margin - found.margin == lost
         assert plain.worst_margin - found.worst_margin >= 0x10000
-    section_only = proof(bare(NEW, loads=()), replace(four, initrd_size=236 << 30))
+    section_only = proof(bare(NEW, loads=()), with_initrd(236 << 30, four))
     assert not section_only.holds
 
 
@@ -291,7 +295,7 @@ NOTHING_SAID = {Way.KEXEC, Way.BOOT_LOADER, Way.EFI_STUB, Way.KASLR}
     ("image", "request_", "ways"),
     [
         (NEW, BootRequest(), NOTHING_SAID),
-        (NEW, BootRequest(initrd_size=1 << 20), NOTHING_SAID),
+        (NEW, asked_by_options(initrd=GivenInitrd(1 << 20)), NOTHING_SAID),
         (NEW, UNMOVED, NOTHING_SAID - {Way.KASLR}),
         (RFC, BootRequest(), NOTHING_SAID - {Way.EFI_STUB}),
         (OLD, BootRequest(), NOTHING_SAID - {Way.EFI_STUB}),

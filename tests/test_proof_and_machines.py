@@ -18,7 +18,7 @@ from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Path, Switch, asked_by_options
 from smecheck.boot.boot import SME_IS_ON
 from smecheck.case import Case
 from smecheck.checks.finding import Effect
@@ -179,12 +179,15 @@ def confirm(image: KernelImage, example: Counterexample) -> None:
     assert any(f.effect is Effect.COLLISION and f.condition == SME_IS_ON for f in found.findings)
 
 
+SIZES = [None, *map(GivenInitrd, (0, PAGE, 40 << 20))]
+
+
 @settings(max_examples=300)
 @given(st.randoms(use_true_random=True))
 def test_each_counterexample_collides(random: Random) -> None:
     image = an_image(random)
-    initrd_size, boot = random.choice([None, 0, PAGE, 40 << 20]), random.choice(list(Path))
-    found = analyze(Case(image, BootRequest(path=boot, initrd_size=initrd_size)))
+    initrd, boot = random.choice(SIZES), random.choice(list(Path))
+    found = analyze(Case(image, asked_by_options(path=boot, initrd=initrd)))
     assert found.proof is not None
     for path in found.proof.paths:
         if path.counterexample is not None:
@@ -199,7 +202,7 @@ def test_each_counterexample_collides(random: Random) -> None:
 @pytest.mark.parametrize("size", [236 << 30, 300 << 30])
 def test_a_section_outgrown_by_its_initrd_has_a_counterexample(size: int) -> None:
     image = IMAGES["6.1.0-56-amd64"]
-    found = analyze(Case(image, BootRequest(initrd_size=size)))
+    found = analyze(Case(image, asked_by_options(initrd=GivenInitrd(size))))
     (elf,) = (path for path in found.proof.paths if path.path is Way.ELF)  # type: ignore[union-attr]
     assert not elf.holds
     assert elf.counterexample is not None

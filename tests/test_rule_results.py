@@ -10,7 +10,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.checks import (
     apply,
@@ -49,7 +49,7 @@ def outcomes(report: Report, outcome: Outcome) -> set[str]:
 
 
 def bare(image: KernelImage, **request: object) -> Report:
-    return analyze(Case(image, BootRequest(**request)))  # type: ignore[arg-type]
+    return analyze(Case(image, asked_by_options(**request)))  # type: ignore[arg-type]
 
 
 def test_a_bare_kernel_is_asked_what_needs_no_machine() -> None:

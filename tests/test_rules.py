@@ -15,7 +15,7 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Paging, Path, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.checks import catalogue
 from smecheck.checks.catalogue import RULES
@@ -47,9 +47,11 @@ NEW = kernel("6.1.0-56-amd64")
 NEWER = kernel("6.12.117+deb12-amd64")
 PAGE, FRAME, GIB = 0x1000, 2 << 20, 1 << 30
 WRITTEN_END, WORST_END, MAPPED_END = 0x10E07000, 0x10E2B000, 0x11000000
-UNMOVED = BootRequest(cmdline="nokaslr mem_encrypt=on", sme=Switch.ON)
-PREDICTED_CRASH = replace(UNMOVED, mode=Mode.CRASH, loader=Loader.KEXEC_LOAD)
-HIDDEN_INITRD = replace(UNMOVED, initrd_size=1 << 20)
+UNMOVED = asked_by_options(cmdline="nokaslr mem_encrypt=on", sme=Switch.ON)
+PREDICTED_CRASH = asked_by_options(
+    loader=Loader.KEXEC_LOAD, mode=Mode.CRASH, cmdline="nokaslr mem_encrypt=on", sme=Switch.ON
+)
+HIDDEN_INITRD = asked_by_options(initrd=GivenInitrd(1 << 20)).completed(by=UNMOVED)
 """An initrd without a place: the number of page-table pages is not exact."""
 
 
@@ -245,7 +247,7 @@ def old16(rule: str, what: str, initrd: Span, *seen: Seen) -> Example:
 
 def moved(rule: str, what: str, base: int, *seen: Seen) -> Example:
     """Return a load that KASLR moved to ``base``."""
-    request = BootRequest(cmdline="mem_encrypt=on", load_address=base, sme=Switch.ON)
+    request = asked_by_options(cmdline="mem_encrypt=on", load_address=base, sme=Switch.ON)
     spans = {"kernel": at(0x20000000, 0xC03000), "boot_params": FAR}
     return Example(rule, what, seen, spans, with_header(OLD, init_size=0xC03000), request)
 
@@ -266,7 +268,9 @@ def below_pref(rule: str, what: str, *seen: Seen, request: BootRequest = UNMOVED
 
 def sized(what: str, size: int, paging: Paging, *seen: Seen) -> Example:
     """Return an initrd of which only the size is known."""
-    request = BootRequest(initrd_size=size, paging=paging, kaslr=Switch.OFF, sme=Switch.ON)
+    request = asked_by_options(
+        initrd=GivenInitrd(size), paging=paging, kaslr=Switch.OFF, sme=Switch.ON
+    )
     return Example("SME009", what, seen, image=NEW, request=request)
 
 
@@ -381,10 +385,11 @@ INSTRUMENTED = "before the kernel's page tables is instrumented"
 STRANGER = Misfit("bzImage", "vmlinux", "the release", "6.1.0-55", "6.1.0-56")
 UNNAMED = "this unnamed segment is the initrd"
 DECOMPRESSOR = "the tables in use at that moment are the decompressor's"
-HIDDEN_CRASH = replace(HIDDEN_INITRD, mode=Mode.CRASH)
-MOVED = BootRequest(cmdline="mem_encrypt=off", load_address=0x30000000)
-OPEN = BootRequest(cmdline="mem_encrypt=off")
-CRASH, LOAD = replace(UNMOVED, mode=Mode.CRASH), replace(UNMOVED, mode=Mode.LOAD)
+HIDDEN_CRASH = asked_by_options(mode=Mode.CRASH).completed(by=HIDDEN_INITRD)
+MOVED = asked_by_options(cmdline="mem_encrypt=off", load_address=0x30000000)
+OPEN = asked_by_options(cmdline="mem_encrypt=off")
+CRASH = asked_by_options(mode=Mode.CRASH).completed(by=UNMOVED)
+LOAD = asked_by_options(mode=Mode.LOAD).completed(by=UNMOVED)
 FIRST_BOOT = replace(UNMOVED, path=Path.FIRST_BOOT)
 ELSEWHERE = replace(UNMOVED, load_address=0x10200000)
 A_PAGE_MORE = at(0x10000000, 0xD42000)

@@ -9,7 +9,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch, asked_by_options
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.boot.early_boot import EarlyBoot
 from smecheck.case import Case
@@ -140,7 +140,7 @@ def of_build(image: KernelImage, known: Told) -> KernelImage:
 
 
 def answer(known: Told, segments: SegmentList, words: str, image: KernelImage = OLD) -> Report:
-    request = BootRequest(cmdline=f"{words} {known.words}".strip())
+    request = asked_by_options(cmdline=f"{words} {known.words}".strip())
     return analyze(Case(of_build(image, known), request, segments, MEMORY, log=known.log))
 
 
@@ -211,7 +211,7 @@ RUNNING = parse_iomem(
 
 def first_boot(boot_params: int, known: Told, **words: object) -> Report:
     early: EarlyBoot = read_boot_description(FIRST_BOOT.format(hex(boot_params)), "boot.yaml")
-    request = replace(BootRequest(path=Path.FIRST_BOOT, kaslr=Switch.OFF), **words)
+    request = asked_by_options(path=Path.FIRST_BOOT, kaslr=Switch.OFF, **words)  # type: ignore[arg-type]
     image = of_build(OLD, known)
     return analyze(Case(image, request, None, RUNNING, log=known.log, early=early))
 

@@ -11,7 +11,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch, asked_by_options
 from smecheck.boot.boot import Boot, SmeState
 from smecheck.case import Case
 from smecheck.evidence import Known, Unknown
@@ -46,7 +46,7 @@ def built(image: KernelImage, default: str) -> KernelImage:
 
 
 def answer(image: KernelImage, cmdline: str | None, path: Path = Path.KEXEC) -> Report:
-    return analyze(Case(image, BootRequest(cmdline=cmdline, path=path)))
+    return analyze(Case(image, asked_by_options(cmdline=cmdline, path=path)))
 
 
 def state(image: KernelImage, cmdline: str | None, path: Path = Path.KEXEC) -> SmeState:
@@ -134,7 +134,7 @@ def test_a_running_kernel_of_that_release_may_deny_what_the_release_says() -> No
     named = replace(NEW, release=Known("7.3.4", "the banner"))
     log = of_log("SME")
     ran = replace(log.boot, release=Known("7.3.4", "dmesg.txt:1"), cmdline=Known("ro", "dmesg:2"))
-    request = BootRequest(cmdline="quiet", path=Path.KEXEC)
+    request = asked_by_options(cmdline="quiet", path=Path.KEXEC)
     found = analyze(Case(named, request, log=replace(log, boot=ran))).boot
     assert found.sme_answer.presumed_off is None
 
@@ -182,7 +182,7 @@ def of_log(*features: str) -> KernelLog:
 
 def test_the_log_of_the_machine_says_whether_it_can() -> None:
     def with_log(image: KernelImage, cmdline: str | None, *features: str) -> Boot:
-        request = BootRequest(cmdline=cmdline)
+        request = asked_by_options(cmdline=cmdline)
         return analyze(Case(image, request, log=of_log(*features))).boot
 
     assert with_log(OLD, "mem_encrypt=on", "SME").sme is ACTIVE
@@ -207,11 +207,11 @@ def test_the_log_of_the_machine_says_whether_it_can() -> None:
 def test_a_guest_with_encrypted_memory_has_no_workarea(
     features: tuple[str, ...], cmdline: str | None
 ) -> None:
-    found = analyze(Case(OLD, BootRequest(cmdline=cmdline), log=of_log(*features)))
+    found = analyze(Case(OLD, asked_by_options(cmdline=cmdline), log=of_log(*features)))
     assert found.boot.sme is INACTIVE
     assert found.verdict is Verdict.NOT_APPLICABLE
     assert features[0] in found.headline
-    stated = BootRequest(cmdline=cmdline, sme=Switch.ON)
+    stated = asked_by_options(cmdline=cmdline, sme=Switch.ON)
     assert analyze(Case(OLD, stated, log=of_log(*features))).boot.sme is ACTIVE
 
 
@@ -230,7 +230,7 @@ def test_no_kernel_since_v4_15_turns_it_on_under_a_hypervisor(
 ) -> None:
     boot = LoggedBoot(1, begins=True, is_up=True, hypervisor=LogLine(name, "dmesg.txt:3"))
     image = replace(OLD, release=Known(generations, "the banner"))
-    request = BootRequest(cmdline="mem_encrypt=on")
+    request = asked_by_options(cmdline="mem_encrypt=on")
     found = analyze(Case(image, request, log=KernelLog("dmesg.txt", boot)))
     assert found.boot.sme is expected
     assert (name in found.headline) is (expected is INACTIVE)
@@ -239,7 +239,7 @@ def test_no_kernel_since_v4_15_turns_it_on_under_a_hypervisor(
 def test_a_kernel_without_the_code_is_inactive_whatever_is_said() -> None:
     bare = replace(OLD, symbols={"_text": 0, "_end": 0}, symbols_complete=True)
     for stated in Switch:
-        boot = analyze(Case(bare, BootRequest(sme=stated, cmdline="mem_encrypt=on"))).boot
+        boot = analyze(Case(bare, asked_by_options(sme=stated, cmdline="mem_encrypt=on"))).boot
         assert boot.sme is INACTIVE
         assert "no SME code" in boot.sme_evidence[0]
         assert not any("SME is assumed" in text for text in boot.assumptions)
@@ -249,13 +249,13 @@ def test_inactive_is_not_applicable_and_not_clear() -> None:
     segments = segment_list(
         kernel=Span.sized(0x10000000, 0xD41000), boot_params=Span.sized(0x10E00000, 0x1000)
     )
-    question = Case(built(OLD, "n"), BootRequest(cmdline="nokaslr"), segments)
+    question = Case(built(OLD, "n"), asked_by_options(cmdline="nokaslr"), segments)
     found = analyze(question)
     assert found.verdict is Verdict.NOT_APPLICABLE
     assert not found.findings
     assert "off is the default" in found.headline
     assert f"{DEFAULT}=n" in found.headline
-    on = replace(question, asked=BootRequest(cmdline="nokaslr mem_encrypt=on"))
+    on = replace(question, asked=asked_by_options(cmdline="nokaslr mem_encrypt=on"))
     assert analyze(on).verdict is Verdict.COLLISION
     unknown = replace(question, image=OLD)
     assert analyze(unknown).verdict is Verdict.COLLISION

@@ -9,7 +9,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Verdict
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, asked_by_options
 from smecheck.case import Case
 from smecheck.checks.finding import Effect, Finding, Severity
 from smecheck.load.segments import Mode
@@ -51,7 +51,7 @@ def test_kexec_file_overwrites_reserved_efi_esrt_memory(
     log.write_text(first + FIRST_LINE + second)
     question = Case(
         kernel("6.1.0-56-amd64"),
-        BootRequest(cmdline="nokaslr", mode=Mode.LOAD),
+        asked_by_options(cmdline="nokaslr", mode=Mode.LOAD),
         read_segments(str(load)),
         log=read_dmesg(str(log)),
     )
@@ -74,7 +74,7 @@ def test_the_log_reserved_and_grep_crash_got_nothing(tmp_path: Path) -> None:
     iomem = parse_iomem(MACHINE.format("dfffffff"), "iomem.txt")
     question = Case(
         kernel("5.0-old"),
-        BootRequest(cmdline="nokaslr", mode=Mode.CRASH),
+        asked_by_options(cmdline="nokaslr", mode=Mode.CRASH),
         memory=iomem,
         log=read_dmesg(str(log)),
     )
@@ -105,7 +105,7 @@ def test_sources_of_one_boot_agree(boot: str) -> None:
     iomem = read_iomem(str(LOGS / f"{boot}.iomem.txt"))
     is_first = boot.endswith("boot1")
     segments = read_segments(str(folder / "segments.txt")) if is_first else None
-    request = BootRequest(cmdline=result["cmdline"])
+    request = asked_by_options(cmdline=result["cmdline"])
     image = kernel(result["kernel"])
     for given in ({"firmware": firmware}, {"log": log}, {"firmware": firmware, "log": log}):
         found = of_sources(Case(image, request, segments, iomem, **given))

@@ -7,7 +7,7 @@ from recorded import kernel
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, Path, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.checks.tolerance import Tolerance, exit_status
 from smecheck.evidence import Known, Unknown
@@ -131,7 +131,7 @@ NO_SLOT = "that is not one of the"
 def test_a_place_that_is_given_is_one_where_the_kernel_can_run(
     base: int, kaslr: Switch, segments: SegmentList | None, said: str
 ) -> None:
-    request = BootRequest(load_address=base, kaslr=kaslr, cmdline=None)
+    request = asked_by_options(load_address=base, kaslr=kaslr, cmdline=None)
     report, found = answer(OLD, segments, request)
     assert bool(found) is bool(said)
     assert all(said in message for message in found)

@@ -7,7 +7,7 @@ from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Basis, Report, Verdict
-from smecheck.asked import BootRequest, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Path, Switch, asked_by_options
 from smecheck.boot.boot import SmeState
 from smecheck.case import Case
 from smecheck.checks.finding import Confidence, Effect, Severity
@@ -47,7 +47,7 @@ def load(size: int = 0xD41000, start: int = 0x10000000, **others: Span) -> Segme
 
 
 def said(cmdline: str | None = None, **words: object) -> BootRequest:
-    return replace(BootRequest(cmdline=cmdline), **words)
+    return asked_by_options(cmdline=cmdline, **words)  # type: ignore[arg-type]
 
 
 def log_of(text: str) -> KernelLog:
@@ -242,7 +242,8 @@ def test_a_load_of_a_crash_kernel_where_none_is_reserved(
 
 def test_a_reservation_that_is_shown_is_not_denied_beside_a_refusal() -> None:
     """The log is of another boot than the map."""
-    request = said(NOKASLR, mode=Mode.CRASH, loader=Loader.KEXEC_LOAD, initrd_size=300 << 20)
+    initrd = GivenInitrd(300 << 20)
+    request = said(NOKASLR, mode=Mode.CRASH, loader=Loader.KEXEC_LOAD, initrd=initrd)
     report = analyze(Case(OLD, request, None, MACHINE, log=UNRESERVED))
     assert report.headline.startswith("kexec would refuse this load: ")
     assert "nothing was reserved" not in report.headline

@@ -9,7 +9,7 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import report_on, verdict_on
 from smecheck.answer import Verdict
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import Switch, asked_by_options
 from smecheck.boot.case_as_asked import as_asked
 from smecheck.case import Case
 from smecheck.load.alternatives import alternatives
@@ -30,7 +30,7 @@ CMDLINES = ("mem_encrypt=on", "mem_encrypt=on nokaslr", "mem_encrypt=off", "quie
 def asked(name: str, map_name: str, loader: Loader, mode: Mode, cmdline: str | None) -> Case:
     image = kernel(load_json("founding", name, "result.json")["kernel"])
     memory = parse_iomem((DATA / "iomem" / f"{map_name}.txt").read_text(), "iomem")
-    boot = BootRequest(loader=loader, mode=mode, cmdline=cmdline, sme=Switch.AUTO)
+    boot = asked_by_options(loader=loader, mode=mode, cmdline=cmdline, sme=Switch.AUTO)
     return Case(image, boot, memory=memory)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from smecheck.analysis import analyze, answer
 from smecheck.answer import Advice, Cost, Report, Verdict
-from smecheck.asked import Switch
+from smecheck.asked import GivenInitrd, Switch
 from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Fact, Known, Unknown, value_of
@@ -16,7 +16,7 @@ from smecheck.kernel.image import INIT_SCRATCH, KernelImage, LoadSegment, Sectio
 from smecheck.load.hidden_places import area_is_used
 from smecheck.load.load_of_case import host_of
 from smecheck.load.request import Machine
-from smecheck.load.segments import Loader, Mode, SegmentList
+from smecheck.load.segments import Loader, SegmentList
 from smecheck.load.versions import NEWEST_TOOLS, ToolsChange, version_text
 from smecheck.machine.memory import MemoryMap, Region
 from smecheck.quantity import address_text, size_text
@@ -81,6 +81,10 @@ class WhatIf:
     """What has to be said with the verdict."""
 
 
+_AS_IT_IS, _WHAT_IF = "the load as it is", "what if"
+"""Who says what of a load that is tried."""
+
+
 @record
 class Present:
     """What was asked and answered."""
@@ -93,7 +97,7 @@ class Present:
         """The command line that kexec is given for the kernel."""
         given, passed_on = self.case.asked.cmdline, self.report.boot.cmdline
         if given is not None:
-            return Known(given, "--cmdline")
+            return given
         if isinstance(passed_on, Unknown):
             return passed_on
         words = passed_on.value
@@ -105,17 +109,22 @@ class Present:
     def predictable(self) -> Fact[Case]:
         """The same load as a question that is answered by prediction, so that it can be varied."""
         boot = self.report.boot
-        for fact in (boot.loader, boot.mode):
-            if isinstance(fact, Unknown):
-                return fact
+        loader, mode = boot.loader, boot.mode
+        if isinstance(loader, Unknown):
+            return loader
+        if isinstance(mode, Unknown):
+            return mode
         if self.report.memory is None:
             return Unknown("the memory of the machine is not known (--iomem)")
+        initrd, cmdline = self.case.asked.initrd, self.cmdline
+        if initrd is None or self.case.segments is not None:
+            initrd = Known(GivenInitrd(boot.initrd.size), _AS_IT_IS)
         request = replace(
             self.case.asked,
-            loader=value_of(boot.loader),
-            mode=value_of(boot.mode),
-            initrd_size=boot.initrd.size,
-            cmdline=value_of(self.cmdline),
+            loader=Known(loader.value, _AS_IT_IS),
+            mode=Known(mode.value, _AS_IT_IS),
+            initrd=initrd,
+            cmdline=cmdline if isinstance(cmdline, Known) else None,
             load_address=None,
         )
         varied = replace(self.case, asked=request, segments=None, memory=self.report.memory)
@@ -192,7 +201,8 @@ def boot_options(present: Present) -> Iterator[WhatIf]:
 
 def _kaslr(present: Present, words: str | None, change: str, note: str) -> WhatIf:
     stated = Switch.OFF if words is None else Switch.AUTO
-    boot = replace(present.case.asked, cmdline=words, load_address=None, kaslr=stated)
+    cmdline = None if words is None else Known(words, _WHAT_IF)
+    boot = replace(present.case.asked, cmdline=cmdline, load_address=None, kaslr=stated)
     return WhatIf(change, Cost.BOOT_OPTION, replace(present.case, asked=boot), note)
 
 
@@ -201,7 +211,7 @@ def _without_sme(present: Present) -> WhatIf:
     if isinstance(cmdline, Known):
         # The last one counts, for some kernels the first: only one is left.
         words = f"{without_option(cmdline.value, 'mem_encrypt')} mem_encrypt=off".lstrip()
-        boot = replace(boot, cmdline=words, sme=Switch.AUTO)
+        boot = replace(boot, cmdline=Known(words, _WHAT_IF), sme=Switch.AUTO)
     else:
         boot = replace(boot, sme=Switch.OFF)
     return WhatIf(
@@ -219,9 +229,10 @@ _LARGER = (2, 4, 8, 16)
 
 def other_initrd(predicted: Case) -> Trial | None:
     """Return the load with the size nearest to the present one with which it is safe."""
-    size = predicted.asked.initrd_size
-    if not size:
+    initrd = predicted.asked.initrd
+    if initrd is None or not initrd.value.size:
         return None
+    size = initrd.value.size
     smaller = [align_up(size // part, PAGE_SIZE) for part in _SMALLER]
     larger = [align_up(size * times, _STEP) for times in _LARGER]
     for other in sorted({*smaller, *larger} - {size}, key=lambda other: abs(other - size)):
@@ -230,7 +241,10 @@ def other_initrd(predicted: Case) -> Trial | None:
             WhatIf(
                 f"{change}: {size_text(other)} instead of {size_text(size)}",
                 Cost.INITRD,
-                replace(predicted, asked=replace(predicted.asked, initrd_size=other)),
+                replace(
+                    predicted,
+                    asked=replace(predicted.asked, initrd=Known(GivenInitrd(other), _WHAT_IF)),
+                ),
             )
         )
         if trial.helps:
@@ -271,10 +285,10 @@ def _with_section(image: KernelImage, section: Section, text: int) -> KernelImag
         # init_size exceeds the unpacked file: arch/x86/boot/header.S.
         least = section.end - text + PMD_SIZE
         size = max(header.init_size.value, align_up(least, PAGE_SIZE))
-        header = replace(header, init_size=Known(size, "what if"))
+        header = replace(header, init_size=Known(size, _WHAT_IF))
     if isinstance(header.output_len, Known):
         least = max(header.output_len.value, section.end - text + PMD_SIZE)
-        header = replace(header, output_len=Known(least, "what if"))
+        header = replace(header, output_len=Known(least, _WHAT_IF))
     return replace(
         image,
         header=header,
@@ -315,25 +329,24 @@ def other_calls(predicted: Case) -> Iterator[WhatIf]:
     if loader is None:
         return
     for other in Loader:
-        if other is not loader:
+        if other is not loader.value:
             yield WhatIf(
                 f"load it with {other.value} (kexec {other.rules.option})",
                 Cost.RELOAD,
-                replace(predicted, asked=replace(predicted.asked, loader=other)),
+                replace(predicted, asked=replace(predicted.asked, loader=Known(other, _WHAT_IF))),
             )
 
 
 def without_area(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by kexec_file_load beside the area for contiguous memory that it would use."""
     host, loader = host_of(predicted), predicted.asked.loader
-    may_use_cma = loader is not None and loader.rules.may_use_cma
-    mode = predicted.asked.mode
-    if host is None or not may_use_cma or mode is None or mode.is_crash:
+    may_use_cma = loader is not None and loader.value.rules.may_use_cma
+    if host is None or not may_use_cma or predicted.asked.is_crash:
         return
     if value_of(area_is_used(host)) is not True:
         return
     machine = predicted.machine or Machine()
-    beside = replace(machine, host=replace(machine.host, cma=Known(False, "what if")))
+    beside = replace(machine, host=replace(machine.host, cma=Known(False, _WHAT_IF)))
     case = replace(predicted, machine=beside)
     yield WhatIf("load it with kexec -s --no-cma (after kexec-tools 2.0.32)", Cost.RELOAD, case)
     yield WhatIf("start the running kernel without an area for CMA (cma=0)", Cost.REBOOT, case)
@@ -342,13 +355,13 @@ def without_area(predicted: Case) -> Iterator[WhatIf]:
 def other_tools(predicted: Case) -> Iterator[WhatIf]:
     """Yield the load by other generations of kexec-tools, where these decide the placement."""
     loader = predicted.asked.loader
-    if loader is None or not loader.rules.placed_by_tools:
+    if loader is None or not loader.value.rules.placed_by_tools:
         return
     machine = predicted.machine or Machine()
     versions = {change.since for change in ToolsChange} | {NEWEST_TOOLS}
     for version in sorted(versions, reverse=True):
         text = version_text(version)
-        host = replace(machine.host, kexec_tools=Known(text, "what if"))
+        host = replace(machine.host, kexec_tools=Known(text, _WHAT_IF))
         yield WhatIf(
             f"load it with kexec-tools {text}",
             Cost.RELOAD,
@@ -362,7 +375,7 @@ def window(predicted: Case) -> Trial | None:
     kexec_file_load has no such window.
     """
     loader = predicted.asked.loader
-    if loader is None or not loader.rules.keeps_to_window:
+    if loader is None or not loader.value.rules.keeps_to_window:
         return None
     for last in _last_addresses(predicted):
         machine = predicted.machine or Machine()
@@ -381,13 +394,13 @@ def window(predicted: Case) -> Trial | None:
 def _last_addresses(predicted: Case) -> Iterator[int]:
     if predicted.memory is None:
         return
-    for top in _tops(predicted.memory, predicted.asked.mode):
+    for top in _tops(predicted.memory, is_crash=predicted.asked.is_crash):
         yield from (top - 1 - step * _WINDOW_STEP for step in range(1, _WINDOW_STEPS))
 
 
-def _tops(memory: MemoryMap, mode: Mode | None) -> Iterable[int]:
+def _tops(memory: MemoryMap, *, is_crash: bool) -> Iterable[int]:
     """Return the ends of what may be loaded into, the highest first."""
-    if mode is not None and mode.is_crash:
+    if is_crash:
         return [region.span.end for region in memory.crash_kernel[-1:]]
     return sorted((span.end for span in memory.system_ram), reverse=True)[:_RAM_RANGES]
 
@@ -409,8 +422,8 @@ _RELATIVE = (
 
 def other_reservation(predicted: Case) -> Advice | None:
     """Return the smallest crashkernel= with which the load is safe, or why no size helps."""
-    memory, mode = predicted.memory, predicted.asked.mode
-    if mode is None or not mode.is_crash or memory is None or not memory.crash_kernel:
+    memory = predicted.memory
+    if not predicted.asked.is_crash or memory is None or not memory.crash_kernel:
         return None
     present = memory.crash_kernel[-1]
     trials = [

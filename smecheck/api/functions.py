@@ -15,7 +15,7 @@ from smecheck.api.answers import (
     public,
 )
 from smecheck.api.readers import File, chosen, given, read_host, read_kernel
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Paging, Path, Switch, asked_by_options
 from smecheck.checks.finding import Severity
 from smecheck.checks.tolerance import Tolerance
 from smecheck.errors import UsageError, system_reason
@@ -367,14 +367,12 @@ def _request(
     paging: Paging | str,
 ) -> BootRequest:
     """Return what the parameters say of the boot, with words for members of their enums."""
-    size, is_file = _initrd(initrd)
-    return BootRequest(
+    return asked_by_options(
         path=chosen(Path, path),
         loader=chosen(Loader, loader),
         mode=chosen(Mode, mode),
         load_address=load_address,
-        initrd_size=size,
-        empty_initrd=is_file and size == 0,
+        initrd=_initrd(initrd),
         cmdline=cmdline,
         kaslr=chosen(Switch, kaslr) or Switch.AUTO,
         sme=chosen(Switch, sme) or Switch.AUTO,
@@ -389,12 +387,14 @@ def _day(today: datetime.date | None) -> str:
     return (today or datetime.datetime.now(datetime.UTC).date()).isoformat()
 
 
-def _initrd(initrd: int | str | os.PathLike[str] | None) -> tuple[int | None, bool]:
+def _initrd(initrd: int | str | os.PathLike[str] | None) -> GivenInitrd | None:
     if initrd is None or isinstance(initrd, int):
-        return initrd, False
+        return None if initrd is None else GivenInitrd(initrd)
+    from smecheck.read.load.initrd_file import initrd_in
+
     try:
-        return os.stat(initrd).st_size, True  # noqa: PTH116 - Path is how the kernel is booted here
-    except OSError as error:
+        return initrd_in(initrd)
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"initrd {os.fspath(initrd)!r}: {system_reason(error)}",
             help_text="give its size in bytes, or the path of the file",

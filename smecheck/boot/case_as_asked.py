@@ -36,9 +36,9 @@ def with_kexec_options(case: Case) -> Case:
     options = options_of_host(machine.host)
     origin = f"{machine.host.source}: kexec_options"
     if boot.mode is None and boot.path is None and not (load and isinstance(load.mode, Known)):
-        boot = replace(boot, mode=options.mode, mode_origin=origin)
+        boot = replace(boot, mode=options.mode and Known(options.mode, origin))
     if boot.loader is None and not (load and isinstance(load.loader, Known)):
-        boot = replace(boot, loader=options.loader, loader_origin=origin)
+        boot = replace(boot, loader=options.loader and Known(options.loader, origin))
     return replace(case, asked=boot)
 
 
@@ -70,7 +70,7 @@ def _reserved(case: Case) -> MemoryMap | None:
     boot, log = case.asked, case.log
     if log is None or boot.mode is None or boot.loader is None:
         return None
-    if not (boot.mode.is_crash and boot.loader.rules.needs_reservation_only):
+    if not (boot.mode.value.is_crash and boot.loader.value.rules.needs_reservation_only):
         return None
     from smecheck.machine.map_without_iomem import reserved_memory
 

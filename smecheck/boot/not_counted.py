@@ -46,7 +46,7 @@ def irrelevant(case: Case, boot: Boot) -> tuple[str, ...]:
     """
     machine, asked = case.machine, case.asked
     if not boot.path.by_kexec and asked.loader is not None:
-        option = f"{asked.loader_origin} {asked.loader.value}"
+        option = f"{asked.loader.origin} {asked.loader.value.value}"
         return (*_sentence([option], _FIRST_BOOT), *_of_machine(case, boot, machine))
     return _of_machine(case, boot, machine)
 

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 def resolve_boot(found: Identified) -> Boot:
     """Work out which boot it is, where the kernel runs in it, and what it is started with."""
     asked, load = found.asked, found.segments
-    mode = _stated(asked.mode, asked.mode_origin, load.mode if load else None)
+    mode = asked.mode or _of_load("--mode", load.mode if load else None)
     path, assumed_of_path = _path(found, mode)
-    cmdline = _stated(asked.cmdline, asked.cmdline_origin, load.cmdline if load else None)
+    cmdline = asked.cmdline or _of_load("--cmdline", load.cmdline if load else None)
     if isinstance(cmdline, Unknown) and not path.by_kexec and found.log is not None:
         cmdline = first_known(running_cmdline(found.log, found.image), cmdline)
     kaslr = _kaslr(found, path, cmdline)
@@ -53,7 +53,7 @@ def resolve_boot(found: Identified) -> Boot:
     initrd, assumed_of_initrd = _initrd(found, path)
     return Boot(
         path=path,
-        loader=_stated(asked.loader, asked.loader_origin, load.loader if load else None),
+        loader=asked.loader or _of_load("--loader", load.loader if load else None),
         mode=mode,
         load_address=load_address,
         kernel_base=kernel_base,
@@ -75,11 +75,9 @@ def resolve_boot(found: Identified) -> Boot:
     )
 
 
-def _stated(value: T | None, option: str, from_load: Fact[T] | None) -> Fact[T]:
-    """Return what an option says, else what the load says."""
-    if value is not None:
-        return Known(value, option)
-    return from_load if from_load is not None else Unknown(f"no {option}, no segments")
+def _of_load(option: str, shown: Fact[T] | None) -> Fact[T]:
+    """Return what the load says, where an option does not."""
+    return shown if shown is not None else Unknown(f"no {option}, no segments")
 
 
 def _unseen(cmdline: Fact[str]) -> Iterator[str]:
@@ -101,7 +99,7 @@ def _overridden(found: Identified) -> Iterator[str]:
         ("--mode", asked.mode, segments.mode),
         ("--cmdline", asked.cmdline, segments.cmdline),
     ):
-        if stated is not None and isinstance(loaded, Known) and loaded.value != stated:
+        if stated is not None and isinstance(loaded, Known) and loaded.value != stated.value:
             yield f"{option} overrides what the load says ({loaded.origin})"
     if not all(segment.size_is_known for segment in segments.segments):
         from smecheck.load.unsized import sizes_not_known
@@ -109,7 +107,7 @@ def _overridden(found: Identified) -> Iterator[str]:
         yield from sizes_not_known(segments)
     load = found.case.segments
     initrds = () if load is None else load.of(SegmentRole.INITRD)
-    if asked.initrd_size is not None and any(segment.size_is_known for segment in initrds):
+    if asked.initrd is not None and any(segment.size_is_known for segment in initrds):
         yield "the load shows the initrd: --initrd is ignored"
 
 
@@ -250,8 +248,8 @@ def _initrd(found: Identified, path: Path) -> tuple[Initrd, tuple[str, ...]]:
         segment = segments.of(SegmentRole.INITRD)[0]
         size = segment.buffer_size or segment.span.size
         return Initrd(Span.sized(segment.span.start, size), size, segment.where), ()
-    if asked.initrd_size is not None:
-        return Initrd(None, asked.initrd_size, asked.initrd_origin), ()
+    if asked.initrd is not None:
+        return Initrd(None, asked.initrd.value.size, asked.initrd.origin), ()
     ramdisk = log.boot.ramdisk if log is not None else None
     if ramdisk is not None and log is not None and is_of_boot(log, path, found.image):
         return Initrd(ramdisk.span, ramdisk.span.size, f"{ramdisk.where}: RAMDISK"), ()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, TypeVar
 
 import click
 
+from smecheck.asked import GivenInitrd
 from smecheck.errors import system_reason
 from smecheck.quantity import parse_integer
-from smecheck.record import record
 from smecheck.report.options import Format
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -58,14 +56,6 @@ def day(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
     raise click.BadParameter(f"{value!r} is not a date; write it as 2026-12-31", ctx, param)
 
 
-@record
-class GivenInitrd:
-    """What ``--initrd`` says."""
-
-    size: int
-    is_file: bool
-
-
 def given_initrd(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> GivenInitrd | None:
@@ -73,14 +63,13 @@ def given_initrd(
     if value is None:
         return None
     try:
-        return GivenInitrd(parse_integer(value), is_file=False)
+        return GivenInitrd(parse_integer(value))
     except ValueError as error:
         not_a_size = error
+    from smecheck.read.load.initrd_file import initrd_in
+
     try:
-        status = os.stat(value)  # noqa: PTH116 - a str is what users give
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("is not a regular file")
-        return GivenInitrd(status.st_size, is_file=True)
+        return initrd_in(value)
     except (OSError, ValueError) as error:
         message = f"{value!r} is neither a size ({not_a_size}) nor a file ({system_reason(error)})"
         raise click.BadParameter(message, ctx, param) from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import OPTIONS, BootRequest, Paging, Path, Switch, asked_by_options
 from smecheck.cli.complements import COMPLEMENT_NAMES, complement_options
 from smecheck.cli.parameters import address, enum_option, given_initrd, with_options
 from smecheck.load.segments import Loader, Mode
@@ -206,16 +206,4 @@ def case_of(kernel: str | KernelImage, options: dict[str, Any]) -> Case:
 
 def boot_of(options: dict[str, Any]) -> BootRequest:
     """Return what the options say of the boot."""
-    initrd = options["initrd"]
-    return BootRequest(
-        path=options["path"],
-        loader=options["loader"],
-        mode=options["mode"],
-        load_address=options["load_address"],
-        initrd_size=None if initrd is None else initrd.size,
-        empty_initrd=initrd is not None and initrd.is_file and not initrd.size,
-        cmdline=options["cmdline"],
-        kaslr=options["kaslr"],
-        sme=options["sme"],
-        paging=options["paging"],
-    )
+    return asked_by_options(**{name: options[name] for name in OPTIONS})

@@ -117,7 +117,7 @@ def _modes(asked: BootRequest, options: tuple[str, KexecOptions] | None) -> Iter
     if asked.path is not None:
         yield _Said(f"--path {asked.path.value}", asked.path.mode)
     if asked.mode is not None:
-        yield _Said(f"{asked.mode_origin} {asked.mode.value}", asked.mode)
+        yield _Said(f"{asked.mode.origin} {asked.mode.value.value}", asked.mode.value)
     if options is not None and options[1].mode is not None and not asked.is_first_boot:
         mode = options[1].mode
         yield _Said(f"kexec {mode.option} ({options[0]})", mode)
@@ -135,7 +135,7 @@ def _recorded_mode(asked: BootRequest, load: SegmentList | None) -> Iterator[_Sa
 
 def _loaders(asked: BootRequest, options: tuple[str, KexecOptions] | None) -> Iterator[_Said]:
     if asked.loader is not None:
-        yield _Said(f"{asked.loader_origin} {asked.loader.value}", asked.loader)
+        yield _Said(f"{asked.loader.origin} {asked.loader.value.value}", asked.loader.value)
     if options is not None and options[1].loader is not None:
         loader = options[1].loader
         yield _Said(f"kexec {loader.rules.option} ({options[0]})", loader)
@@ -171,7 +171,9 @@ def _window(machine: Machine, options: tuple[str, KexecOptions]) -> Contradictio
 
 def _initrd(asked: BootRequest, options: tuple[str, KexecOptions]) -> Contradiction | None:
     where, given = options
-    if given.initrd is None or asked.initrd_size != 0:
+    if given.initrd is None or asked.initrd is None:
+        return None
+    if asked.initrd.value.loaded_size is not None:
         return None
     text = f"--initrd 0 contradicts --initrd={given.initrd} in {where}"
     return Contradiction(text, "give the file, or its size in bytes")

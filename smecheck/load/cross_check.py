@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import assert_never
 
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, GivenInitrd
 from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import last_value
 from smecheck.kernel.image import KernelImage
@@ -93,17 +93,20 @@ def _is_same(own: Segment, other: Segment) -> bool:
 def _as_recorded(asked: BootRequest, recorded: SegmentList) -> BootRequest:
     initrd = recorded.of(SegmentRole.INITRD)
     size = (initrd[0].buffer_size or initrd[0].span.size) if initrd else 0
+    loaded = Known(GivenInitrd(size), recorded.source)
     # One that nobody could name may be the initrd: the user's word counts then.
-    if not initrd and recorded.of(SegmentRole.OTHER) and asked.initrd_size is not None:
-        size = asked.initrd_size
-    loader, mode = value_of(recorded.loader), value_of(recorded.mode)
-    cmdline = value_of(recorded.cmdline)
+    if not initrd and recorded.of(SegmentRole.OTHER) and asked.initrd is not None:
+        loaded = asked.initrd
+    loader, mode, cmdline = recorded.loader, recorded.mode, recorded.cmdline
+    if isinstance(cmdline, Known):
+        given = as_given(cmdline.value, value_of(loader), value_of(mode))
+        cmdline = Known(given, cmdline.origin)
     return replace(
         asked,
-        loader=loader or asked.loader,
-        mode=mode or asked.mode,
-        cmdline=asked.cmdline if cmdline is None else as_given(cmdline, loader, mode),
-        initrd_size=size,
+        loader=loader if isinstance(loader, Known) else asked.loader,
+        mode=mode if isinstance(mode, Known) else asked.mode,
+        cmdline=cmdline if isinstance(cmdline, Known) else asked.cmdline,
+        initrd=loaded,
     )
 
 

@@ -64,7 +64,11 @@ def _changed_map(case: Case) -> Obstacle | None:
     memory, log, loader = case.memory, case.log, case.asked.loader
     if log is None or log.boot.unshown_map is None or loader is None:
         return None
-    if loader.rules.placed_by_tools or memory is None or memory.kind is not MapKind.KERNEL_LOG:
+    if (
+        loader.value.rules.placed_by_tools
+        or memory is None
+        or memory.kind is not MapKind.KERNEL_LOG
+    ):
         return None
     line = log.boot.unshown_map
     return Obstacle(

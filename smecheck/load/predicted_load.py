@@ -45,7 +45,7 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: WholeMachine) -> 
     options = options_of_host(host)
     cmdline, assumed_of_cmdline = _cmdline(boot, host, options)
     assumptions = [*assumed_of_mode, *assumed_of_loader, *assumed_of_cmdline]
-    if boot.initrd_size is None and options.initrd is None:
+    if boot.initrd is None and options.initrd is None:
         assumptions.append("assumed: no initrd is loaded (--initrd to say otherwise)")
     if machine.memory is not None and not machine.memory.complete:
         assumptions.append(
@@ -58,7 +58,7 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: WholeMachine) -> 
         memory=machine.memory,
         firmware=firmware,
         host=host,
-        initrd_size=0 if boot.empty_initrd else boot.initrd_size or None,
+        initrd_size=None if boot.initrd is None else boot.initrd.value.loaded_size,
         cmdline=value_of(cmdline) or "",
         window=machine.window,
     )
@@ -68,7 +68,7 @@ def asked_load(image: KernelImage, boot: BootRequest, machine: WholeMachine) -> 
         mode=mode,
         cmdline=cmdline,
         assumptions=tuple(assumptions),
-        initrd_assumed=boot.initrd_size is None,
+        initrd_assumed=boot.initrd is None,
     )
 
 
@@ -78,10 +78,9 @@ def _cmdline(
     """Return the command line that kexec is given, and what had to be assumed of it."""
     given = given_cmdline(options, host)
     if boot.cmdline is not None:
-        stated = Known(boot.cmdline, boot.cmdline_origin)
-        if given is None or value_of(given) == boot.cmdline:
-            return stated, ()
-        return stated, ("--cmdline counts, not the command line among the kexec_options",)
+        if given is None or value_of(given) == boot.cmdline.value:
+            return boot.cmdline, ()
+        return boot.cmdline, ("--cmdline counts, not the command line among the kexec_options",)
     if isinstance(given, Known):
         return Known(given.value, f"{host.source}: {given.origin}"), ()
     return given or Unknown("no --cmdline was given"), (
@@ -166,7 +165,7 @@ def _room(largest: Span) -> str:
 def _mode(boot: BootRequest) -> tuple[Known[Mode], tuple[str, ...]]:
     """Return what is loaded, and what had to be assumed for that."""
     if boot.mode is not None:
-        return Known(boot.mode, boot.mode_origin), ()
+        return boot.mode, ()
     if boot.path is not None:
         mode = boot.path.mode or Mode.LOAD
         said = boot.path_premise is None
@@ -179,7 +178,7 @@ def _mode(boot: BootRequest) -> tuple[Known[Mode], tuple[str, ...]]:
 def _loader(boot: BootRequest, host: Host) -> tuple[Known[Loader], tuple[str, ...]]:
     """Return the system call, and what had to be assumed for that."""
     if boot.loader is not None:
-        return Known(boot.loader, boot.loader_origin), ()
+        return boot.loader, ()
     loader = default_loader(host)
     why = "the default of this version of kexec-tools"
     if options_of_host(host).tries_file_load:

@@ -11,7 +11,7 @@ from smecheck.record import replace
 from smecheck.span import Span, align_up
 
 
-def with_initrd_of(load: SegmentList, size: int | None) -> SegmentList:
+def with_initrd_of(load: SegmentList, size: int) -> SegmentList:
     """Return the load, its initrd of ``size`` bytes if the load does not say of how many."""
     if not size:
         return load

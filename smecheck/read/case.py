@@ -64,6 +64,11 @@ class LoadingSystem:
     mem_max: int | None = None
     """The last address, as kexec takes it."""
 
+    def completed(self, *, by: LoadingSystem) -> LoadingSystem:
+        """Return it with what it leaves open as another one says it."""
+        left_open = (name for name in SHORT_CUTS if getattr(self, name) is None)
+        return replace(self, **{name: getattr(by, name) for name in left_open})
+
 
 NO_INPUTS, NOTHING_ASKED, NOTHING_SAID = Inputs(), BootRequest(), LoadingSystem()
 
@@ -122,7 +127,7 @@ def case(
         log=log,
         machine=machine,
         cross_check=cross_check,
-        early=_early(inputs, asked.cmdline),
+        early=_early(inputs, asked),
     )
 
 
@@ -282,7 +287,7 @@ def _with_short_cuts(host: Host, loading: LoadingSystem) -> Host:
     return replace(host, cpus=Known(loading.cpus, "--cpus"))
 
 
-def _early(inputs: Inputs, cmdline: str | None) -> EarlyBoot | None:
+def _early(inputs: Inputs, asked: BootRequest) -> EarlyBoot | None:
     """Put together what a decompressor finds in memory; ``None`` where nothing was given."""
     if inputs.boot is None and inputs.boot_params is None and inputs.srat is None:
         return None
@@ -291,8 +296,8 @@ def _early(inputs: Inputs, cmdline: str | None) -> EarlyBoot | None:
 
     unknown = Unknown("not given")
     early = _read(inputs.boot, _boot) or EarlyBoot("", unknown, unknown, unknown)
-    if cmdline is not None:
-        early = replace(early, cmdline=Known(cmdline, "--cmdline"))
+    if asked.cmdline is not None:
+        early = replace(early, cmdline=asked.cmdline)
     if inputs.boot_params is not None:
         from smecheck.read.machine.boot_params import read_boot_params
 

@@ -5,7 +5,7 @@ What the user says comes first; the members fill in what is left open.
 
 from __future__ import annotations
 
-from smecheck.asked import BootRequest
+from smecheck.asked import BootRequest, GivenInitrd
 from smecheck.case import Case
 from smecheck.evidence import Fact, Known, Unknown, first_known, value_of
 from smecheck.load.crash_areas import area_of
@@ -44,8 +44,8 @@ def with_evidence(question: Case, evidence: Evidence) -> TriageQuestion:
         question = replace(question, log=_log(evidence, remarks))
     asks_no_load = not question.asked.is_first_boot and question.asked.load_address is None
     if question.segments is None and asks_no_load:
-        load = _load(evidence, question.asked.mode, remarks)
-        if load is not None and _is_of(load, question.asked.loader):
+        load = _load(evidence, question.asked, remarks)
+        if load is not None and _is_of(load, question.asked):
             question = replace(question, segments=load)
     request = _request(question, evidence)
     question = replace(question, asked=request)
@@ -98,11 +98,11 @@ def _log(evidence: Evidence, remarks: list[str]) -> KernelLog | None:
     return chosen
 
 
-def _load(evidence: Evidence, mode: Mode | None, remarks: list[str]) -> SegmentList | None:
+def _load(evidence: Evidence, asked: BootRequest, remarks: list[str]) -> SegmentList | None:
     """Return the load that counts: of the mode that is asked about, or that is in place."""
     loads = [*evidence.loads, *(load for log in evidence.logs if log.is_running
                                 for load in log.loads)]  # fmt: skip
-    wanted = mode or _mode_in_place(evidence)
+    wanted = asked.mode.value if asked.mode is not None else _mode_in_place(evidence)
     if wanted is None and any(load.is_crash for load in loads):
         wanted = Mode.CRASH if reservation_sizes(evidence) else None
     fitting = [load for load in loads if wanted in (None, value_of(load.mode))]
@@ -130,48 +130,44 @@ def _mode_in_place(evidence: Evidence) -> Mode | None:
     return Mode.LOAD if plain == 1 and crash != 1 else None
 
 
-def _is_of(load: SegmentList, loader: Loader | None) -> bool:
-    return loader is None or value_of(load.loader) in (None, loader)
+def _is_of(load: SegmentList, asked: BootRequest) -> bool:
+    return asked.loader is None or value_of(load.loader) in (None, asked.loader.value)
 
 
 def _request(question: Case, evidence: Evidence) -> BootRequest:
     request, load = question.asked, question.segments
     asks_otherwise = request.path is not None or request.load_address is not None
     if load is None and request.mode is None and not asks_otherwise and reservation_sizes(evidence):
-        request = replace(
-            request, mode=Mode.CRASH, mode_origin="memory is reserved for a crash kernel"
-        )
+        request = replace(request, mode=Known(Mode.CRASH, "memory is reserved for a crash kernel"))
     if not request.is_crash and (load is None or not load.is_crash):
         return request
     if request.cmdline is None and (load is None or isinstance(load.cmdline, Unknown)):
         cmdline = evidence.one(FactName.CRASH_CMDLINE)
         if cmdline is not None:
-            request = replace(request, cmdline=cmdline.value, cmdline_origin=cmdline.place)
+            request = replace(request, cmdline=Known(cmdline.value, cmdline.place))
     if load is not None:
         return request
     initrd = crash_initrd(evidence)
-    if request.initrd_size is None and initrd is not None:
-        place = f"{initrd.member}:{initrd.line}"
-        request = replace(request, initrd_size=initrd.size, initrd_origin=place)
+    if request.initrd is None and initrd is not None:
+        said = Known(GivenInitrd(initrd.size), f"{initrd.member}:{initrd.line}")
+        request = replace(request, initrd=said)
     if request.loader is None:
-        loader, origin = _loader(evidence)
-        if loader is not None:
-            request = replace(request, loader=loader, loader_origin=origin)
+        request = replace(request, loader=_loader(evidence))
     return request
 
 
-def _loader(evidence: Evidence) -> tuple[Loader | None, str]:
+def _loader(evidence: Evidence) -> Known[Loader] | None:
     """Return the system call that the settings of kdump ask for."""
     said = evidence.one(FactName.LOADER)
     if said is not None:
-        return Loader(said.value), said.place
+        return Known(Loader(said.value), said.place)
     args = evidence.one(FactName.KEXEC_ARGS)
     if args is not None:
         asked_for = [_LOADER_OF[word] for word in args.value.split() if word in _LOADER_OF]
         if asked_for:
             # As kexec itself does, of several.
-            return asked_for[-1], args.place
-    return None, ""
+            return Known(asked_for[-1], args.place)
+    return None
 
 
 def _crash_areas(evidence: Evidence) -> Fact[tuple[Span, ...]]:

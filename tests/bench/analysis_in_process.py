@@ -22,7 +22,7 @@ from predicted_load_against_iomem import iomem as large_iomem
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest
+from smecheck.asked import asked_by_options
 from smecheck.case import Case
 from smecheck.kernel.image import KernelImage
 from smecheck.load.segments import Loader, Mode
@@ -76,7 +76,7 @@ def median(call: Callable[[], object]) -> float:
 
 
 def asked(image: KernelImage, text: str, loader: Loader, mode: Mode) -> Case:
-    boot = BootRequest(loader=loader, mode=mode, cmdline="root=/dev/sda1 mem_encrypt=on quiet")
+    boot = asked_by_options(loader=loader, mode=mode, cmdline="root=/dev/sda1 mem_encrypt=on quiet")
     return Case(image, boot, memory=parse_iomem(text, "iomem"))
 
 

@@ -10,7 +10,7 @@ from zlib import crc32
 from recorded import kernel
 
 from smecheck.analysis import analyze
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Switch, asked_by_options
 from smecheck.boot.early_boot import BootParams, EarlyBoot, Srat, from_boot_params
 from smecheck.case import Case
 from smecheck.errors import SmecheckError
@@ -134,7 +134,7 @@ def of_host(host: Host) -> None:
 
 def of_early(early: EarlyBoot) -> None:
     """Analyze a first boot that begins so, and find every place that KASLR may choose."""
-    cmdline = BootRequest(cmdline="mem_encrypt=on")
+    cmdline = asked_by_options(cmdline="mem_encrypt=on")
     for known in (KERNEL, OTHER):
         _report(Case(known, cmdline, early=early))
 
@@ -157,7 +157,8 @@ def of_srat(srat: Srat) -> None:
 def _predict(question: Case) -> None:
     for loader in Loader:
         for mode in Mode:
-            asked = replace(question.asked, loader=loader, mode=mode, initrd_size=1 << 20)
+            load = asked_by_options(loader=loader, mode=mode, initrd=GivenInitrd(1 << 20))
+            asked = load.completed(by=question.asked)
             _report(replace(question, asked=asked))
 
 

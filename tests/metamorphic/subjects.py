@@ -11,11 +11,12 @@ from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest, Switch
+from smecheck.asked import BootRequest, GivenInitrd, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.errors import InputError
 from smecheck.evidence import value_of
 from smecheck.kernel.image import KernelImage
+from smecheck.load.contradiction import loader_asked, mode_asked
 from smecheck.load.segments import Loader, Mode
 from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.load.log_segments import with_load
@@ -56,7 +57,7 @@ def ask(subject: Subject, texts: dict[str, bytes]) -> Answer:
     try:
         memory = read_iomem(given["iomem"]) if "iomem" in given else None
         firmware = read_memmap(given["memmap"]) if "memmap" in given else None
-        mode, loader = subject.request.mode, subject.request.loader
+        mode, loader = mode_asked(subject.request, None), loader_asked(subject.request, None)
         segments = read_segments(given["segments"], mode) if "segments" in given else None
         log = read_dmesg(given["dmesg"]) if "dmesg" in given else None
         if log is not None:
@@ -97,10 +98,10 @@ def _read(folder: Path, **names: str) -> dict[str, str]:
 
 def _samples() -> Iterator[Subject]:
     asked = {
-        "dead-kdump": BootRequest(
-            mode=Mode.CRASH, initrd_size=1032939, cmdline="nokaslr mem_encrypt=on"
+        "dead-kdump": asked_by_options(
+            mode=Mode.CRASH, initrd=GivenInitrd(1032939), cmdline="nokaslr mem_encrypt=on"
         ),
-        "kdump-from-a-log": BootRequest(
+        "kdump-from-a-log": asked_by_options(
             mode=Mode.CRASH, loader=Loader.KEXEC_FILE_LOAD, cmdline="nokaslr mem_encrypt=on"
         ),
     }
@@ -125,16 +126,16 @@ def _experiments() -> Iterator[Subject]:
 
 def _logs() -> Iterator[Subject]:
     asked = {
-        "crash": BootRequest(
+        "crash": asked_by_options(
             mode=Mode.CRASH, loader=Loader.KEXEC_FILE_LOAD, cmdline="nokaslr mem_encrypt=on"
         ),
-        "load": BootRequest(
+        "load": asked_by_options(
             mode=Mode.LOAD,
             loader=Loader.KEXEC_LOAD,
-            initrd_size=20 << 20,
+            initrd=GivenInitrd(20 << 20),
             cmdline="nokaslr mem_encrypt=on",
         ),
-        "open": BootRequest(mode=Mode.CRASH, loader=Loader.KEXEC_FILE_LOAD, sme=Switch.ON),
+        "open": asked_by_options(mode=Mode.CRASH, loader=Loader.KEXEC_FILE_LOAD, sme=Switch.ON),
     }
     folder = DATA / "machine-logs"
     for path in sorted(folder.glob("*.dmesg.txt")):
@@ -158,7 +159,7 @@ def _loads() -> Iterator[Subject]:
 
 def _evidence() -> Iterator[Subject]:
     folder = DATA / "evidence" / "files"
-    crash = BootRequest(
+    crash = asked_by_options(
         mode=Mode.CRASH, loader=Loader.KEXEC_FILE_LOAD, cmdline="nokaslr mem_encrypt=on"
     )
     for name in ("journal-control", "reserved-whole", "sme-active", "no-crash-zero"):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import (
+    OPTIONS,
+    BootRequest,
+    GivenInitrd,
+    Paging,
+    Path,
+    Switch,
+    asked_by_options,
+)
 from smecheck.builds.gate_report import KERNEL_TARGET, POLICY_TARGET
 from smecheck.builds.policy import NamedFile, PolicyMachine
 from smecheck.kernel.constants import MAX_PHYSICAL_ADDRESS, PAGE_SIZE, PMD_SIZE
@@ -19,10 +27,7 @@ from smecheck.span import Span
 FILES = ("iomem", "memmap", "dmesg", "host", "segments")
 """The files that a machine may name, by what they hold."""
 
-_REQUEST_KEYS = (
-    *("path", "loader", "mode", "load_address", "initrd", "cmdline", "kaslr", "sme", "paging"),
-)
-_KEYS = ("name", *FILES, "crash_region", *_REQUEST_KEYS, "mem_min", "mem_max")
+_KEYS = ("name", *FILES, "crash_region", *OPTIONS, "mem_min", "mem_max")
 _SAYS_WHICH_BOOT = ("segments", "dmesg", "path", "mode")
 _WHICH_BOOT = "say what is booted: mode (load, crash) or path, or give the segments of a load"
 
@@ -63,12 +68,13 @@ def _request(item: Fields) -> BootRequest:
         written = address_text(load_address)
         problem = f"{written} is not a possible load address of a kernel: a multiple of 2 MiB"
         item.problem("load_address", problem)
-    return BootRequest(
+    initrd_size = item.get("initrd", integer)
+    return asked_by_options(
         path=item.get("path", member(Path)),
         loader=item.get("loader", member(Loader)),
         mode=item.get("mode", member(Mode)),
         load_address=load_address,
-        initrd_size=item.get("initrd", integer),
+        initrd=None if initrd_size is None else GivenInitrd(initrd_size),
         cmdline=item.get("cmdline", one_line),
         kaslr=item.get("kaslr", member(Switch)) or Switch.AUTO,
         sme=item.get("sme", member(Switch)) or Switch.AUTO,

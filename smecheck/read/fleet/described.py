@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from smecheck.asked import BootRequest, Paging, Path, Switch
+from smecheck.asked import (
+    OPTIONS,
+    BootRequest,
+    GivenInitrd,
+    Paging,
+    Path,
+    Switch,
+    asked_by_options,
+)
 from smecheck.errors import InputError, MalformedInput, system_reason
 from smecheck.load.segments import Loader, Mode
 from smecheck.quantity import parse_integer
-from smecheck.read.case import Inputs, LoadingSystem, case
+from smecheck.read.case import SHORT_CUTS, Inputs, LoadingSystem, case
 from smecheck.read.source import TEXT_LIMIT, NamedStream, Source, open_binary, read_bounded
 from smecheck.read.yaml.nodes import nearest, quoted
 from smecheck.record import record, replace
@@ -38,9 +45,7 @@ SCHEMA = "smecheck/fleet-machine-v1"
 
 TEXTS = ("iomem", "memmap", "e820", "dmesg", "segments", "crash_cma")
 """Keys whose value is a text, or the name of a file."""
-_BOOT = ("path", "loader", "mode", "load_address", "initrd", "cmdline", "kaslr", "sme", "paging")
-_LOADING = ("kexec_tools", "running_kernel", "cpus", "mem_min", "mem_max")
-KEYS = ("id", "schema", *TEXTS, "host", *_BOOT, *_LOADING, "labels")
+KEYS = ("id", "schema", *TEXTS, "host", *OPTIONS, *SHORT_CUTS, "labels")
 """All that an inventory may say of a machine; ``labels`` are its owner's own and mean nothing."""
 
 _LONGEST_PLACE = 300
@@ -217,40 +222,31 @@ def _with_file(error: InputError, machine: Described) -> InputError:
 
 def _boot(machine: Described, said: BootRequest) -> BootRequest:
     """Return what is said of the boot; the command line counts more."""
-    size, is_empty = said.initrd_size, said.empty_initrd
-    if size is None:
-        size, is_empty = _initrd(machine)
-    return replace(
-        said,
-        path=said.path or _member(machine, "path", Path),
-        loader=said.loader or _member(machine, "loader", Loader),
-        mode=said.mode or _member(machine, "mode", Mode),
-        load_address=_first(said.load_address, _integer(machine, "load_address")),
-        initrd_size=size,
-        empty_initrd=is_empty,
-        cmdline=_first(said.cmdline, _line(machine, "cmdline")),
-        kaslr=_or_auto(said.kaslr, machine, "kaslr", Switch.AUTO),
-        sme=_or_auto(said.sme, machine, "sme", Switch.AUTO),
-        paging=_or_auto(said.paging, machine, "paging", Paging.AUTO),
+    own = asked_by_options(
+        path=_member(machine, "path", Path),
+        loader=_member(machine, "loader", Loader),
+        mode=_member(machine, "mode", Mode),
+        load_address=_integer(machine, "load_address"),
+        # Its file need not be here where the command line says of how many bytes it is.
+        initrd=_initrd(machine) if said.initrd is None else None,
+        cmdline=_line(machine, "cmdline"),
+        kaslr=_member(machine, "kaslr", Switch) or Switch.AUTO,
+        sme=_member(machine, "sme", Switch) or Switch.AUTO,
+        paging=_member(machine, "paging", Paging) or Paging.AUTO,
     )
+    return said.completed(by=own)
 
 
 def _loading(machine: Described, said: LoadingSystem) -> LoadingSystem:
-    return LoadingSystem(
-        kexec_tools=_first(said.kexec_tools, _line(machine, "kexec_tools")),
-        running_kernel=_first(said.running_kernel, _line(machine, "running_kernel")),
-        cpus=_first(said.cpus, _integer(machine, "cpus")),
-        mem_min=_first(said.mem_min, _integer(machine, "mem_min")),
-        mem_max=_first(said.mem_max, _integer(machine, "mem_max")),
+    """Return what is said of the system that loads; the command line counts more."""
+    own = LoadingSystem(
+        kexec_tools=_line(machine, "kexec_tools"),
+        running_kernel=_line(machine, "running_kernel"),
+        cpus=_integer(machine, "cpus"),
+        mem_min=_integer(machine, "mem_min"),
+        mem_max=_integer(machine, "mem_max"),
     )
-
-
-def _first(said: T | None, own: T | None) -> T | None:
-    return own if said is None else said
-
-
-def _or_auto(said: E, machine: Described, key: str, auto: E) -> E:
-    return said if said is not auto else _member(machine, key, type(auto)) or auto
+    return said.completed(by=own)
 
 
 def _member(machine: Described, key: str, kind: type[E]) -> E | None:
@@ -288,20 +284,21 @@ def _integer(machine: Described, key: str) -> int | None:
         raise _bad(machine, key, f"{quoted(value)}: {error}") from error
 
 
-def _initrd(machine: Described) -> tuple[int | None, bool]:
-    """Read the size of an initrd, or take it from a file; whether that file is empty."""
+def _initrd(machine: Described) -> GivenInitrd | None:
+    """Read the size of an initrd, or take it from a file."""
     value = machine.fields.get("initrd")
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return parse_integer(value), False
-        path = _path(machine, value)
-        try:
-            size = os.stat(path).st_size  # noqa: PTH116 - Path is how the kernel is booted here
-        except (OSError, ValueError) as error:
-            message = f"{quoted(value)} is not a size, and as a file: {system_reason(error)}"
-            raise _bad(machine, "initrd", message) from error
-        return size, size == 0
-    return _integer(machine, "initrd"), False
+    if not isinstance(value, str):
+        size = _integer(machine, "initrd")
+        return None if size is None else GivenInitrd(size)
+    with contextlib.suppress(ValueError):
+        return GivenInitrd(parse_integer(value))
+    from smecheck.read.load.initrd_file import initrd_in
+
+    try:
+        return initrd_in(_path(machine, value))
+    except (OSError, ValueError) as error:
+        message = f"{quoted(value)} is not a size, and as a file: {system_reason(error)}"
+        raise _bad(machine, "initrd", message) from error
 
 
 def _bad(machine: Described, key: str, message: str) -> MalformedInput:
