@@ -7,6 +7,7 @@ its segment of init_size bytes ends at 0x10d41000; its workarea is written from 
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path as FilePath
@@ -42,6 +43,7 @@ from smecheck.read.source import NamedStream
 from smecheck.record import replace
 from smecheck.span import Span
 
+PACKAGE = FilePath(catalogue.__file__).parents[1]
 OLD = kernel("5.0-old")
 NEW = kernel("6.1.0-56-amd64")
 NEWER = kernel("6.12.117+deb12-amd64")
@@ -703,3 +705,23 @@ def test_no_file_of_rules_is_forgotten() -> None:
         module = import_module(f"smecheck.checks.{path.stem}")
         written = [value for value in vars(module).values() if isinstance(value, Rule)]
         assert {*written} <= {*RULES.values()}, path.name
+
+
+def _ids(node: ast.AST) -> set[int]:
+    """Return where an expression or a file spells the id of a rule."""
+    return {
+        id(found)
+        for found in ast.walk(node)
+        if isinstance(found, ast.Constant) and isinstance(found.value, str) and found.value in RULES
+    }
+
+
+def test_only_a_rule_spells_ids() -> None:
+    """Its own, and those that it comes after; whoever asks for more asks what the rule declares."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        declared: set[int] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                declared |= set().union(*map(_ids, node.decorator_list))
+        assert _ids(tree) == declared, path

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from smecheck.answer import Basis, Report, Verdict
 from smecheck.builds.gate_report import KERNEL_TARGET, GateRow, RowOutcome, Unreadable
 from smecheck.builds.policy import Policy
-from smecheck.checks.finding import REFUTING, Effect, Finding, Outcome, RuleResult, Severity
+from smecheck.checks.finding import Effect, Finding, Outcome, RuleResult, Severity
 from smecheck.kernel.verification import Result, Verification
 from smecheck.record import record, replace
 
@@ -17,10 +17,6 @@ _OUTCOMES = {
     Outcome.SKIPPED: RowOutcome.SKIPPED,
     Outcome.NOT_APPLICABLE: RowOutcome.NOT_APPLICABLE,
 }
-
-DECIDING = ("SME007", *REFUTING)
-"""Bytes that nobody owns, code that computes otherwise or faults: where they are known, whether the
-proof holds is not an open question."""
 
 
 @record
@@ -53,7 +49,7 @@ class Held:
             if is_open and finding.rule in self.ignored:
                 continue
             collides = finding.effect in (Effect.COLLISION, Effect.LOSS)
-            decides = collides or finding.rule in DECIDING
+            decides = collides or finding.bearing.answers_for_the_proof
             if decides and self._severity_of(finding) is Severity.ERROR:
                 return finding.rule
         return None

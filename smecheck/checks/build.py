@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.finding import DIFFERENT_BUILDS, Effect, Severity
+from smecheck.checks.finding import Bearing, Effect, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, Unknown, value_of
 from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE, START_KERNEL_MAP
@@ -48,12 +48,13 @@ _EXEMPT_FROM_KMSAN = (6, 9)
 
 
 @rule(
-    DIFFERENT_BUILDS,
+    "SME026",
     "the files are of different builds",
     Severity.ERROR,
     passed="files are of one build",
     brief="files of different builds",
     effect=Effect.CONTRADICTION,
+    bearing=Bearing.BUILD,
     about_build=True,
     static=True,
     remedy="give files of one build: those that one run of make produced",

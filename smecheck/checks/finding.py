@@ -40,14 +40,23 @@ class Effect(Enum):
     NONE = "none"
 
 
-MAPPED_ONLY = "SME010"
-"""The rule of segments where the workarea is mapped and not written."""
+class Bearing(Enum):
+    """What a finding bears on beside the verdict: what else can no longer be said as it was."""
 
-DIFFERENT_BUILDS = "SME026"
-"""The rule of a kernel's facts that cannot all be of one build."""
+    PREDICTION = "prediction"
+    """The kernel's own code computes otherwise, or cannot run: no arithmetic here holds for it."""
+    OWNER = "owner"
+    """The workarea is in nobody's memory."""
+    BUILD = "build"
+    """What is known of the kernel is not of one build."""
+    MAPPED_PART = "mapped part"
+    """Something lies where the workarea is mapped: what is clear is the part that is written."""
+    NOTHING = "nothing"
 
-REFUTING = ("SME047", "SME048")
-"""The rules by which the kernel's own code shows that it computes otherwise, or cannot run."""
+    @property
+    def answers_for_the_proof(self) -> bool:
+        """Whether it leaves no question open whether the proof holds."""
+        return self in (Bearing.PREDICTION, Bearing.OWNER)
 
 
 @record
@@ -75,6 +84,7 @@ class Finding:
     """The next step."""
     effect: Effect = Effect.NONE
     """On the verdict; none unless it is an error."""
+    bearing: Bearing = Bearing.NOTHING
     phrase: str = ""
     """What it says of the workarea in the headline; empty: it collides with ``other``."""
     needs_sme: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.finding import Severity
+from smecheck.checks.finding import Bearing, Severity
 from smecheck.checks.rule import SME_OFF_NOW, Observation, rule
 from smecheck.kernel.verification import Aspect, KnownDifference
 from smecheck.quantity import count_text
@@ -25,6 +25,7 @@ _BRIEF, _LINE = 60, 80
     Severity.ERROR,
     passed="machine code computes as predicted",
     brief="code differs from the prediction",
+    bearing=Bearing.PREDICTION,
     static=True,
     needs=(needs.machine_code,),
     remedy="look at the instruction named (smecheck verify KERNEL shows all of them); "
@@ -64,6 +65,7 @@ def other_arithmetic(resolved: Resolved) -> Iterator[Observation]:
     Severity.ERROR,
     passed="machine code runs to its end",
     brief="code faults with SME on",
+    bearing=Bearing.PREDICTION,
     static=True,
     needs=(needs.machine_code,),
     after=("SME046", "SME047"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.finding import MAPPED_ONLY, Effect, Severity
+from smecheck.checks.finding import Bearing, Effect, Severity
 from smecheck.checks.forbidden import Forbidden, Part, met
 from smecheck.checks.rule import (
     OWN_SECTION,
@@ -79,11 +79,12 @@ def initrd_loses_encryption(resolved: Resolved) -> Iterator[Observation]:
 
 
 @rule(
-    MAPPED_ONLY,
+    "SME010",
     "a segment lies in the mapped, unwritten part of the workarea",
     Severity.NOTE,
     passed="no segment in the mapped part",
     brief="is mapped, not written",
+    bearing=Bearing.MAPPED_PART,
     needs=(needs.places, needs.segments),
     remedy="nothing to do for this load; the next load may place it lower",
 )

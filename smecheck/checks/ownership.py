@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from smecheck.checks import needs
-from smecheck.checks.finding import Severity
+from smecheck.checks.finding import Bearing, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known
 from smecheck.load.segments import SegmentRole
@@ -30,6 +30,7 @@ _COVER_THE_SECTION = (
     Severity.ERROR,
     passed="workarea is reserved for the kernel",
     brief="unreserved workarea memory",
+    bearing=Bearing.OWNER,
     needs=(needs.distances, needs.owner),
     after=("SME026",),
     remedy="use a kernel with .init.scratch (v5.3 and later, or a backport of e1bfa87399e3), or "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from smecheck.checks.finding import (
-    REFUTING,
+    Bearing,
     Effect,
     Finding,
     Outcome,
@@ -79,6 +79,8 @@ class Rule:
     """Of its worst findings."""
     effect: Effect
     """Of its errors, on the verdict."""
+    bearing: Bearing
+    """Of its findings, whatever their severity."""
     phrase: str
     """What its errors say of the workarea in the headline."""
     about_load: bool
@@ -114,7 +116,7 @@ class Rule:
     @property
     def can_decide(self) -> bool:
         """Whether what it finds can make a verdict, rather than forbid a good one."""
-        return self.effect is not Effect.NONE or self.id in REFUTING
+        return self.effect is not Effect.NONE or self.bearing is Bearing.PREDICTION
 
     @property
     def is_of_places(self) -> bool:
@@ -159,6 +161,7 @@ class Rule:
                 condition=joined(*self._premises(resolved, seen), seen.condition),
                 remedy=seen.remedy or self.remedy,
                 effect=self._effect(seen),
+                bearing=self.bearing,
                 phrase=self.phrase,
                 needs_sme=self.needs_workarea,
                 brief=seen.brief or self.brief,
@@ -191,6 +194,7 @@ def rule(
     passed: str,
     brief: str,
     effect: Effect = Effect.NONE,
+    bearing: Bearing = Bearing.NOTHING,
     phrase: str = "",
     about_load: bool = False,
     about_build: bool = False,
@@ -211,6 +215,7 @@ def rule(
             brief=brief,
             severity=severity,
             effect=effect,
+            bearing=bearing,
             phrase=phrase,
             about_load=about_load,
             about_build=about_build,

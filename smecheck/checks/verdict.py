@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from smecheck.answer import Basis, Verdict
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.checks.decisive_fact import missing, missing_around, not_placed
-from smecheck.checks.finding import DIFFERENT_BUILDS, MAPPED_ONLY, REFUTING, Effect, Finding
+from smecheck.checks.finding import Bearing, Effect, Finding
 from smecheck.checks.judgement import IF_IT_STILL_DIES, Judged, Judgement
 from smecheck.evidence import Known, Unknown
 from smecheck.load.segments import Placing
@@ -153,7 +153,7 @@ def _no_code(judged: Judged) -> Judgement | None:
     sme_code = judged.facts.sme_code
     if isinstance(sme_code, Unknown) or sme_code.value:
         return None
-    if any(one.rule == DIFFERENT_BUILDS for one in judged.with_effect(Effect.CONTRADICTION)):
+    if any(one.bearing is Bearing.BUILD for one in judged.with_effect(Effect.CONTRADICTION)):
         return None  # what shows that there is none may be of the other build
     if judged.boot.sme is SmeState.UNKNOWN:
         why, settle = judged.boot.sme_evidence[0], judged.boot.sme_answer.settled_by
@@ -253,7 +253,7 @@ def _is_certain(finding: Finding) -> bool:
 
 def _refuted(judged: Judged) -> Judgement | None:
     """Judge a kernel whose own code was seen to do something else than all arithmetic here."""
-    found = [finding for finding in judged.findings if finding.rule in REFUTING]
+    found = [finding for finding in judged.findings if finding.bearing is Bearing.PREDICTION]
     if not found:
         return None
     return Judgement(
@@ -351,7 +351,7 @@ def _by_machine(judged: Judged) -> Judgement:
 
 def _used(judged: Judged) -> str:
     """Return what nothing overlaps: segments may well lie where the workarea is mapped alone."""
-    in_mapped_part = any(finding.rule == MAPPED_ONLY for finding in judged.findings)
+    in_mapped_part = any(finding.bearing is Bearing.MAPPED_PART for finding in judged.findings)
     return "the written part of the workarea" if in_mapped_part else "the workarea"
 
 

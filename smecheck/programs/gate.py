@@ -29,12 +29,15 @@ def read_policy(path: str) -> Policy:
 
 def known_rules() -> KnownRules:
     """Return the rules that a policy can speak of."""
-    from smecheck.builds.gate_rows import DECIDING
     from smecheck.checks.catalogue import RULES
     from smecheck.checks.finding import Effect
 
-    deciding = [rule.id for rule in RULES.values() if rule.effect is not Effect.NONE]
-    return KnownRules(tuple(RULES), (*deciding, *DECIDING))
+    deciding = tuple(
+        rule.id
+        for rule in RULES.values()
+        if rule.effect is not Effect.NONE or rule.bearing.answers_for_the_proof
+    )
+    return KnownRules(tuple(RULES), deciding)
 
 
 def gate(
