@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from commandline import SAMPLES, Run, call
+
+from smecheck.checks.agreement import ram_without
+from smecheck.read.machine.iomem import parse_iomem
 
 KERNEL = ("analyze", str(SAMPLES / "founding-failure" / "kernel.yaml"))
 FIRST = "00000000-00000fff : Reserved\n00001000-0009fbff : System RAM\n"
@@ -148,3 +152,14 @@ def test_kaslr_may_choose_what_an_iomem_lacks(
     )
     report = answer(tmp_path, FIRST + iomem, dmesg, *asked).document
     assert report["verdict"] == ("undecided" if is_told else "clear")
+
+
+def test_maps_of_thousands_of_ranges_are_compared_in_time() -> None:
+    """Each range of the one is held against those of the other that may meet it, no others."""
+    rows = [(at << 20, (at << 20) + 0x80000) for at in range(1, 6000)]
+    ram = "".join(f"{start:08x}-{end - 1:08x} : System RAM\n" for start, end in rows)
+    holes = "".join(f"{start:08x}-{end - 1:08x} : Reserved\n" for start, end in rows)
+    one, other = (parse_iomem(FIRST + text, "iomem") for text in (ram, holes))
+    begun = time.process_time()
+    assert sum(1 for _ in ram_without(one, other)) == 4
+    assert time.process_time() - begun < 4

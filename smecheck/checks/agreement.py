@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from smecheck.boot.boot import SmeState
@@ -53,17 +55,22 @@ def ram_without(one: MemoryMap, other: MemoryMap) -> Iterator[Difference]:
     not_ram = ram - _all_ram(other) - other.ram_buffer
     named: list[tuple[Span, Region]] = []
     nameless: list[Span] = []
+    # Regions ascend by their starts; how far the ones up to each of them reach ascends as well.
+    starts = [region.span.start for region in other.regions]
+    reached = list(accumulate((region.span.end for region in other.regions), max))
     for span in not_ram:
-        for region in other.regions:
+        here: list[tuple[Span, Region]] = []
+        near = slice(bisect_right(reached, span.start), bisect_left(starts, span.end))
+        for region in other.regions[near]:
             met = region.span & span
             if (
                 met
                 and not region.name.startswith(SYSTEM_RAM)
                 and other.innermost(met.start) == region
             ):
-                named.append((met, region))
-        rest = SpanSet([span]) - SpanSet(met for met, _ in named)
-        nameless += rest
+                here.append((met, region))
+        nameless += SpanSet([span]) - SpanSet(met for met, _ in here)
+        named += here
     for index, (span, region) in enumerate(named[:_LIMIT]):
         yield _difference(one, span, region, _more(named, index))
     # In a piece of a map, what is not there says nothing.
