@@ -261,3 +261,16 @@ def test_ranges_that_lose_their_order_leave_an_old_copy() -> None:
     cut = Span(third.end - 1, fourth.end)
     found = ram_ranges(candidates_of(None, firmware, (2, 0, 25)))
     assert found.spans == (first, third, cut, last, last)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_the_kernel_takes_a_range_of_exactly_the_size(missing: int) -> None:
+    """locate_mem_hole_top_down() gives up below the start of a range, not at it."""
+    low = Span.sized(16 * MIB, 512 * MIB)
+
+    def purgatory(ram: list[Span]) -> Span:
+        load = predict(request_of(ram, Loader.KEXEC_FILE_LOAD))
+        return next(one.span for one in load.segments if one.role is SegmentRole.PURGATORY)
+
+    top = Span.sized(1 << 30, purgatory([low]).size - missing * PAGE)
+    assert (purgatory([low, top]) == top) is (missing == 0)
