@@ -16,9 +16,12 @@ from recorded import DATA
 
 from smecheck.asked import BootRequest
 from smecheck.builds.policy import NamedFile, PolicyMachine
+from smecheck.case import Case as Question
 from smecheck.load.request import ADDRESSES
 from smecheck.machine.memory import MemoryMap
-from smecheck.read.build import machine_files
+from smecheck.read import case
+from smecheck.read.build.machine_files import MachineFiles
+from smecheck.read.kernel.kernel import read_kernel
 from smecheck.read.machine.iomem import read_iomem
 from smecheck.report.options import Format
 
@@ -196,6 +199,17 @@ def test_the_crash_region_of_the_policy_goes_before_that_of_iomem(tmp_path: Path
     assert int(outside["start"], 16) == 0x48000000
 
 
+def test_the_crash_region_of_the_policy_goes_before_that_of_its_host(tmp_path: Path) -> None:
+    shown = "schema: smecheck/host-v1\ncrash_kernel: {start: 0x6e000000, size: 256M}\n"
+    (tmp_path / "host.yaml").write_text(shown)
+    region = {"crash_region": {"start": 0x40000000, "size": "128M"}}
+    for other, met in (({}, "0x7d"), (region, "0x47")):
+        machine = {**MACHINE, "host": "host.yaml", "iomem": MACHINE["iomem"], **other}
+        found = gate(OLD, "--policy", policy(tmp_path, machines=[machine]))
+        spans = [finding["span"] for finding in rows(found)["kdump", "SME001"]["findings"]]
+        assert all(span["start"].startswith(met) for span in spans)
+
+
 def test_a_crash_region_needs_no_iomem(tmp_path: Path) -> None:
     machine = {**MACHINE, "crash_region": {"start": 0x40000000, "end": 0x48000000}}
     del machine["iomem"]
@@ -309,11 +323,12 @@ def test_files_are_kept_as_long_as_a_machine_needs_them(
         read.append(Path(path).name)
         return read_iomem(path)
 
-    monkeypatch.setattr(machine_files, "_iomem", counted)
-    files = machine_files.MachineFiles(machines)
+    monkeypatch.setattr(case, "_iomem", counted)
+    files = MachineFiles(machines)
+    image = read_kernel(NEW)
     kept = []
     for machine in machines:
-        assert isinstance(files.of(machine), machine_files.MachineFacts)
+        assert isinstance(files.case(image, machine), Question)
         kept.append([Path(path).name for path in files.kept])
     assert read == ["own-a", "shared", "own-b"]
     assert kept == [[], ["shared"], ["shared"], []]
@@ -337,8 +352,8 @@ def test_a_load_beside_another_one_in_the_log_of_a_machine(tmp_path: Path) -> No
             path.write_text(text)
             files[kind] = NamedFile(str(path), "policy")
         machine = PolicyMachine("m", "policy", BootRequest(), files, None, ADDRESSES)
-        found = machine_files.MachineFiles([machine]).of(machine)
-        assert isinstance(found, machine_files.MachineFacts)
+        found = MachineFiles([machine]).case(read_kernel(NEW), machine)
+        assert isinstance(found, Question)
         assert found.log is not None
         assert found.segments is not None
         assert found.segments.source == files["segments"].path

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from smecheck.case import Case
     from smecheck.kernel.image import KernelImage
     from smecheck.kernel.verification import Verification
-    from smecheck.read.build.machine_files import MachineFiles
 
 
 def read_policy(path: str) -> Policy:
@@ -85,27 +84,7 @@ def _asker(image: KernelImage, policy: Policy) -> Callable[[PolicyMachine], Case
     from smecheck.read.build.machine_files import MachineFiles
 
     files = MachineFiles(policy.machines)
-    return lambda machine: _case(image, machine, files)
-
-
-def _case(image: KernelImage, machine: PolicyMachine, files: MachineFiles) -> Case | Unreadable:
-    from smecheck.read.case import Inputs, LoadingSystem, case
-
-    facts = files.of(machine)
-    if isinstance(facts, Unreadable):
-        return facts
-    inputs = Inputs(
-        iomem=facts.memory,
-        memmap=facts.firmware,
-        dmesg=facts.log,
-        segments=facts.segments,
-        host=facts.host,
-    )
-    loading = LoadingSystem(mem_min=machine.window.start, mem_max=machine.window.end - 1)
-    try:
-        return case(image, inputs, machine.request, loading)
-    except UsageError as error:
-        return Unreadable(error.message, machine.where, error.help_text)
+    return lambda machine: files.case(image, machine)
 
 
 def _baseline(image: KernelImage, policy: Policy) -> BuildFacts | Unreadable | None:

@@ -1,12 +1,13 @@
 """The one way in: everything that is read for one question, for whoever asks it.
 
 The command line, triage and Python callers name inputs and say of the boot what they know. An input
-is a path, a stream with a name, or the noun that it would be read into.
+is a path, a stream with a name, or the noun that it would be read into. Who asks many questions may
+remember what was read: everything is read through one function, which is given.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from smecheck.asked import BootRequest, Paging
 from smecheck.case import Case
@@ -83,6 +84,25 @@ SHORT_CUTS: tuple[str, ...] = LoadingSystem.__match_args__
 """The names of what is said of the system that loads, in order."""
 
 
+class Reading(Protocol):
+    """How an input is read: at once, or by somebody who remembers what was read before."""
+
+    def __call__(self, name: str, read: Callable[..., T], source: Source, /, *about: object) -> T:
+        """Return what ``read(source, *about)`` returns.
+
+        Args:
+            name: of the input: ``iomem``.
+            read: its reader, which depends on its arguments alone.
+            source: what is read.
+            about: what else the reader is given.
+        """
+        ...
+
+
+def _at_once(_name: str, read: Callable[..., T], source: Source, /, *about: object) -> T:
+    return read(source, *about)
+
+
 def case(
     kernel: Source | KernelImage,
     inputs: Inputs = NO_INPUTS,
@@ -90,6 +110,7 @@ def case(
     loading: LoadingSystem = NOTHING_SAID,
     *,
     cross_check: bool = False,
+    reading: Reading = _at_once,
 ) -> Case:
     """Read everything for one question.
 
@@ -99,19 +120,20 @@ def case(
         asked: what is said of the boot.
         loading: what is said of the system that loads.
         cross_check: whether a recorded load is to be held against the prediction of it.
+        reading: how each of the inputs is read.
 
     Raises:
         UsageError: what is said cannot all be meant.
         InputError: an input cannot be read or understood.
     """
     _refuse_impossible_address(asked.load_address)
-    machine = _machine(inputs, loading)
+    machine = _machine(inputs, loading, reading)
     _refuse_contradiction(asked, machine, None)
     image = _image(kernel, inputs)
     _refuse_other_paging(asked.paging, image)
-    log, segments = _log_and_segments(inputs, asked, machine)
+    log, segments = _log_and_segments(inputs, asked, machine, reading)
     _refuse_contradiction(asked, machine, segments)
-    memory = _read(inputs.iomem, _iomem)
+    memory = _read(inputs.iomem, "iomem", _iomem, reading)
     _refuse_other_reservation(machine, memory, log)
     if cross_check and segments is None:
         raise UsageError(
@@ -123,11 +145,11 @@ def case(
         asked=asked,
         segments=segments,
         memory=memory,
-        firmware=_read(inputs.memmap, _memmap),
+        firmware=_read(inputs.memmap, "memmap", _memmap, reading),
         log=log,
         machine=machine,
         cross_check=cross_check,
-        early=_early(inputs, asked),
+        early=_early(inputs, asked, reading),
     )
 
 
@@ -141,8 +163,8 @@ def of_other_kernel(question: Case, image: KernelImage) -> Case:
     return replace(question, image=image)
 
 
-def _read(given: Given[T], read: Callable[[Source], T]) -> T | None:
-    return read(given) if isinstance(given, str | NamedStream) else given
+def _read(given: Given[T], name: str, read: Callable[[Source], T], reading: Reading) -> T | None:
+    return reading(name, read, given) if isinstance(given, str | NamedStream) else given
 
 
 def _image(kernel: Source | KernelImage, inputs: Inputs) -> KernelImage:
@@ -169,7 +191,7 @@ def _image(kernel: Source | KernelImage, inputs: Inputs) -> KernelImage:
 
 
 def _log_and_segments(
-    inputs: Inputs, asked: BootRequest, machine: Machine | None
+    inputs: Inputs, asked: BootRequest, machine: Machine | None, reading: Reading
 ) -> tuple[KernelLog | None, SegmentList | None]:
     """Return the log, and the load: as it was given, or as the log shows it."""
     segments: SegmentList | None
@@ -177,13 +199,14 @@ def _log_and_segments(
         from smecheck.load.contradiction import mode_asked
         from smecheck.read.load.segments import read_segments
 
-        segments = read_segments(inputs.segments, mode=mode_asked(asked, machine))
+        mode = mode_asked(asked, machine)
+        segments = reading("segments", read_segments, inputs.segments, mode)
     else:
         segments = inputs.segments
     dmesg = inputs.dmesg
     if isinstance(dmesg, str):
         dmesg = held(dmesg, _LOG_IN_FIFO)  # it is read twice: for the machine, and for a load
-    log = _read(dmesg, _dmesg)
+    log = _read(dmesg, "dmesg", _dmesg, reading)
     if asked.is_first_boot:
         return log, segments  # the loads of the log are for other boots
     if log is not None and isinstance(dmesg, str | NamedStream):
@@ -191,7 +214,7 @@ def _log_and_segments(
         from smecheck.read.load.log_segments import with_load
 
         loader, mode = loader_asked(asked, machine), mode_asked(asked, machine)
-        return with_load(dmesg, log, segments, loader, mode)
+        return reading("dmesg", with_load, dmesg, log, segments, loader, mode)
     return log, segments
 
 
@@ -229,18 +252,19 @@ def _boot(source: Source) -> EarlyBoot:
     return read_boot_description(read_text(source), display_name(source))
 
 
-def _machine(inputs: Inputs, loading: LoadingSystem) -> Machine | None:
+def _machine(inputs: Inputs, loading: LoadingSystem, reading: Reading) -> Machine | None:
     """Return what is said of the machine that loads; ``None`` where nothing is."""
     if inputs.host is None and inputs.crash_cma is None and loading == NOTHING_SAID:
         return None
     from smecheck.load.request import Machine
     from smecheck.machine.host import Host
 
-    host = _read(inputs.host, _host) or Host()
+    host = _read(inputs.host, "host", _host, reading) or Host()
     if inputs.crash_cma is not None:
         from smecheck.read.machine.crash_cma_ranges import read_crash_cma_ranges
 
-        host = replace(host, crash_cma_ranges=read_crash_cma_ranges(inputs.crash_cma))
+        areas = reading("crash_cma", read_crash_cma_ranges, inputs.crash_cma)
+        host = replace(host, crash_cma_ranges=areas)
     return Machine(host=_with_short_cuts(host, loading), window=_window(loading))
 
 
@@ -287,7 +311,7 @@ def _with_short_cuts(host: Host, loading: LoadingSystem) -> Host:
     return replace(host, cpus=Known(loading.cpus, "--cpus"))
 
 
-def _early(inputs: Inputs, asked: BootRequest) -> EarlyBoot | None:
+def _early(inputs: Inputs, asked: BootRequest, reading: Reading) -> EarlyBoot | None:
     """Put together what a decompressor finds in memory; ``None`` where nothing was given."""
     if inputs.boot is None and inputs.boot_params is None and inputs.srat is None:
         return None
@@ -295,18 +319,19 @@ def _early(inputs: Inputs, asked: BootRequest) -> EarlyBoot | None:
     from smecheck.evidence import Unknown
 
     unknown = Unknown("not given")
-    early = _read(inputs.boot, _boot) or EarlyBoot("", unknown, unknown, unknown)
+    early = _read(inputs.boot, "boot", _boot, reading)
+    early = early or EarlyBoot("", unknown, unknown, unknown)
     if asked.cmdline is not None:
         early = replace(early, cmdline=asked.cmdline)
     if inputs.boot_params is not None:
         from smecheck.read.machine.boot_params import read_boot_params
 
-        params = read_boot_params(inputs.boot_params)
+        params = reading("boot_params", read_boot_params, inputs.boot_params)
         early = completed(early, by=from_boot_params(params, early.cmdline))
     if inputs.srat is not None:
         from smecheck.read.machine.srat import read_srat
 
-        table = read_srat(inputs.srat)
+        table = reading("srat", read_srat, inputs.srat)
         early = replace(early, source=early.source or table.source, srat=Known(table, table.source))
     return early
 

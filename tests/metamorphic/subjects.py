@@ -6,24 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from recorded import DATA, kernel, load_json
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
 from smecheck.asked import BootRequest, GivenInitrd, Switch, asked_by_options
-from smecheck.case import Case
-from smecheck.errors import InputError
+from smecheck.errors import InputError, UsageError
 from smecheck.evidence import value_of
 from smecheck.kernel.image import KernelImage
-from smecheck.load.contradiction import loader_asked, mode_asked
 from smecheck.load.segments import Loader, Mode
+from smecheck.read.case import Inputs, case
 from smecheck.read.kernel.kernel import read_kernel
-from smecheck.read.load.log_segments import with_load
-from smecheck.read.load.segments import read_segments
-from smecheck.read.log.dmesg import read_dmesg
-from smecheck.read.machine.iomem import read_iomem
-from smecheck.read.machine.memmap import read_memmap
 from smecheck.read.source import NamedStream
 
 SAMPLES = DATA.parents[1] / "samples"
@@ -53,17 +48,10 @@ class Answer:
 
 def ask(subject: Subject, texts: dict[str, bytes]) -> Answer:
     """Ask the question with these texts."""
-    given = {kind: NamedStream.of(kind, data) for kind, data in texts.items()}
+    given: dict[str, Any] = {kind: NamedStream.of(kind, data) for kind, data in texts.items()}
     try:
-        memory = read_iomem(given["iomem"]) if "iomem" in given else None
-        firmware = read_memmap(given["memmap"]) if "memmap" in given else None
-        mode, loader = mode_asked(subject.request, None), loader_asked(subject.request, None)
-        segments = read_segments(given["segments"], mode) if "segments" in given else None
-        log = read_dmesg(given["dmesg"]) if "dmesg" in given else None
-        if log is not None:
-            log, segments = with_load(given["dmesg"], log, segments, loader, mode)
-        report = analyze(Case(subject.image, subject.request, segments, memory, firmware, log))
-    except InputError as error:
+        report = analyze(case(subject.image, Inputs(**given), subject.request))
+    except (InputError, UsageError) as error:
         return Answer("error", (), f"{error.where}: {error.message}")
     return Answer(report.verdict.value, _facts(report), report.headline)
 

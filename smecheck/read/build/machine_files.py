@@ -1,4 +1,4 @@
-"""The files of a policy's machines, each read once however many machines name it."""
+"""The machines of a policy as questions, their files read once however many machines name them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,17 @@ from typing import TypeVar
 
 from smecheck.builds.gate_report import Unreadable
 from smecheck.builds.policy import NamedFile, PolicyMachine
-from smecheck.errors import InputError
-from smecheck.load.contradiction import loader_asked, mode_asked
+from smecheck.case import Case
+from smecheck.errors import InputError, UsageError
+from smecheck.kernel.image import KernelImage
 from smecheck.load.request import Machine
-from smecheck.load.segments import Loader, Mode, SegmentList
-from smecheck.machine.firmware import FirmwareMap
-from smecheck.machine.host import Host
-from smecheck.machine.kernel_log import KernelLog
 from smecheck.machine.memory import CRASH_KERNEL, MemoryMap, Region, usable_ram
-from smecheck.record import record, replace
+from smecheck.read.case import Inputs, LoadingSystem, case
+from smecheck.read.source import Source
+from smecheck.record import replace
 from smecheck.span import Span
 
 T = TypeVar("T")
-
-
-@record
-class MachineFacts:
-    """What the files of a machine say."""
-
-    host: Host | None
-    segments: SegmentList | None
-    memory: MemoryMap | None
-    firmware: FirmwareMap | None
-    log: KernelLog | None
 
 
 class MachineFiles:
@@ -48,42 +36,34 @@ class MachineFiles:
         """The files of which something is remembered."""
         return tuple(self._known)
 
-    def of(self, machine: PolicyMachine) -> MachineFacts | Unreadable:
-        """Read the files of a machine; say why it cannot be asked if one cannot be read."""
+    def case(self, image: KernelImage, machine: PolicyMachine) -> Case | Unreadable:
+        """Read a machine as a question about a kernel; say why it cannot be asked if it cannot."""
+
+        def remembering(name: str, read: Callable[..., T], source: Source, /, *about: object) -> T:
+            return self._read(machine.files[name], read, source, *about)
+
+        inputs = Inputs(**{name: file.path for name, file in machine.files.items()})
+        loading = LoadingSystem(mem_min=machine.window.start, mem_max=machine.window.end - 1)
         try:
-            return self._facts(machine)
+            question = case(image, inputs, machine.request, loading, reading=remembering)
         except _FileError as error:
             return error.unreadable
+        except UsageError as error:
+            return Unreadable(error.message, machine.where, error.help_text)
         finally:
             for file in machine.files.values():
                 self._uses[file.path] -= 1
                 if self._uses[file.path] <= 0:
                     self._known.pop(file.path, None)
+        if machine.crash_region is None:
+            return question
+        return _with_crash_region(question, machine.crash_region, machine.where)
 
-    def _facts(self, machine: PolicyMachine) -> MachineFacts:
-        files, request = machine.files, machine.request
-        host = self._read(files.get("host"), _host)
-        memory = self._read(files.get("iomem"), _iomem)
-        firmware = self._read(files.get("memmap"), _memmap)
-        log = self._read(files.get("dmesg"), _dmesg)
-        asking = Machine(host=host) if host is not None else None
-        loader, mode = loader_asked(request, asking), mode_asked(request, asking)
-        segments = self._read(files.get("segments"), _segments, mode)
-        # The loads of a log are for other boots than the first.
-        if log is not None and not request.is_first_boot:
-            log, segments = self._needed(files["dmesg"], _with_load, segments, loader, mode)
-        if machine.crash_region is not None:
-            memory, host = _with_crash_region(machine, memory, host)
-        return MachineFacts(host, segments, memory, firmware, log)
-
-    def _read(self, file: NamedFile | None, read: Callable[..., T], *asked: object) -> T | None:
-        return None if file is None else self._needed(file, read, *asked)
-
-    def _needed(self, file: NamedFile, read: Callable[..., T], *asked: object) -> T:
-        of_file, key = self._known.setdefault(file.path, {}), (read, *asked)
+    def _read(self, file: NamedFile, read: Callable[..., T], source: Source, *about: object) -> T:
+        of_file, key = self._known.setdefault(file.path, {}), (read, *about)
         if key not in of_file:
             try:
-                of_file[key] = read(file.path, *asked)
+                of_file[key] = read(source, *about)
             except InputError as error:
                 of_file[key] = error
         known = of_file[key]
@@ -91,47 +71,6 @@ class MachineFiles:
             raise _FileError(unreadable(file, known))
         result: T = known  # type: ignore[assignment] # kept under the function that made it
         return result
-
-
-# Each imports its reader itself: a policy of memory maps does not pay for those of logs.
-
-
-def _host(path: str) -> Host:
-    from smecheck.read.machine.host_description import read_host
-
-    return read_host(path)
-
-
-def _iomem(path: str) -> MemoryMap:
-    from smecheck.read.machine.iomem import read_iomem
-
-    return read_iomem(path)
-
-
-def _memmap(path: str) -> FirmwareMap:
-    from smecheck.read.machine.memmap import read_memmap
-
-    return read_memmap(path)
-
-
-def _dmesg(path: str) -> KernelLog:
-    from smecheck.read.log.dmesg import read_dmesg
-
-    return read_dmesg(path)
-
-
-def _segments(path: str, mode: Mode | None) -> SegmentList:
-    from smecheck.read.load.segments import read_segments
-
-    return read_segments(path, mode=mode)
-
-
-def _with_load(
-    path: str, given: SegmentList | None, loader: Loader | None, mode: Mode | None
-) -> tuple[KernelLog, SegmentList | None]:
-    from smecheck.read.load.log_segments import with_load
-
-    return with_load(path, _dmesg(path), given, loader, mode)
 
 
 class _FileError(Exception):
@@ -148,20 +87,24 @@ def unreadable(file: NamedFile, error: InputError) -> Unreadable:
     return Unreadable(f"{error.where or file.path}: {message}", file.where, error.help_text)
 
 
-def _with_crash_region(
-    machine: PolicyMachine, memory: MemoryMap | None, host: Host | None
-) -> tuple[MemoryMap | None, Host | None]:
+def _with_crash_region(question: Case, span: Span, where: str) -> Case:
     """Put the crash reservation where the policy says, whatever the files say."""
-    span = machine.crash_region
-    if span is None:
-        return memory, host
+    machine, memory = question.machine or Machine(), question.memory
+    host = machine.host
+    if memory is None or host.crash_kernel is not None:
+        host = replace(host, source=host.source or where, crash_kernel=span)
+        question = replace(question, machine=replace(machine, host=host))
     if memory is None:
-        return None, replace(host or Host(source=machine.where), crash_kernel=span)
+        return question
+    return replace(question, memory=_reserving(memory, span))
+
+
+def _reserving(memory: MemoryMap, span: Span) -> MemoryMap:
     kept = [region for region in memory.regions if region.name != CRASH_KERNEL]
     depth = 1 + max((r.depth for r in kept if _holds(r, span)), default=-1)
     reservation = Region(CRASH_KERNEL, span, depth, 0)
     regions = sorted([*kept, reservation], key=lambda r: (r.span.start, r.depth))
-    return replace(memory, regions=tuple(regions), system_ram=usable_ram(regions)), host
+    return replace(memory, regions=tuple(regions), system_ram=usable_ram(regions))
 
 
 def _holds(region: Region, span: Span) -> bool:
