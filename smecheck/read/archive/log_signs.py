@@ -15,25 +15,70 @@ from smecheck.read.log.decompressor_lines import KASLR, STEP
 from smecheck.record import record, replace
 from smecheck.support_case.triage_report import FactName, SeenSign, Sign, TriageFact
 
-_SIGNS = (
-    (Sign.OUT_OF_MEMORY, rb"invoked oom-killer|Out of memory(?: and no killable|: Kill)"),
-    (Sign.OUT_OF_MEMORY, rb"Kernel panic - not syncing: (?:System is deadlocked on|Out of) memory"),
-    (Sign.INITRAMFS, rb"Initramfs unpacking failed|junk (?:in|within) compressed archive"),
-    (Sign.INITRAMFS, rb"rootfs image is not initramfs"),
-    (Sign.NO_ROOT, rb"VFS: (?:Unable to mount root|Cannot open root device)"),
-    (Sign.INIT_KILLED, rb"Attempted to kill init! exitcode="),
-    (Sign.GARBAGE_POINTER, rb"general protection fault, (?:probably|maybe) for .{0,16}address"),
-    (Sign.UNPACKED, f"{STEP.begins.pattern}|{KASLR.begins.pattern}".encode()),
-    (Sign.DUMP_TARGET, rb"saving vmcore failed|dump target .{0,60}(?:failed|not)"),
-    (Sign.DUMP_TARGET, rb"(?:kdump|dracut).{0,20}: .{0,20}(?:[Ff]ailed to mount|mount:|ssh: )"),
-    (Sign.DUMP_TARGET, rb"No space left on device|Entering emergency mode"),
-    (Sign.DUMP_SAVED, rb"saving vmcore complete|makedumpfile Completed"),
-    (Sign.CORRUPT_DUMP, rb"invalid freepointer|page excluded: kernel virtual address"),
-    (Sign.PURGATORY, rb"sha256 digests do not match"),
-    (Sign.CRASHED, rb"sysrq: Trigger a crash|Kernel panic - not syncing: "),
-    (Sign.LATE_ESRT, rb"esrt: Unsupported ESRT version [0-9]{6,}"),
+_SIGNS: tuple[tuple[Sign, bytes, tuple[bytes, ...]], ...] = (
+    (
+        Sign.OUT_OF_MEMORY,
+        rb"invoked oom-killer|Out of memory(?: and no killable|: Kill)",
+        (b"oom-killer", b"Out of memory"),
+    ),
+    (
+        Sign.OUT_OF_MEMORY,
+        rb"Kernel panic - not syncing: (?:System is deadlocked on|Out of) memory",
+        (b"Kernel panic",),
+    ),
+    (
+        Sign.INITRAMFS,
+        rb"Initramfs unpacking failed|junk (?:in|within) compressed archive",
+        (b"nitramfs unpacking", b"compressed archive"),
+    ),
+    (Sign.INITRAMFS, rb"rootfs image is not initramfs", (b"not initramfs",)),
+    (Sign.NO_ROOT, rb"VFS: (?:Unable to mount root|Cannot open root device)", (b"VFS: ",)),
+    (Sign.INIT_KILLED, rb"Attempted to kill init! exitcode=", (b"kill init",)),
+    (
+        Sign.GARBAGE_POINTER,
+        rb"general protection fault, (?:probably|maybe) for .{0,16}address",
+        (b"general protection fault",),
+    ),
+    (
+        Sign.UNPACKED,
+        f"{STEP.begins.pattern}|{KASLR.begins.pattern}".encode(),
+        (b"ooting the kernel", b"Decompressing Linux", b"KASLR disabled"),
+    ),
+    (
+        Sign.DUMP_TARGET,
+        rb"saving vmcore failed|dump target .{0,60}(?:failed|not)",
+        (b"vmcore", b"dump target"),
+    ),
+    (
+        Sign.DUMP_TARGET,
+        rb"(?:kdump|dracut).{0,20}: .{0,20}(?:[Ff]ailed to mount|mount:|ssh: )",
+        (b"kdump", b"dracut"),
+    ),
+    (
+        Sign.DUMP_TARGET,
+        rb"No space left on device|Entering emergency mode",
+        (b"No space left on device", b"emergency mode"),
+    ),
+    (
+        Sign.DUMP_SAVED,
+        rb"saving vmcore complete|makedumpfile Completed",
+        (b"vmcore", b"makedumpfile"),
+    ),
+    (
+        Sign.CORRUPT_DUMP,
+        rb"invalid freepointer|page excluded: kernel virtual address",
+        (b"freepointer", b"page excluded"),
+    ),
+    (Sign.PURGATORY, rb"sha256 digests do not match", (b"sha256 digests",)),
+    (
+        Sign.CRASHED,
+        rb"sysrq: Trigger a crash|Kernel panic - not syncing: ",
+        (b"Trigger a crash", b"Kernel panic"),
+    ),
+    (Sign.LATE_ESRT, rb"esrt: Unsupported ESRT version [0-9]{6,}", (b"esrt: ",)),
 )
-_COMPILED = tuple((sign, re.compile(pattern)) for sign, pattern in _SIGNS)
+"""What a line of each holds, and texts of which every such line holds one."""
+_COMPILED = tuple((sign, re.compile(pattern)) for sign, pattern, _ in _SIGNS)
 _EARLY_OOM = re.compile(rb"\bswapper/[0-9]+ invoked oom-killer")
 """Out of memory before there is any process: in a crash kernel, and nowhere else."""
 _VERSION = re.compile(BANNER_LINE.encode())
@@ -45,33 +90,34 @@ _SNP_GUEST = re.compile(rb"Memory Encryption Features active:")
 _OFFLINED = re.compile(rb"Offlined [Pp]ages [0-9]+|memory .{0,40}hot-?remove|offlining memory")
 _LOADED = re.compile(rb"\bComm: \S{1,16} Kdump: loaded\b")
 """lib/dump_stack.c, dump_stack_print_info(): what every oops says of the crash kernel."""
-_OF_KDUMP = re.compile(rb"kdump|kexec|crash kernel", re.IGNORECASE)
+_OF_KDUMP = re.compile(rb"[Kk]dump|kexec|crash kernel")
 _CRASH_CMDLINE = re.compile(rb"\belfcorehdr=(?:0x)?[0-9a-fA-F]")
-JOURNAL_NEEDLES = (
-    *(b" kernel: ", b"kdump", b"Kdump", b"kexec", b"crash kernel", b"SEV-SNP", b"SNP: RMP"),
-    *(b"fflin", b"hot-remove"),
+_BANNER, _CMDLINE = b"Linux version ", b"ommand line: "
+_FACTS = (
+    (_SNP_HOST, (b"SEV-SNP", b"SNP: RMP")),
+    (_OFFLINED, (b"fflin", b"hot-remove", b"hotremove")),
+    (_LOADED, (b"Kdump",)),
+    (_OF_KDUMP, (b"Kdump", b"kdump", b"kexec", b"crash kernel")),
 )
-"""Texts of which every line of a journal holds one that matters to any reader of it: what else a
-running system logs says nothing of a crash kernel."""
-_NEEDLES = (
-    *(b"oom-killer", b"Out of memory", b"Kernel panic", b"nitramfs unpacking"),
-    *(b"compressed archive", b"not initramfs", b"VFS: ", b"kill init", b"general protection fault"),
-    *(b"ooting the kernel", b"Decompressing Linux", b"KASLR disabled", b"vmcore", b"dump target"),
-    *(b"dracut", b"kdump", b"Kdump", b"kexec", b"crash kernel", b"No space left on device"),
-    *(b"emergency mode", b"freepointer", b"page excluded", b"sha256 digests", b"makedumpfile"),
-    *(
-        b"Trigger a crash",
-        b"esrt: ",
-        b"SEV-SNP",
-        b"SNP: RMP",
-        b"fflin",
-        b"hot-remove",
-        b"hotremove",
-    ),
-    *(b"ommand line: ", b"Linux version "),
+"""What else a line is looked at for, and texts of which every such line holds one."""
+_NEEDLES = tuple(
+    dict.fromkeys(
+        needle
+        for needles in (
+            *(row[2] for row in _SIGNS),
+            *(row[1] for row in _FACTS),
+            (_BANNER, _CMDLINE),
+        )
+        for needle in needles
+    )
 )
 """Texts of which every line that matters here holds one. They are sought one after the other in
 all of a log, which takes a twentieth of the time that one pattern for all of them takes."""
+JOURNAL_NEEDLES = tuple(
+    dict.fromkeys((b" kernel: ", *(needle for _, needles in _FACTS for needle in needles)))
+)
+"""Texts of which every line of a journal holds one that matters to any reader of it: what else a
+running system logs says nothing of a crash kernel."""
 _HITS_LIMIT = 5000
 """Places of one text in one log."""
 
@@ -145,7 +191,7 @@ class _Reader:
     def feed(self, number: int, line: bytes) -> None:
         if _VERSION.search(line):
             self.last_begin = number
-        if b"ommand line: " in line:
+        if _CMDLINE in line:
             self._has_crashed = False
             is_crash = self._is_all_of_crash_kernel or _CRASH_CMDLINE.search(line) is not None
             self._of_crash_kernel = is_crash
