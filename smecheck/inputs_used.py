@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from smecheck.kernel.image import KernelImage
     from smecheck.load.segments import SegmentList
     from smecheck.machine.host import Host
+    from smecheck.machine.kernel_log import LoggedBoot
     from smecheck.machine.memory import MemoryMap
 
 _PLAIN = ("kexec_options", "firmware_map", "crash_kernel")
@@ -36,9 +37,7 @@ def inputs_used(case: Case, segments: SegmentList | None) -> tuple[InputUse, ...
     if firmware is not None and firmware.kind.value in _GIVEN_MAPS:
         uses.append(InputUse(firmware.source, "memmap", ("firmware_map",)))
     if case.log is not None:
-        from smecheck.machine.map_without_iomem import facts_shown
-
-        uses.append(InputUse(case.log.source, "dmesg", facts_shown(case.log.boot)))
+        uses.append(InputUse(case.log.source, "dmesg", _used_of_log(case.log.boot)))
     host = case.machine.host if case.machine is not None else None
     if host is not None and host.source is not None:
         uses.append(InputUse(host.source, "host", _used_of_host(host)))
@@ -73,6 +72,25 @@ def _used_of_kernel(image: KernelImage) -> tuple[str, ...]:
     known += [name for name, part in parts.items() if part]
     elsewhere = {name for part in image.complements for name in part.used}
     return tuple(name for name in known if name not in elsewhere)
+
+
+def _used_of_log(boot: LoggedBoot) -> tuple[str, ...]:
+    """Return the names of the facts that a boot's log shows."""
+    facts = {
+        "release": isinstance(boot.release, Known),
+        "cmdline": isinstance(boot.cmdline, Known),
+        "cpus": isinstance(boot.cpus, Known),
+        "e820": boot.firmware_map is not None,
+        "efi": boot.efi_map is not None,
+        "efi_tables": bool(boot.efi_tables),
+        "esrt": boot.esrt is not None,
+        "crash_reservation": bool(boot.crash_reservations or boot.crash_failures),
+        "ramdisk": boot.ramdisk is not None,
+        "setup_data": bool(boot.setup_data),
+        "sme": boot.encryption is not None,
+        "decompressor": boot.decompressor is not None,
+    }
+    return tuple(name for name, is_shown in facts.items() if is_shown)
 
 
 def _used_of_memory(memory: MemoryMap) -> tuple[str, ...]:

@@ -27,8 +27,10 @@ from smecheck.machine.firmware import (
     FirmwareRange,
 )
 from smecheck.machine.kernel_log import CrashReservation, E820Change, KernelLog, LoggedBoot, LogSpan
-from smecheck.machine.map_without_iomem import is_exact, machine_memory, premises
+from smecheck.machine.map_premises import premises
+from smecheck.machine.map_without_iomem import machine_memory
 from smecheck.machine.memory import MapKind, MemoryMap
+from smecheck.machine.reservation_line import is_exact
 from smecheck.read.log.dmesg import read_dmesg
 from smecheck.read.machine.iomem import read_iomem
 from smecheck.read.machine.memmap import read_memmap

@@ -16,15 +16,15 @@ from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import Observation, rule
 from smecheck.evidence import Known, value_of
 from smecheck.kernel.constants import PAGE_SIZE
-from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
-from smecheck.machine.map_without_iomem import is_exact, machine_memory, memory_of_firmware
 from smecheck.machine.memory import SYSTEM_RAM, MapKind, MemoryMap, Region
+from smecheck.machine.reservation_line import is_exact
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
+    from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 
 
 _LIMIT = 4
@@ -327,6 +327,10 @@ def _other_than(
 def _pairs(resolved: Resolved) -> Iterator[tuple[MemoryMap, MemoryMap]]:
     """Yield the pairs of maps that should be the same."""
     memory, firmware, log = resolved.memory, resolved.firmware, resolved.log
+    if firmware is None and log is None:
+        return
+    from smecheck.machine.map_without_iomem import machine_memory, memory_of_firmware
+
     logged = None if log is None else machine_memory(log, None)
     is_iomem = memory is not None and memory.kind is MapKind.IOMEM
     if memory is not None and is_iomem and logged is not None:

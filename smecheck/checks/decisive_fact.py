@@ -244,7 +244,7 @@ def _cut_off(judged: Judged, firmware: FirmwareMap | None) -> str | None:
         end = "ends before the I/O APIC" if is_iomem else "ends in its memory map"
         return f"{memory.source} {end}: it seems cut off"
     if memory is not None and log is not None:
-        from smecheck.machine.map_without_iomem import what_it_lacks
+        from smecheck.machine.lost_memory import what_it_lacks
 
         lack = what_it_lacks(memory, log.boot)
         if lack is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.evidence import value_of
 from smecheck.load.segments import SegmentOrigin
+from smecheck.machine.memory import MapKind
 from smecheck.record import extended, replace
 from smecheck.remembered import remembered
 
@@ -103,8 +104,10 @@ def named(segments: SegmentList | None, image: KernelImage) -> SegmentList | Non
 
 def memory_premises(case: Case) -> tuple[str, ...]:
     """Return what has to be said of a memory map that was made of something else."""
-    if case.log is None and case.firmware is None and case.memory is None:
+    memory = case.memory
+    is_shown = memory is None or memory.kind is MapKind.IOMEM
+    if case.log is None and case.firmware is None and is_shown:
         return ()
-    from smecheck.machine.map_without_iomem import premises
+    from smecheck.machine.map_premises import premises
 
-    return premises(case.memory, case.log, case.firmware)
+    return premises(memory, case.log, case.firmware)
