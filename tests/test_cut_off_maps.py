@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commandline import SAMPLES, Run, call
 
-from smecheck.checks.agreement import ram_without
+from smecheck.machine.map_differences import ram_without
 from smecheck.read.machine.iomem import parse_iomem
 
 KERNEL = ("analyze", str(SAMPLES / "founding-failure" / "kernel.yaml"))

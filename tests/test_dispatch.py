@@ -67,7 +67,7 @@ PARTIAL = {
     ("emulation.differences", "Aspect"): "END and FAULT are no figures of a run that came through",
     ("load.candidates", "E820Type"): "types that kexec-tools knows; it leaves the others out",
     ("load.crash_map", "E820Type"): "marks of memmap= as kexec-tools knows them; others get $",
-    ("machine.e820_of_efi", "EfiType"): "do_add_efi_memmap(): all others are reserved",
+    ("machine.e820", "EfiType"): "do_add_efi_memmap(): all others are reserved",
     ("read.archive.member_readers", "MemberKind"): "the rest is read by another table, or as a log",
     ("read.kernel.kconfig", "OptionType"): "a text is told by its quotes",
     ("report.gate_text", "RowOutcome"): "colours; what has none is printed plain",

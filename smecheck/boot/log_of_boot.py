@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smecheck.asked import Path
-from smecheck.evidence import Fact, Known, Unknown
+from smecheck.evidence import Fact, Known, Unknown, value_of
 from smecheck.kernel.cmdline import values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from smecheck.case import Identified
     from smecheck.kernel.image import KernelImage
     from smecheck.machine.kernel_log import Encryption, KernelLog
@@ -36,6 +38,17 @@ def running_cmdline(log: KernelLog, image: KernelImage) -> Fact[str]:
     if other is not None:
         return Unknown(f"another kernel wrote {log.source}: {other.value}")
     return log.boot.cmdline
+
+
+def running_cmdlines(found: Identified) -> Iterator[Known[str]]:
+    """Yield what the log and the host say that the running kernel was given, each once."""
+    log, host = found.log, found.host
+    logged = log.boot.cmdline if log is not None else None
+    if isinstance(logged, Known):
+        yield logged
+    current = host.cmdline if host is not None else None
+    if isinstance(current, Known) and (logged is None or value_of(logged) != current.value):
+        yield current
 
 
 def another_kernel(log: KernelLog, image: KernelImage) -> Known[str] | None:

@@ -32,13 +32,15 @@ def rules_of_machine_code() -> tuple[Rule, ...]:
 def rules_of_machine() -> tuple[Rule, ...]:
     """Return the rules that are asked where a machine, a load or an address is given."""
     from smecheck.checks import (
-        agreement,
         crash_reservation,
         firmware_memory,
         in_place,
         load,
+        map_agreement,
         mapped,
         ram,
+        reservation_agreement,
+        sme_agreement,
         unpacking,
         written,
     )
@@ -51,7 +53,9 @@ def rules_of_machine() -> tuple[Rule, ...]:
         *ram.RULES,
         *in_place.RULES,
         *crash_reservation.RULES,
-        *agreement.RULES,
+        *map_agreement.RULES,
+        *reservation_agreement.RULES,
+        *sme_agreement.RULES,
         *firmware_memory.RULES,
     )
 

@@ -32,6 +32,9 @@ Need = Callable[["Resolved"], "Lack | None"]
 SME_OFF_NOW = "at once: boot it with mem_encrypt=off; for good: "
 """The way out tonight, before the lasting one."""
 
+FROM_ONE_BOOT = "give maps and logs of the same boot of the same machine"
+"""What to do about sources that contradict each other."""
+
 OWN_SECTION = "use a kernel with the section .init.scratch (v5.3 and later)"
 """The lasting remedy for most of what can happen to a workarea in nobody's memory."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from smecheck.machine.e820 import changed, trimmed, without_overlaps
-from smecheck.machine.e820_of_efi import e820_of_efi
+from smecheck.machine.e820 import changed, e820_of_efi, trimmed, without_overlaps
 from smecheck.machine.firmware import (
     E820Type,
     FirmwareMap,
