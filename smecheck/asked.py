@@ -70,6 +70,7 @@ class GivenInitrd:
     """The initrd as it is named: so many bytes, or a file."""
 
     size: int
+    """Bytes; 0 of no file states that there is none."""
     is_file: bool = False
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,14 @@ def test_files_are_kept_as_long_as_a_machine_needs_them(
         kept.append([Path(path).name for path in files.kept])
     assert read == ["own-a", "shared", "own-b"]
     assert kept == [[], ["shared"], ["shared"], []]
+
+
+def test_a_log_in_a_fifo_that_nobody_writes_to_is_that_machines_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "dmesg")
+    machines = [{**MACHINE, "name": "piped", "dmesg": "dmesg"}, MACHINE]
+    found = rows(gate(NEW, "--policy", policy(tmp_path, machines=machines)))
+    assert found["piped", "inputs"]["outcome"] == "error"
+    assert found["kdump", "verdict"]["outcome"] == "passed"
 
 
 def test_a_load_beside_another_one_in_the_log_of_a_machine(tmp_path: Path) -> None:

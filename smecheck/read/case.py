@@ -205,7 +205,8 @@ def _log_and_segments(
         segments = inputs.segments
     dmesg = inputs.dmesg
     if isinstance(dmesg, str):
-        dmesg = held(dmesg, _LOG_IN_FIFO)  # it is read twice: for the machine, and for a load
+        # It is read twice: for the machine, and for a load.
+        dmesg = reading("dmesg", held, dmesg, _LOG_IN_FIFO)
     log = _read(dmesg, "dmesg", _dmesg, reading)
     if asked.is_first_boot:
         return log, segments  # the loads of the log are for other boots
