@@ -274,3 +274,23 @@ def test_the_kernel_takes_a_range_of_exactly_the_size(missing: int) -> None:
 
     top = Span.sized(1 << 30, purgatory([low]).size - missing * PAGE)
     assert (purgatory([low, top]) == top) is (missing == 0)
+
+
+@pytest.mark.parametrize(("room", "refused"), [(0, "elfcorehdr"), (PAGE, "purgatory")])
+def test_the_kernel_goes_upwards_to_the_end_of_the_reservation(room: int, refused: str) -> None:
+    """Backup and elfcorehdr, as kernels before v5.5 add them: locate_mem_hole_bottom_up()."""
+    low = Span(0x1000, 0x9F000)
+    ram = [low, Span(1 * MIB, 1024 * MIB)]
+    crash = Span.sized(32 * MIB, low.size + room)
+    load = predict(
+        request_of(
+            ram,
+            Loader.KEXEC_FILE_LOAD,
+            replace(HOST, kernel_release=Known("5.4.0", "t")),
+            mode=Mode.CRASH,
+            memory=memory_of(ram, crash),
+        )
+    )
+    assert load.refusal is not None
+    assert load.refusal.role == refused
+    assert all(crash.covers(segment.span) for segment in load.segments)

@@ -16,6 +16,7 @@ import pytest
 from recorded import kernel, segment_list
 
 from smecheck.analysis import analyze
+from smecheck.answer import Report, Verdict
 from smecheck.asked import BootRequest, GivenInitrd, Paging, Path, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.checks import catalogue
@@ -101,11 +102,11 @@ class Example:
     verification: Verification | None = None
 
     @property
-    def findings(self) -> list[Finding]:
+    def report(self) -> Report:
         segments = segment_list(**self.spans) if self.spans else None
         if segments is not None:
             segments = replace(segments, refusal=self.refusal)
-        report = analyze(
+        return analyze(
             Case(
                 self.image,
                 self.request,
@@ -116,7 +117,10 @@ class Example:
                 verification=self.verification,
             )
         )
-        return [finding for finding in report.findings if finding.rule == self.rule]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for finding in self.report.findings if finding.rule == self.rule]
 
 
 def machine(*lines: str, ram_end: int = 0x7FFE0000, whole: bool = True) -> MemoryMap:
@@ -147,6 +151,10 @@ def with_header(image: KernelImage, **fields: int | bool) -> KernelImage:
 
 
 OLD_END = 0xFFFFFFFF81A16000
+
+
+def of_file(**fields: int) -> KernelImage:
+    return replace(OLD, header=replace(OLD.header, other={**OLD.header.other, **fields}))
 
 
 def ending(end: int, image: KernelImage = NEW) -> KernelImage:
@@ -524,6 +532,13 @@ CASES = [
     sources("SME021", "no banner", log=log_of(OLD_ACTIVE), request=CRASH),
     loaded("SME022", "a page more", error(A_PAGE_MORE), kernel=A_PAGE_MORE),
     loaded("SME022", "the file's size", kernel=at(0x10000000, 0x1DE000)),
+    Example(
+        "SME022",
+        "a file of whole pages after its setup sectors",
+        (),
+        {"kernel": at(0x10000000, 3 * PAGE)},
+        of_file(setup_sects=39, file_size=3 * PAGE + 40 * 512),
+    ),
     Example("SME022", "rounded up", (), {"kernel": KERNEL}, with_header(OLD, init_size=0xD40001)),
     alone("SME023", "5.3", released("5.3.0-1-amd64"), error()),
     alone("SME023", "5.2", released("5.2.21")),
@@ -698,6 +713,17 @@ def test_what_the_kernel_took_of_its_firmwares_map_needs_no_step(case: Example) 
     for finding in case.findings:
         is_taken = finding.severity is Severity.NOTE
         assert finding.remedy.startswith("nothing to do") is is_taken
+
+
+@pytest.mark.parametrize(
+    ("start", "used"),
+    [(MAPPED_END - PAGE, "the written part of the workarea"), (MAPPED_END, "the workarea")],
+)
+def test_a_clear_answer_says_which_part_nothing_overlaps(start: int, used: str) -> None:
+    spans = {"kernel": KERNEL, "boot_params": FAR, "purgatory": at(start, 0x9000)}
+    report = Example("SME010", "", (), spans, OLD, UNMOVED, machine()).report
+    assert report.verdict is Verdict.CLEAR
+    assert report.headline.endswith(f"no segment of this load overlaps {used}")
 
 
 def test_every_rule_has_both() -> None:

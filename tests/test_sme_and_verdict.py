@@ -12,6 +12,7 @@ from smecheck.answer import Basis, Report, Verdict
 from smecheck.asked import BootRequest, Path, Switch, asked_by_options
 from smecheck.boot.boot import SME_IS_ON, SmeState
 from smecheck.boot.early_boot import EarlyBoot
+from smecheck.boot.logged_sme import running_sme
 from smecheck.case import Case
 from smecheck.checks.finding import Effect
 from smecheck.checks.tolerance import Tolerance, exit_status
@@ -214,6 +215,23 @@ def first_boot(boot_params: int, known: Told, **words: object) -> Report:
     request = asked_by_options(path=Path.FIRST_BOOT, kaslr=Switch.OFF, **words)  # type: ignore[arg-type]
     image = of_build(OLD, known)
     return analyze(Case(image, request, None, RUNNING, log=known.log, early=early))
+
+
+@pytest.mark.parametrize(
+    ("lines", "of_this_boot", "said"),
+    [
+        ((ACTIVE,), True, "SME is active in the kernel that wrote the log (5.0.0)"),
+        (
+            (ACTIVE,),
+            False,
+            "SME is active in the kernel that wrote the log (5.0.0): CPU and",
+        ),
+        ((GUEST,), True, "the kernel that wrote the log (5.0.0) is a guest with encrypted memory"),
+        ((), True, "SME is not active in the kernel that wrote the log (5.0.0): no line says"),
+    ],
+)
+def test_what_a_log_says_of_sme(lines: tuple[str, ...], of_this_boot: bool, said: str) -> None:
+    assert said in running_sme(log(*lines), of_this_boot=of_this_boot)
 
 
 def test_the_log_of_the_very_boot_decides() -> None:
