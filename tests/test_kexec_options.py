@@ -7,11 +7,12 @@ import re
 from typing import Any
 
 import pytest
-from recorded import DATA, kernel
+from recorded import DATA, kernel, segment_list
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import GivenInitrd, asked_by_options
+from smecheck.asked import BootRequest, GivenInitrd, asked_by_options
+from smecheck.boot.case_as_asked import with_kexec_options
 from smecheck.case import Case
 from smecheck.checks.finding import Severity
 from smecheck.evidence import Known, value_of
@@ -169,3 +170,22 @@ def test_memory_that_the_command_line_excludes_is_used_all_the_same() -> None:
     assert placed.span.start == 0x7F200000
     outside = [finding for finding in report.findings if finding.rule == "SME016"]
     assert {finding.severity for finding in outside} == {Severity.WARNING}
+
+
+def test_the_options_say_mode_and_call_unless_the_user_or_a_record_does() -> None:
+    machine = Machine(Host(source="host.yaml", kexec_options=("-p", "-s")))
+    asked = with_kexec_options(Case(kernel("5.0-old"), BootRequest(), machine=machine)).asked
+    origin = "host.yaml: kexec_options"
+    assert asked.mode == Known(Mode.CRASH, origin)
+    assert asked.loader == Known(Loader.KEXEC_FILE_LOAD, origin)
+
+    said = asked_by_options(loader=Loader.KEXEC_LOAD, mode=Mode.LOAD)
+    assert with_kexec_options(Case(kernel("5.0-old"), said, machine=machine)).asked == said
+
+    record = replace(
+        segment_list(kernel=Span.sized(0x10000000, 0xD41000)),
+        mode=Known(Mode.LOAD, "kexec.log:1"),
+        loader=Known(Loader.KEXEC_LOAD, "kexec.log:1"),
+    )
+    question = Case(kernel("5.0-old"), BootRequest(), record, machine=machine)
+    assert with_kexec_options(question).asked == BootRequest()
