@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from recorded import kernel
 from recorded_loads import (
     accepted_request,
     elf_request,
@@ -15,12 +16,17 @@ from recorded_loads import (
     shown,
 )
 
+from smecheck.analysis import analyze
+from smecheck.asked import Switch, asked_by_options
+from smecheck.case import Case
+from smecheck.checks.finding import Effect
 from smecheck.load.predict import predict
-from smecheck.load.request import Prediction
+from smecheck.load.request import Machine, Prediction
 from smecheck.load.segments import Loader
 from smecheck.machine.host import Host
 from smecheck.record import replace
 
+OLD = kernel("5.0-old")
 FABRICATED = recorded_loads("fabricated")
 OTHER_TOOLS = recorded_loads("other-tools")
 ACCEPTED = recorded_loads("accepted")
@@ -42,6 +48,25 @@ def test_fabricated_machine(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", OTHER_TOOLS["cases"], ids=lambda case: str(case["id"]))
 def test_other_versions_of_kexec_tools(case: dict[str, Any]) -> None:
     comes_to(case, predict(other_tools_request(case, OTHER_TOOLS["headers"])))
+
+
+FABRICATED_REQUESTS = [
+    *(fabricated_request(case, FABRICATED["headers"]) for case in FABRICATED["cases"]),
+    *(other_tools_request(case, OTHER_TOOLS["headers"]) for case in OTHER_TOOLS["cases"]),
+]
+
+
+def test_what_is_predicted_never_contradicts_the_machine() -> None:
+    """However odd its memory map: what kexec makes of that is what is predicted."""
+    for number, request in enumerate(FABRICATED_REQUESTS):
+        boot = asked_by_options(
+            mode=request.mode, loader=request.loader, cmdline="mem_encrypt=on", kaslr=Switch.OFF
+        )
+        machine = Machine(host=request.host)
+        report = analyze(Case(OLD, boot, memory=request.memory, machine=machine))
+        assert report.segments is None or report.segments.predicted
+        contradicting = [one for one in report.findings if one.effect is Effect.CONTRADICTION]
+        assert not contradicting, (number, contradicting[0].message)
 
 
 def comes_to(case: dict[str, Any], prediction: Prediction) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 _ABOVE_4G = 1 << 32
+_PAIR = 2
+"""Reservations that there are with crashkernel=…,high."""
 
 
 def _memory_of_the_crashed_kernel(located: Located) -> Iterator[Forbidden]:
@@ -100,8 +102,11 @@ def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
     memory, segments = resolved.memory, resolved.segments
     if memory is None or segments is None or not resolved.boot.path.is_crash:
         return
-    reserved = SpanSet(region.span for region in memory.crash_kernel[-1:])
-    low = SpanSet(region.span for region in memory.crash_kernel[:-1])
+    regions = memory.crash_kernel
+    # A prediction goes by what kexec makes of the map; no kernel makes more than two.
+    is_pair = len(regions) == _PAIR and not segments.predicted
+    reserved = SpanSet(region.span for region in (regions[-1:] if is_pair else regions))
+    low = SpanSet(region.span for region in (regions[:-1] if is_pair else ()))
     outside = [one for one in segments.segments if not reserved.covers(one.span)]
     kernels = [one for one in outside if one.role is SegmentRole.KERNEL]
     # A log may give the ends in whole MiB: the small segments lie near them.
