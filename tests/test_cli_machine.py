@@ -71,7 +71,7 @@ def test_a_log_through_a_pipe(tmp_path: Path) -> None:
     text = first_boot(tmp_path).read_bytes()
     found = run("analyze", KERNEL, "--dmesg", "-", "--format", "json", stdin=text).document
     assert inputs(found)["dmesg"]
-    assert any("it came by a pipe" in text for text in found["assumptions"])
+    assert any("it came on standard input" in text for text in found["assumptions"])
 
 
 @pytest.mark.parametrize("option", ["--memmap", "--dmesg"])

@@ -51,6 +51,13 @@ def test_what_is_not_known(value: str) -> None:
     assert isinstance(asked_reservation(f"crashkernel={value}"), Unknown)
 
 
+@pytest.mark.parametrize("plain", ["0", "4G-:512M", "1G-4G:0,4G-:256M"])
+def test_one_that_may_come_to_nothing_leaves_it_to_the_high_one(plain: str) -> None:
+    asked = asked_reservation(f"crashkernel={plain} crashkernel=192M,high")
+    assert isinstance(asked, Unknown)
+    assert "may come to nothing" in asked.reason
+
+
 SAMPLE = SAMPLES / "dead-kdump"
 IOMEM = (SAMPLE / "iomem.txt").read_text()
 """Crash kernel: 256 MiB at 1760 MiB."""

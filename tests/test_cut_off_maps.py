@@ -81,6 +81,8 @@ COMPLETE = LOW + CRASH + DEVICES + HIGH + END
         (CUT, None, "undecided"),
         (CUT, log(cmdline=BOTH), "undecided"),
         (CUT, log(cmdline="crashkernel=auto"), "undecided"),
+        (CUT, log(cmdline="crashkernel=1G-8G:255M,8G-:512M crashkernel=255M,low"), "undecided"),
+        (CUT, log(cmdline="crashkernel=192M,high crashkernel=255M,low"), "undecided"),
         (CUT_LATE, log(*TABLE, ABOVE), "undecided"),
         (CUT_LATE, log(COUNTED), "undecided"),
         (CUT_LATE, log(*TABLE, ABOVE, cmdline=BOTH), "undecided"),
@@ -99,6 +101,8 @@ def test_a_crash_kernel_goes_into_the_last_reservation(
     asked = ("--mode", "crash", "--loader", "kexec_file_load", "--initrd", "0")
     run = answer(tmp_path, iomem, dmesg, *asked, "--cmdline", "nokaslr mem_encrypt=on")
     assert run.document["verdict"] == verdict
+    of_size = [one for one in run.document["findings"] if one["rule"] == "SME049"]
+    assert {one["severity"] for one in of_size} <= {"note"}
     told = any("past the end of" in gap for gap in run.document["not_checked"])
     assert told is ("IOAPIC" not in iomem and "fd00000000" not in iomem and HIGH not in iomem)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from recorded import DATA, kernel
 
 from smecheck.analysis import analyze
 from smecheck.answer import Report
-from smecheck.asked import BootRequest, asked_by_options
+from smecheck.asked import BootRequest, Switch, asked_by_options
 from smecheck.case import Case
 from smecheck.load.segments import SegmentList
 from smecheck.machine.memory import MapKind
@@ -130,6 +131,20 @@ def test_of_a_crash_kernel_it_is_the_reservation() -> None:
     first = lines.splitlines().index("E820 memmap:") + 2
     (reserved,) = by_tools.memory.crash_kernel
     assert by_tools.memory.where(reserved).endswith(f"panic-c.v32.load.txt:{first}")
+
+
+@pytest.mark.parametrize(
+    "row", ["0000000032000000-0000000051ffffff (1)", "0000000100000000-000000011fffffff (1)"]
+)
+def test_what_cma_keeps_is_not_another_reservation(row: str, tmp_path: Path) -> None:
+    folder = GUESTS / "k73cloud-2g-bios-kaslr-crash-s-cma"
+    lines = (folder / "final-panic-s.v32.load.txt").read_text().splitlines()
+    (area,) = [number for number, line in enumerate(lines) if "0000000052000000-" in line]
+    lines[area] = re.sub(r"[0-9a-f]{16}-[0-9a-f]{16} \(1\)", row, lines[area])
+    (tmp_path / "load.txt").write_text("\n".join(lines) + "\n")
+    load = read_segments(str(tmp_path / "load.txt"))
+    report = analyze(Case(NEW, asked_by_options(cmdline="nokaslr", sme=Switch.ON), load))
+    assert not [finding for finding in report.findings if finding.rule in ("SME025", "SME050")]
 
 
 def test_it_is_not_the_memory_of_the_kernel_that_loads() -> None:

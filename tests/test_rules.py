@@ -620,6 +620,17 @@ CASES = [
     sources("SME040", "a fragment", memory=FRAGMENT, firmware=listed(*SAME)),
     sources("SME040", "mem= that left it", log=told("mem=2G")),
     sources("SME040", "mem= that took it", error(TAKEN_RAM), log=told("mem=64M")),
+    sources(
+        "SME040", "mem= in it", error(Span(0x10800000, 0x7FFE0000)), log=told("mem=0x10800000")
+    ),
+    Example(
+        "SME040",
+        "what may be added after mem=",
+        (warning(at(1 << 32, GIB)),),
+        {"kernel": at(0x110000000, 0xD41000), "boot_params": FAR},
+        memory=HOT_ADDED,
+        log=told("mem=4G"),
+    ),
     sources("SME040", "memmap= elsewhere", warning(at(0x60000000)), log=told("memmap=4K$1536M")),
     sources("SME040", "mem=", note(Span(1 << 32, 6 * GIB)), firmware=listed(*MORE)),
     sources(

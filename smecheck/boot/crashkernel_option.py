@@ -51,6 +51,9 @@ def asked_reservation(cmdline: str) -> Fact[AskedReservation | None]:
     sizes = _sizes(asked)
     if not sizes or (base and not _SIZE.fullmatch(base)):
         return Unknown(f"{word} is not a size")
+    if plain and len(plain) < len(given) and ("-" in asked or sizes == (0,)):
+        # arch/x86/kernel/setup.c, reserve_crashkernel(): the one with ",high" counts then.
+        return Unknown(f"{word} may come to nothing")
     start = memparse(base)[0] if base else 0
     return Known(AskedReservation(word, sizes, start or None, value.endswith(_HIGH)), word)
 

@@ -25,6 +25,11 @@ class TakenMemory:
     span: Span
     option: str
 
+    @property
+    def is_limit(self) -> bool:
+        """Whether it is all above an address."""
+        return self.span.end == _ADDRESSES_END
+
 
 def taken_memory(cmdline: str) -> tuple[TakenMemory, ...]:
     """Return what no RAM is left of; nothing where an option adds RAM."""

@@ -103,8 +103,9 @@ def kernel_outside_reservation(resolved: Resolved) -> Iterator[Observation]:
     if memory is None or segments is None or not resolved.boot.path.is_crash:
         return
     regions = memory.crash_kernel
-    # A prediction goes by what kexec makes of the map; no kernel makes more than two.
-    is_pair = len(regions) == _PAIR and not segments.predicted
+    # A prediction goes by what kexec makes of the map; no kernel makes more than two; a load may be
+    # handed areas of crashkernel=…,cma as well.
+    is_pair = len(regions) == _PAIR and not segments.predicted and memory.kind is not MapKind.LOAD
     reserved = SpanSet(region.span for region in (regions[-1:] if is_pair else regions))
     low = SpanSet(region.span for region in (regions[:-1] if is_pair else ()))
     outside = [one for one in segments.segments if not reserved.covers(one.span)]
@@ -163,7 +164,8 @@ def impossible_reservation(resolved: Resolved) -> Iterator[Observation]:
                     f"{address_text(span.start)} are not System RAM",
                     span=span,
                 )
-    if len(reserved) > 1 and reserved[-1].span.start < _ABOVE_4G:
+    is_of_load = memory.kind is MapKind.LOAD
+    if len(reserved) > 1 and reserved[-1].span.start < _ABOVE_4G and not is_of_load:
         low, high = reserved[-2:]
         yield Observation(
             message=f"{memory.where(low)} and {memory.where(high)} show two crash reservations "

@@ -225,7 +225,7 @@ def _is_the_last_reservation(judged: Judged) -> bool:
     for cmdline in cmdlines:
         asked = asked_reservation(cmdline.value) if isinstance(cmdline, Known) else None
         if isinstance(asked, Known) and asked.value is not None and not asked.value.is_high:
-            return last.size in asked.value.sizes
+            return asked.value.sizes == (last.size,)
     return False
 
 

@@ -131,20 +131,26 @@ def _taken_all_the_same(resolved: Resolved) -> Iterator[Observation]:
     ram = SpanSet(region.span for region in memory.named(SYSTEM_RAM)) & memory.system_ram
     for cmdline in running_cmdlines(resolved):
         for taken in taken_memory(cmdline.value):
-            span = next((one for one in ram & SpanSet([taken.span]) if one.size >= PAGE_SIZE), None)
-            if span is not None:
-                yield _not_taken(resolved, memory, taken, span, cmdline.origin)
+            left = [one for one in ram & SpanSet([taken.span]) if one.size >= PAGE_SIZE]
+            if left:
+                yield _not_taken(resolved, memory, taken, left, cmdline.origin)
 
 
 def _not_taken(
-    resolved: Resolved, memory: MemoryMap, taken: TakenMemory, span: Span, origin: str
+    resolved: Resolved, memory: MemoryMap, taken: TakenMemory, left: list[Span], origin: str
 ) -> Observation:
-    used = next((name for name, one in _used(resolved) if one.overlaps(taken.span)), None)
+    parts = list(_used(resolved))
+    met = ((name, span) for span in left for name, one in parts if one.overlaps(span))
+    used, span = next(met, (None, left[0]))
     region = next(one for one in memory.named(SYSTEM_RAM) if one.span.overlaps(span))
+    # mm/memory_hotplug.c, register_memory_resource(): mem= is for memory that is there at the boot.
+    may_be_added = taken.is_limit and region.span.start >= taken.span.start
     return Observation(
-        severity=Severity.WARNING if used is None else Severity.ERROR,
+        severity=Severity.WARNING if used is None or may_be_added else Severity.ERROR,
         message=f"{taken.option} ({origin}) leaves no System RAM at {address_text(span.start)}, "
-        f"{memory.where(region)} shows some" + (f"; {used} lies there" if used else ""),
+        f"{memory.where(region)} shows some"
+        + (f"; {used} lies there" if used else "")
+        + (": it was added later, or is of another boot" if may_be_added else ""),
         span=span,
         other=Party(region.name, region.span),
     )

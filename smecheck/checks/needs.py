@@ -115,10 +115,19 @@ def two_maps(resolved: Resolved) -> Lack | None:
         log is not None and (log.boot.firmware_map or log.boot.efi_map) is not None,
         resolved.firmware is not None,
     )
-    # The command line of the running kernel says where memory ends, in a way.
-    if sum(sources) > 1 or (sources[0] and running_cmdline(resolved) is None):
+    if sum(sources) > 1 or (sources[0] and _takes_memory(resolved)):
         return None
     return _skipped("only one source gives the memory map")
+
+
+def _takes_memory(resolved: Resolved) -> bool:
+    """Return whether the running kernel's command line says of some memory that it is not RAM."""
+    if running_cmdline(resolved) is not None:
+        return False
+    from smecheck.boot.log_of_boot import running_cmdlines
+    from smecheck.boot.memory_taken import taken_memory
+
+    return any(taken_memory(cmdline.value) for cmdline in running_cmdlines(resolved))
 
 
 def resource_tree(resolved: Resolved) -> Lack | None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from smecheck.boot.crashkernel_option import AskedReservation, asked_reservation
 from smecheck.boot.log_of_boot import running_cmdlines
 from smecheck.checks import needs
-from smecheck.checks.finding import Effect, Party, Severity
-from smecheck.checks.rule import FROM_ONE_BOOT, Observation, rule
-from smecheck.evidence import Known
-from smecheck.machine.memory import MapKind, MemoryMap, Region
+from smecheck.checks.finding import Effect, Outcome, Party, Severity
+from smecheck.checks.rule import FROM_ONE_BOOT, Lack, Observation, rule
+from smecheck.evidence import Known, Unknown
+from smecheck.machine.memory import MapKind, MemoryMap, Missing, Region
 from smecheck.machine.reservation_line import is_exact
 from smecheck.quantity import address_text, size_text
 from smecheck.record import record
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 
 _MIB = 1 << 20
+_ABOVE_4G = 1 << 32
 
 
 @rule(
@@ -122,40 +123,6 @@ def _lost(
     )
 
 
-@rule(
-    "SME049",
-    "crashkernel= asks for another crash reservation",
-    Severity.ERROR,
-    passed="crash reservation is what crashkernel= asks for",
-    brief="crashkernel= asks for another",
-    effect=Effect.CONTRADICTION,
-    about_load=True,
-    needs=(needs.running_cmdline,),
-    remedy="give the command line, the log and the memory map of one boot",
-)
-def other_than_asked(resolved: Resolved) -> Iterator[Observation]:
-    """What is reserved for a crash kernel is not what the running kernel's command line asks for.
-
-    The kernel reserves exactly the size of crashkernel=, at exactly its place where it has one, or
-    nothing. So the command line is of another boot, or a line was changed on its way. It is an
-    error where the boot in question is a crash kernel's, else a warning. A smaller "Crash kernel"
-    in /proc/iomem was shrunk through /sys/kernel/kexec_crash_size: a note, as is a reservation
-    that no crashkernel= asks for, since a kernel may be built with one (CONFIG_CMDLINE). What
-    crashkernel=auto comes to is not known here; of sizes for ranges of memory, any will do.
-
-    Passes: crashkernel=256M beside "Reserving 256MB of memory at 1760MB"; crashkernel=512M,high
-    crashkernel=72M,low beside 512 MiB at 8 GiB.
-    Fails: crashkernel=512M beside "Reserving 256MB"; crashkernel=256M@16M beside a place of 1 GiB.
-    Sources: kernel/crash_core.c, later kernel/crash_reserve.c, parse_crashkernel(),
-    reserve_crashkernel_generic(), crash_shrink_memory(); arch/x86/kernel/setup.c,
-    reserve_crashkernel(), v5.0 to v7.3.
-    """
-    for cmdline, reserved in _asked_and_reserved(resolved):
-        asked = asked_reservation(cmdline.value)
-        if isinstance(asked, Known) and reserved is not None:
-            yield from _other_than(resolved, cmdline.origin, asked.value, reserved)
-
-
 @record
 class _Reserved:
     """The reservation that a crash kernel is loaded into, as one source shows it."""
@@ -189,7 +156,55 @@ def _shown_reservation(resolved: Resolved) -> _Reserved | None:
     if memory is None or memory.kind is not MapKind.IOMEM or not memory.crash_kernel:
         return None
     last = memory.crash_kernel[-1]
+    if Missing.END in memory.missing and last.span.start < _ABOVE_4G:
+        return None  # the one that counts may come after
     return _Reserved(last.span, memory.where(last), 1, True)
+
+
+def _two_to_compare(resolved: Resolved) -> Lack | None:
+    """Need a reservation, and a command line that says how large it should be."""
+    why = "nothing shows what is reserved for a crash kernel"
+    for cmdline, reserved in _asked_and_reserved(resolved):
+        asked = asked_reservation(cmdline.value)
+        if isinstance(asked, Unknown):
+            why = asked.reason
+        elif reserved is not None:
+            return None
+    return Lack(Outcome.SKIPPED, why)
+
+
+@rule(
+    "SME049",
+    "crash reservation is not what crashkernel= asks for",
+    Severity.ERROR,
+    passed="crash reservation is what crashkernel= asks for",
+    brief="crashkernel= asks for another",
+    effect=Effect.CONTRADICTION,
+    about_load=True,
+    needs=(needs.running_cmdline, _two_to_compare),
+    remedy="give the command line, the log and the memory map of one boot",
+)
+def other_than_asked(resolved: Resolved) -> Iterator[Observation]:
+    """What is reserved for a crash kernel is not what the running kernel's command line asks for.
+
+    The kernel reserves exactly the size of crashkernel=, at exactly its place where it has one, or
+    nothing. So the command line is of another boot, or a line was changed on its way. It is an
+    error where the boot in question is a crash kernel's, else a warning. A smaller "Crash kernel"
+    in /proc/iomem was shrunk through /sys/kernel/kexec_crash_size: a note, as is a reservation
+    that no crashkernel= asks for, since a kernel may be built with one (CONFIG_CMDLINE). What
+    crashkernel=auto comes to is not known here; of sizes for ranges of memory, any will do.
+
+    Passes: crashkernel=256M beside "Reserving 256MB of memory at 1760MB"; crashkernel=512M,high
+    crashkernel=72M,low beside 512 MiB at 8 GiB.
+    Fails: crashkernel=512M beside "Reserving 256MB"; crashkernel=256M@16M beside a place of 1 GiB.
+    Sources: kernel/crash_core.c, later kernel/crash_reserve.c, parse_crashkernel(),
+    reserve_crashkernel_generic(), crash_shrink_memory(); arch/x86/kernel/setup.c,
+    reserve_crashkernel(), v5.0 to v7.3.
+    """
+    for cmdline, reserved in _asked_and_reserved(resolved):
+        asked = asked_reservation(cmdline.value)
+        if isinstance(asked, Known) and reserved is not None:
+            yield from _other_than(resolved, cmdline.origin, asked.value, reserved)
 
 
 def _other_than(

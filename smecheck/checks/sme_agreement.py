@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @rule(
     "SME045",
-    "the kernel log calls SME active and the machine a guest, or Intel's",
+    "the kernel log says that SME is active in a guest, or on a CPU of Intel",
     Severity.ERROR,
     passed="SME or SEV, not both",
     brief="SME beside SEV, a guest or Intel",

@@ -75,18 +75,18 @@ def other_reservation(machine: Machine | None, memory: MemoryMap | None) -> Cont
 
 def other_crash_areas(machine: Machine | None, log: KernelLog | None) -> Contradiction | None:
     """Return what a host says of the areas of crashkernel=…,cma, where its log shows others."""
-    told = machine.host.crash_cma_ranges if machine is not None else None
+    stated = machine.host.crash_cma_ranges if machine is not None else None
     logged = log.boot.crash_cma if log is not None else None
-    if not isinstance(told, Known) or logged is None or logged.spans is None:
+    if not isinstance(stated, Known) or logged is None or logged.spans is None:
         return None
-    if SpanSet(told.value) == SpanSet(logged.spans):
+    if SpanSet(stated.value) == SpanSet(logged.spans):
         return None
     said, shown = (
         ", ".join(repr(span) for span in SpanSet(spans)) or "none"
-        for spans in (told.value, logged.spans)
+        for spans in (stated.value, logged.spans)
     )
     return Contradiction(
-        f"the areas of crashkernel=…,cma, {said} ({told.origin}), contradict those that the log "
+        f"the areas of crashkernel=…,cma, {said} ({stated.origin}), contradict those that the log "
         f"shows, {shown} ({logged.where})",
         "give the log, and /sys/kernel/kexec/crash_cma_ranges, of one boot",
     )

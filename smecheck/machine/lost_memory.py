@@ -11,9 +11,10 @@ from smecheck.quantity import size_text
 from smecheck.span import SpanSet, align_down, align_up
 
 _UNCOVERED = 1 << 20
+"""arch/x86/mm/numa.c, numa_meminfo_cover_memory(): so much may be missing in the SRAT."""
 _OTHERWISE_USED = 64 << 20
 """More than what of the memory that a kernel counted can be something else in its iomem: pages that
-are no whole ones, setup_data, the tables of the firmware."""
+are not complete, setup_data, the tables of the firmware."""
 
 
 def lost_memory(boot: LoggedBoot) -> str | None:

@@ -125,11 +125,22 @@ def held(source: Source, limit: int) -> Source:
         is_fifo = stat.S_ISFIFO(os.stat(source).st_mode)  # noqa: PTH116 - as below
     except (OSError, ValueError):
         return source  # whoever opens it says what is wrong
-    return NamedStream.of(source, read_bounded(source, limit)) if is_fifo else source
+    if not is_fifo:
+        return source
+    larger = "give it as a file: of a FIFO all is kept"
+    return NamedStream.of(source, read_bounded(source, limit, larger=larger))
 
 
-def read_bounded(source: Source, limit: int) -> bytes:
+_NO_INPUT = "no valid input is that large: is it the right file?"
+
+
+def read_bounded(source: Source, limit: int, *, larger: str = _NO_INPUT) -> bytes:
     """Read a whole file of at most ``limit`` bytes.
+
+    Args:
+        source: the file.
+        limit: the most bytes that it may have.
+        larger: what to do about one that has more.
 
     Raises:
         UnreadableInput: it cannot be read, is empty, or is larger.
@@ -141,7 +152,7 @@ def read_bounded(source: Source, limit: int) -> bytes:
         raise UnreadableInput(
             f"is larger than {limit >> 20} MiB",
             where=name,
-            help_text="no valid input is that large: is it the right file?",
+            help_text=larger,
         )
     if not data.strip():
         raise UnreadableInput("is empty", where=name, help_text="capture it again")

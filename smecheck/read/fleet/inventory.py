@@ -77,11 +77,11 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object, of which JSON would take the last of several values of a key in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in found if keys.count(key) > 1)
-        raise ValueError(f"{twice!r} is given twice")
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} is given twice")
+        found[key] = value
     return found
 
 

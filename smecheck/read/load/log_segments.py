@@ -24,7 +24,9 @@ def segments_in_log(
         mode: the mode of the load that is asked about, if one is.
     """
     if source == STDIN:
-        return _saying(log, "segments that it may show were not looked for: it came by a pipe")
+        return _saying(
+            log, "segments that it may show were not looked for: it came on standard input"
+        )
     try:
         segments = read_segments(source, mode, boot=log.boot)
     except WrongKind as error:
