@@ -15,7 +15,7 @@ from smecheck.checks.rule import (
     rule,
     segment_party,
 )
-from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.kernel.constants import HIGH_RESERVATION, PAGE_SIZE
 from smecheck.load.segments import SegmentRole
 from smecheck.machine.memory import MapKind
 from smecheck.quantity import address_text, count_text, size_text
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from smecheck.case import Located, Resolved
 
 
-_ABOVE_4G = 1 << 32
 _PAIR = 2
 """Reservations that there are with crashkernel=…,high."""
 
@@ -165,7 +164,7 @@ def impossible_reservation(resolved: Resolved) -> Iterator[Observation]:
                     span=span,
                 )
     is_of_load = memory.kind is MapKind.LOAD
-    if len(reserved) > 1 and reserved[-1].span.start < _ABOVE_4G and not is_of_load:
+    if len(reserved) > 1 and reserved[-1].span.start < HIGH_RESERVATION and not is_of_load:
         low, high = reserved[-2:]
         yield Observation(
             message=f"{memory.where(low)} and {memory.where(high)} show two crash reservations "

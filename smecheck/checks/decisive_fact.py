@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from smecheck.checks.judgement import Judged
 from smecheck.evidence import Known, Unknown
+from smecheck.kernel.constants import HIGH_RESERVATION
 from smecheck.load.load_of_case import why_nothing_is_reserved
 from smecheck.load.segments import Placing, SegmentOrigin, SegmentRole
 from smecheck.machine.memory import MapKind, Missing
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from smecheck.machine.firmware import FirmwareMap
 
 _ADDRESSES_END = 1 << 64
-_ABOVE_4G = 1 << 32
 
 _INITRD_OR_LIST = (
     "give the initrd that was loaded, or its size (--initrd), or the whole list of segments"
@@ -214,16 +214,16 @@ def _is_the_last_reservation(judged: Judged) -> bool:
     if memory is None or memory.kind is not MapKind.IOMEM or not memory.crash_kernel:
         return True
     last = memory.crash_kernel[-1].span
-    if last.start >= _ABOVE_4G or (host is not None and host.crash_kernel == last):
+    if last.start >= HIGH_RESERVATION or (host is not None and host.crash_kernel == last):
         return True
     logged = [one.span for one in log.boot.crash_reservations if not one.is_low] if log else []
     if logged:
         return all(one.start <= last.start for one in logged)
     from smecheck.boot.crashkernel_option import asked_reservation
+    from smecheck.boot.log_of_boot import running_cmdlines
 
-    cmdlines = (log.boot.cmdline if log else None, host.cmdline if host else None)
-    for cmdline in cmdlines:
-        asked = asked_reservation(cmdline.value) if isinstance(cmdline, Known) else None
+    for cmdline in running_cmdlines(judged):
+        asked = asked_reservation(cmdline.value)
         if isinstance(asked, Known) and asked.value is not None and not asked.value.is_high:
             return asked.value.sizes == (last.size,)
     return False

@@ -122,8 +122,6 @@ def two_maps(resolved: Resolved) -> Lack | None:
 
 def _takes_memory(resolved: Resolved) -> bool:
     """Return whether the running kernel's command line says of some memory that it is not RAM."""
-    if running_cmdline(resolved) is not None:
-        return False
     from smecheck.boot.log_of_boot import running_cmdlines
     from smecheck.boot.memory_taken import taken_memory
 
@@ -187,10 +185,9 @@ def crash_kernel(resolved: Resolved) -> Lack | None:
 
 def running_cmdline(resolved: Resolved) -> Lack | None:
     """Need the command line of the kernel that runs on the machine."""
-    kernel_log, host = resolved.log, resolved.host
-    if kernel_log is not None and isinstance(kernel_log.boot.cmdline, Known):
-        return None
-    if host is not None and isinstance(host.cmdline, Known):
+    from smecheck.boot.log_of_boot import running_cmdlines
+
+    if any(running_cmdlines(resolved)):
         return None
     return _skipped("the command line of the running kernel is not known")
 

@@ -11,6 +11,7 @@ from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Outcome, Party, Severity
 from smecheck.checks.rule import FROM_ONE_BOOT, Lack, Observation, rule
 from smecheck.evidence import Known, Unknown
+from smecheck.kernel.constants import HIGH_RESERVATION
 from smecheck.machine.memory import MapKind, MemoryMap, Missing, Region
 from smecheck.machine.reservation_line import is_exact
 from smecheck.quantity import address_text, size_text
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from smecheck.machine.kernel_log import CrashReservation, LoggedBoot
 
 _MIB = 1 << 20
-_ABOVE_4G = 1 << 32
 
 
 @rule(
@@ -156,7 +156,7 @@ def _shown_reservation(resolved: Resolved) -> _Reserved | None:
     if memory is None or memory.kind is not MapKind.IOMEM or not memory.crash_kernel:
         return None
     last = memory.crash_kernel[-1]
-    if Missing.END in memory.missing and last.span.start < _ABOVE_4G:
+    if Missing.END in memory.missing and last.span.start < HIGH_RESERVATION:
         return None  # the one that counts may come after
     return _Reserved(last.span, memory.where(last), 1, True)
 

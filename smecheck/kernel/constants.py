@@ -21,6 +21,10 @@ START_KERNEL_MAP = 0xFFFFFFFF80000000
 KERNEL_IMAGE_SIZE = 1 << 30
 """arch/x86/include/asm/page_64_types.h: what a kernel with KASLR may take; 512 MiB without."""
 
+HIGH_RESERVATION = 1 << 32
+"""arch/x86/kernel/setup.c, later kernel/crash_reserve.c: crashk_low_res is reserved only for a
+crashk_res that begins here or above, as crashkernel=…,high asks for it."""
+
 MAX_PHYSICAL_ADDRESS = 1 << 52
 """arch/x86/include/asm/pgtable_64_types.h, MAX_PHYSMEM_BITS with five levels."""
 

@@ -7,7 +7,7 @@ from smecheck.kernel.constants import PAGE_SIZE, PMD_SIZE
 from smecheck.machine.e820 import changed, ram_of, trimmed
 from smecheck.machine.kernel_log import LoggedBoot
 from smecheck.machine.memory import MapKind, MemoryMap
-from smecheck.quantity import size_text
+from smecheck.quantity import address_text, size_text
 from smecheck.span import SpanSet, align_down, align_up
 
 _UNCOVERED = 1 << 20
@@ -56,7 +56,8 @@ def what_it_lacks(iomem: MemoryMap, boot: LoggedBoot) -> str | None:
         unshown = ram - SpanSet(region.span for region in iomem.regions)
         first = next((span for span in unshown if span.size >= PMD_SIZE), None)
         if first is not None:
-            return f"{logged.source} shows System RAM at {first.start:#x}, where it shows nothing"
+            place = address_text(first.start)
+            return f"{logged.source} shows System RAM at {place}, where it shows nothing"
     if isinstance(boot.counted, Known):
         shown = sum(span.size for span in iomem.system_ram)
         if boot.counted.value - shown > _OTHERWISE_USED:
