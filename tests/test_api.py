@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commandline import ROOT, SAMPLES, run, sample
@@ -163,3 +164,11 @@ def test_the_functions_are_there_whatever_was_imported_before() -> None:
 def test_a_gate_ignores_rules_only() -> None:
     with pytest.raises(smecheck.UsageError, match="there is no rule 'SME999'"):
         smecheck.gate(str(SAMPLES / "no-sme" / "kernel.yaml"), ignore=["SME999"])
+
+
+@pytest.mark.parametrize("given", ["machines", "kernels"])
+def test_one_path_is_no_list_of_paths(given: str) -> None:
+    """Its letters would be: ``/`` is this machine."""
+    lists: dict[str, Any] = {"machines": [], "kernels": [SAMPLES / "no-sme" / "kernel.yaml"]}
+    with pytest.raises(smecheck.UsageError, match=f"{given} is one path"):
+        smecheck.fleet(**lists | {given: "inventory.jsonl"})

@@ -312,7 +312,7 @@ def test_other_areas_than_those_of_the_log(shown: str, status: int, tmp_path: Pa
     (tmp_path / "areas").write_text(f"{shown}\n")
     given = ("--dmesg", str(tmp_path / "dmesg"), "--crash-cma", str(tmp_path / "areas"))
     found = call(*OF_KDUMP, *given, "--loader", "kexec_file_load", "--format", "plain")
-    assert (found.status == 2) is (status == 2)
+    assert found.status == 2 if status == 2 else found.status in (0, 1, 4)
     if status:
         assert "contradict those that the log shows" in found.problem[0]
 

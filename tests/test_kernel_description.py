@@ -159,8 +159,8 @@ def test_what_is_not_given_is_unknown() -> None:
 KNOWN_SCHEMAS = ", ".join(SCHEMAS)
 NUMBER_FORM = "write 0x… hex, a decimal, or a size such as 4M"
 NO_SCHEMA = {
-    "": "1:1: there is not a description; it begins with `schema: smecheck/kernel-v1`",
-    "~": "1:1: there is not a description; it begins with `schema: smecheck/kernel-v1`",
+    "": "1:1: there is no description; it begins with `schema: smecheck/kernel-v1`",
+    "~": "1:1: there is no description; it begins with `schema: smecheck/kernel-v1`",
     "\nhello": "2:1: 'hello' is not a description; it begins with `schema: smecheck/kernel-v1`",
     "- 1": "1:1: a list is not a description; it begins with `schema: smecheck/kernel-v1`",
     "y: 1\nx: 2": "1:1: 'schema' is missing; add the line `schema: smecheck/kernel-v1`",

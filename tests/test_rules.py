@@ -620,6 +620,8 @@ CASES = [
     sources("SME040", "a fragment", memory=FRAGMENT, firmware=listed(*SAME)),
     sources("SME040", "mem= that left it", log=told("mem=2G")),
     sources("SME040", "mem= that took it", error(TAKEN_RAM), log=told("mem=64M")),
+    sources("SME040", "the rest of mem=", error(TAKEN_RAM), log=told("mem=64M@1G")),
+    sources("SME040", "memmap= of a type", log=told("memmap=1G$512M memmap=1G%512M-2+1")),
     sources(
         "SME040", "mem= in it", error(Span(0x10800000, 0x7FFE0000)), log=told("mem=0x10800000")
     ),
@@ -630,6 +632,14 @@ CASES = [
         {"kernel": at(0x110000000, 0xD41000), "boot_params": FAR},
         memory=HOT_ADDED,
         log=told("mem=4G"),
+    ),
+    Example(
+        "SME040",
+        "what was there at the boot",
+        (error(at(1 << 32, GIB)),),
+        {"kernel": at(0x110000000, 0xD41000), "boot_params": FAR},
+        memory=HOT_ADDED,
+        log=log_of("[    0.0] Command line: mem=4G", *e820(*ADDED)),
     ),
     sources("SME040", "memmap= elsewhere", warning(at(0x60000000)), log=told("memmap=4K$1536M")),
     sources("SME040", "mem=", note(Span(1 << 32, 6 * GIB)), firmware=listed(*MORE)),

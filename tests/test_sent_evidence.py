@@ -609,17 +609,26 @@ def test_a_log_in_a_fifo_is_read_for_its_load_as_well(tmp_path: Path) -> None:
 
 def test_a_load_beside_another_one_in_the_log(tmp_path: Path) -> None:
     rows = (*ROWS, *(f"[   20.000000] {row.format(ELFCOREHDR)}" for row in PLACED))
-    for kernel, is_told in ((0x70000000, False), (0x72000000, True)):
+    logged = {
+        "kernel": (0x70000000, 0xD41000),
+        "boot_params": (0x7CFF8000, 0x2000),
+        "initrd": (0x76000000, 0x1000000),
+    }
+    moved = [
+        (name, {**logged, name: (start + 0x1000000, size)})
+        for name, (start, size) in logged.items()
+    ]
+    less = [
+        ("", {n: place for n, place in logged.items() if n != name})
+        for name in ("initrd", "boot_params")
+    ]
+    for differs, load in (("", logged), *moved, *less):
         listed = "".join(
             f"  - {{name: {name}, start: {start:#x}, size: {size:#x}}}\n"
-            for name, start, size in (
-                ("kernel", kernel, 0xD41000),
-                ("boot_params", 0x7CFF8000, 0x2000),
-                ("initrd", 0x76000000, 0x1000000),
-            )
+            for name, (start, size) in load.items()
         )
         segments = f"schema: smecheck/segments-v1\nmode: crash\nsegments:\n{listed}"
         dmesg = "".join(f"{row}\n" for row in rows)
         report = answer(tmp_path, "--cmdline", "x", dmesg=dmesg, segments=segments).document
         found = [one for one in report["assumptions"] if "the load that it shows" in one]
-        assert bool(found) is is_told
+        assert [f"with the {differs} at" in text for text in found] == [True] * bool(differs)

@@ -234,6 +234,14 @@ def test_what_a_log_says_of_sme(lines: tuple[str, ...], of_this_boot: bool, said
     assert said in running_sme(log(*lines), of_this_boot=of_this_boot)
 
 
+def test_a_log_of_two_vendors_says_nothing_of_the_cpu() -> None:
+    cpus = ("Intel(R) Xeon(R) E5", "AMD EPYC 7551 32-Core Processor")
+    lines = [f"smpboot: CPU0: {cpu} (family: 0x6, model: 0x1, stepping: 0x2)" for cpu in cpus]
+    assert log(lines[0]).boot.intel is not None
+    assert log(*lines).boot.intel is None
+    assert log(*lines[::-1]).boot.intel is None
+
+
 def test_the_log_of_the_very_boot_decides() -> None:
     """Whatever command line, configuration and variants of the switch would make of it."""
     for cmdline in ("quiet", ON, OFF):

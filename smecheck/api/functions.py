@@ -299,6 +299,9 @@ def fleet(
     from smecheck.read.fleet.machine_paths import named_once
     from smecheck.report.fleet_row_json import row_object
 
+    for name, paths in (("machines", machines), ("kernels", kernels)):
+        if isinstance(paths, str | os.PathLike):
+            raise UsageError(f"{name} is one path, not a list", help_text=f"give [{paths!r}]")
     images = _kernels(kernels)
     asked = _request(
         initrd,

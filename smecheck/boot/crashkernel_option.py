@@ -13,6 +13,7 @@ from smecheck.evidence import Fact, Known, Unknown
 from smecheck.kernel.cmdline import values
 from smecheck.kernel.cmdline_numbers import memparse
 from smecheck.record import record
+from smecheck.remembered import remembered
 
 _OTHER_PARTS = (",low", ",cma")
 """What asks for memory beside the reservation that a crash kernel is loaded into."""
@@ -35,6 +36,7 @@ class AskedReservation:
     """Whether it should lie above 4 GiB, with a low one beside it."""
 
 
+@remembered
 def asked_reservation(cmdline: str) -> Fact[AskedReservation | None]:
     """Return what ``cmdline`` asks for: ``None`` for nothing.
 

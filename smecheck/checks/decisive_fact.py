@@ -208,7 +208,7 @@ def _is_the_last_reservation(judged: Judged) -> bool:
 
     crashkernel=…,high makes two: a low one, and after it the one that kexec loads into, which
     begins at or above 4 GiB. The kernel's log says which there are; one of the size that was asked
-    for without ",high" is that one.
+    for without ",high" is that one: had there been room for it below 4 GiB, no high one was tried.
     """
     memory, log, host = judged.memory, judged.log, judged.host
     if memory is None or memory.kind is not MapKind.IOMEM or not memory.crash_kernel:

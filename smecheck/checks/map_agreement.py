@@ -13,12 +13,14 @@ from smecheck.checks import needs
 from smecheck.checks.finding import Effect, Party, Severity
 from smecheck.checks.rule import FROM_ONE_BOOT, Observation, rule
 from smecheck.kernel.constants import PAGE_SIZE
+from smecheck.machine.firmware import E820Type
 from smecheck.machine.memory import SYSTEM_RAM, MapKind, MemoryMap, Region
 from smecheck.quantity import address_text, size_text
 from smecheck.span import Span, SpanSet
 
 if TYPE_CHECKING:
     from smecheck.case import Resolved
+    from smecheck.machine.kernel_log import KernelLog
     from smecheck.machine.map_differences import Difference
 
 _TAKEN = "the kernel or its command line (mem=, memmap=) took it"
@@ -144,7 +146,8 @@ def _not_taken(
     used, span = next(met, (None, left[0]))
     region = next(one for one in memory.named(SYSTEM_RAM) if one.span.overlaps(span))
     # mm/memory_hotplug.c, register_memory_resource(): mem= is for memory that is there at the boot.
-    may_be_added = taken.is_limit and region.span.start >= taken.span.start
+    was_there = resolved.log is not None and _is_ram_at_boot(resolved.log, span)
+    may_be_added = taken.is_limit and region.span.start >= taken.span.start and not was_there
     return Observation(
         severity=Severity.WARNING if used is None or may_be_added else Severity.ERROR,
         message=f"{taken.option} ({origin}) leaves no System RAM at {address_text(span.start)}, "
@@ -154,6 +157,12 @@ def _not_taken(
         span=span,
         other=Party(region.name, region.span),
     )
+
+
+def _is_ram_at_boot(log: KernelLog, span: Span) -> bool:
+    table = log.boot.firmware_map
+    rows = table.ranges if table is not None else ()
+    return any(row.type == E820Type.RAM and row.span.overlaps(span) for row in rows)
 
 
 def _is_of_a_guest(resolved: Resolved, ram_map: MemoryMap, other: Region | None) -> bool:

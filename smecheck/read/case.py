@@ -353,7 +353,7 @@ def _refuse_contradiction(
 def _refuse_other_reservation(
     machine: Machine | None, memory: MemoryMap | None, log: KernelLog | None
 ) -> None:
-    """Refuse a crash reservation of the host that is not that of its iomem, or of its log."""
+    """Refuse a crash reservation that is not that of the iomem, and CMA areas not of the log."""
     if machine is None:
         return
     from smecheck.load.contradiction import other_crash_areas, other_reservation

@@ -65,6 +65,8 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
     try:
         text = line.decode("utf-8", "surrogateescape")
         fields = json.loads(text, object_pairs_hook=_each_once)
+    except _KeyTwice as error:
+        return Broken(where, MalformedInput(str(error), where=where, help_text=_HELP))
     except (ValueError, RecursionError) as error:
         place = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         reason = getattr(error, "msg", None) or str(error)
@@ -75,12 +77,16 @@ def _machine(line: bytes, where: str, folder: str) -> Machine:
     return described(fields, where, folder)
 
 
+class _KeyTwice(Exception):
+    """An object has a key twice."""
+
+
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Return an object, of which JSON would take the last of several values of a key in silence."""
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"{key!r} is given twice")
+            raise _KeyTwice(f"{key!r} is given twice")
         found[key] = value
     return found
 

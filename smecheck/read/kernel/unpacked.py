@@ -170,8 +170,10 @@ def _first_pass(payload: Payload, name: str) -> tuple[KeptBytes, Kallsyms | None
         begun = _begun(head, len(head) if len(head) < _HEAD else payload.limit, name)
         kept.want(_wanted(begun, min(len(head), _HEAD), payload, name))
     except (WrongKind, MalformedInput):
-        # What is damaged may unpack to anything until its checksum, which comes after that.
-        _pass_over(blocks, len(head), payload, name)
+        # What is damaged may unpack to anything until its checksum, which comes after that. Only a
+        # kernel's payload says how much there is.
+        if payload.unpacked_size is not None:
+            _pass_over(blocks, len(head), payload, name)
         raise
     loads = _loads(begun)
     kallsyms = KallsymsStream(_read_only(loads))

@@ -72,21 +72,16 @@ def _beside_given(source: Source, log: KernelLog, given: SegmentList) -> KernelL
         logged = read_segments(source, value_of(given.mode), boot=log.boot)
     except InputError:
         return log  # it shows no load of that mode, or none that is whole
-    kernel, other = given.of(SegmentRole.KERNEL), logged.of(SegmentRole.KERNEL)
-    if not kernel or not other or _places(given) == _places(logged):
-        return log
-    return _saying(
-        log,
-        f"the load that it shows, with the kernel at {address_text(other[0].span.start)}, is not "
-        f"that of {given.source}, with the kernel at {address_text(kernel[0].span.start)}, which "
-        "counts",
-    )[0]
-
-
-def _places(load: SegmentList) -> set[tuple[SegmentRole, int]]:
-    """Return where the segments lie whose roles every source of a load names."""
-    roles = (SegmentRole.KERNEL, SegmentRole.INITRD, SegmentRole.BOOT_PARAMS)
-    return {(role, segment.span.start) for role in roles for segment in load.of(role)}
+    for role in (SegmentRole.KERNEL, SegmentRole.INITRD, SegmentRole.BOOT_PARAMS):
+        ours, theirs = given.of(role), logged.of(role)
+        if ours and theirs and ours[0].span.start != theirs[0].span.start:
+            return _saying(
+                log,
+                f"the load that it shows, with the {role.value} at "
+                f"{address_text(theirs[0].span.start)}, is not that of {given.source}, with the "
+                f"{role.value} at {address_text(ours[0].span.start)}, which counts",
+            )[0]
+    return log
 
 
 def _saying(log: KernelLog, remark: str) -> tuple[KernelLog, None]:

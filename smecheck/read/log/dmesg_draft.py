@@ -111,10 +111,10 @@ HYPERVISOR = KnownLine(
     _ONLY_WITH_PREFIX,
 )
 # native_smp_prepare_cpus(), arch/x86/kernel/smpboot.c, and print_cpu_info(), cpu/common.c.
-INTEL = KnownLine(
+CPU = KnownLine(
     About.OTHER,
     ("CPU0: ",),
-    r"(?:smpboot: )?CPU0: (?:[\w.]{1,12} ){0,3}Intel\(R\)",
+    r"(?:smpboot: )?CPU0: (?:[\w.]{1,12} ){0,3}(?:Intel\(R\)|AMD |Hygon )",
     r"(?:smpboot: )?CPU0: (.{1,80}?) \(family: 0x[0-9a-f]{1,3}, model: .*",
     _ONLY_WITH_PREFIX,
 )
@@ -144,7 +144,7 @@ LINES = (
     KEYS,
     UP,
     HYPERVISOR,
-    INTEL,
+    CPU,
     PARAVIRTUALIZED,
     XEN,
     MEMORY,
@@ -200,6 +200,7 @@ class BootDraft:
         self._counted: Fact[int] = Unknown(f"{name} has no line Memory")
         self._hypervisor: LogLine | None = None
         self._intel: LogLine | None = None
+        self._has_other_cpu = False
         self._xen: LogLine | None = None
         self._broken: list[LogLine] = []
         self._is_up = False
@@ -397,8 +398,11 @@ class BootDraft:
         if match[1].startswith("Xen"):
             self._xen = self._xen or LogLine(match[0], where)
 
-    def _on_intel(self, where: str, match: re.Match[str]) -> None:
-        self._intel = LogLine(match[1], where)
+    def _on_cpu(self, where: str, match: re.Match[str]) -> None:
+        if "Intel(R)" in match[1]:
+            self._intel = LogLine(match[1], where)
+        else:
+            self._has_other_cpu = True
 
     def _on_paravirtualized(self, where: str, match: re.Match[str]) -> None:
         if match[1].startswith("Xen"):
@@ -474,7 +478,8 @@ class BootDraft:
             encryption=self._encryption.found,
             other_encryption=tuple(self._encryption.others),
             hypervisor=self._hypervisor,
-            intel=self._intel,
+            # Of a log that shows both, nobody knows which CPU the machine has.
+            intel=None if self._has_other_cpu else self._intel,
             xen=self._xen,
             decompressor=self._decompressor,
             broken=tuple(self._broken),
@@ -531,7 +536,7 @@ class BootDraft:
         ALLOWED: _on_allowed,
         MEMORY: _on_memory,
         HYPERVISOR: _on_hypervisor,
-        INTEL: _on_intel,
+        CPU: _on_cpu,
         PARAVIRTUALIZED: _on_paravirtualized,
         XEN: _on_xen,
     }

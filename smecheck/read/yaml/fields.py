@@ -202,7 +202,7 @@ def open_description(text: str, name: str, schema: str, keys: Collection[str]) -
     problems = Problems(name, f"`smecheck schema {short}` prints what such a file may hold")
     root = read_document(text, name)
     if root is None or (isinstance(root, ScalarNode) and root.is_null):
-        problems.add(Node(1, 1), f"there is not a description; it begins with `schema: {schema}`")
+        problems.add(Node(1, 1), f"there is no description; it begins with `schema: {schema}`")
         problems.tell()
     if not isinstance(root, MappingNode):
         found = kind_of(root)
