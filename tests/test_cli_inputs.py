@@ -110,7 +110,7 @@ AS_KERNEL = {
     str(LOG): ("is output of kexec -d, not a kernel", "--segments"),
     "zeroed": ("is an iomem dump, not a kernel", "--iomem"),
     "notes.txt": ("is not a description", "schema kernel-v1"),
-    "blank": ("not a description", "schema kernel-v1"),
+    "blank": ("there is no description", "schema kernel-v1"),
     "aarch64": ("is an ELF file for AARCH64, not for x86-64", "x86-64"),
     "i386": ("is a 32-bit ELF file", "64-bit"),
     "s390x": ("is a big-endian ELF file", "x86-64"),
